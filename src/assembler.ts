@@ -1,0 +1,40 @@
+/**
+ * Assembler: what every message of ours says about our backups. It holds the path attribute per local address; the adapter
+ * knows where on its wire the attribute sits.
+ */
+
+import type { Cluster } from './cluster.ts';
+import { addressKey, type ControllerAddress } from './controller-address.ts';
+import { type PathAttribute, pathAttribute } from './path-attribute.ts';
+
+export class Assembler {
+  readonly #cluster: Cluster;
+  readonly #paths = new Map<string, PathAttribute | undefined>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /**
+   * The attribute of a message that leaves from `self`: ourselves, then our backups; undefined where we have none.
+   * Always the same object for the same address, so that its wire text can be kept beside it.
+   */
+  pathFrom(self: ControllerAddress): PathAttribute | undefined {
+    const key = addressKey(self);
+    const known = this.#paths.get(key);
+    if (known !== undefined || this.#paths.has(key)) return known;
+    const path = pathAttribute(self, this.#cluster.backups);
+    this.#paths.set(key, path);
+    return path;
+  }
+
+  /** As backup for `primary`: ourselves, then the primary (it may come back), then our other backups. */
+  takeoverPath(self: ControllerAddress, primary: ControllerAddress): PathAttribute | undefined {
+    return pathAttribute(self, [primary, ...this.#cluster.backups]);
+  }
+
+  /** The partner we may stand in for, if `address` is one. */
+  partner(address: ControllerAddress): ControllerAddress | undefined {
+    return this.#cluster.backupFor.find((partner) => partner.host === address.host && partner.port === address.port);
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * What this process knows of the controllers it sends to: which live, which are down, and who said they exist.
+ * A configured entry is never dropped because a peer did not list it; learned ones are bounded and the least used goes first.
+ *
+ *     up ──failed──► down ──heard──► recovering ──holdMs + jitter without a failure──► up
+ *                      ▲                 │
+ *                      └────failed───────┘
+ */
+import type { Clock } from './clock.ts';
+import { addressKey, type ControllerAddress } from './controller-address.ts';
+import type { HopFailure } from './failover.ts';
+import type { Random } from './random.ts';
+
+export type Provenance = 'configured' | 'learned';
+
+export type PeerHealth = 'up' | 'down' | 'recovering';
+
+export interface Peer {
+  readonly address: ControllerAddress;
+  readonly key: string;
+  provenance: Provenance;
+  health: PeerHealth;
+  /** When any byte last came from it (Clock time); 0: never. */
+  lastHeardMs: number;
+  /** When it was last declared down, and why. */
+  downSinceMs: number;
+  failure: HopFailure | undefined;
+  /** When a recovering peer counts as up again. */
+  returnAtMs: number;
+  lastUsedMs: number;
+}
+
+export interface PoolOptions {
+  /** How long a peer must answer before new work goes back to it. */
+  readonly holdMs: number;
+  /** The hold time is stretched by up to this share of itself, so that not everybody returns at once. */
+  readonly jitter: number;
+  readonly maxLearned: number;
+}
+
+export const defaultPoolOptions: PoolOptions = { holdMs: 10_000, jitter: 0.3, maxLearned: 1_024 };
+
+export class ControllerPool {
+  readonly #peers = new Map<string, Peer>();
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #options: PoolOptions;
+  #learned = 0;
+  #down = 0;
+
+  constructor(clock: Clock, random: Random, options: PoolOptions = defaultPoolOptions) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#peers.size;
+  }
+
+  peers(): readonly Peer[] {
+    return [...this.#peers.values()];
+  }
+
+  find(address: ControllerAddress): Peer | undefined {
+    return this.#peers.get(addressKey(address));
+  }
+
+  /** The entry of this address, made if there is none. An entry once configured stays so. */
+  admit(address: ControllerAddress, provenance: Provenance): Peer {
+    const key = addressKey(address);
+    const now = this.#clock.now();
+    const known = this.#peers.get(key);
+    if (known !== undefined) {
+      if (provenance === 'configured' && known.provenance === 'learned') {
+        known.provenance = 'configured';
+        this.#learned -= 1;
+      }
+      known.lastUsedMs = now;
+      return known;
+    }
+    if (provenance === 'learned') {
+      if (this.#learned >= this.#options.maxLearned) this.#evict();
+      this.#learned += 1;
+    }
+    const peer: Peer = {
+      address,
+      key,
+      provenance,
+      health: 'up',
+      lastHeardMs: 0,
+      downSinceMs: 0,
+      failure: undefined,
+      returnAtMs: 0,
+      lastUsedMs: now,
+    };
+    this.#peers.set(key, peer);
+    return peer;
+  }
+
+  /** Any byte from the peer is a sign of life. True if it was down until now. */
+  heard(peer: Peer): boolean {
+    const now = this.#clock.now();
+    peer.lastHeardMs = now;
+    if (peer.health === 'up') return false;
+    if (peer.health === 'recovering') {
+      this.#settle(peer, now);
+      return false;
+    }
+    peer.health = 'recovering';
+    peer.returnAtMs = now + this.#options.holdMs * (1 + this.#options.jitter * this.#random.fraction());
+    return true;
+  }
+
+  /** The peer failed: new messages avoid it. True if it was not down before. */
+  failed(peer: Peer, failure: HopFailure): boolean {
+    peer.failure = failure;
+    if (peer.health === 'down') return false;
+    if (peer.health === 'up') this.#down += 1;
+    peer.health = 'down';
+    peer.downSinceMs = this.#clock.now();
+    return true;
+  }
+
+  /** Peers that are not up: those that want probing. */
+  ailing(): readonly Peer[] {
+    if (this.#down === 0) return [];
+    const now = this.#clock.now();
+    const found: Peer[] = [];
+    for (const peer of this.#peers.values()) {
+      this.#settle(peer, now);
+      if (peer.health !== 'up') found.push(peer);
+    }
+    return found;
+  }
+
+  /**
+   * The order in which to try: addresses not known to be down first, in the order given; then the others as a last resort.
+   * The common case (nothing is down) costs nothing.
+   */
+  order(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
+    if (this.#down === 0 || addresses.length < 2) return addresses;
+    const now = this.#clock.now();
+    const usable: ControllerAddress[] = [];
+    const doubtful: ControllerAddress[] = [];
+    for (const address of addresses) {
+      const peer = this.find(address);
+      if (peer !== undefined) this.#settle(peer, now);
+      (peer === undefined || peer.health === 'up' ? usable : doubtful).push(address);
+    }
+    return doubtful.length === 0 ? addresses : [...usable, ...doubtful];
+  }
+
+  #settle(peer: Peer, now: number): void {
+    if (peer.health === 'recovering' && now >= peer.returnAtMs) {
+      peer.health = 'up';
+      peer.failure = undefined;
+      this.#down -= 1;
+    }
+  }
+
+  #evict(): void {
+    let oldest: Peer | undefined;
+    for (const peer of this.#peers.values()) {
+      if (peer.provenance === 'learned' && (oldest === undefined || peer.lastUsedMs < oldest.lastUsedMs)) oldest = peer;
+    }
+    if (oldest === undefined) return;
+    if (oldest.health !== 'up') this.#down -= 1;
+    this.#peers.delete(oldest.key);
+    this.#learned -= 1;
+  }
+}

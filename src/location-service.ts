@@ -1,0 +1,50 @@
+/**
+ * Who is where: an address of record or a number → contacts. One service for all protocols: SIP telephones register into it,
+ * MGCP lines and MEGACO terminations are provisioned and become available when their gateway reports in.
+ * Reads are answered from memory; a write is acknowledged only after the driver has it where kill -9 cannot reach.
+ */
+import type { ControllerAddress } from './controller-address.ts';
+
+export interface Contact {
+  /** The room whose adapter reaches it: `sip`, `mgcp`, `megaco`. */
+  readonly protocol: string;
+  /** What the protocol sends to: a SIP URI, `aaln/1@rgw1`, a termination id. */
+  readonly target: string;
+  /** Identity of the contact within its record: two saves with the same key are the same contact. */
+  readonly key: string;
+  /** Where packets for it go, if not to what the target itself names (the flow it registered over). */
+  readonly address?: ControllerAddress | undefined;
+  /** Id of the connection it registered over, for transports that cannot be dialled back. */
+  readonly flow?: string | undefined;
+  /** Hops to visit on the way, in order (SIP Path). */
+  readonly path: readonly string[];
+  /** Backups of the contact, in order. */
+  readonly alternates: readonly ControllerAddress[];
+  /** Clock time at which it lapses; Infinity: provisioned. */
+  readonly expiresMs: number;
+  /** Preference, 0 to 1000 (SIP q × 1000). */
+  readonly q: number;
+  readonly instance?: string | undefined;
+  readonly regId?: number | undefined;
+  /** The registration that last wrote it: repeated or out-of-order ones are told by these. */
+  readonly callId?: string | undefined;
+  readonly cseq?: number | undefined;
+  readonly userAgent?: string | undefined;
+  readonly updatedMs: number;
+}
+
+export interface LocationService {
+  /** Loads what was stored. @throws AltpathError where the store cannot be opened. */
+  open(): Promise<void>;
+  /** The live contacts of a record, best q first, then the latest. Never waits. */
+  lookup(record: string): readonly Contact[];
+  /**
+   * Replaces the contacts of a record (an empty list removes it). Visible to `lookup` at once; resolves when it is stored.
+   * Rejects where the store refuses: the caller must then not acknowledge.
+   */
+  save(record: string, contacts: readonly Contact[]): Promise<void>;
+  /** Every record with its live contacts, for `altpath reg`. */
+  records(): Iterable<readonly [record: string, contacts: readonly Contact[]]>;
+  readonly size: number;
+  close(): Promise<void>;
+}

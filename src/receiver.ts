@@ -1,0 +1,115 @@
+/**
+ * Receiver: the bound sockets of one role. Bytes in, decoded messages out; what cannot be decoded is answered where the protocol
+ * owes an answer, counted, and logged once.
+ */
+import type { ControllerAddress } from './controller-address.ts';
+import { formatAddress, formatSocketAddress } from './controller-address.ts';
+import type { Logger } from './log.ts';
+import type { Counter, Metrics } from './metrics.ts';
+import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from './network.ts';
+import type { ProtocolAdapter } from './protocol-adapter.ts';
+
+export interface ReceiverParts<M> {
+  readonly adapter: ProtocolAdapter<M>;
+  readonly network: Network;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly listen: readonly ControllerAddress[];
+  readonly tls?: TlsOptions | undefined;
+  readonly limits?: Partial<StreamLimits> | undefined;
+  readonly maxMessageBytes: number;
+  /** A whole, well-formed message. An error thrown here is our bug: it is logged and counted, and the next message is served. */
+  onMessage(message: M, flow: Flow): void;
+  /** The way back along a flow is gone. */
+  onFailed(flow: Flow, error: TransmitError): void;
+}
+
+export class Receiver<M> {
+  readonly #parts: ReceiverParts<M>;
+  readonly #received: Counter;
+  readonly #malformed: Counter;
+  #listeners: readonly Listener[] = [];
+
+  constructor(parts: ReceiverParts<M>) {
+    this.#parts = parts;
+    const labels = { protocol: parts.adapter.protocol };
+    this.#received = parts.metrics.counter(
+      'messages_received_total',
+      'Messages and malformed datagrams that came in',
+      labels,
+    );
+    this.#malformed = parts.metrics.counter('messages_malformed_total', 'Received bytes that are no message', labels);
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#listeners;
+  }
+
+  /** Binds every address. @throws BindError (rejects); what was bound until then is closed again. */
+  async start(): Promise<readonly Listener[]> {
+    const { adapter, network, listen, tls, limits, maxMessageBytes } = this.#parts;
+    const options: BindOptions = {
+      maxMessageBytes,
+      ...(adapter.framing === undefined ? {} : { framing: adapter.framing }),
+      ...(adapter.subprotocol === undefined ? {} : { subprotocol: adapter.subprotocol }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(limits === undefined ? {} : { limits }),
+    };
+    const bound: Listener[] = [];
+    try {
+      for (const address of listen) {
+        bound.push(
+          await network.bind(address, options, {
+            received: (bytes, flow) => this.#receive(bytes, flow),
+            failed: (flow, error) => this.#parts.onFailed(flow, error),
+            malformed: (_bytes, flow, reason) => this.#refuse(flow, reason),
+          }),
+        );
+      }
+    } catch (error) {
+      await Promise.all(bound.map((listener) => listener.close()));
+      throw error;
+    }
+    this.#listeners = bound;
+    return bound;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  #receive(bytes: Buffer, flow: Flow): void {
+    this.#received.add();
+    const { adapter, log } = this.#parts;
+    const decoded = adapter.decode(bytes);
+    if (!decoded.ok) {
+      this.#refuse(flow, decoded.error.reason, decoded.error.offset);
+      if (decoded.error.answer !== undefined) flow.send(decoded.error.answer);
+      return;
+    }
+    try {
+      this.#parts.onMessage(decoded.value, flow);
+    } catch (error) {
+      this.#parts.metrics
+        .counter('internal_errors_total', 'Messages whose handling failed by our own fault', {
+          protocol: adapter.protocol,
+        })
+        .add();
+      log.error({ err: error, from: formatSocketAddress(flow.remote) }, 'handling a message failed');
+    }
+  }
+
+  #refuse(flow: Flow, reason: string, offset?: number): void {
+    this.#malformed.add();
+    this.#parts.log.info(
+      { from: formatSocketAddress(flow.remote), transport: flow.transport, reason, offset },
+      'malformed message',
+    );
+  }
+}
+
+/** One readable line per listener, once all are bound. */
+export function announce(log: Logger, protocol: string, role: string, listeners: readonly Listener[]): void {
+  for (const { local } of listeners)
+    log.info({ protocol, address: formatAddress(local) }, `ready: ${role} on ${formatAddress(local)}`);
+}

@@ -1,0 +1,38 @@
+/** What the composition root runs: one role of this node (SIP proxy, call agent, gateway controller, …). */
+import type { Clock } from './clock.ts';
+import type { Cluster } from './cluster.ts';
+import type { DnsClient } from './dns.ts';
+import type { LocationService } from './location-service.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Listener, Network } from './network.ts';
+import type { Random } from './random.ts';
+
+/** What every role is given: the core's parts and the effects it may have. */
+export interface CoreServices {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly network: Network;
+  readonly dns: DnsClient;
+  readonly locations: LocationService;
+  readonly cluster: Cluster;
+}
+
+export interface Role {
+  /** `sip`, `mgcp`, `megaco`. */
+  readonly name: string;
+  /** Binds every socket. @throws BindError (rejects). */
+  start(): Promise<readonly Listener[]>;
+  /** Announces the end, hands new work to the backup, waits for what is open (at most `limitMs`). */
+  drain(limitMs: number): Promise<void>;
+  /** Settles what is pending and closes every socket; safe to call twice. */
+  stop(): Promise<void>;
+  /** Takes over what can change while running (users, routes, lines …) from freshly read configuration; returns what it changed. */
+  reload(config: unknown): readonly string[];
+  /** Plain data for `altpath status`, `calls`, `peers` and their --json. */
+  status(): Readonly<Record<string, unknown>>;
+  calls(): readonly Readonly<Record<string, unknown>>[];
+  peers(): readonly Readonly<Record<string, unknown>>[];
+}

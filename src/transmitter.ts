@@ -1,0 +1,473 @@
+/**
+ * Transmitter: sends one message to a target, and on a transmit error or silence sends it to the next address of the target's
+ * path. Every role and every network entity sends through it; what the message says is the adapter's business.
+ */
+import type { Cancel, Clock } from './clock.ts';
+import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
+import type { ControllerPool, Peer } from './controller-pool.ts';
+import {
+  type Attempt,
+  beginFailover,
+  type FailoverEvent,
+  type FailoverState,
+  type HopFailure,
+  onFailoverEvent,
+} from './failover.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Flow, FlowOptions, Listener, TransmitError } from './network.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** Where a message may go, in order of preference; hosts are IP literals. */
+export interface Target {
+  readonly addresses: readonly ControllerAddress[];
+  /** The name a TLS peer must prove. */
+  readonly serverName?: string | undefined;
+  /** An open connection that takes precedence over the first address. */
+  readonly flow?: Flow | undefined;
+}
+
+/** The message under way, as the sender sees it. */
+export interface Outgoing {
+  /** The octets for this hop; asked again when the hop changes. */
+  encode(flow: Flow, to: ControllerAddress): Uint8Array;
+  /** The message has moved on to another hop. */
+  switched?(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void;
+  /** No address is left. Called at most once, never from within `deliver`. */
+  exhausted(tried: readonly Attempt[]): void;
+}
+
+export interface TransmitterOptions {
+  /** No response of any kind for this long: the hop is silent (only where another address remains). */
+  readonly silenceMs: number;
+  /** While something is pending towards a controller it is probed this often. */
+  readonly probeMs: number;
+  /** A peer that is down is probed this often. */
+  readonly downProbeMs: number;
+  /** Messages per second that may move to an alternate, per destination, and the burst allowed. */
+  readonly switchesPerSecond: number;
+  readonly switchBurst: number;
+}
+
+export const defaultTransmitterOptions: TransmitterOptions = {
+  silenceMs: 1_000,
+  probeMs: 250,
+  downProbeMs: 1_000,
+  switchesPerSecond: 2_000,
+  switchBurst: 20_000,
+};
+
+export interface TransmitterParts {
+  readonly clock: Clock;
+  readonly pool: ControllerPool;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly protocol: string;
+  /** The bound listeners; a hop is reached from the first that fits its transport and address family. */
+  listeners(): readonly Listener[];
+  /** The octets of a harmless request that any living peer answers; undefined where the protocol has none for it. */
+  probe?(to: ControllerAddress, flow: Flow): Uint8Array | undefined;
+  readonly options?: Partial<TransmitterOptions>;
+}
+
+export class Transmitter {
+  readonly #parts: TransmitterParts;
+  readonly #options: TransmitterOptions;
+  /** Deliveries that a failure of their hop concerns, by hop. */
+  readonly #open = new Map<string, Set<Delivery>>();
+  readonly #probing = new Map<string, { sinceMs: number; sentMs: number }>();
+  readonly #buckets = new Map<string, TokenBucket>();
+  #ticking: Cancel | undefined;
+  #stopped = false;
+
+  constructor(parts: TransmitterParts) {
+    this.#parts = parts;
+    this.#options = { ...defaultTransmitterOptions, ...parts.options };
+  }
+
+  get pool(): ControllerPool {
+    return this.#parts.pool;
+  }
+
+  get options(): TransmitterOptions {
+    return this.#options;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  /** Starts sending. The delivery lasts until `end()`: tell it what is heard, and repeat through it. */
+  deliver(target: Target, outgoing: Outgoing): Delivery {
+    const addresses = this.#parts.pool.order(target.addresses);
+    return new Delivery(this, target, addresses, outgoing);
+  }
+
+  /** Sends bytes that await nothing (a response, an acknowledgement); false where there is no way to that address. */
+  sendOnce(to: ControllerAddress, encode: (flow: Flow) => Uint8Array, options?: FlowOptions): boolean {
+    const flow = this.flowTo(to, options);
+    if (flow === undefined) return false;
+    flow.send(encode(flow));
+    return true;
+  }
+
+  /** The way to an address, from the first listener that fits. Peers of the pool get a flow that reports ICMP errors. */
+  flowTo(to: ControllerAddress, options?: FlowOptions): Flow | undefined {
+    const listener = this.#listenerFor(to);
+    if (listener === undefined) return undefined;
+    if (options === undefined && this.#parts.pool.size > 0 && this.#parts.pool.find(to) !== undefined)
+      return listener.flowTo(to, { connected: true });
+    return listener.flowTo(to, options);
+  }
+
+  /** Call for every message received: any byte is a sign of life. */
+  heard(flow: Flow): void {
+    const { pool } = this.#parts;
+    if (pool.size === 0) return;
+    const peer = pool.find({ transport: flow.transport, host: flow.remote.host, port: flow.remote.port });
+    if (peer === undefined) return;
+    if (pool.heard(peer))
+      this.#parts.log.info(
+        { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs },
+        'peer answers again: held before it gets new work',
+      );
+  }
+
+  /** Call for every failure the network reports. */
+  flowFailed(flow: Flow, error: TransmitError): void {
+    this.#hopFailed(
+      { transport: flow.transport, host: flow.remote.host, port: flow.remote.port },
+      error.reason,
+      error.detail,
+    );
+  }
+
+  /** Something beyond the network says this hop is out of service (a 503 from a trusted hop, "going down"). */
+  hopRefuses(address: ControllerAddress): void {
+    this.#hopFailed(address, 'refusing', 'the hop refuses work');
+  }
+
+  /** Settles every timer; open deliveries get no further event. */
+  stop(): void {
+    this.#stopped = true;
+    this.#ticking?.();
+    for (const deliveries of this.#open.values()) for (const delivery of [...deliveries]) delivery.end();
+    this.#open.clear();
+  }
+
+  /** @internal Deliveries register with the hop they wait for. */
+  watch(delivery: Delivery, hop: ControllerAddress): void {
+    const key = addressKey(hop);
+    const waiting = this.#open.get(key);
+    if (waiting === undefined) this.#open.set(key, new Set([delivery]));
+    else waiting.add(delivery);
+  }
+
+  /** @internal */
+  unwatch(delivery: Delivery, hop: ControllerAddress): void {
+    const key = addressKey(hop);
+    const waiting = this.#open.get(key);
+    if (waiting === undefined) return;
+    waiting.delete(delivery);
+    if (waiting.size === 0) this.#open.delete(key);
+  }
+
+  /** @internal A delivery got only a provisional answer: its hop is probed until it ends. */
+  keepWatch(): void {
+    this.#tick(this.#options.probeMs);
+  }
+
+  /** @internal */
+  silent(address: ControllerAddress): void {
+    this.#hopFailed(address, 'silent', `no response within ${this.#options.silenceMs} ms`);
+  }
+
+  /** @internal May one more message move to this alternate? */
+  maySwitch(to: ControllerAddress): boolean {
+    const key = addressKey(to);
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      if (this.#buckets.size > 4_096) this.#buckets.clear();
+      bucket = new TokenBucket(this.#parts.clock, this.#options.switchesPerSecond, this.#options.switchBurst);
+      this.#buckets.set(key, bucket);
+    }
+    return bucket.take();
+  }
+
+  /** @internal One explaining line and one count per switch. */
+  explainSwitch(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
+    this.#parts.metrics
+      .counter('switches_total', 'Messages that moved to an alternate, by reason', {
+        protocol: this.#parts.protocol,
+        reason: because,
+      })
+      .add();
+    this.#parts.log.debug(
+      { from: formatAddress(from), to: formatAddress(to), because },
+      'message moves to the alternate',
+    );
+  }
+
+  #hopFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
+    if (this.#stopped) return;
+    const waiting = this.#open.get(addressKey(address));
+    // A connection that ends while nothing waits for it says nothing about its peer.
+    if ((failure === 'closed' || failure === 'reset') && waiting === undefined) return;
+    const { pool, log, metrics, protocol } = this.#parts;
+    const peer = pool.find(address);
+    if (peer !== undefined && pool.failed(peer, failure)) {
+      metrics
+        .counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason: failure })
+        .add();
+      log.warn(
+        { peer: peer.key, failure, detail, moving: waiting?.size ?? 0 },
+        'peer is down: what is open moves to its alternates',
+      );
+    }
+    if (peer !== undefined) this.#tick(this.#options.downProbeMs);
+    if (waiting === undefined) return;
+    for (const delivery of [...waiting]) delivery.hopFailed(address, failure);
+  }
+
+  /** Probes what is pending and what is down; runs only while there is something of either. */
+  #tick(inMs: number): void {
+    if (this.#ticking !== undefined || this.#stopped || this.#parts.probe === undefined) return;
+    this.#ticking = this.#parts.clock.after(inMs, () => {
+      this.#ticking = undefined;
+      const pending = this.#probePending();
+      const ailing = this.#probeAiling();
+      if (pending) this.#tick(this.#options.probeMs);
+      else if (ailing) this.#tick(Math.min(this.#options.downProbeMs, this.#options.probeMs * 2));
+    });
+  }
+
+  #probePending(): boolean {
+    const { pool, clock } = this.#parts;
+    const now = clock.now();
+    let pending = false;
+    for (const [key, deliveries] of [...this.#open]) {
+      let first: Delivery | undefined;
+      for (const delivery of deliveries) {
+        if (delivery.keepsWatch) {
+          first = delivery;
+          break;
+        }
+      }
+      const hop = first?.current;
+      if (hop === undefined) continue;
+      const peer = pool.find(hop);
+      if (peer === undefined) continue;
+      pending = true;
+      const probe = this.#probing.get(key);
+      if (probe !== undefined && peer.lastHeardMs < probe.sinceMs && now - probe.sinceMs >= this.#options.silenceMs) {
+        this.#probing.delete(key);
+        this.silent(hop);
+        continue;
+      }
+      if (now - peer.lastHeardMs < this.#options.probeMs) continue;
+      this.#sendProbe(peer, now);
+    }
+    return pending;
+  }
+
+  #probeAiling(): boolean {
+    const { pool, clock } = this.#parts;
+    const now = clock.now();
+    const ailing = pool.ailing();
+    for (const peer of ailing) {
+      const probe = this.#probing.get(peer.key);
+      if (probe !== undefined && now - probe.sentMs < this.#options.downProbeMs) continue;
+      // A recovering peer that falls silent again is down again.
+      if (
+        peer.health === 'recovering' &&
+        probe !== undefined &&
+        peer.lastHeardMs < probe.sinceMs &&
+        now - probe.sinceMs >= this.#options.silenceMs
+      )
+        pool.failed(peer, 'silent');
+      this.#sendProbe(peer, now);
+    }
+    return ailing.length > 0;
+  }
+
+  #sendProbe(peer: Peer, now: number): void {
+    const known = this.#probing.get(peer.key);
+    // The silence is counted from the first probe that nothing was heard after.
+    const sinceMs = known !== undefined && peer.lastHeardMs < known.sinceMs ? known.sinceMs : now;
+    this.#probing.set(peer.key, { sinceMs, sentMs: now });
+    const flow = this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
+    const bytes = flow && this.#parts.probe?.(peer.address, flow);
+    if (flow !== undefined && bytes !== undefined) flow.send(bytes);
+  }
+
+  #listenerFor(to: ControllerAddress): Listener | undefined {
+    const v6 = to.host.includes(':');
+    for (const listener of this.#parts.listeners()) {
+      if (listener.local.transport === to.transport && listener.local.host.includes(':') === v6) return listener;
+    }
+    return undefined;
+  }
+}
+
+/** One message under way. */
+export class Delivery {
+  readonly #transmitter: Transmitter;
+  readonly #target: Target;
+  readonly #outgoing: Outgoing;
+  #state: FailoverState | undefined;
+  #current: ControllerAddress | undefined;
+  #flow: Flow | undefined;
+  #bytes: Uint8Array | undefined;
+  #silence: Cancel | undefined;
+  #watched: ControllerAddress | undefined;
+  #provisional = false;
+  #ended = false;
+
+  constructor(transmitter: Transmitter, target: Target, addresses: readonly ControllerAddress[], outgoing: Outgoing) {
+    this.#transmitter = transmitter;
+    this.#target = target;
+    this.#outgoing = outgoing;
+    const [first, ...others] = addresses;
+    if (first === undefined) {
+      this.#giveUpLater([]);
+      return;
+    }
+    if (others.length > 0) {
+      this.#state = beginFailover([first, ...others]);
+      for (const address of addresses) transmitter.pool.admit(address, 'learned');
+    }
+    this.#sendTo(first, target.flow);
+  }
+
+  /** The hop that has the message now. */
+  get current(): ControllerAddress | undefined {
+    return this.#current;
+  }
+
+  get flow(): Flow | undefined {
+    return this.#flow;
+  }
+
+  /** Does it want its hop probed: answered provisionally, with alternates left? */
+  get keepsWatch(): boolean {
+    return this.#provisional && this.#hasAlternate();
+  }
+
+  /** Sends the same octets to the same hop again. */
+  repeat(): void {
+    if (!this.#ended && this.#flow !== undefined && this.#bytes !== undefined) this.#flow.send(this.#bytes);
+  }
+
+  /** A provisional answer came: the hop lives at this moment, and is watched from now on. */
+  provisional(): void {
+    this.#silence?.();
+    this.#silence = undefined;
+    if (this.#provisional || this.#ended) return;
+    this.#provisional = true;
+    if (this.#hasAlternate()) this.#transmitter.keepWatch();
+  }
+
+  /** A final answer came: the message will not move any more. */
+  answered(): void {
+    this.end();
+  }
+
+  /** The hop's own word that it takes no work (a 503 from a trusted hop): moves on. False where no alternate is left. */
+  refused(): boolean {
+    const { current } = this;
+    if (current === undefined || !this.#hasAlternate()) return false;
+    this.#transmitter.hopRefuses(current);
+    this.hopFailed(current, 'refusing');
+    return this.#current !== current;
+  }
+
+  /** Nothing further is wanted: no switch, no event. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#silence?.();
+    this.#silence = undefined;
+    this.#unwatch();
+    this.#bytes = undefined;
+  }
+
+  /** @internal */
+  hopFailed(address: ControllerAddress, failure: HopFailure): void {
+    if (this.#ended || this.#current === undefined || addressKey(this.#current) !== addressKey(address)) return;
+    if (this.#state === undefined) {
+      this.#giveUpLater([{ address: this.#current, failure }]);
+      return;
+    }
+    this.#onEvent({ kind: 'hopFailed', address: this.#current, failure });
+  }
+
+  #onEvent(event: FailoverEvent): void {
+    if (this.#state === undefined) return;
+    const [state, effects] = onFailoverEvent(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) {
+      if (effect.kind === 'giveUp') this.#giveUpLater(effect.tried);
+      else this.#switchTo(effect.to, effect.because);
+    }
+  }
+
+  #switchTo(to: ControllerAddress, because: HopFailure): void {
+    const from = this.#current;
+    this.#provisional = false;
+    if (!this.#transmitter.maySwitch(to)) {
+      this.#current = to;
+      this.#onEvent({ kind: 'hopFailed', address: to, failure: 'overflow' });
+      return;
+    }
+    this.#sendTo(to, undefined);
+    if (from !== undefined && !this.#ended) {
+      this.#transmitter.explainSwitch(from, to, because);
+      this.#outgoing.switched?.(from, to, because);
+    }
+  }
+
+  #sendTo(to: ControllerAddress, preferred: Flow | undefined): void {
+    this.#silence?.();
+    this.#silence = undefined;
+    this.#unwatch();
+    this.#current = to;
+    const { serverName } = this.#target;
+    const flow =
+      preferred ?? this.#transmitter.flowTo(to, serverName === undefined ? undefined : { serverName, connected: true });
+    this.#flow = flow;
+    if (flow === undefined) {
+      this.#transmitter.clock.after(0, () => this.hopFailed(to, 'unreachable'));
+      return;
+    }
+    const multiple = this.#state !== undefined;
+    if (
+      multiple ||
+      isReliable(to.transport) ||
+      (this.#transmitter.pool.size > 0 && this.#transmitter.pool.find(to) !== undefined)
+    ) {
+      this.#transmitter.watch(this, to);
+      this.#watched = to;
+    }
+    this.#bytes = this.#outgoing.encode(flow, to);
+    flow.send(this.#bytes);
+    if (this.#hasAlternate())
+      this.#silence = this.#transmitter.clock.after(this.#transmitter.options.silenceMs, () =>
+        this.#transmitter.silent(to),
+      );
+  }
+
+  #hasAlternate(): boolean {
+    return this.#state?.kind === 'trying' && this.#state.remaining.length > 0;
+  }
+
+  #unwatch(): void {
+    if (this.#watched === undefined) return;
+    this.#transmitter.unwatch(this, this.#watched);
+    this.#watched = undefined;
+  }
+
+  #giveUpLater(tried: readonly Attempt[]): void {
+    this.end();
+    this.#transmitter.clock.after(0, () => this.#outgoing.exhausted(tried));
+  }
+}
