@@ -1,0 +1,114 @@
+/** Datagrams of the memory network: may be lost, doubled or overtaken; a connected flow hears when its peer's port is closed. */
+import type {
+  BindOptions,
+  ControllerAddress,
+  Flow,
+  FlowOptions,
+  NetworkEvents,
+  SocketAddress,
+} from '../../src/index.ts';
+import { formatSocketAddress } from '../../src/index.ts';
+import type { Host, MemoryPacket, MemorySocket } from './memory-network.ts';
+
+export class DatagramSocket implements MemorySocket {
+  readonly host: Host;
+  readonly local: ControllerAddress;
+  readonly events: NetworkEvents;
+  readonly connections = 0;
+  readonly #maxMessageBytes: number;
+  readonly #closed: () => void;
+  #open = true;
+
+  constructor(host: Host, local: ControllerAddress, options: BindOptions, events: NetworkEvents, closed: () => void) {
+    this.host = host;
+    this.local = local;
+    this.events = events;
+    this.#maxMessageBytes = options.maxMessageBytes ?? 65_535;
+    this.#closed = closed;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  flowTo(remote: SocketAddress, options: FlowOptions = {}): Flow {
+    return new DatagramFlow(this, { host: remote.host, port: remote.port }, options.connected === true);
+  }
+
+  flowById(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#closed();
+  }
+
+  crash(): void {
+    this.#open = false;
+  }
+
+  resume(): void {}
+
+  receive(bytes: Buffer, from: SocketAddress): void {
+    if (bytes.length <= this.#maxMessageBytes)
+      this.events.received(Buffer.from(bytes), new DatagramFlow(this, from, false));
+  }
+}
+
+class DatagramFlow implements Flow {
+  readonly transport = 'udp';
+  readonly reliable = false;
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
+  readonly #socket: DatagramSocket;
+  readonly #connected: boolean;
+
+  constructor(socket: DatagramSocket, remote: SocketAddress, connected: boolean) {
+    this.#socket = socket;
+    this.local = socket.local;
+    this.remote = remote;
+    this.#connected = connected;
+  }
+
+  get id(): string {
+    return `udp ${formatSocketAddress(this.local)} ${formatSocketAddress(this.remote)}`;
+  }
+
+  send(bytes: Uint8Array): void {
+    const { host } = this.#socket;
+    const { network } = host;
+    if (!this.#socket.isOpen || host.crashed) return;
+    const packet = network.packet('udp', host.source(this.local), this.remote, Buffer.from(bytes));
+    // The tap may have killed us in the middle of this send.
+    if (packet === undefined || host.silent) return;
+    const { latencyMs, loss, duplication, reordering, reorderMs } = network.conditions;
+    const { random, clock } = network;
+    const copies = random.chance(duplication) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (random.chance(loss)) continue;
+      const delayMs = latencyMs + (random.chance(reordering) ? random.fraction() * reorderMs : 0);
+      clock.after(delayMs, () => this.#arrive(packet));
+    }
+  }
+
+  close(): void {}
+
+  #arrive(packet: MemoryPacket): void {
+    const { host } = this.#socket;
+    const { network } = host;
+    const target = network.find(packet.to.host);
+    if (network.blocked(host, target) || !network.arrives(packet)) return;
+    const socket = target?.datagramSocket(packet.to);
+    if (socket !== undefined) socket.receive(packet.bytes, packet.from);
+    else if (this.#connected) network.clock.after(network.conditions.latencyMs, () => this.#refused(target));
+  }
+
+  /** RFC 1122 §4.1.3.3: the ICMP error reaches the application that sent the datagram. */
+  #refused(target: Host | undefined): void {
+    const { host } = this.#socket;
+    if (!this.#socket.isOpen || host.silent || (target !== undefined && host.network.blocked(target, host))) return;
+    this.#socket.events.failed(this, { reason: 'refused', detail: 'ECONNREFUSED' });
+  }
+}
