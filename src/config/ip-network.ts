@@ -1,0 +1,68 @@
+/** A block of IP addresses in CIDR notation (RFC 4632 §3.1), as trust and allow lists name them. */
+import { isIP } from 'node:net';
+
+export interface IpNetwork {
+  /** 4 or 16 octets; those past the prefix are zero. */
+  readonly octets: Uint8Array;
+  readonly prefixBits: number;
+}
+
+/** Reads `10.0.0.0/8`, `2001:db8::/32` or a single address, with or without brackets; undefined where it is neither. */
+export function readIpNetwork(text: string): IpNetwork | undefined {
+  const match = /^\[?([0-9a-fA-F:.]+)\]?(?:\/(\d{1,3}))?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const octets = ipOctets(match[1] ?? '');
+  if (octets === undefined) return undefined;
+  const prefixBits = match[2] === undefined ? octets.length * 8 : Number(match[2]);
+  return prefixBits > octets.length * 8 ? undefined : { octets: masked(octets, prefixBits), prefixBits };
+}
+
+/** Is `host` an IP literal inside the network? A name is in none. An IPv4-mapped IPv6 address counts as the IPv4 one. */
+export function networkHolds(network: IpNetwork, host: string): boolean {
+  const octets = ipOctets(host);
+  if (octets === undefined || octets.length !== network.octets.length) return false;
+  const whole = network.prefixBits >> 3;
+  for (let index = 0; index < whole; index += 1) if (octets[index] !== network.octets[index]) return false;
+  const rest = network.prefixBits & 7;
+  return rest === 0 || ((octets[whole] ?? 0) & (0xff00 >> rest) & 0xff) === network.octets[whole];
+}
+
+function masked(octets: Uint8Array, prefixBits: number): Uint8Array {
+  return octets.map((octet, index) => {
+    const kept = Math.max(0, Math.min(8, prefixBits - index * 8));
+    return octet & (0xff00 >> kept) & 0xff;
+  });
+}
+
+/** The octets of an IP literal (zone ids have none); an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) gives four. */
+export function ipOctets(host: string): Uint8Array | undefined {
+  switch (isIP(host)) {
+    case 4:
+      return Uint8Array.from(host.split('.'), Number);
+    case 6:
+      return host.includes('%') ? undefined : ipv6Octets(host);
+    default:
+      return undefined;
+  }
+}
+
+/** `host` passed isIP: at most one `::`, groups in range, an IPv4 tail at the end alone. */
+function ipv6Octets(host: string): Uint8Array {
+  const [head = '', tail] = host.split('::');
+  const front = groupOctets(head);
+  const back = tail === undefined ? [] : groupOctets(tail);
+  const octets = new Uint8Array(16);
+  octets.set(front, 0);
+  octets.set(back, 16 - back.length);
+  const mapped = octets[10] === 0xff && octets[11] === 0xff && octets.subarray(0, 10).every((octet) => octet === 0);
+  return mapped ? octets.slice(12) : octets;
+}
+
+function groupOctets(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}
