@@ -36,3 +36,10 @@ export class FileError extends AltpathError {
     super('ERR_FILE', message, options);
   }
 }
+
+/** The location service refuses a write: it is full or closed. */
+export class LocationError extends AltpathError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_LOCATION', message, options);
+  }
+}

@@ -1,0 +1,45 @@
+/** From the operator's words to a location service: `memory` or `sqlite:PATH`. */
+import { mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { ConfigError, FileError } from '../errors.ts';
+import type { LocationService } from '../location-service.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { MemoryLocations } from './memory.ts';
+import { SqliteLocations } from './sqlite.ts';
+
+export interface LocationParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly maxRecords?: number | undefined;
+}
+
+/**
+ * Makes the service; its `open()` loads what was stored. The directory of a store is created.
+ * @throws ConfigError for words that name no driver, FileError where the directory cannot be made.
+ */
+export function openLocation(spec: string, parts: LocationParts): LocationService {
+  const service = makeLocation(spec, parts);
+  parts.metrics.gauge('location_records', 'Addresses of record and numbers with contacts', () => service.size);
+  return service;
+}
+
+function makeLocation(spec: string, parts: LocationParts): LocationService {
+  if (spec === 'memory') return new MemoryLocations(parts);
+  const path = spec.startsWith('sqlite:') ? spec.slice('sqlite:'.length) : '';
+  if (path === '')
+    throw new ConfigError(
+      `"${spec}" is no location store: write memory or sqlite:PATH, for example sqlite:data/location.db`,
+    );
+  const file = resolve(path);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    throw new FileError(`directory ${dirname(file)} of the location store cannot be created: ${String(error)}`, {
+      cause: error,
+    });
+  }
+  return new SqliteLocations({ ...parts, path: file });
+}

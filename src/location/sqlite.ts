@@ -1,0 +1,326 @@
+/**
+ * The location service that survives kill -9: answers from memory, writes to one SQLite file. All saves of one turn of the event
+ * loop become one transaction, and their promises resolve after its COMMIT.
+ *
+ * Processes of one host may share the file, a primary and its backup above all. Guaranteed: each sees the others' commits within
+ * `pollMs`; writes of different contacts of one record never undo each other (a save stores what it changed, not the whole list);
+ * of two writes of the same contact the later commit wins.
+ *
+ * A store that fails after it was opened (lost, full, corrupt, held by a stopped process) is left aside with a loud log line:
+ * memory goes on serving and accepting, what was not written is kept, and the store is tried again until it is back.
+ *
+ *     closed ── open() ──► stored ── failure ──► degraded ── retry ──► stored        close() from any
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import { FileError, LocationError } from '../errors.ts';
+import type { Contact, LocationService } from '../location-service.ts';
+import type { Logger } from '../log.ts';
+import type { Counter, Metrics } from '../metrics.ts';
+import { ContactTable, sweepBudget, sweepEveryMs } from './contact-table.ts';
+import { defaultMaxRecords, locationFull } from './memory.ts';
+import { type Change, isBusy, SqliteFile } from './sqlite-file.ts';
+
+export interface SqliteLocationOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** New records beyond this are refused. */
+  readonly maxRecords?: number | undefined;
+  /** How often the commits of other processes are looked for. */
+  readonly pollMs?: number | undefined;
+  /** A store that failed is tried again this often. */
+  readonly retryMs?: number | undefined;
+}
+
+type State = 'closed' | 'stored' | 'degraded';
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class SqliteLocations implements LocationService {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #table: ContactTable;
+  readonly #maxRecords: number;
+  readonly #pollMs: number;
+  readonly #retryMs: number;
+  readonly #commits: Counter;
+  readonly #failures: Counter;
+  #state: State = 'closed';
+  #file: SqliteFile | undefined;
+  /** The file last in use, to tell whether it is the same that comes back. */
+  #identity = '';
+  #seenSeq = -1;
+  /** What the file does not have yet: record → key → the last change. */
+  #unwritten = new Map<string, Map<string, Change>>();
+  #waiters: Waiter[] = [];
+  #flushAhead = false;
+  #busyTurns = 0;
+  #dropped = 0;
+  #timers = new Map<'poll' | 'sweep' | 'retry', Cancel>();
+
+  constructor(options: SqliteLocationOptions) {
+    this.#path = options.path;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#maxRecords = options.maxRecords ?? defaultMaxRecords;
+    this.#table = new ContactTable(this.#maxRecords);
+    this.#pollMs = options.pollMs ?? 200;
+    this.#retryMs = options.retryMs ?? 5_000;
+    this.#commits = options.metrics.counter('location_commits', 'Transactions of the location store');
+    this.#failures = options.metrics.counter('location_failures', 'Failures of the location store');
+    options.metrics.gauge('location_degraded', '1 while registrations are kept in memory alone', () =>
+      this.#state === 'degraded' ? 1 : 0,
+    );
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  async open(): Promise<void> {
+    if (this.#state !== 'closed') return;
+    const file = new SqliteFile(this.#path);
+    try {
+      const nowMs = this.#clock.now();
+      file.pull(nowMs, (change) => this.#apply(change));
+      tidyAtLeisure(file, nowMs);
+    } catch (error) {
+      file.close();
+      throw new FileError(`location store ${this.#path} cannot be read: ${String(error)}`, { cause: error });
+    }
+    this.#use(file);
+    if (file.unreadableRows > 0)
+      this.#log.warn({ path: this.#path, rows: file.unreadableRows }, 'location store holds rows that are no contacts');
+    this.#repeat('sweep', sweepEveryMs, () => this.#sweep());
+    this.#repeat('poll', this.#pollMs, () => this.#poll());
+  }
+
+  lookup(record: string): readonly Contact[] {
+    return this.#table.live(record, this.#clock.now());
+  }
+
+  save(record: string, contacts: readonly Contact[]): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(new LocationError('the location service is closed'));
+    if (!this.#table.hasRoomFor(record)) return Promise.reject(locationFull());
+    const before = this.#table.held(record);
+    this.#table.set(record, contacts);
+    for (const contact of contacts)
+      if (!before.includes(contact)) this.#note(contact.key, { kind: 'saved', record, contact });
+    for (const { key } of before)
+      if (!contacts.some((contact) => contact.key === key)) this.#note(key, { kind: 'removed', record, key });
+    if (this.#state === 'degraded') return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#flushSoon();
+    });
+  }
+
+  records(): Iterable<readonly [record: string, contacts: readonly Contact[]]> {
+    return this.#table.records(this.#clock.now());
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'stored') this.#flush();
+    this.#state = 'closed';
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.#file?.close();
+    this.#file = undefined;
+    for (const { reject } of this.#waiters.splice(0)) reject(new LocationError('the location service was closed'));
+  }
+
+  #note(key: string, change: Change): void {
+    let changes = this.#unwritten.get(change.record);
+    if (changes === undefined) {
+      // A store that is away must not grow the memory without end; what is dropped lapses or is registered again.
+      if (this.#unwritten.size >= this.#maxRecords) {
+        const [oldest] = this.#unwritten.keys();
+        if (oldest !== undefined) this.#unwritten.delete(oldest);
+        this.#dropped += 1;
+      }
+      changes = new Map();
+      this.#unwritten.set(change.record, changes);
+    }
+    changes.set(key, change);
+  }
+
+  /** After the input that is there has been read, so that one transaction serves all of it. */
+  #flushSoon(): void {
+    if (this.#flushAhead) return;
+    this.#flushAhead = true;
+    setImmediate(() => {
+      if (this.#flushAhead) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    this.#flushAhead = false;
+    if (this.#file === undefined || this.#state !== 'stored') return;
+    if (this.#unwritten.size > 0) {
+      try {
+        this.#write(this.#file);
+      } catch (error) {
+        this.#failures.add();
+        this.#busyTurns += 1;
+        if (isBusy(error) && this.#busyTurns < maxBusyTurns) this.#flushSoon();
+        else this.#degrade(error);
+        return;
+      }
+    }
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  #write(file: SqliteFile): void {
+    const ours = this.#unwritten;
+    const theirs = file.commit(changesIn(ours), this.#clock.now());
+    this.#commits.add();
+    this.#busyTurns = 0;
+    this.#unwritten = new Map();
+    for (const change of theirs) if (!isOverruled(change, ours)) this.#apply(change);
+  }
+
+  /** Takes over what another process wrote. */
+  #apply(change: Change): void {
+    const { record } = change;
+    const key = keyOf(change);
+    const held = this.#table.held(record);
+    const others = held.some((contact) => contact.key === key) ? held.filter((contact) => contact.key !== key) : held;
+    if (change.kind !== 'saved') {
+      if (others !== held) this.#table.set(record, others);
+    } else if (this.#table.hasRoomFor(record)) {
+      this.#table.set(record, others.length === 0 ? [change.contact] : [...others, change.contact]);
+    }
+  }
+
+  #poll(): void {
+    const file = this.#file;
+    if (file === undefined || this.#state !== 'stored') return;
+    try {
+      if (file.isReplaced()) throw new FileError('the file was removed or replaced');
+      file.pull(this.#clock.now(), (change) => {
+        if (!isOverruled(change, this.#unwritten)) this.#apply(change);
+      });
+    } catch (error) {
+      if (!isBusy(error)) this.#degrade(error);
+    }
+  }
+
+  #sweep(): void {
+    const nowMs = this.#clock.now();
+    this.#table.sweep(nowMs, sweepBudget(this.#table.size), (record, { key }) =>
+      this.#note(key, { kind: 'lapsed', record, key }),
+    );
+    if (this.#state !== 'stored' || this.#file === undefined) return;
+    if (this.#unwritten.size > 0) this.#flushSoon();
+    try {
+      this.#file.tidy(nowMs);
+    } catch (error) {
+      if (!isBusy(error)) this.#degrade(error);
+    }
+  }
+
+  #degrade(error: unknown): void {
+    this.#failures.add();
+    this.#state = 'degraded';
+    this.#log.error(
+      { path: this.#path, reason: String(error) },
+      'LOCATION STORE LOST: registrations are kept in memory only and will not survive a restart',
+    );
+    this.#seenSeq = this.#file?.seenSeq ?? -1;
+    this.#closeFile();
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    this.#timers.set(
+      'retry',
+      this.#clock.after(this.#retryMs, () => this.#retry()),
+    );
+  }
+
+  #retry(): void {
+    let file: SqliteFile | undefined;
+    try {
+      file = new SqliteFile(this.#path, this.#seenSeq);
+      if (file.identity !== this.#identity) {
+        // Another file, most likely a new one: it gets everything, and whatever it brings is read from its beginning.
+        file.close();
+        file = new SqliteFile(this.#path);
+        for (const [record, contacts] of this.#table.records(this.#clock.now()))
+          for (const contact of contacts) this.#note(contact.key, { kind: 'saved', record, contact });
+      }
+      this.#write(file);
+      this.#use(file);
+    } catch (error) {
+      file?.close();
+      this.#failures.add();
+      this.#log.error({ path: this.#path, reason: String(error) }, 'location store is still away');
+      this.#retryLater();
+      return;
+    }
+    this.#log.warn(
+      { path: this.#path, dropped: this.#dropped },
+      'location store is back, registrations are stored again',
+    );
+    this.#dropped = 0;
+  }
+
+  #use(file: SqliteFile): void {
+    this.#file = file;
+    this.#identity = file.identity;
+    this.#state = 'stored';
+    this.#busyTurns = 0;
+  }
+
+  #closeFile(): void {
+    try {
+      this.#file?.close();
+    } catch (error) {
+      this.#log.debug({ path: this.#path, reason: String(error) }, 'location store could not be closed');
+    }
+    this.#file = undefined;
+  }
+
+  #repeat(name: 'poll' | 'sweep', everyMs: number, run: () => void): void {
+    this.#timers.set(
+      name,
+      this.#clock.after(everyMs, () => {
+        run();
+        if (this.#state !== 'closed') this.#repeat(name, everyMs, run);
+      }),
+    );
+  }
+}
+
+/** Turns in a row that may find the store held by another process before it counts as lost (each waits 100 ms by itself). */
+const maxBusyTurns = 5;
+
+/** Rows that lapsed while nobody ran: if another process is writing just now, they may lie there until the next start. */
+function tidyAtLeisure(file: SqliteFile, nowMs: number): void {
+  try {
+    file.tidyAll(nowMs);
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+  }
+}
+
+const keyOf = (change: Change): string => (change.kind === 'saved' ? change.contact.key : change.key);
+
+type Unwritten = ReadonlyMap<string, ReadonlyMap<string, Change>>;
+
+/** Have we a word of our own on this contact, later than theirs? That its time was over is none: they may have refreshed it. */
+function isOverruled(theirs: Change, ours: Unwritten): boolean {
+  const own = ours.get(theirs.record)?.get(keyOf(theirs));
+  return own !== undefined && own.kind !== 'lapsed';
+}
+
+function* changesIn(unwritten: Unwritten): Generator<Change> {
+  for (const changes of unwritten.values()) yield* changes.values();
+}
