@@ -1,0 +1,214 @@
+/** The SIP proxy under SIPp's load beside Kamailio: processor time for each call, rates, memory. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { missing } from '../test/interop/support/programs.ts';
+import { type ProxyKind, proxyUnderTest } from '../test/interop/support/proxy.ts';
+import { Inspector } from './support/inspector.ts';
+import { cpuSeconds, memory } from './support/process-cost.ts';
+import { callThrough, faultsOf, startLoad } from './support/sip-load.ts';
+import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
+
+export const suite: Suite = {
+  name: 'sip',
+  title: 'SIP proxy and registrar',
+  works: ['call', 'message', 'options', 'register', 'capacity', 'soak'],
+  byDefault: true,
+  run,
+};
+
+async function run(options: BenchOptions): Promise<SuiteReport> {
+  const absent = missing('sipp');
+  if (absent !== undefined) return { rows: [], notes: [`skipped: ${absent}`] };
+  const notes: string[] = [];
+  const noAnchor = missing('kamailio');
+  if (noAnchor !== undefined && !options.alone) notes.push(`no figures beside Kamailio: ${noAnchor}`);
+  const contenders: Contender[] = noAnchor !== undefined || options.alone ? ['ours'] : ['anchor', 'ours'];
+  const rows: Row[] = [];
+  for (const work of options.work ?? suite.works.filter((name) => name !== 'soak' || !options.quick)) {
+    if (work === 'soak') rows.push(...(await soak(options)));
+    else rows.push(...(await compare(work, contenders, options)));
+  }
+  return { rows, notes };
+}
+
+type Contender = 'ours' | 'anchor';
+
+/** Ours is Kamailio too when the benchmark itself is examined (ALTPATH_INTEROP_PROXY=kamailio): then every ratio must be near 1. */
+const kindOf = (contender: Contender): ProxyKind => (contender === 'ours' ? proxyUnderTest : 'kamailio');
+
+/** What one run of one work measured. */
+interface Measured {
+  readonly cpuUs: number;
+  readonly perSecond: number;
+  readonly peakMiB: number;
+  readonly pssMiB: number;
+  readonly faults: readonly string[];
+}
+
+async function compare(work: string, contenders: readonly Contender[], options: BenchOptions): Promise<Row[]> {
+  const measured = new Map<Contender, Measured[]>(contenders.map((contender) => [contender, []]));
+  const runs = options.runs ?? (options.quick ? 1 : 5);
+  for (let run = 1; run <= runs; run++) {
+    // In turn, so that a busy minute of the machine falls on both.
+    for (const contender of contenders) {
+      const result = await measure(work, kindOf(contender), options);
+      measured.get(contender)?.push(result);
+      options.log(
+        `${work} ${kindOf(contender)} ${run}/${runs}: ${result.cpuUs.toFixed(1)} µs each, ${result.perSecond.toFixed(0)}/s, ` +
+          `peak ${result.peakMiB.toFixed(0)} MiB${result.faults.length === 0 ? '' : ` (${result.faults.join(', ')})`}`,
+      );
+    }
+  }
+  const row = (
+    what: string,
+    unit: string,
+    better: Row['better'],
+    pick: (m: Measured) => number,
+    target?: number,
+  ): Row => {
+    const sample = (contender: Contender) => ({
+      values: measured.get(contender)?.map(pick) ?? [],
+      faults: measured.get(contender)?.flatMap((m) => m.faults) ?? [],
+    });
+    return {
+      what,
+      unit,
+      better,
+      ours: sample('ours'),
+      ...(contenders.includes('anchor') ? { anchor: { name: 'Kamailio', ...sample('anchor') } } : {}),
+      ...(target === undefined ? {} : { target }),
+    };
+  };
+  const memoryRows = [
+    row(`${work}: peak memory (VmHWM)`, 'MiB', 'lower', (m) => m.peakMiB),
+    row(`${work}: memory after it (PSS)`, 'MiB', 'lower', (m) => m.pssMiB),
+  ];
+  const rate = row(`${work}: as fast as it goes`, '/s', 'higher', (m) => m.perSecond);
+  const cost = (target?: number): Row => row(`${work}: processor time each`, 'µs', 'lower', (m) => m.cpuUs, target);
+  if (work === 'capacity') return [rate, cost(), ...memoryRows];
+  if (work === 'call') return [cost(0.5), ...memoryRows];
+  if (work === 'register') return [cost(), rate, ...memoryRows];
+  return [cost()];
+}
+
+async function measure(work: string, kind: ProxyKind, options: BenchOptions): Promise<Measured> {
+  const plan = planOf(work);
+  const scale = options.quick ? 0.25 : 1;
+  const calls = Math.max(1, Math.round(options.calls ?? plan.calls * scale));
+  const warmUp = Math.round(plan.warmUp * scale);
+  const load = await startLoad({
+    kind,
+    users: plan.answer === undefined ? 0 : Math.max(calls, warmUp),
+    ...(plan.answer === undefined ? {} : { answer: plan.answer }),
+  });
+  try {
+    // Both are measured warm: caches filled, and our code compiled.
+    const { scenario, atOnce } = plan;
+    const contact = load.calledHost;
+    if (warmUp > 0) await callThrough(load, { scenario, calls: warmUp, rate: 500, contact });
+    const before = cpuSeconds(load.proxy.child.pid);
+    const rate = plan.rate ?? options.rate ?? 300 * plan.rateFactor;
+    const result = await callThrough(load, {
+      scenario,
+      calls,
+      rate,
+      ...(atOnce === undefined ? {} : { atOnce }),
+      contact,
+    });
+    // Timers that clean up after the last call are part of its cost.
+    await pause(options.quick ? 2000 : 6000);
+    const after = cpuSeconds(load.proxy.child.pid);
+    const { peakMiB, pssMiB } = memory(load.proxy.child.pid);
+    const cpuUs = ((after - before) * 1e6) / Math.max(1, result.successful);
+    return { cpuUs, perSecond: result.callsPerSecond, peakMiB, pssMiB, faults: faultsOf(result) };
+  } finally {
+    await load.stop();
+  }
+}
+
+interface Plan {
+  readonly scenario: string;
+  /** The called side, for which every user is registered. */
+  readonly answer?: string;
+  readonly calls: number;
+  readonly warmUp: number;
+  /** A rate that --rate does not change. */
+  readonly rate?: number;
+  readonly rateFactor: number;
+  readonly atOnce?: number;
+}
+
+function planOf(work: string): Plan {
+  switch (work) {
+    case 'call':
+      return { scenario: 'call.xml', answer: 'answer.xml', calls: 6000, warmUp: 3000, rateFactor: 1 };
+    case 'capacity':
+      // More calls per second than anyone carries, but never more than 100 open: SIPp waits for the proxy.
+      return {
+        scenario: 'call.xml',
+        answer: 'answer.xml',
+        calls: 20_000,
+        warmUp: 3000,
+        rateFactor: 1,
+        rate: 20_000,
+        atOnce: 100,
+      };
+    case 'message':
+      return { scenario: 'message.xml', answer: 'message-answer.xml', calls: 12_000, warmUp: 3000, rateFactor: 3 };
+    case 'options':
+      return { scenario: 'options.xml', calls: 12_000, warmUp: 3000, rateFactor: 3 };
+    case 'register':
+      return { scenario: 'register.xml', calls: 50_000, warmUp: 3000, rateFactor: 1, rate: 20_000, atOnce: 100 };
+    default:
+      throw new Error(`no work "${work}" in the suite sip: choose from ${suite.works.join(', ')}`);
+  }
+}
+
+/** Many calls, then silence: does everything a call needed go back? Live heap after a collection shows it to the byte. */
+async function soak(options: BenchOptions): Promise<Row[]> {
+  const calls = options.calls ?? 100_000;
+  const rate = options.rate ?? 500;
+  const port = 20_000 + Math.floor(Math.random() * 10_000);
+  const users = 2000;
+  const load = await startLoad({
+    kind: 'altpath',
+    users,
+    answer: 'answer.xml',
+    nodeFlags: [`--inspect=127.0.0.1:${port}`],
+  });
+  try {
+    const inspector = await Inspector.connect('127.0.0.1', port);
+    const pid = load.proxy.child.pid;
+    const faults: string[] = [];
+    const block = async (count: number): Promise<void> => {
+      for (let left = count; left > 0; left -= users) {
+        const result = await callThrough(load, { scenario: 'call.xml', calls: Math.min(users, left), rate });
+        faults.push(...faultsOf(result));
+      }
+      // Timer H, J and the accepted state end 64*T1 = 32 s after the last call (RFC 3261 §17, RFC 6026 §7).
+      await pause(36_000);
+    };
+    await block(Math.min(5000, calls));
+    const before = { heap: await inspector.liveHeapBytes(), pss: memory(pid).pssMiB };
+    options.log(`soak start: ${(before.heap / 1048576).toFixed(1)} MiB live heap, ${before.pss.toFixed(0)} MiB PSS`);
+    await block(calls);
+    const after = { heap: await inspector.liveHeapBytes(), pss: memory(pid).pssMiB };
+    options.log(`soak end: ${(after.heap / 1048576).toFixed(1)} MiB live heap, ${after.pss.toFixed(0)} MiB PSS`);
+    inspector.close();
+    const alone = (what: string, unit: string, value: number): Row => ({
+      what: `${calls} calls: ${what}`,
+      unit,
+      better: 'lower',
+      ours: { values: [value], faults },
+    });
+    return [
+      alone('live heap left behind', 'bytes/call', (after.heap - before.heap) / calls),
+      alone('live heap before', 'MiB', before.heap / 1048576),
+      alone('live heap after', 'MiB', after.heap / 1048576),
+      alone('memory (PSS) before', 'MiB', before.pss),
+      alone('memory (PSS) after', 'MiB', after.pss),
+      alone('peak memory (VmHWM)', 'MiB', memory(pid).peakMiB),
+    ];
+  } finally {
+    await load.stop();
+  }
+}
