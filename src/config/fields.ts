@@ -17,9 +17,9 @@ export const section = z.strictObject;
 export const addressField = (defaultPort: DefaultPort, defaultTransport: Transport = 'udp') =>
   parsed<ControllerAddress>(
     (text) => withPort(readAddress(text, { transport: defaultTransport, port: noPort }), defaultPort),
-    isParsedAddress,
     (text) =>
       `"${text}" is not an address: write [udp:|tcp:|tls:|ws:|wss:]host[:port], IPv6 in brackets, for example udp:127.0.0.1:${defaultPort('udp')}`,
+    isParsedAddress,
   );
 
 /** A next hop: as an address, but transport and port may be left to DNS. A hop that is already parsed passes through. */
@@ -35,15 +35,15 @@ export const hopField = () =>
         ...(isTransport(scheme) && text.trim().length > scheme.length ? { transport: address.transport } : {}),
       };
     },
-    isParsedHop,
     (text) => `"${text}" is no next hop: write [udp:|tcp:|tls:]host[:port] or a domain name, IPv6 in brackets`,
+    isParsedHop,
   );
 
-/** Text that `read` turns into a value; `complaint` says what is wrong where it cannot. */
+/** Text that `read` turns into a value; `complaint` says what is wrong where it cannot. Values parsed before may pass through. */
 export const parsed = <T>(
   read: (text: string) => T | undefined,
-  isParsed: (value: unknown) => value is T,
   complaint: (text: string) => string,
+  isParsed: (value: unknown) => value is T = (_value): _value is T => false,
 ) =>
   z.unknown().transform((value, context): T => {
     if (isParsed(value)) return value;

@@ -9,11 +9,11 @@ export interface IpNetwork {
 
 /** Reads `10.0.0.0/8`, `2001:db8::/32` or a single address, with or without brackets; undefined where it is neither. */
 export function readIpNetwork(text: string): IpNetwork | undefined {
-  const match = /^\[?([0-9a-fA-F:.]+)\]?(?:\/(\d{1,3}))?$/.exec(text.trim());
-  if (match === null) return undefined;
-  const octets = ipOctets(match[1] ?? '');
+  const [, inBrackets, bare, bits] =
+    /^(?:\[([0-9a-fA-F:]+)\]|([0-9a-fA-F:.]+))(?:\/(\d{1,3}))?$/.exec(text.trim()) ?? [];
+  const octets = ipOctets(inBrackets ?? bare ?? '');
   if (octets === undefined) return undefined;
-  const prefixBits = match[2] === undefined ? octets.length * 8 : Number(match[2]);
+  const prefixBits = bits === undefined ? octets.length * 8 : Number(bits);
   return prefixBits > octets.length * 8 ? undefined : { octets: masked(octets, prefixBits), prefixBits };
 }
 

@@ -1,0 +1,79 @@
+/** The sections of the configuration that belong to no protocol: every setting, its default and what it is for. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { bracketed, readAddress, type SocketAddress } from '../controller-address.ts';
+import { logLevels } from '../log.ts';
+import { parsed, secretField, section, wholeNumber } from './fields.ts';
+import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';
+
+export type CoreConfig = z.output<typeof coreSchema>;
+
+/** `host:port` of the admin server, or `off`. */
+const admin = parsed<SocketAddress | 'off'>(
+  (text) => {
+    if (text.trim() === 'off') return 'off';
+    const address = readAddress(text, { transport: 'tcp', port: defaultAdminPort });
+    return address === undefined || address.transport !== 'tcp' || isIP(address.host) === 0
+      ? undefined
+      : { host: address.host, port: address.port };
+  },
+  (text) => `"${text}" is no address for the admin server: write ip:port, such as 127.0.0.1:9060, or off`,
+);
+
+const location = parsed<string>(
+  (text) => (/^(memory|sqlite:.+)$/.test(text.trim()) ? text.trim() : undefined),
+  (text) => `"${text}" is no location store: write memory, or sqlite:PATH such as sqlite:./var/locations.sqlite`,
+);
+
+const trustRule = parsed<TrustRule>(
+  readTrustRule,
+  (text) => `"${text}" names no hop: write an address, a network such as 10.0.0.0/8, or the name in a certificate`,
+);
+
+const allowRule = parsed<AllowRule>(
+  readAllowRule,
+  (text) =>
+    `"${text}" allows nothing: write a network such as 10.0.0.0/8, with a port if wanted (10.0.0.0/8:5060), or a domain`,
+);
+
+const dnsServer = parsed<string>(
+  (text) => {
+    const address = readAddress(text, { port: 53 });
+    return address === undefined || isIP(address.host) === 0 ? undefined : `${bracketed(address.host)}:${address.port}`;
+  },
+  (text) => `"${text}" is no DNS server: write ip or ip:port, IPv6 in brackets`,
+);
+
+export const coreSchema = section({
+  log: section({
+    level: z.enum(logLevels).default('info'),
+    /** `auto`: readable on a terminal, else JSON lines. */
+    format: z.enum(['auto', 'json', 'pretty']).default('auto'),
+  }).prefault({}),
+  /** Metrics, health and the commands status, calls, peers, reg and drain. */
+  admin: admin.prefault('off'),
+  /** Where registrations live; a relative path counts from the working directory. */
+  location: location.prefault('memory'),
+  cluster: section({
+    /** Known to all members and nobody else; with it they compute the same transaction identities. */
+    secret: secretField(16).optional(),
+  }).prefault({}),
+  trust: z.array(trustRule).max(1_000).default([]),
+  allow: z.array(allowRule).max(1_000).default([]),
+  strip: z.enum(['untrusted', 'none']).default('none'),
+  /** What is open may finish for this long after SIGTERM. */
+  shutdownSeconds: wholeNumber(0, 86_400).default(10),
+  dns: section({
+    /** The system's own if empty. */
+    servers: z.array(dnsServer).max(8).default([]),
+  }).prefault({}),
+});
+
+/** Members of the cluster: for each its addresses per role. Backups follow from it. */
+export const nodesSchema = (roles: readonly string[]) =>
+  z.record(
+    z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a node name has letters, digits and . _ - only'),
+    section(Object.fromEntries(roles.map((role) => [role, z.array(z.string()).min(1).max(64).optional()]))),
+  );
+
+export const defaultAdminPort = 9060;

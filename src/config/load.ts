@@ -1,0 +1,262 @@
+/**
+ * From a file and flags to what a process runs: the core's settings and one setup per role. The file may describe a whole cluster;
+ * a node's own addresses and its backups follow from the list of nodes.
+ */
+import { z } from 'zod';
+import { type ControllerAddress, formatAddress, sameAddress } from '../controller-address.ts';
+import { ConfigError } from '../errors.ts';
+import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
+import { type Override, type ProblemContext, problemLines, valueAt } from './problems.ts';
+import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** What every room's section has, whatever else is in it. */
+export interface RoleSection {
+  readonly listen: readonly ControllerAddress[];
+  readonly backup: readonly ControllerAddress[];
+  readonly backupFor: readonly ControllerAddress[];
+}
+
+/** A room's section once read. `S` adds what the composition root needs to start the role. */
+export interface SectionReader<S extends { readonly section: RoleSection }> {
+  readonly name: string;
+  readonly schema: z.ZodType<S>;
+}
+
+export interface LoadRequest<S extends { readonly section: RoleSection }> {
+  readonly rooms: readonly SectionReader<S>[];
+  readonly file?: string | undefined;
+  readonly node?: string | undefined;
+  /** Flags and environment; they win over the file. */
+  readonly overrides?: readonly Override[];
+  /** Run this role alone, with or without a section in the file. */
+  readonly only?: string | undefined;
+  /** In place of reading `file`. */
+  readonly source?: ConfigSource;
+}
+
+export interface LoadedConfig<S> {
+  readonly file?: string | undefined;
+  readonly core: CoreConfig;
+  readonly node?: string | undefined;
+  /** Every node of the file. */
+  readonly nodes: readonly string[];
+  /** What to run, by role name. */
+  readonly roles: ReadonlyMap<string, S>;
+}
+
+/** @throws ConfigError with one line per problem, FileError where the file cannot be read. */
+export function loadConfig<S extends { readonly section: RoleSection }>(request: LoadRequest<S>): LoadedConfig<S> {
+  const source = request.source ?? (request.file === undefined ? emptySource : readSource(request.file));
+  const names = request.rooms.map(({ name }) => name);
+  const cluster = nodesSchema(names);
+  const nodes = cluster.safeParse(section(source.value, 'nodes'));
+  const members = readNodes(nodes);
+  const node = nodes.success ? chooseNode(request, members, source) : undefined;
+  const overrides = [...nodeOverrides(members, node, names), ...(request.overrides ?? [])];
+
+  const attempt = judge(request, cluster, source, apply(source.value, overrides), overrides);
+  if (!attempt.ok) throw new ConfigError(attempt.lines.join('\n'));
+  const wanted = rolesToRun(request, attempt.value, members, node);
+  const roles = new Map<string, S>();
+  for (const room of request.rooms) {
+    const setup = attempt.sections.get(room.name);
+    if (wanted.has(room.name) && setup !== undefined) roles.set(room.name, setup);
+  }
+  return { file: request.file, core: attempt.core, node, nodes: [...members.keys()], roles };
+}
+
+type Members = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+
+function readNodes(parsed: z.ZodSafeParseResult<Record<string, Record<string, string[] | undefined>>>): Members {
+  const members = new Map<string, Map<string, readonly string[]>>();
+  for (const [name, roles] of Object.entries(parsed.success ? parsed.data : {})) {
+    const addresses = new Map<string, readonly string[]>();
+    for (const [role, list] of Object.entries(roles)) if (list !== undefined) addresses.set(role, list);
+    members.set(name, addresses);
+  }
+  return members;
+}
+
+/** The one node of a file with one needs no naming. */
+function chooseNode<S extends { readonly section: RoleSection }>(
+  { node, file }: LoadRequest<S>,
+  members: Members,
+  source: ConfigSource,
+): string | undefined {
+  const names = [...members.keys()];
+  if (node !== undefined) {
+    if (members.has(node)) return node;
+    const known = names.length === 0 ? 'the configuration has no nodes' : `it has ${names.join(', ')}`;
+    throw new ConfigError(`--node: no node "${node}" in ${file ?? 'the configuration'} (${known})`);
+  }
+  if (names.length < 2) return names[0];
+  const place = source.placeOfKey([], 'nodes');
+  const at = place === undefined ? '' : `${source.file}:${place.line}:${place.column}: `;
+  throw new ConfigError(`${at}nodes: several nodes: say which one to run with --node ${names.join('|')}`);
+}
+
+/** Our addresses are this node's; our backups are the others': the first address of each, in the order of the list, then the second … */
+function nodeOverrides(members: Members, node: string | undefined, roles: readonly string[]): readonly Override[] {
+  const own = node === undefined ? undefined : members.get(node);
+  if (node === undefined || own === undefined) return [];
+  return roles.flatMap((role): readonly Override[] => {
+    const listen = own.get(role);
+    if (listen === undefined) return [];
+    const others = [...members].filter(([name, each]) => name !== node && each.has(role));
+    const rounds = Math.max(0, ...others.map(([, each]) => each.get(role)?.length ?? 0));
+    const partners = Array.from({ length: rounds }, (_, index) => index).flatMap((index) =>
+      others.flatMap(([name, each]) => {
+        const address = each.get(role)?.[index];
+        return address === undefined ? [] : [{ address, path: ['nodes', name, role, index] }];
+      }),
+    );
+    const paths = listen.map((_, index): Path => ['nodes', node, role, index]);
+    const listOf = (key: string): Override => ({
+      path: [role, key],
+      value: partners.map(({ address }) => address),
+      origin: { paths: partners.map(({ path }) => path) },
+    });
+    return [
+      { path: [role, 'listen'], value: listen, origin: { paths } },
+      ...(partners.length === 0 ? [] : [listOf('backup'), listOf('backupFor')]),
+    ];
+  });
+}
+
+type Judgement<S> =
+  | { readonly ok: true; readonly core: CoreConfig; readonly sections: ReadonlyMap<string, S>; readonly value: unknown }
+  | { readonly ok: false; readonly lines: readonly string[] };
+
+/** Puts every section that is there before its schema and gathers all problems of all sections. */
+function judge<S extends { readonly section: RoleSection }>(
+  request: LoadRequest<S>,
+  cluster: z.ZodType,
+  source: ConfigSource,
+  value: unknown,
+  overrides: readonly Override[],
+  mayRetry = true,
+): Judgement<S> {
+  const { rooms, only } = request;
+  const issues: Issue[] = [];
+  const names = new Set<string>([...rooms.map(({ name }) => name), 'nodes']);
+  const core = coreSchema.safeParse(isMapping(value) ? without(value, names) : value);
+  if (!core.success) issues.push(...core.error.issues);
+  const sections = new Map<string, S>();
+  if (isMapping(value)) {
+    const nodes = cluster.safeParse(section(value, 'nodes'));
+    if (!nodes.success) issues.push(...nodes.error.issues.map((issue) => under('nodes', issue)));
+    for (const { name, schema } of rooms) {
+      if (!Object.hasOwn(value, name) && name !== only) continue;
+      const parsed = schema.safeParse(section(value, name));
+      if (!parsed.success) {
+        issues.push(...parsed.error.issues.map((issue) => under(name, issue)));
+        continue;
+      }
+      sections.set(name, parsed.data);
+      issues.push(...partnerIssues(name, parsed.data.section));
+    }
+    issues.push(...secretIssues(value));
+  }
+  if (issues.length === 0 && core.success) return { ok: true, core: core.data, sections, value };
+  const repaired = mayRetry ? numbersAsText(issues, source, value) : undefined;
+  if (repaired !== undefined) return judge(request, cluster, source, repaired, overrides, false);
+  const context: ProblemContext = { source, value, overrides, keys: keySchema(rooms, cluster) };
+  return { ok: false, lines: problemLines(issues, context) };
+}
+
+const under = (name: string, issue: Issue): Issue => ({ ...issue, path: [name, ...issue.path] });
+
+/** A number or a truth value where text is wanted is the operator's text as it stands in the file: `user: 200`, `prefix: +49`. */
+function numbersAsText(issues: readonly Issue[], source: ConfigSource, value: unknown): unknown {
+  let repaired: unknown;
+  for (const issue of issues) {
+    if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue;
+    const held = valueAt(value, issue.path);
+    const text = typeof held === 'number' || typeof held === 'boolean' ? source.plainText(issue.path) : undefined;
+    if (text !== undefined) repaired = withValue(repaired ?? value, issue.path, text);
+  }
+  return repaired;
+}
+
+/** A partner must be another address than ours, and one that can be reached. */
+function partnerIssues(role: string, { listen, backup, backupFor }: RoleSection): readonly Issue[] {
+  const problem = (address: ControllerAddress): string | undefined => {
+    const text = formatAddress(address);
+    if (listen.some((own) => sameAddress(own, address) && own.port !== 0))
+      return `${text} is an address we listen on ourselves (name the other controller)`;
+    if (/^(0\.0\.0\.0|::)$/.test(address.host)) return `nobody can send to ${text} (name the address that others use)`;
+    if (address.port === 0) return `${text} needs a port`;
+    return undefined;
+  };
+  const issues = (key: string, addresses: readonly ControllerAddress[]): readonly Issue[] =>
+    addresses.flatMap((address, index) => {
+      const message = problem(address);
+      return message === undefined ? [] : [{ code: 'custom', path: [role, key, index], message, input: undefined }];
+    });
+  const ofBackup = issues('backup', backup);
+  // Both lists come from the same nodes: one line is enough.
+  return ofBackup.length > 0 ? ofBackup : issues('backupFor', backupFor);
+}
+
+/** Members of a file's cluster share the file: nothing keeps the secret from being in it, and without it they cannot take over. */
+function secretIssues(value: unknown): readonly Issue[] {
+  const nodes = section(value, 'nodes');
+  if (!isMapping(nodes) || Object.keys(nodes).length < 2) return [];
+  if (valueAt(value, ['cluster', 'secret']) !== undefined) return [];
+  const message =
+    'several nodes need cluster.secret, the same on all (write "cluster: { secret: … }" with the output of: openssl rand -hex 32)';
+  return [{ code: 'custom', path: ['nodes'], message, input: undefined }];
+}
+
+/** All keys of the whole file, for "did you mean". */
+function keySchema(
+  rooms: readonly { readonly name: string; readonly schema: z.ZodType }[],
+  cluster: z.ZodType,
+): unknown {
+  const describe = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  const core = describe(coreSchema);
+  const sections = rooms.map(({ name, schema }) => [name, describe(schema)] as const);
+  const known = isMapping(core) && isMapping(core['properties']) ? core['properties'] : {};
+  return { properties: { ...known, nodes: describe(cluster), ...Object.fromEntries(sections) } };
+}
+
+function rolesToRun<S extends { readonly section: RoleSection }>(
+  { only, rooms, file }: LoadRequest<S>,
+  value: unknown,
+  members: Members,
+  node: string | undefined,
+): ReadonlySet<string> {
+  if (only !== undefined) return new Set([only]);
+  const own = node === undefined ? undefined : members.get(node);
+  const written = isMapping(value) ? Object.keys(value) : [];
+  const roles = new Set(
+    rooms.map(({ name }) => name).filter((name) => (own === undefined ? written.includes(name) : own.has(name))),
+  );
+  if (roles.size > 0) return roles;
+  const examples = rooms.map(({ name }) => `"${name}:"`).join(', ');
+  throw new ConfigError(`${file ?? 'the configuration'} names no role to run: add a section (${examples})`);
+}
+
+/** The overrides put into the file's values; nothing of the original changes. */
+const apply = (value: unknown, overrides: readonly Override[]): unknown =>
+  overrides.reduce((changed, override) => withValue(changed, override.path, override.value), value);
+
+function withValue(value: unknown, path: Path, leaf: unknown): unknown {
+  const [segment, ...rest] = path;
+  if (segment === undefined) return leaf;
+  if (Array.isArray(value) && typeof segment === 'number')
+    return value.map((each, index) => (index === segment ? withValue(each, rest, leaf) : each));
+  if (value !== undefined && !isMapping(value)) return value;
+  return { ...value, [segment]: withValue(value?.[String(segment)], rest, leaf) };
+}
+
+/** A section that is absent, or present with nothing in it, is one of defaults. */
+const section = (value: unknown, name: string): unknown => (isMapping(value) ? value[name] : undefined) ?? {};
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const without = (value: Readonly<Record<string, unknown>>, names: ReadonlySet<string>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(value).filter(([key]) => !names.has(key)));

@@ -1,0 +1,272 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type LoadRequest, loadConfig, type RoleSection } from '../../src/config/load.ts';
+import { nearest, type Override } from '../../src/config/problems.ts';
+import { parseSource } from '../../src/config/source.ts';
+import { addressField, formatAddress, secretField, section } from '../../src/index.ts';
+
+const address = () => addressField(() => 7000);
+
+/** A protocol that does not exist: the loader must serve any. */
+const pigeonSchema = section({
+  listen: z.array(address()).min(1).prefault(['127.0.0.1']),
+  backup: z.array(address()).default([]),
+  backupFor: z.array(address()).default([]),
+  lofts: z.array(section({ name: z.string(), password: secretField().optional() })).default([]),
+  flight: section({ maxHeight: z.number().int().min(1).max(500).default(100) }).prefault({}),
+  urgent: z.boolean().default(false),
+  placement: z.enum(['leg', 'wing']).default('leg'),
+});
+
+type Pigeon = { readonly section: RoleSection; readonly config: z.output<typeof pigeonSchema> };
+
+const pigeon = { name: 'pigeon', schema: pigeonSchema.transform((config): Pigeon => ({ section: config, config })) };
+const rooms = [pigeon, { ...pigeon, name: 'owl' }];
+
+const load = (text: string, request: Partial<LoadRequest<Pigeon>> = {}) =>
+  loadConfig({ rooms, file: 'c.yaml', source: parseSource('c.yaml', text), ...request });
+
+/** The lines of the ConfigError that loading must end in. */
+function problems(text: string, request: Partial<LoadRequest<Pigeon>> = {}): readonly string[] {
+  try {
+    load(text, request);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ConfigError') return error.message.split('\n');
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+const addresses = (list: readonly Parameters<typeof formatAddress>[0][] | undefined) => list?.map(formatAddress);
+
+describe('configuration: what is read', () => {
+  it('gives every setting its default', () => {
+    const { core, roles } = load('pigeon:\n');
+    expect(core).toEqual({
+      log: { level: 'info', format: 'auto' },
+      admin: 'off',
+      location: 'memory',
+      cluster: {},
+      trust: [],
+      allow: [],
+      strip: 'none',
+      shutdownSeconds: 10,
+      dns: { servers: [] },
+    });
+    expect([...roles.keys()]).toEqual(['pigeon']);
+    expect(addresses(roles.get('pigeon')?.section.listen)).toEqual(['udp:127.0.0.1:7000']);
+  });
+
+  it('takes a section whose lines are all commented out for one of defaults', () => {
+    expect(load('log:\n  # level: debug\npigeon:\n  flight:\n').core.log.level).toBe('info');
+  });
+
+  it('reads the lists of trust, alternates and DNS servers', () => {
+    const { core } = load(
+      'trust: [10.0.0.0/8, "*.example.com"]\nallow: [192.0.2.0/24:5060, example.org]\ndns: { servers: [127.0.0.53, "[::1]:5353"] }\npigeon:\n',
+    );
+    expect(core.trust.map(({ kind }) => kind)).toEqual(['network', 'name']);
+    expect(core.allow).toMatchObject([
+      { kind: 'network', port: 5060 },
+      { kind: 'domain', domain: 'example.org' },
+    ]);
+    expect(core.dns.servers).toEqual(['127.0.0.53:53', '[::1]:5353']);
+  });
+
+  it('takes a number for text where text is wanted, character by character', () => {
+    const lofts = load('pigeon:\n  lofts:\n    - { name: +49, password: 0815 }\n    - name: 200\n').roles.get('pigeon');
+    expect(lofts?.config.lofts).toEqual([{ name: '+49', password: '0815' }, { name: '200' }]);
+  });
+
+  it('runs the one role asked for even if the file has no section for it', () => {
+    expect([...load('pigeon:\n', { only: 'owl' }).roles.keys()]).toEqual(['owl']);
+  });
+
+  it('lets a flag win over the file', () => {
+    const overrides: Override[] = [
+      { path: ['pigeon', 'listen'], value: ['tcp:127.0.0.9:1'], origin: { flag: '--listen' } },
+      { path: ['log', 'level'], value: 'debug', origin: { flag: '--log-level' } },
+    ];
+    const { core, roles } = load('pigeon: { listen: [udp:127.0.0.1:1] }\n', { overrides });
+    expect(addresses(roles.get('pigeon')?.section.listen)).toEqual(['tcp:127.0.0.9:1']);
+    expect(core.log.level).toBe('debug');
+  });
+});
+
+describe('configuration: what is refused', () => {
+  it('shows file, line and column of every problem at once, in the order of the file', () => {
+    const text = [
+      'log: { level: verbose }',
+      'pigeon:',
+      '  listen:',
+      '    - udp:127.0.0.1:7000',
+      '    - udp:127.0.0.1:99999',
+      '  flight:',
+      '    maxHeight: 900',
+      '  urgent: yes',
+      'admin: nowhere',
+      '',
+    ].join('\n');
+    expect(problems(text)).toEqual([
+      'c.yaml:1:15: log.level: must be one of trace, debug, info, warn, error, fatal, silent',
+      expect.stringMatching(/^c\.yaml:5:7: pigeon\.listen\[1\]: "udp:127\.0\.0\.1:99999" is not an address: write /),
+      'c.yaml:7:16: pigeon.flight.maxHeight: must be at most 500',
+      'c.yaml:8:11: pigeon.urgent: must be true or false, is text (write true or false)',
+      expect.stringMatching(/^c\.yaml:9:8: admin: "nowhere" is no address for the admin server/),
+    ]);
+  });
+
+  it.each([
+    ['pigeon: { lisen: [a] }', 'c.yaml:1:11: pigeon: unknown key "lisen" (did you mean "listen"?)'],
+    ['pigeon: { backup_for: [] }', 'c.yaml:1:11: pigeon: unknown key "backup_for" (did you mean "backupFor"?)'],
+    ['pigeon:\n  maxHeight: 3', 'c.yaml:2:3: pigeon: unknown key "maxHeight" (it belongs in pigeon.flight)'],
+    ['pigeom: {}', 'c.yaml:1:1: unknown key "pigeom" (did you mean "pigeon"?)'],
+    ['pigeon: { flight: { xyzzy: 1 } }', 'c.yaml:1:21: pigeon.flight: unknown key "xyzzy" (known here: maxHeight)'],
+    ['pigeon: { lofts: [{ nmae: x }] }', 'unknown key "nmae" (did you mean "name"?)'],
+    ['lisen:', 'unknown key "lisen"'],
+  ])('%j: says which key was meant', (text, line) => {
+    expect(problems(text).join('\n')).toContain(line);
+  });
+
+  it.each([
+    ['pigeon: { listen: udp:127.0.0.1:1 }', 'must be a list, is text (write it as a list: [first, second])'],
+    ['pigeon: { listen: [] }', 'needs at least 1 entry'],
+    ['pigeon: { listen: [[1]] }', 'must be text, is a list'],
+    ['pigeon: { flight: { maxHeight: 5s } }', 'must be a number, is text (write digits alone'],
+    ['pigeon: { flight: { maxHeight: 1.5 } }', 'must be a whole number, is a number with a fraction'],
+    ['pigeon: { placement: wng }', 'must be one of leg, wing (did you mean "wing"?)'],
+    ['pigeon: { lofts: [{}] }', 'pigeon.lofts[0].name: is missing: must be text'],
+    ['pigeon: 7', 'must be a mapping (key: value), is a number'],
+    ['- a', 'must be a mapping (key: value), is a list'],
+    ['location: redis', 'is no location store'],
+    ['trust: ["no hop"]', '"no hop" names no hop'],
+    ['allow: ["10.0.0.0/33"]', 'allows nothing'],
+  ])('%j: says what is wrong', (text, words) => {
+    expect(problems(`${text}\n`).join('\n')).toContain(words);
+  });
+
+  it('names the flag that a bad value came from', () => {
+    const overrides: Override[] = [{ path: ['pigeon', 'backup'], value: ['b@d@'], origin: { flag: '--backup' } }];
+    expect(problems('pigeon:\n', { overrides })).toEqual([
+      expect.stringMatching(/^--backup: "b@d@" is not an address/),
+    ]);
+  });
+
+  it('refuses a backup that is ourselves or that nobody can reach', () => {
+    const text = 'pigeon:\n  listen: [127.0.0.1]\n  backup: [127.0.0.1, 0.0.0.0, "127.0.0.2:0"]\n';
+    expect(problems(text)).toEqual([
+      'c.yaml:3:12: pigeon.backup[0]: udp:127.0.0.1:7000 is an address we listen on ourselves (name the other controller)',
+      'c.yaml:3:23: pigeon.backup[1]: nobody can send to udp:0.0.0.0:7000 (name the address that others use)',
+      'c.yaml:3:32: pigeon.backup[2]: udp:127.0.0.2:0 needs a port',
+    ]);
+  });
+
+  it('shows where the YAML itself is broken', () => {
+    expect(() => parseSource('c.yaml', 'a: 1\nb: [1, 2\nc: 3\n')).toThrow(/^c\.yaml:\d+:\d+: not YAML: /);
+    expect(() => parseSource('c.yaml', 'a: 1\na: 2\n')).toThrow(/^c\.yaml:2:1: not YAML: map keys must be unique/);
+  });
+
+  it('never quotes a secret', () => {
+    const texts = [
+      'cluster: { secret: hunter2 }\npigeon:\n',
+      'cluster: { secret: [hunter2] }\npigeon:\n',
+      'pigeon: { lofts: [{ password: { hunter2: 1 } }] }\n',
+      'pigeon: { lofts: [{ name: a, password: [hunter2hunter2] }] }\n',
+      'cluster: { secret: "hunter2\npigeon: }',
+    ];
+    for (const text of texts) expect(problems(text).join()).not.toContain('hunter2');
+  });
+
+  it('says that there is nothing to run', () => {
+    expect(problems('log: { level: info }\n')).toEqual([
+      'c.yaml names no role to run: add a section ("pigeon:", "owl:")',
+    ]);
+  });
+});
+
+describe('configuration: one file for the whole cluster', () => {
+  const text = [
+    'cluster: { secret: 0123456789abcdef }',
+    'nodes:',
+    '  a: { pigeon: [udp:127.0.0.1, tcp:127.0.0.1], owl: [127.0.0.1:9000] }',
+    '  b: { pigeon: [udp:127.0.0.2, tcp:127.0.0.2] }',
+    '  c: { pigeon: [udp:127.0.0.3] }',
+    'pigeon: { urgent: true }',
+    '',
+  ].join('\n');
+
+  it("gives a node its addresses, and for backups the others' first addresses, then their second", () => {
+    const { roles, node } = load(text, { node: 'a' });
+    const role = roles.get('pigeon');
+    expect(node).toBe('a');
+    expect([...roles.keys()]).toEqual(['pigeon', 'owl']);
+    expect(addresses(role?.section.listen)).toEqual(['udp:127.0.0.1:7000', 'tcp:127.0.0.1:7000']);
+    expect(addresses(role?.section.backup)).toEqual(['udp:127.0.0.2:7000', 'udp:127.0.0.3:7000', 'tcp:127.0.0.2:7000']);
+    expect(addresses(role?.section.backupFor)).toEqual(addresses(role?.section.backup));
+    expect(role?.config.urgent).toBe(true);
+  });
+
+  it('runs on each node the roles of that node alone', () => {
+    expect([...load(text, { node: 'c' }).roles.keys()]).toEqual(['pigeon']);
+    expect(addresses(load(text, { node: 'c' }).roles.get('pigeon')?.section.backup)).toEqual([
+      'udp:127.0.0.1:7000',
+      'udp:127.0.0.2:7000',
+      'tcp:127.0.0.1:7000',
+      'tcp:127.0.0.2:7000',
+    ]);
+  });
+
+  it('needs to be told which node, unless there is but one', () => {
+    expect(problems(text)).toEqual(['c.yaml:2:1: nodes: several nodes: say which one to run with --node a|b|c']);
+    expect(problems(text, { node: 'x' })).toEqual(['--node: no node "x" in c.yaml (it has a, b, c)']);
+    expect(load('nodes: { only: { owl: [127.0.0.1] } }\n').node).toBe('only');
+  });
+
+  it("points to the node's own line when an address is bad", () => {
+    const bad = text.replace('udp:127.0.0.3', 'udp:127.0.0.300');
+    expect(problems(bad, { node: 'a' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.pigeon\[0\]: "udp:127\.0\.0\.300"/);
+    expect(problems(bad, { node: 'c' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.pigeon\[0\]: "udp:127\.0\.0\.300"/);
+  });
+
+  it('demands a secret of several nodes', () => {
+    expect(problems(text.replace(/^cluster.*\n/, ''), { node: 'a' })).toEqual([
+      expect.stringMatching(/^c\.yaml:2:3: nodes: several nodes need cluster\.secret, the same on all/),
+    ]);
+  });
+
+  it('knows a role that no room plays for a slip', () => {
+    expect(problems(text.replace('owl:', 'owk:'), { node: 'b' })[0]).toContain(
+      'unknown key "owk" (did you mean "owl"?)',
+    );
+  });
+});
+
+describe('configuration: files', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'altpath-config-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('reads a file by name', () => {
+    const file = join(directory, 'good.yaml');
+    writeFileSync(file, 'pigeon:\n');
+    expect([...loadConfig({ rooms, file }).roles.keys()]).toEqual(['pigeon']);
+  });
+
+  it('says in words why a file cannot be read', () => {
+    expect(() => loadConfig({ rooms, file: join(directory, 'none.yaml') })).toThrow(/none\.yaml": no such file/);
+    expect(() => loadConfig({ rooms, file: directory })).toThrow(/it is a directory/);
+  });
+});
+
+describe('did you mean', () => {
+  it.each([
+    ['listne', 'listen'],
+    ['LISTEN', 'listen'],
+    ['back-up', 'backup'],
+    ['zzz', undefined],
+  ])('%s → %s', (word, meant) => {
+    expect(nearest(word, ['listen', 'backup', 'log'])).toBe(meant);
+  });
+});
