@@ -1,6 +1,16 @@
 /** The only door through which protocol rooms reach the core. */
 export * from './address-resolver.ts';
 export * from './assembler.ts';
+export * from './calls/call.ts';
+export * from './calls/call-ids.ts';
+export * from './calls/call-machine.ts';
+export * from './calls/leg.ts';
+export * from './calls/line.ts';
+export * from './calls/line-order.ts';
+export * from './calls/lines.ts';
+export * from './calls/numbering-plan.ts';
+export * from './calls/rebuild.ts';
+export * from './calls/switchboard.ts';
 export * from './clock.ts';
 export * from './cluster.ts';
 export * from './config/fields.ts';
