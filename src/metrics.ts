@@ -1,5 +1,6 @@
 /** Counters that cost an addition on the way of a message, and become Prometheus text only when somebody asks. */
 import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
+import { AltpathError } from './errors.ts';
 
 export interface Counter {
   add(count?: number): void;
@@ -12,20 +13,33 @@ export interface Histogram {
 
 export type Labels = Readonly<Record<string, string>>;
 
+interface Family<T> {
+  readonly labelNames: readonly string[];
+  readonly series: Map<string, T>;
+}
+
+interface Reader {
+  readonly labels: Labels;
+  readonly read: () => number;
+}
+
 /** One registry per process (or per test); names get the prefix `altpath_`. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #counters = new Map<string, { readonly cells: Map<string, Cell>; readonly labelNames: readonly string[] }>();
-  readonly #gauges = new Map<string, { readonly reads: Map<string, { labels: Labels; read: () => number }> }>();
+  readonly #counters = new Map<string, Family<Cell>>();
+  readonly #gauges = new Map<string, Family<Reader>>();
   readonly #histograms = new Map<string, PromHistogram>();
 
-  /** The same name and labels give the same counter. */
+  /**
+   * The same name and labels give the same counter. Keep it where messages pass: looking it up costs more than counting.
+   * @throws AltpathError where the same name came with other label names.
+   */
   counter(name: string, help: string, labels: Labels = {}): Counter {
     const full = `altpath_${name}`;
     let family = this.#counters.get(full);
     if (family === undefined) {
-      const cells = new Map<string, Cell>();
-      family = { cells, labelNames: Object.keys(labels) };
+      const series = new Map<string, Cell>();
+      family = { series, labelNames: Object.keys(labels).sort() };
       this.#counters.set(full, family);
       new PromCounter({
         name: full,
@@ -34,39 +48,41 @@ export class Metrics {
         registers: [this.#registry],
         collect() {
           this.reset();
-          for (const cell of cells.values()) this.inc(cell.labels, cell.value);
+          for (const cell of series.values()) this.inc(cell.labels, cell.value);
         },
       });
     }
-    const key = JSON.stringify(labels);
-    let cell = family.cells.get(key);
+    const admitted = admit(full, family, labels);
+    const key = seriesKey(family, admitted);
+    let cell = family.series.get(key);
     if (cell === undefined) {
-      cell = new Cell(labels);
-      family.cells.set(key, cell);
+      cell = new Cell(admitted);
+      family.series.set(key, cell);
     }
     return cell;
   }
 
-  /** A value read when asked for. The same name and labels again replace the reader. */
+  /** A value read when asked for. The same name and labels again replace the reader. @throws AltpathError as `counter` does. */
   gauge(name: string, help: string, read: () => number, labels: Labels = {}): void {
     const full = `altpath_${name}`;
     let family = this.#gauges.get(full);
     if (family === undefined) {
-      const reads = new Map<string, { labels: Labels; read: () => number }>();
-      family = { reads };
+      const series = new Map<string, Reader>();
+      family = { series, labelNames: Object.keys(labels).sort() };
       this.#gauges.set(full, family);
       new PromGauge({
         name: full,
         help,
-        labelNames: Object.keys(labels),
+        labelNames: [...family.labelNames],
         registers: [this.#registry],
         collect() {
           this.reset();
-          for (const entry of reads.values()) this.set(entry.labels, entry.read());
+          for (const entry of series.values()) this.set(entry.labels, entry.read());
         },
       });
     }
-    family.reads.set(JSON.stringify(labels), { labels, read });
+    const admitted = admit(full, family, labels);
+    family.series.set(seriesKey(family, admitted), { labels: admitted, read });
   }
 
   histogram(name: string, help: string, buckets: readonly number[]): Histogram {
@@ -88,6 +104,26 @@ export class Metrics {
     return this.#registry.contentType;
   }
 }
+
+/**
+ * The labels to count under. Families are bounded: what would be one series too many (a label that follows a peer's text) is counted
+ * under `other`.
+ */
+function admit(name: string, family: Family<unknown>, labels: Labels): Labels {
+  const names = Object.keys(labels);
+  if (names.length !== family.labelNames.length || names.some((each) => !family.labelNames.includes(each)))
+    throw new AltpathError(
+      'ERR_METRIC',
+      `${name} has the labels (${family.labelNames.join(', ')}), not (${names.join(', ')})`,
+    );
+  if (family.series.size < maxSeries || family.series.has(seriesKey(family, labels))) return labels;
+  return Object.fromEntries(family.labelNames.map((each) => [each, 'other']));
+}
+
+const seriesKey = (family: Family<unknown>, labels: Labels): string =>
+  JSON.stringify(family.labelNames.map((name) => labels[name]));
+
+const maxSeries = 1_000;
 
 class Cell implements Counter {
   value = 0;

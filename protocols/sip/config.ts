@@ -53,12 +53,13 @@ const tls = section({
 });
 
 const limits = section({
-  maxConnectionsPerSource: wholeNumber(1).default(256),
-  maxConnections: wholeNumber(1).default(20_000),
-  /** A connection without any byte for this long is closed; a telephone may let 840 s pass between keep-alives (RFC 5626 §4.4.1). */
-  idleMs: milliseconds({ min: 1_000 }).default(900_000),
+  /** Many subscribers may share one address behind a NAT. */
+  maxConnectionsPerSource: wholeNumber(1).default(1_024),
+  maxConnections: wholeNumber(1).default(12_000),
+  /** A connection without any byte for this long is closed; longer than a registration usually lasts, and than 840 s (RFC 5626 §4.4.1). */
+  idleMs: milliseconds({ min: 1_000 }).default(3_900_000),
   /** A new connection must bring its first whole message within this time. */
-  firstMessageMs: milliseconds({ min: 100 }).default(30_000),
+  firstMessageMs: milliseconds({ min: 100 }).default(20_000),
   connectMs: milliseconds({ min: 50 }).default(1_000),
   /** Bytes waiting for a slow reader before its connection is given up. */
   maxUnsentBytes: wholeNumber(4_096).default(1_048_576),
