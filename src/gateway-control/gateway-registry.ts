@@ -1,0 +1,101 @@
+/**
+ * The provisioned gateways: names, addresses, whether they are heard of, and what each has taught us about its dialect. Commands and
+ * events are taken from provisioned gateways only (design: a gateway is known by its name, believed by its address).
+ */
+import type { Clock } from '../clock.ts';
+import type { ControllerAddress } from '../controller-address.ts';
+import type { ControlPeer } from './gateway-transactions.ts';
+
+export type GatewayState =
+  /** Nothing heard yet. */
+  | 'unknown'
+  | 'up'
+  /** It did not answer within T-MAX, or refused everything. */
+  | 'down'
+  /** It announced that it leaves. */
+  | 'leaving';
+
+export class Gateway implements ControlPeer {
+  readonly name: string;
+  #addresses: readonly ControllerAddress[];
+  state: GatewayState = 'unknown';
+  lastHeardMs = 0;
+  /** Words of the room: what this gateway has, does not bear, or wants otherwise. Bounded by the room's vocabulary. */
+  readonly dialect = new Set<string>();
+
+  constructor(name: string, addresses: readonly ControllerAddress[]) {
+    this.name = name;
+    this.#addresses = addresses;
+  }
+
+  addresses(): readonly ControllerAddress[] {
+    return this.#addresses;
+  }
+
+  setAddresses(addresses: readonly ControllerAddress[]): void {
+    this.#addresses = addresses;
+  }
+
+  /** Is this a host that the gateway is provisioned with? Ports are free: replies may come from another one (RFC 3435 §3.5). */
+  livesAt(host: string): boolean {
+    return this.#addresses.some((address) => address.host === host);
+  }
+}
+
+export class GatewayRegistry {
+  readonly #clock: Clock;
+  readonly #byName = new Map<string, Gateway>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  add(name: string, addresses: readonly ControllerAddress[]): Gateway {
+    const key = name.toLowerCase();
+    const known = this.#byName.get(key);
+    if (known !== undefined) {
+      known.setAddresses(addresses);
+      return known;
+    }
+    const gateway = new Gateway(name, addresses);
+    this.#byName.set(key, gateway);
+    return gateway;
+  }
+
+  remove(name: string): void {
+    this.#byName.delete(name.toLowerCase());
+  }
+
+  byName(name: string): Gateway | undefined {
+    return this.#byName.get(name.toLowerCase());
+  }
+
+  all(): Iterable<Gateway> {
+    return this.#byName.values();
+  }
+
+  /** Any message of the gateway is a sign of life. True if it was not known to live. */
+  heard(gateway: Gateway): boolean {
+    gateway.lastHeardMs = this.#clock.now();
+    if (gateway.state === 'up') return false;
+    gateway.state = 'up';
+    return true;
+  }
+
+  /** True if it was not known to be down. */
+  failed(gateway: Gateway): boolean {
+    if (gateway.state === 'down') return false;
+    gateway.state = 'down';
+    return true;
+  }
+
+  /** Gateways not heard of for this long: those to ask whether they live. */
+  quiet(forMs: number): readonly Gateway[] {
+    const since = this.#clock.now() - forMs;
+    return [...this.#byName.values()].filter(({ lastHeardMs }) => lastHeardMs <= since);
+  }
+}
