@@ -1,0 +1,272 @@
+/**
+ * Transactions on the MGCP wire, the same for a call agent and a gateway (RFC 3435 §3.5, §4.3): commands come in at most once, are
+ * answered to where they came from, provisionally if that takes time; commands of ours that a message causes leave in one datagram
+ * with its response (piggy-backing, §3.5.5), so that both arrive or neither does.
+ */
+import {
+  type Cancel,
+  type Clock,
+  type CommandOutcome,
+  type ControlPeer,
+  type Flow,
+  type GatewayTransactions,
+  type PendingCommand,
+  ReplyCache,
+} from '../../src/index.ts';
+import { messageText, piggyback } from './encode.ts';
+import {
+  type BrokenMessage,
+  isProvisional,
+  type MgcpCommand,
+  type MgcpDatagram,
+  type MgcpResponse,
+  type Parameter,
+  parameter,
+  respond,
+} from './messages.ts';
+
+export type Respond = (response: MgcpResponse) => void;
+
+export interface TransactionUser {
+  /** A command that was not seen before. `respond` once, now or later. */
+  onCommand(command: MgcpCommand, flow: Flow, respond: Respond): void;
+  /** Whose command is this, for at-most-once? undefined: it is not to be believed, and dropped. */
+  senderOf(command: MgcpCommand, flow: Flow): string | undefined;
+  /** May this response be believed? Its command was sent to `peer`. */
+  trusts(peer: ControlPeer, flow: Flow): boolean;
+  /** Parameters that every response of ours carries. */
+  responseParameters(flow: Flow): readonly Parameter[];
+  /** Text that must come before this response in the same datagram (RFC 3435 §4.4.7); undefined: none. */
+  beforeResponse?(command: MgcpCommand): string | undefined;
+}
+
+/** A command before it has an id and a way. */
+export interface Draft {
+  readonly verb: string;
+  readonly endpoint: string;
+  readonly parameters: readonly Parameter[];
+  readonly sdp: readonly string[];
+}
+
+export interface Submission {
+  readonly peer: ControlPeer;
+  readonly queue?: string | undefined;
+  readonly urgent?: boolean | undefined;
+  draft(flow: Flow): Draft;
+  provisional?(response: MgcpResponse): void;
+  ended(outcome: CommandOutcome<MgcpResponse>): void;
+}
+
+export class MgcpTransactions {
+  readonly #clock: Clock;
+  readonly #outgoing: GatewayTransactions<MgcpResponse>;
+  readonly #user: TransactionUser;
+  readonly #replies: ReplyCache;
+  readonly #unacknowledged = new Map<string, Cancel>();
+  /** The datagram being processed: its responses wait here until a command takes them along, or its end. */
+  #cork: Cork | undefined;
+  #stopped = false;
+
+  constructor(clock: Clock, outgoing: GatewayTransactions<MgcpResponse>, user: TransactionUser) {
+    this.#clock = clock;
+    this.#outgoing = outgoing;
+    this.#user = user;
+    this.#replies = new ReplyCache(clock, outgoing.timers.tHistMs);
+  }
+
+  get size(): number {
+    return this.#outgoing.size;
+  }
+
+  get waiting(): number {
+    return this.#outgoing.waiting;
+  }
+
+  onDatagram({ messages }: MgcpDatagram, flow: Flow): void {
+    const cork: Cork = { flow, waiting: [] };
+    this.#cork = cork;
+    try {
+      for (const message of messages) {
+        if (message.kind === 'command') this.#onCommand(message, flow);
+        else if (message.kind === 'response') this.#onResponse(message, flow);
+        else this.#onBroken(message);
+      }
+    } finally {
+      this.#cork = undefined;
+      this.#flush(cork);
+    }
+  }
+
+  submit(submission: Submission): PendingCommand {
+    return this.#outgoing.submit({
+      peer: submission.peer,
+      queue: submission.queue,
+      urgent: submission.urgent,
+      encode: (id, flow, to) => {
+        const { verb, endpoint, parameters, sdp } = submission.draft(flow);
+        const text = messageText({
+          kind: 'command',
+          verb,
+          transactionId: id,
+          endpoint,
+          version: '1.0',
+          parameters,
+          sdp,
+        });
+        return Buffer.from(this.#withWaiting(text, to.host, to.port), 'latin1');
+      },
+      ...(submission.provisional === undefined ? {} : { provisional: submission.provisional }),
+      ended: submission.ended,
+    });
+  }
+
+  /** The peer's addresses have changed: what is open goes there. */
+  redirect(peer: ControlPeer): void {
+    this.#outgoing.redirect(peer);
+  }
+
+  abandon(peer: ControlPeer): void {
+    this.#outgoing.abandon(peer);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const cancel of this.#unacknowledged.values()) cancel();
+    this.#outgoing.stop();
+  }
+
+  #onCommand(command: MgcpCommand, flow: Flow): void {
+    const sender = this.#user.senderOf(command, flow);
+    if (sender === undefined) return;
+    const key = `${sender} ${command.transactionId}`;
+    const confirmed = parameter(command, 'K');
+    if (confirmed !== undefined && confirmed !== '') this.#confirm(sender, confirmed);
+    const seen = this.#replies.seen(key);
+    if (seen.kind === 'answered') flow.send(seen.response);
+    else if (seen.kind === 'executing') this.#send(flow, this.#responseText(pending(command), flow));
+    if (seen.kind !== 'new') return;
+    const execution: Execution = { key, command, flow, provisional: false, answered: false };
+    this.#user.onCommand(command, flow, (response) => this.#answer(execution, response));
+    if (!execution.answered) {
+      execution.provisional = true;
+      this.#send(flow, this.#responseText(pending(command), flow));
+    }
+  }
+
+  #answer(execution: Execution, response: MgcpResponse): void {
+    if (execution.answered || this.#stopped) return;
+    execution.answered = true;
+    const { key, command, flow, provisional } = execution;
+    // RFC 3435 §3.5.6: an empty ResponseAck asks for an acknowledgement of a final response that follows a provisional one.
+    const final = provisional ? { ...response, parameters: [acknowledge, ...response.parameters] } : response;
+    const before = this.#user.beforeResponse?.(command);
+    const own = this.#responseText(final, flow);
+    const text = before === undefined ? own : piggyback(before, own);
+    this.#replies.answer(key, Buffer.from(text, 'latin1'));
+    const { remote } = flow;
+    const cork = this.#cork;
+    if (cork !== undefined && cork.flow.remote.host === remote.host && cork.flow.remote.port === remote.port)
+      cork.waiting.push({ key, text });
+    else this.#send(flow, text);
+    if (provisional) this.#repeatUntilAcknowledged(key, flow, Buffer.from(text, 'latin1'), 1);
+  }
+
+  /** RFC 3435 §3.5.6; failing to hear the acknowledgement has no other consequence. */
+  #repeatUntilAcknowledged(key: string, flow: Flow, bytes: Uint8Array, repetition: number): void {
+    this.#unacknowledged.get(key)?.();
+    if (repetition > 3 || this.#unacknowledged.size > 10_000) {
+      this.#unacknowledged.delete(key);
+      return;
+    }
+    this.#unacknowledged.set(
+      key,
+      this.#clock.after(500 * 2 ** (repetition - 1), () => {
+        flow.send(bytes);
+        this.#repeatUntilAcknowledged(key, flow, bytes, repetition + 1);
+      }),
+    );
+  }
+
+  #onResponse(response: MgcpResponse, flow: Flow): void {
+    const { transactionId, code } = response;
+    if (code < 100) {
+      this.#acknowledged(transactionId);
+      return;
+    }
+    const peer = this.#outgoing.peerOf(transactionId);
+    if (peer !== undefined && !this.#user.trusts(peer, flow)) return;
+    if (!isProvisional(code) && parameter(response, 'K') !== undefined)
+      this.#send(flow, messageText({ kind: 'response', code: 0, transactionId, comment: '', parameters: [], sdp: [] }));
+    this.#outgoing.onResponse(transactionId, !isProvisional(code), response, flow);
+  }
+
+  #acknowledged(transactionId: number): void {
+    const suffix = ` ${transactionId}`;
+    for (const [key, cancel] of this.#unacknowledged) {
+      if (!key.endsWith(suffix)) continue;
+      cancel();
+      this.#unacknowledged.delete(key);
+      this.#replies.confirm(key);
+    }
+  }
+
+  #onBroken({ code, transactionId, reason }: BrokenMessage): void {
+    if (code === undefined || this.#cork === undefined) return;
+    this.#cork.waiting.push({ key: undefined, text: messageText(respond(transactionId, code, reason)) });
+  }
+
+  /** RFC 3435 §3.5.2: ranges of confirmed responses; wide ones are not worth the work. */
+  #confirm(sender: string, value: string): void {
+    for (const range of value.split(',').slice(0, 16)) {
+      const [low = '', high = low] = range.trim().split('-');
+      const from = Number(low);
+      const to = Math.min(Number(high), from + 256);
+      for (let id = from; id <= to; id += 1) this.#replies.confirm(`${sender} ${id}`);
+    }
+  }
+
+  /** Puts the waiting responses before a command that goes to the same place, and remembers the whole for repetitions. */
+  #withWaiting(text: string, host: string, port: number): string {
+    const cork = this.#cork;
+    if (cork === undefined || cork.waiting.length === 0) return text;
+    const { remote } = cork.flow;
+    if (remote.host !== host || remote.port !== port) return text;
+    const before = cork.waiting.map((each) => each.text).reduce(piggyback);
+    // RFC 3435 §3.5.4: every implementation takes 4,000 octets.
+    if (before.length + text.length > 3_900) return text;
+    const whole = piggyback(before, text);
+    for (const { key } of cork.waiting) if (key !== undefined) this.#replies.answer(key, Buffer.from(whole, 'latin1'));
+    cork.waiting.length = 0;
+    return whole;
+  }
+
+  #flush({ waiting, flow }: Cork): void {
+    if (waiting.length > 0) this.#send(flow, waiting.map(({ text }) => text).reduce(piggyback));
+  }
+
+  #responseText(response: MgcpResponse, flow: Flow): string {
+    const extra = this.#user.responseParameters(flow);
+    return messageText(extra.length === 0 ? response : { ...response, parameters: [...response.parameters, ...extra] });
+  }
+
+  #send(flow: Flow, text: string): void {
+    if (!this.#stopped) flow.send(Buffer.from(text, 'latin1'));
+  }
+}
+
+interface Cork {
+  readonly flow: Flow;
+  readonly waiting: { readonly key: string | undefined; readonly text: string }[];
+}
+
+interface Execution {
+  readonly key: string;
+  readonly command: MgcpCommand;
+  readonly flow: Flow;
+  provisional: boolean;
+  answered: boolean;
+}
+
+const acknowledge: Parameter = { code: 'K', value: '' };
+
+const pending = (command: MgcpCommand): MgcpResponse => respond(command.transactionId, 100, 'Pending');
