@@ -1,0 +1,38 @@
+/** The machine's sockets as the port `Network`: UDP, TCP, TLS, WebSocket and secure WebSocket, IPv4 and IPv6. */
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Listener, Network } from '../network.ts';
+import { bindStream } from './stream.ts';
+import { bindUdp } from './udp.ts';
+import { bindWebSocket } from './websocket.ts';
+
+export interface NetworkParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export function createNetwork(parts: NetworkParts): Network {
+  // One after the other: between the two steps of binding a UDP port nobody else of ours may take it.
+  let turn: Promise<unknown> = Promise.resolve();
+  return {
+    bind(address, options, events) {
+      const bind = async (): Promise<Listener> => {
+        switch (address.transport) {
+          case 'udp':
+            return bindUdp(parts, address, options, events);
+          case 'tcp':
+          case 'tls':
+            return bindStream(parts, address, options, events);
+          case 'ws':
+          case 'wss':
+            return bindWebSocket(parts, address, options, events);
+        }
+      };
+      const bound = turn.then(bind);
+      turn = bound.catch(() => undefined);
+      return bound;
+    },
+  };
+}

@@ -1,0 +1,213 @@
+/**
+ * Datagrams over node:dgram. A received datagram costs one small flow object and no lookup; peers whose death must be noticed get
+ * a socket of their own (udp-peer.ts), since the system reports ICMP errors to connected sockets only.
+ */
+import type { RemoteInfo, Socket } from 'node:dgram';
+import type { ControllerAddress, SocketAddress } from '../controller-address.ts';
+import { formatSocketAddress } from '../controller-address.ts';
+import type { Counter } from '../metrics.ts';
+import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
+import { defaultMaxMessageBytes, maxConnectedPeers, maxDatagramBytes } from './limits.ts';
+import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
+import type { NetworkParts } from './node-network.ts';
+import { transmitError } from './transmit-error.ts';
+import { ConnectedPeer } from './udp-peer.ts';
+import { datagramFlowId, openSocket } from './udp-socket.ts';
+
+export async function bindUdp(
+  parts: NetworkParts,
+  address: ControllerAddress,
+  options: BindOptions,
+  events: NetworkEvents,
+): Promise<Listener> {
+  const wanted = await bindableAddress(address);
+  const { socket, port } = await openSocket(wanted);
+  return new UdpListener(parts, socket, { ...wanted, port }, options, events);
+}
+
+export class UdpListener implements Listener {
+  readonly local: ControllerAddress;
+  readonly connections = 0;
+  readonly events: NetworkEvents;
+  readonly #parts: NetworkParts;
+  readonly #socket: Socket;
+  readonly #isIpv6: boolean;
+  readonly #maxMessageBytes: number;
+  readonly #oversize: Counter;
+  readonly #peers = new Map<string, ConnectedPeer>();
+  readonly #sent: (error: Error | null) => void;
+  #uses = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    parts: NetworkParts,
+    socket: Socket,
+    local: ControllerAddress,
+    options: BindOptions,
+    events: NetworkEvents,
+  ) {
+    this.#parts = parts;
+    this.#socket = socket;
+    this.local = local;
+    this.events = events;
+    this.#isIpv6 = local.host.includes(':');
+    this.#maxMessageBytes = options.maxMessageBytes ?? defaultMaxMessageBytes;
+    this.#oversize = parts.metrics.counter('messages_oversize_total', 'Messages above the size limit, dropped', {
+      transport: 'udp',
+    });
+    this.#sent = (error) => this.#onSent(error);
+    socket.on('message', (bytes, from) => this.receive(bytes, from));
+    socket.on('error', (error) => parts.log.warn({ err: error, listener: formatSocketAddress(local) }, 'socket error'));
+  }
+
+  get isOpen(): boolean {
+    return this.#closing === undefined;
+  }
+
+  flowTo(remote: SocketAddress, options?: FlowOptions): Flow {
+    const peer = this.#isIpv6 || remote.host.includes(':') ? canonicalAddress(remote) : remote;
+    return options?.connected === true && this.isOpen && isSendable(peer)
+      ? this.#peer(peer)
+      : new DatagramFlow(this, peer, true);
+  }
+
+  flowById(): undefined {
+    return undefined;
+  }
+
+  /** The hot path: one datagram, from anybody or from a connected peer. */
+  receive(bytes: Buffer, from: RemoteInfo, peer?: ConnectedPeer): void {
+    if (bytes.length > this.#maxMessageBytes) {
+      this.#oversize.add();
+      return;
+    }
+    // An empty datagram says nothing and is used to keep a NAT binding open.
+    if (bytes.length === 0 || !this.isOpen) return;
+    if (peer !== undefined) {
+      this.events.received(bytes, peer);
+      return;
+    }
+    const host = this.#isIpv6 ? canonicalHost(from.address) : from.address;
+    this.events.received(bytes, new DatagramFlow(this, { host, port: from.port }, false));
+  }
+
+  /**
+   * `report`: tell of an error. The callback costs a microsecond, so an answer to a datagram that just came from that very address
+   * goes without.
+   */
+  send(bytes: Uint8Array, remote: SocketAddress, report: boolean): void {
+    if (!this.isOpen) return;
+    if (bytes.length > maxDatagramBytes) {
+      this.report(remote, { reason: 'overflow', detail: `${bytes.length} bytes do not fit in a datagram` });
+      return;
+    }
+    if (!isPort(remote.port)) {
+      this.report(remote, { reason: 'unreachable', detail: `${remote.port} is no port` });
+      return;
+    }
+    if (report) this.#socket.send(bytes, remote.port, remote.host, this.#sent);
+    else this.#socket.send(bytes, remote.port, remote.host);
+  }
+
+  /** @internal What a retiring peer had not sent yet leaves through our socket, also while we close. */
+  sendPlain(bytes: Uint8Array, remote: SocketAddress): void {
+    this.#socket.send(bytes, remote.port, remote.host, this.#sent);
+  }
+
+  /** Later than the call that caused it, as the port promises. */
+  report(remote: SocketAddress, error: TransmitError): void {
+    setImmediate(() => {
+      if (this.isOpen) this.events.failed(new DatagramFlow(this, remote, true), error);
+    });
+  }
+
+  /** @internal The peer's socket is gone. */
+  forget(peer: ConnectedPeer): void {
+    const key = formatSocketAddress(peer.remote);
+    if (this.#peers.get(key) === peer) this.#peers.delete(key);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #peer(remote: SocketAddress): ConnectedPeer {
+    const key = formatSocketAddress(remote);
+    this.#uses += 1;
+    let peer = this.#peers.get(key);
+    if (peer === undefined) {
+      if (this.#peers.size >= maxConnectedPeers) this.#evict();
+      peer = new ConnectedPeer(this, { host: remote.host, port: remote.port }, this.#parts);
+      this.#peers.set(key, peer);
+    }
+    peer.lastUse = this.#uses;
+    return peer;
+  }
+
+  #evict(): void {
+    let oldest: ConnectedPeer | undefined;
+    for (const peer of this.#peers.values()) if (oldest === undefined || peer.lastUse < oldest.lastUse) oldest = peer;
+    void oldest?.retire();
+  }
+
+  /** One callback for every send: the error itself says where the datagram should have gone. */
+  #onSent(error: Error | null): void {
+    if (error === null || !this.isOpen) return;
+    const remote = destinationOf(error);
+    if (remote !== undefined)
+      this.events.failed(new DatagramFlow(this, remote, true), transmitError(error, 'unreachable'));
+    else this.#parts.log.warn({ err: error }, 'a datagram could not be sent');
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#peers.values()].map((peer) => peer.retire()));
+    // What the kernel did not take at once waits in the process: let it go first, within reason.
+    for (let turn = 0; turn < 1_000 && this.#socket.getSendQueueCount() > 0; turn += 1)
+      await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+}
+
+/** Made for every datagram: keep it small. */
+class DatagramFlow implements Flow {
+  readonly remote: SocketAddress;
+  readonly #listener: UdpListener;
+  readonly #report: boolean;
+
+  constructor(listener: UdpListener, remote: SocketAddress, report: boolean) {
+    this.#listener = listener;
+    this.remote = remote;
+    this.#report = report;
+  }
+
+  get transport(): 'udp' {
+    return 'udp';
+  }
+
+  get reliable(): boolean {
+    return false;
+  }
+
+  get local(): SocketAddress {
+    return this.#listener.local;
+  }
+
+  get id(): string {
+    return datagramFlowId(this);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#listener.send(bytes, this.remote, this.#report);
+  }
+
+  close(): void {}
+}
+
+function destinationOf(error: Error): SocketAddress | undefined {
+  if (!('address' in error) || !('port' in error)) return undefined;
+  const { address, port } = error;
+  return typeof address === 'string' && typeof port === 'number' ? { host: address, port } : undefined;
+}
+
+const isPort = (port: number): boolean => port > 0 && port <= 65_535;
