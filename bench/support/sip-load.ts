@@ -16,7 +16,6 @@ export async function startLoad(options: {
   readonly users: number;
   readonly answer?: string;
   readonly nodeFlags?: readonly string[];
-  readonly flags?: readonly string[];
 }): Promise<Load> {
   const callerHost = await freeHost();
   const calledHost = await freeHost();
@@ -27,7 +26,6 @@ export async function startLoad(options: {
     backups: ['127.0.0.2:5060'],
     env: { NODE_ENV: 'production' },
     nodeFlags: options.nodeFlags ?? [],
-    flags: options.flags ?? [],
   });
   const load = { proxy, callerHost, calledHost };
   let called: Sipp | undefined;

@@ -1,6 +1,6 @@
 /** A certificate of one day for the hosts of a test; it is its own authority. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { program } from './programs.ts';
@@ -10,6 +10,8 @@ export interface Certificate {
   readonly certFile: string;
   readonly keyFile: string;
   /** Certificate and key in one file, as baresip wants them. */
+  /** Certificate and key in one file, as baresip wants them. */
+  readonly bothFile: string;
   readonly cert: Buffer;
   readonly key: Buffer;
 }
@@ -27,5 +29,8 @@ export function makeCertificate(...hosts: readonly string[]): Certificate {
     ],
     { stdio: ['ignore', 'ignore', 'pipe'], timeout: 20_000 },
   );
-  return { certFile, keyFile, cert: readFileSync(certFile), key: readFileSync(keyFile) };
+  const [cert, key] = [readFileSync(certFile), readFileSync(keyFile)];
+  const bothFile = join(directory, 'both.pem');
+  writeFileSync(bothFile, Buffer.concat([cert, key]));
+  return { certFile, keyFile, bothFile, cert, key };
 }

@@ -2,6 +2,7 @@
  * Starts the proxy under test on loopback addresses of its own: altpath, or Kamailio (ALTPATH_INTEROP_PROXY=kamailio),
  * with which the harness proves itself.
  */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Certificate } from './certificate.ts';
@@ -23,8 +24,8 @@ export interface ProxyOptions {
   readonly backups?: readonly string[];
   /** `memory`, `sqlite:FILE`. altpath only. */
   readonly location?: string;
-  /** Further flags of `altpath sip`. */
-  readonly flags?: readonly string[];
+  /** Further settings of the `sip:` section. altpath only. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** Flags of Node itself, as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
   readonly openFiles?: number;
@@ -80,16 +81,23 @@ function altpath(options: ProxyOptions, ports: Ports): [string, string[]] {
     [
       ...(options.nodeFlags ?? []),
       fileURLToPath(new URL('../../../src/main.ts', import.meta.url)),
-      'sip',
+      ...['sip', '-c', configFile(options)],
       ...transports.flatMap((transport) => ['--listen', `${transport}:${options.host}:${portOf[transport]}`]),
       ...['--location', options.location ?? 'memory'],
       ...(options.backups ?? []).flatMap((backup) => ['--backup', backup]),
-      ...(options.certificate === undefined
-        ? []
-        : ['--tls-cert', options.certificate.certFile, '--tls-key', options.certificate.keyFile]),
-      ...(options.flags ?? []),
     ],
   ];
+}
+
+/** What has no flag is said in a file; JSON is YAML too. */
+function configFile({ certificate, settings }: ProxyOptions): string {
+  const path = join(scratchDirectory('config'), 'altpath.yaml');
+  const tls =
+    certificate === undefined
+      ? {}
+      : { tls: { certFile: certificate.certFile, keyFile: certificate.keyFile, caFile: certificate.certFile } };
+  writeFileSync(path, JSON.stringify({ sip: { ...tls, ...settings } }, undefined, 1));
+  return path;
 }
 
 function kamailio(options: ProxyOptions, ports: Ports): [string, string[]] {

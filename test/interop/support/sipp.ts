@@ -124,7 +124,7 @@ export class Sipp {
       callsPerSecond: number('CallRate(C)'),
       meanCallMs: durationMs(statistics.get('CallLength(C)') ?? ''),
       counts,
-      errors: this.#read('errors').slice(0, 8000) || (exitCode === 0 ? '' : this.#child.output.slice(-2000)),
+      errors: this.#read('errors').slice(0, 1500) || (exitCode === 0 ? '' : this.#child.output.slice(-1500)),
     };
   }
 
