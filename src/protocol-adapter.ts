@@ -39,6 +39,8 @@ export interface ProtocolAdapter<M> {
   readonly framing?: () => StreamFraming;
   readonly subprotocol?: string;
 
+  /** Bytes that only keep a way open and are no message: counted as a sign of life, otherwise ignored. */
+  isKeepAlive?(bytes: Uint8Array): boolean;
   /** Never throws, whatever the bytes; linear time. */
   decode(bytes: Uint8Array): Result<M, DecodeFailure>;
   /** The message's octets; for a message that came from `decode` unchanged, an equivalent (for a text forwarder the same) message. */

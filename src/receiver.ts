@@ -20,6 +20,8 @@ export interface ReceiverParts<M> {
   readonly maxMessageBytes: number;
   /** A whole, well-formed message. An error thrown here is our bug: it is logged and counted, and the next message is served. */
   onMessage(message: M, flow: Flow): void;
+  /** Called for whatever comes, before it is looked at. */
+  heard?(flow: Flow): void;
   /** The way back along a flow is gone. */
   onFailed(flow: Flow, error: TransmitError): void;
 }
@@ -79,8 +81,10 @@ export class Receiver<M> {
   }
 
   #receive(bytes: Buffer, flow: Flow): void {
-    this.#received.add();
     const { adapter, log } = this.#parts;
+    this.#parts.heard?.(flow);
+    if (adapter.isKeepAlive?.(bytes) === true) return;
+    this.#received.add();
     const decoded = adapter.decode(bytes);
     if (!decoded.ok) {
       this.#refuse(flow, decoded.error.reason, decoded.error.offset);

@@ -120,6 +120,20 @@ export class Transmitter {
     return listener.flowTo(to, options);
   }
 
+  /** Is this connection still there? A datagram flow always is. */
+  isOpen(flow: Flow): boolean {
+    return !flow.reliable || this.#parts.listeners().some((listener) => listener.flowById(flow.id) !== undefined);
+  }
+
+  /** The open connection with this id, if any. */
+  flowById(id: string): Flow | undefined {
+    for (const listener of this.#parts.listeners()) {
+      const flow = listener.flowById(id);
+      if (flow !== undefined) return flow;
+    }
+    return undefined;
+  }
+
   /** Call for every message received: any byte is a sign of life. */
   heard(flow: Flow): void {
     const { pool } = this.#parts;

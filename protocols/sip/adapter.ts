@@ -1,0 +1,211 @@
+/** SIP as the core sees it (src/protocol-adapter.ts): decode, encode, identity of a transaction, and where AlternatePath sits. */
+import {
+  bracketed,
+  type ControllerAddress,
+  formatSocketAddress,
+  type PathAttribute,
+  type ProtocolAdapter,
+  pathAttribute,
+  type SignalKind,
+  type Takeover,
+  type Transport,
+} from '../../src/index.ts';
+import {
+  nameAddrAlternates,
+  type Placement,
+  tagText,
+  uriAddress,
+  uriTagText,
+  viaAlternates,
+} from './alternate-path.ts';
+import { magicCookie } from './branch.ts';
+import { sipDefaultPort } from './config.ts';
+import { decode } from './decode.ts';
+import { Edit, encode, toBytes } from './encode.ts';
+import { createFraming } from './framing.ts';
+import { H, type HeaderId } from './header-names.ts';
+import type { SipMessage } from './messages.ts';
+import { serverKey, viaAddress } from './transaction.ts';
+import { isSipScheme, parseUri } from './uri.ts';
+import { type NameAddr, parseNameAddr, valueEnd } from './values.ts';
+
+/** The branch of our probes begins so; their answers are signs of life and nothing more. */
+export const probeBranch = `${magicCookie}probe`;
+
+export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapter<SipMessage> {
+  return {
+    protocol: 'sip',
+    defaultPort: (transport: Transport) => sipDefaultPort(transport),
+    framing: createFraming,
+    subprotocol: 'sip',
+    isKeepAlive,
+    decode,
+    encode,
+    kind,
+    transactionKey: (message) =>
+      message.isRequest
+        ? serverKey(message, message.method === 'ACK' ? 'INVITE' : message.method)
+        : responseKey(message),
+    pathAttributes,
+    insertPath: (message, path) => insertPath(message, path, placement),
+    namedAddresses,
+    takeOver,
+    probe,
+  };
+}
+
+/** Line ends only (RFC 5626 §3.5.1, §4.4.1), or the empty datagrams and single zeros that some telephones send. */
+function isKeepAlive(bytes: Uint8Array): boolean {
+  if (bytes.length > 4) return false;
+  for (const octet of bytes) if (octet !== 13 && octet !== 10 && octet !== 0) return false;
+  return true;
+}
+
+function kind(message: SipMessage): SignalKind {
+  if (!message.isRequest) return 'response';
+  return message.method === 'ACK' ? 'event' : 'request';
+}
+
+/** A response has the top Via and CSeq method of its request (RFC 3261 §17.1.3). */
+const responseKey = (message: SipMessage): string =>
+  `${message.via.branch ?? ''} ${message.via.host}:${message.via.port} ${message.method}`;
+
+/** Via's first (it leads the response back), then those of the routes, then Contact's. */
+function pathAttributes(message: SipMessage): readonly PathAttribute[] {
+  const found: PathAttribute[] = [];
+  const via = viaAddress(message.via);
+  const alternates = viaAlternates(message.via);
+  if (via !== undefined && alternates !== undefined)
+    add(found, { ...via, host: message.via.host, port: message.via.port || via.port }, alternates);
+  for (const id of routeHeaders) {
+    if (message.fieldIndex(id) < 0) continue;
+    for (const entry of message.addresses(id)) {
+      const named = entry === undefined ? undefined : nameAddrAlternates(entry);
+      const address = entry === undefined ? undefined : addressOf(entry);
+      if (named !== undefined && address !== undefined) add(found, address, named);
+    }
+  }
+  return found;
+}
+
+const routeHeaders: readonly HeaderId[] = [H.route, H.recordRoute, H.path, H.serviceRoute, H.contact];
+
+function add(found: PathAttribute[], primary: ControllerAddress, alternates: readonly ControllerAddress[]): void {
+  const path = pathAttribute(primary, alternates);
+  if (path !== undefined) found.push(path);
+}
+
+function addressOf(entry: NameAddr): ControllerAddress | undefined {
+  const uri = parseUri(entry.uri);
+  return uri === undefined || !isSipScheme(uri.scheme) ? undefined : uriAddress(uri);
+}
+
+/** On every Via, Route, Record-Route, Path, Service-Route and Contact value that names the path's primary: those are ours. */
+function insertPath(message: SipMessage, path: PathAttribute, placement: Placement): SipMessage {
+  const edit = new Edit(message);
+  let changed = false;
+  for (let i = message.fieldIndex(H.via); i >= 0 && !changed; i = -1) {
+    if (message.via.host !== path.primary.host || (message.via.port || 5_060) !== path.primary.port) break;
+    edit.replace(
+      message.valueStart(i),
+      message.valueStart(i) + message.via.text.length,
+      withoutTag(message.via.text) + tagText(path),
+    );
+    changed = true;
+  }
+  for (const id of routeHeaders) {
+    for (let i = message.fieldIndex(id); i >= 0; i = message.fieldIndex(id, i))
+      changed = tagField(edit, message, i, path, placement) || changed;
+  }
+  return changed ? again(edit.text(), message) : message;
+}
+
+function tagField(edit: Edit, message: SipMessage, index: number, path: PathAttribute, placement: Placement): boolean {
+  const stop = message.valueStop(index);
+  let changed = false;
+  for (let at = message.valueStart(index); at < stop; ) {
+    const end = valueEnd(message.text, at, stop);
+    const written = message.text.slice(at, end);
+    const entry = parseNameAddr(written.trim());
+    const address = entry === undefined ? undefined : addressOf(entry);
+    if (
+      entry !== undefined &&
+      address !== undefined &&
+      address.host === path.primary.host &&
+      address.port === path.primary.port
+    ) {
+      const uri = placement === 'header' ? entry.uri : withoutUriTag(entry.uri) + uriTagText(path);
+      const params = placement === 'uri' ? entry.params : withoutTag(entry.params) + tagText(path);
+      const lead = written.length - written.trimStart().length;
+      edit.replace(at + lead, end, `${entry.display === '' ? '' : `${entry.display} `}<${uri}>${params}`);
+      changed = true;
+    }
+    at = end + 1;
+  }
+  return changed;
+}
+
+const withoutTag = (params: string): string =>
+  params.replace(/;\s*AlternatePath\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)/gi, '');
+
+const withoutUriTag = (uri: string): string => uri.replace(/;AlternatePath=[^;?]*/gi, '');
+
+/** The message itself names its next hop: the top Route, else the Request-URI; a response by its top Via. */
+function namedAddresses(message: SipMessage): readonly ControllerAddress[] {
+  if (!message.isRequest) {
+    const to = viaAddress(message.via);
+    return to === undefined ? [] : [to, ...(viaAlternates(message.via) ?? [])];
+  }
+  const [route] = message.addresses(H.route);
+  if (route !== undefined) {
+    const address = addressOf(route);
+    return address === undefined ? [] : [address, ...(nameAddrAlternates(route) ?? [])];
+  }
+  const address = message.uri === undefined || !isSipScheme(message.uri.scheme) ? undefined : uriAddress(message.uri);
+  return address === undefined ? [] : [address];
+}
+
+/** Route and Record-Route entries of the primary become ours, with our path; undefined where the message names it nowhere. */
+function takeOver(message: SipMessage, { primary, self, path }: Takeover): SipMessage | undefined {
+  const edit = new Edit(message);
+  let changed = false;
+  for (const id of [H.route, H.recordRoute]) {
+    for (let i = message.fieldIndex(id); i >= 0; i = message.fieldIndex(id, i)) {
+      const stop = message.valueStop(i);
+      for (let at = message.valueStart(i); at < stop; ) {
+        const end = valueEnd(message.text, at, stop);
+        const entry = parseNameAddr(message.text.slice(at, end).trim());
+        const address = entry === undefined ? undefined : addressOf(entry);
+        if (address !== undefined && address.host === primary.host && address.port === primary.port) {
+          edit.replace(
+            at,
+            end,
+            `<sip:${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`};lr>${tagText(path)}`,
+          );
+          changed = true;
+        }
+        at = end + 1;
+      }
+    }
+  }
+  return changed ? again(edit.text(), message) : undefined;
+}
+
+/** An edited text is a message again; our own edits do not break it. */
+function again(text: string, original: SipMessage): SipMessage {
+  const decoded = decode(toBytes(text));
+  return decoded.ok ? decoded.value : original;
+}
+
+/** OPTIONS with Max-Forwards 0: every SIP element answers it, none passes it on (RFC 3261 §11). */
+function probe(to: ControllerAddress, from: ControllerAddress, id: string): SipMessage {
+  const self = formatSocketAddress(from);
+  const text =
+    `OPTIONS sip:${formatSocketAddress(to)}${to.transport === 'udp' ? '' : `;transport=${to.transport}`} SIP/2.0\r\n` +
+    `Via: SIP/2.0/${from.transport.toUpperCase()} ${self};branch=${probeBranch}${id};rport\r\n` +
+    `From: <sip:probe@${self}>;tag=${id}\r\nTo: <sip:${bracketed(to.host)}>\r\nCall-ID: ${id}@${bracketed(from.host)}\r\n` +
+    'CSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n';
+  const decoded = decode(toBytes(text));
+  if (!decoded.ok) throw new Error(`the probe itself is malformed: ${decoded.error.reason}`);
+  return decoded.value;
+}

@@ -1,0 +1,131 @@
+/**
+ * Assembling a forwarded request (RFC 3261 §16.6): one edited copy of the text, every octet without a duty to change left alone.
+ */
+import type { ControllerAddress, Flow } from '../../src/index.ts';
+import { Edit, topViaEnd } from './encode.ts';
+import { H } from './header-names.ts';
+import type { Identity, Voice } from './identity.ts';
+import type { SipMessage } from './messages.ts';
+import { fieldStride } from './scanner.ts';
+import { isSpace, valueEnd } from './values.ts';
+
+export interface ForwardPlan {
+  readonly branch: string;
+  /** Request-URI to send; the received one where nothing changes. */
+  readonly requestUri: string;
+  /** Route values of ours to take off the top. */
+  readonly popRoutes: number;
+  /** Route values to put on top, in order. */
+  readonly pushRoutes: readonly string[];
+  /** The whole Route set, where a strict router before or behind us turned it round (RFC 3261 §16.4, §16.6 item 6). */
+  readonly rewriteRoutes?: readonly string[] | undefined;
+  readonly recordRoute: boolean;
+  /** The flow that the request came over, and the one token that leads back to it, if it is a connection. */
+  readonly from: Flow;
+  /** The request leaves over a connection that only we can find again. */
+  readonly toToken?: string | undefined;
+  readonly maxBreadth?: number | undefined;
+  /** The controller in whose place we act: its sent-by stays on the Via, so that the next hop finds its transaction again. */
+  readonly standIn?: ControllerAddress | undefined;
+}
+
+/** The text that leaves over `flow`. */
+export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow, identity: Identity): string {
+  const { scan } = request;
+  const voice = plan.standIn === undefined ? identity.voice(flow) : identity.standInVoice(flow, plan.standIn);
+  const edit = new Edit(request);
+  if (plan.requestUri !== request.requestUri) {
+    const start = scan.start + request.method.length + 1;
+    edit.replace(start, start + request.requestUri.length, plan.requestUri);
+  }
+  const firstVia = request.fieldIndex(H.via);
+  const top = request.fieldStart(firstVia);
+  let added = voice.viaStart + plan.branch + voice.viaEnd;
+  if (request.maxForwards === undefined) added += 'Max-Forwards: 70\r\n';
+  if (plan.maxBreadth !== undefined && request.fieldIndex(H.maxBreadth) < 0)
+    added += `Max-Breadth: ${plan.maxBreadth}\r\n`;
+  edit.insert(top, added);
+  stampVia(edit, request, firstVia, plan.from);
+  if (request.maxForwards !== undefined) {
+    const index = request.fieldIndex(H.maxForwards);
+    edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));
+  }
+  if (plan.maxBreadth !== undefined) {
+    const index = request.fieldIndex(H.maxBreadth);
+    if (index >= 0) edit.replace(request.valueStart(index), request.valueStop(index), String(plan.maxBreadth));
+  }
+  if (plan.recordRoute) edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(plan, voice, identity));
+  editRoutes(edit, request, plan);
+  return edit.text();
+}
+
+/** The top Via as its next hop downstream must see it: `received` and `rport` filled in (RFC 3261 §18.2.1, RFC 3581 §4); undefined: as it is. */
+export function stampedVia(request: SipMessage, from: Flow): string | undefined {
+  const { via } = request;
+  const { host, port } = from.remote;
+  const wantsPort = via.rport !== undefined && via.rport !== String(port) && !from.reliable;
+  if (via.host === host && !wantsPort && via.received === undefined) return undefined;
+  if (via.received === host && !wantsPort) return undefined;
+  let stamped = via.text;
+  // What the sender wrote there itself is not believed.
+  if (via.received !== undefined) stamped = stamped.replace(/;\s*received\s*=\s*[^;,\s]*/i, '');
+  if (via.rport !== undefined && !from.reliable)
+    stamped = stamped.replace(/;\s*rport(?:\s*=\s*\d*)?(?=\s*(?:;|$))/i, `;rport=${port}`);
+  if (via.host !== host || wantsPort) stamped += `;received=${host}`;
+  return stamped;
+}
+
+function stampVia(edit: Edit, request: SipMessage, index: number, from: Flow): void {
+  const stamped = stampedVia(request, from);
+  if (stamped !== undefined) edit.replace(request.valueStart(index), topViaEnd(request, index), stamped);
+}
+
+/** Above the Record-Route entries that are there, else below the first run of Vias. */
+function recordRouteOffset(request: SipMessage, firstVia: number): number {
+  const existing = request.fieldIndex(H.recordRoute);
+  if (existing >= 0) return request.fieldStart(existing);
+  let index = firstVia;
+  while (request.scan.fields[index + fieldStride] === H.via) index += fieldStride;
+  return request.fieldEnd(index);
+}
+
+/** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §6). */
+function recordRouteLines(plan: ForwardPlan, out: Voice, identity: Identity): string {
+  const { from, toToken } = plan;
+  const incoming = plan.standIn === undefined ? identity.voice(from) : identity.standInVoice(from, plan.standIn);
+  const fromToken = from.reliable ? identity.flowToken(from) : undefined;
+  const outEntry = toToken === undefined ? out.route : identity.routeWithToken(out, toToken);
+  if (incoming.viaStart === out.viaStart && fromToken === undefined && toToken === undefined)
+    return `Record-Route: ${outEntry}\r\n`;
+  const inEntry = fromToken === undefined ? incoming.route : identity.routeWithToken(incoming, fromToken);
+  return `Record-Route: ${outEntry}\r\nRecord-Route: ${inEntry}\r\n`;
+}
+
+function editRoutes(edit: Edit, request: SipMessage, plan: ForwardPlan): void {
+  const first = request.fieldIndex(H.route);
+  const added = plan.rewriteRoutes ?? plan.pushRoutes;
+  if (added.length > 0) {
+    const lines = added.map((route) => `Route: ${route}\r\n`).join('');
+    edit.insert(first >= 0 ? request.fieldStart(first) : recordRouteOffset(request, request.fieldIndex(H.via)), lines);
+  }
+  let toPop = plan.rewriteRoutes === undefined ? plan.popRoutes : Number.POSITIVE_INFINITY;
+  for (let i = first; i >= 0 && toPop > 0; i = request.fieldIndex(H.route, i)) toPop = popFrom(edit, request, i, toPop);
+}
+
+/** Takes up to `count` values off the front of one field; returns how many remain to be taken. */
+function popFrom(edit: Edit, request: SipMessage, index: number, count: number): number {
+  const { text } = request;
+  const start = request.valueStart(index);
+  const stop = request.valueStop(index);
+  let at = start;
+  let left = count;
+  while (left > 0 && at < stop) {
+    const end = valueEnd(text, at, stop);
+    left -= 1;
+    at = end + 1;
+    while (at < stop && isSpace(text.charCodeAt(at))) at += 1;
+  }
+  if (at >= stop) edit.replace(request.fieldStart(index), request.fieldEnd(index), '');
+  else edit.replace(start, at, '');
+  return left;
+}

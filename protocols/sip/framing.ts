@@ -1,0 +1,108 @@
+/** Cuts SIP messages out of a connection's bytes by Content-Length (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1). */
+import type { StreamFraming } from '../../src/index.ts';
+import { H, headerId } from './header-names.ts';
+import { limits } from './scanner.ts';
+
+const pong = Buffer.from('\r\n');
+const nothing: readonly Buffer[] = [];
+
+export function createFraming(): StreamFraming {
+  let held: Buffer = Buffer.alloc(0);
+  /** Where the search for the empty line goes on, so that a slow sender costs no second look. */
+  let searched = 0;
+  /** Total length of the message at the front, once its header is complete. */
+  let needed = 0;
+  return {
+    push(chunk) {
+      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      let messages: Buffer[] | undefined;
+      let reply: Buffer | undefined;
+      for (;;) {
+        if (needed === 0) {
+          const skipped = leadingLineEnds(held);
+          if (skipped >= 4) reply = pong;
+          // A single CRLF may be the first half of a ping: it stays until it is known.
+          if (skipped > 0 && (skipped < held.length || skipped >= 4)) {
+            held = held.subarray(skipped);
+            searched = 0;
+          }
+          if (held.length === 0 || skipped === held.length) break;
+          const headerEnd = endOfHeader(held, searched);
+          if (headerEnd < 0) {
+            if (held.length > limits.headerBytes) return result(messages, reply, 'headers too large');
+            searched = Math.max(0, held.length - 3);
+            break;
+          }
+          if (headerEnd > limits.headerBytes + 4) return result(messages, reply, 'headers too large');
+          const length = contentLength(held, headerEnd);
+          if (length === undefined) return result(messages, reply, 'no usable Content-Length');
+          if (headerEnd + length > limits.messageBytes) return result(messages, reply, 'message too large');
+          needed = headerEnd + length;
+        }
+        if (held.length < needed) break;
+        messages ??= [];
+        messages.push(held.subarray(0, needed));
+        held = held.subarray(needed);
+        needed = 0;
+        searched = 0;
+      }
+      return result(messages, reply);
+    },
+  };
+}
+
+function result(
+  messages: readonly Buffer[] | undefined,
+  reply: Buffer | undefined,
+  error?: string,
+): ReturnType<StreamFraming['push']> {
+  return {
+    messages: messages ?? nothing,
+    ...(reply === undefined ? {} : { reply }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function leadingLineEnds(bytes: Buffer): number {
+  let i = 0;
+  while (i < bytes.length && (bytes[i] === 13 || bytes[i] === 10)) i += 1;
+  return i;
+}
+
+/** Offset behind the empty line; -1 where it has not come yet. */
+function endOfHeader(bytes: Buffer, from: number): number {
+  for (let lf = bytes.indexOf(10, from); lf >= 0; lf = bytes.indexOf(10, lf + 1)) {
+    if (bytes[lf + 1] === 10) return lf + 2;
+    if (bytes[lf + 1] === 13 && bytes[lf + 2] === 10) return lf + 3;
+  }
+  return -1;
+}
+
+/** Undefined where it is missing, no number, negative or said twice differently: the stream cannot be cut any more (RFC 3261 §18.3). */
+function contentLength(bytes: Buffer, headerEnd: number): number | undefined {
+  const text = bytes.toString('latin1', 0, headerEnd);
+  let length: number | undefined;
+  let at = text.indexOf('\n') + 1;
+  while (at > 0 && at < text.length) {
+    const first = text.charCodeAt(at) | 32;
+    // `c`ontent-length or `l`: the only names of interest.
+    if (first === 99 || first === 108) {
+      const colon = text.indexOf(':', at);
+      if (colon > 0) {
+        let nameEnd = colon;
+        while (nameEnd > at && (text.charCodeAt(nameEnd - 1) === 32 || text.charCodeAt(nameEnd - 1) === 9))
+          nameEnd -= 1;
+        if (headerId(text, at, nameEnd - at) === H.contentLength) {
+          const value = /^[ \t]*(?:\r?\n[ \t]+)*(\d{1,9})[ \t]*(?:\r?\n(?![ \t]))/.exec(
+            text.slice(colon + 1, colon + 64),
+          );
+          const number = value === null ? undefined : Number(value[1]);
+          if (number === undefined || (length !== undefined && length !== number)) return undefined;
+          length = number;
+        }
+      }
+    }
+    at = text.indexOf('\n', at) + 1;
+  }
+  return length;
+}

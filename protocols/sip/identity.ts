@@ -1,0 +1,198 @@
+/** Who this proxy is on the wire: its addresses and domains, and the header text it writes over each of its sockets. */
+import { hash } from 'node:crypto';
+import {
+  type Assembler,
+  bracketed,
+  type ControllerAddress,
+  type Flow,
+  formatSocketAddress,
+  type Listener,
+  type PathAttribute,
+  pathAttribute,
+  type SocketAddress,
+} from '../../src/index.ts';
+import { type Placement, tagText, uriTagText } from './alternate-path.ts';
+import { sipDefaultPort } from './config.ts';
+import type { SipMessage } from './messages.ts';
+import { isSipScheme, type SipUri, unescapeText } from './uri.ts';
+
+/** What we write when we send from one of our sockets; made once per socket. */
+export interface Voice {
+  readonly address: ControllerAddress;
+  /** `127.0.0.1:5060`. */
+  readonly sentBy: string;
+  /** `Via: SIP/2.0/UDP 127.0.0.1:5060;branch=`, and what follows the branch up to the line end. */
+  readonly viaStart: string;
+  readonly viaEnd: string;
+  /** `sip:127.0.0.1:5060;transport=tcp;lr` with the tag where it belongs: `<…>;AlternatePath="…"`. */
+  readonly route: string;
+  readonly path: PathAttribute | undefined;
+}
+
+export interface IdentityOptions {
+  readonly domains: readonly string[];
+  readonly advertise?: string | undefined;
+  readonly placement: Placement;
+  /** Addresses of our partners: their names are our names, for they serve the same domains. */
+  readonly partners: readonly ControllerAddress[];
+  readonly secret: string;
+}
+
+export class Identity {
+  readonly #options: IdentityOptions;
+  readonly #assembler: Assembler;
+  readonly #domains: ReadonlySet<string>;
+  /** Hosts that mean this element whatever the domain: sockets, advertised host, partners. */
+  readonly #hosts = new Set<string>();
+  readonly #sockets = new Set<string>();
+  readonly #voices = new WeakMap<SocketAddress, Voice>();
+  #addresses: readonly ControllerAddress[] = [];
+  /** Bounded by sockets × partners. */
+  readonly #standIns = new Map<string, Voice>();
+
+  constructor(options: IdentityOptions, assembler: Assembler) {
+    this.#options = options;
+    this.#assembler = assembler;
+    this.#domains = new Set(options.domains);
+    for (const partner of options.partners) this.#hosts.add(partner.host);
+  }
+
+  /** Call once every socket is bound. */
+  bound(listeners: readonly Listener[]): void {
+    this.#addresses = listeners.map(({ local }) => ({ ...local, host: this.#hostOf(local) }));
+    for (const { local } of listeners) {
+      const host = this.#hostOf(local);
+      this.#hosts.add(host);
+      this.#sockets.add(`${host}:${local.port}`);
+      if (host !== local.host) this.#sockets.add(`${local.host}:${local.port}`);
+    }
+  }
+
+  /** The name we go by: the first domain, else the first host. */
+  get name(): string {
+    const [domain] = this.#domains;
+    const [host] = this.#hosts;
+    return domain ?? host ?? 'localhost';
+  }
+
+  /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */
+  isSelf(host: string, port: number, secure = false): boolean {
+    if (this.#sockets.has(`${host}:${port === 0 ? (secure ? 5_061 : 5_060) : port}`)) return true;
+    return (port === 0 || port === 5_060 || port === 5_061) && this.#domains.has(host);
+  }
+
+  /** Are we responsible for users at this host: a domain of ours, one of our addresses, or a partner's? */
+  isLocal(uri: SipUri): boolean {
+    return (
+      isSipScheme(uri.scheme) && (this.#domains.has(uri.host) || (this.#hosts.has(uri.host) && this.#isOurPort(uri)))
+    );
+  }
+
+  /**
+   * The record of the location service that a URI means (RFC 3261 §10.3 item 5): user with escapes taken back, and the domain; our
+   * own addresses mean our first domain, and all of them the same where no domain is configured.
+   */
+  record(uri: SipUri): string {
+    const user = unescapeText(uri.user ?? '');
+    if (this.#domains.has(uri.host)) return `${user}@${uri.host}`;
+    const [domain] = this.#domains;
+    return domain === undefined ? user : `${user}@${domain}`;
+  }
+
+  /** Header text for what leaves over this flow. */
+  voice(flow: Flow): Voice {
+    let voice = this.#voices.get(flow.local);
+    if (voice === undefined) {
+      voice = this.#makeVoice({ transport: flow.transport, host: this.#hostOf(flow.local), port: flow.local.port });
+      this.#voices.set(flow.local, voice);
+    }
+    return voice;
+  }
+
+  /**
+   * As voice, in the place of a partner: the Via keeps the partner's sent-by and names us as the way back, Record-Route names us,
+   * with the partner as our alternate.
+   */
+  standInVoice(flow: Flow, partner: ControllerAddress): Voice {
+    return this.#standIn(this.voice(flow).address, partner);
+  }
+
+  /** Our Record-Route entry in the place of a partner's, on a socket of the same transport; undefined where we have none. */
+  standInRoute(partner: ControllerAddress): string | undefined {
+    const self = this.#addresses.find(({ transport }) => transport === partner.transport);
+    return self === undefined ? undefined : this.#standIn(self, partner).route;
+  }
+
+  /** The To tag of our own answers: the same for every copy of a request, on every member. */
+  localTag(request: SipMessage): string {
+    return this.#mac(`${request.callId}\0${request.fromTag}\0${request.cseq}`);
+  }
+
+  /** A name-addr of ours for Record-Route or Path, with a user part that leads back to a connection (RFC 5626 §5.1). */
+  routeWithToken(voice: Voice, token: string): string {
+    return voice.route.replace('<sip:', `<sip:${token}@`);
+  }
+
+  /** An opaque name of a connection that nobody else can make up (RFC 5626 §5.2). */
+  flowToken(flow: Flow): string {
+    return `${flow.id}.${this.#mac(flow.id)}`;
+  }
+
+  /** The connection id in a token of ours; undefined where it is none. */
+  flowOfToken(token: string): string | undefined {
+    const dot = token.lastIndexOf('.');
+    const id = token.slice(0, dot);
+    return dot > 0 && token.slice(dot + 1) === this.#mac(id) ? id : undefined;
+  }
+
+  #standIn(self: ControllerAddress, partner: ControllerAddress): Voice {
+    const key = `${self.transport}:${self.host}:${self.port} ${partner.host}:${partner.port}`;
+    let voice = this.#standIns.get(key);
+    if (voice === undefined) {
+      const sameTransport = { ...partner, transport: self.transport };
+      const back = pathAttribute(sameTransport, [self]);
+      voice = {
+        ...this.#makeVoice(self, this.#assembler.takeoverPath(self, sameTransport)),
+        viaStart: `Via: SIP/2.0/${self.transport.toUpperCase()} ${formatSocketAddress(partner)};branch=`,
+        viaEnd: `${self.transport === 'udp' ? ';rport' : ''}${back === undefined ? '' : tagText(back)}\r\n`,
+      };
+      this.#standIns.set(key, voice);
+    }
+    return voice;
+  }
+
+  #mac(text: string): string {
+    return hash('sha256', `${this.#options.secret}\0flow\0${text}`, 'base64url').slice(0, 12);
+  }
+
+  #isOurPort(uri: SipUri): boolean {
+    if (uri.port === 0) return true;
+    for (const socket of this.#sockets) if (socket.endsWith(`:${uri.port}`)) return true;
+    return this.#options.partners.some((partner) => partner.port === uri.port && partner.host === uri.host);
+  }
+
+  #hostOf(local: SocketAddress): string {
+    const wildcard = local.host === '0.0.0.0' || local.host === '::';
+    return wildcard && this.#options.advertise !== undefined ? this.#options.advertise : local.host;
+  }
+
+  #makeVoice(address: ControllerAddress, path = this.#assembler.pathFrom(address)): Voice {
+    const { placement } = this.#options;
+    const sentBy = `${bracketed(address.host)}:${address.port}`;
+    const transportParam = address.transport === 'udp' ? '' : `;transport=${address.transport}`;
+    const uriTag = path === undefined || placement === 'header' ? '' : uriTagText(path);
+    const headerTag = path === undefined || placement === 'uri' ? '' : tagText(path);
+    return {
+      address,
+      sentBy,
+      viaStart: `Via: SIP/2.0/${address.transport.toUpperCase()} ${sentBy};branch=`,
+      viaEnd: `${address.transport === 'udp' ? ';rport' : ''}${path === undefined ? '' : tagText(path)}\r\n`,
+      route: `<sip:${sentBy}${transportParam}${uriTag};lr>${headerTag}`,
+      path,
+    };
+  }
+}
+
+/** A URI for a hop that we push as Route: `sip:host:port;transport=…;lr`. */
+export const routeUri = (address: ControllerAddress): string =>
+  `sip:${bracketed(address.host)}:${address.port || sipDefaultPort(address.transport)}${address.transport === 'udp' ? '' : `;transport=${address.transport}`};lr`;

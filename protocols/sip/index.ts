@@ -1,0 +1,4 @@
+/** The door of the SIP room. */
+export { createSipAdapter } from './adapter.ts';
+export { type SipConfig, sipConfigSchema } from './config.ts';
+export { createSipRole } from './role.ts';

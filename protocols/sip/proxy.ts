@@ -1,0 +1,579 @@
+/**
+ * The proxy core (RFC 3261 §16): receive → validate → pre-process routes → resolve targets → forward, and responses back.
+ * What it is asked to do for a message is one straight line; what happens to it afterwards is the response context's.
+ */
+import {
+  type Assembler,
+  type Contact,
+  type ControllerAddress,
+  type Counter,
+  type Flow,
+  formatSocketAddress,
+  type Metrics,
+  type NamedHop,
+} from '../../src/index.ts';
+import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
+import { branchFor, loopPart, loopPartOf } from './branch.ts';
+import type { SipConfig } from './config.ts';
+import { response, toBytes } from './encode.ts';
+import { forwardedText, stampedVia } from './forward.ts';
+import { H } from './header-names.ts';
+import type { Identity } from './identity.ts';
+import type { SipMessage } from './messages.ts';
+import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
+import { adoptRecordRoute } from './takeover.ts';
+import { reply, type ServerTransaction, type TransactionLayer, viaAddress, withoutTopVia } from './transaction.ts';
+import type { PathTrust } from './trust.ts';
+import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
+import { type NameAddr, parseVia } from './values.ts';
+
+export interface ProxyParts extends Omit<ContextParts, 'ended'> {
+  readonly config: SipConfig;
+  readonly assembler: Assembler;
+  readonly metrics: Metrics;
+  readonly trust: PathTrust;
+  /** REGISTER for a domain of ours. */
+  register(request: SipMessage, flow: Flow, respond: (status: number, bytes: Buffer) => void): void;
+  /** undefined: the sender may go on; else the challenge or refusal to send. */
+  authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
+  /** Is this user one we know, registered or not? */
+  knows(uri: SipUri): boolean;
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields?: string | undefined;
+}
+
+/** Transactions in hand above which new requests are told to come back later: memory is finite. */
+const maxTransactions = 400_000;
+
+export class ProxyCore {
+  readonly #parts: ProxyParts;
+  readonly #context: ContextParts;
+  readonly #layer: TransactionLayer;
+  readonly #identity: Identity;
+  readonly #open = new Map<string, ResponseContext>();
+  readonly #requests: Counter;
+  readonly #responses: Counter;
+  readonly #stray: Counter;
+  readonly #takeovers: Counter;
+  #draining = false;
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts;
+    this.#context = { ...parts, ended: (context) => this.#open.delete(context.server.key) };
+    this.#layer = parts.layer;
+    this.#identity = parts.identity;
+    const { metrics } = parts;
+    this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
+    this.#responses = metrics.counter('sip_responses_total', 'SIP responses received');
+    this.#stray = metrics.counter('sip_stray_responses_total', 'Responses that belong to no transaction of ours');
+    this.#takeovers = metrics.counter('sip_takeovers_total', 'Messages handled in the place of a partner');
+  }
+
+  /** Requests without a final answer yet. */
+  get pending(): number {
+    return this.#open.size;
+  }
+
+  /** What is being set up or otherwise awaits its final answer, for `altpath calls`. */
+  calls(): readonly Readonly<Record<string, unknown>>[] {
+    return [...this.#open.values()].map(({ request }) => ({
+      callId: request.callId,
+      method: request.method,
+      from: request.from.uri,
+      to: request.requestUri,
+    }));
+  }
+
+  /** From now on new work is refused, what is open goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  onMessage(message: SipMessage, flow: Flow): void {
+    if (message.isRequest) {
+      this.#requests.add();
+      this.#onRequest(message, flow);
+    } else {
+      this.#responses.add();
+      this.#onResponse(message, flow);
+    }
+  }
+
+  #onResponse(message: SipMessage, flow: Flow): void {
+    const transaction = this.#layer.client(message);
+    if (transaction !== undefined) {
+      transaction.receive(message);
+      return;
+    }
+    this.#onForeignResponse(message, flow);
+  }
+
+  #onRequest(request: SipMessage, flow: Flow): void {
+    const known = this.#layer.server(request);
+    if (known !== undefined && !(request.method === 'ACK' && known.state === 'accepted')) {
+      known.receive(request);
+      return;
+    }
+    if (request.method === 'CANCEL') {
+      this.#onCancel(request, flow);
+      return;
+    }
+    const routing = this.#preprocess(request, flow);
+    if (request.method === 'ACK') {
+      this.#forwardStateless(request, flow, routing);
+      return;
+    }
+    const refusal = this.#validate(request, flow, routing);
+    if (refusal !== undefined && this.#layer.size > maxTransactions) {
+      this.#refuseStateless(request, flow, refusal);
+      return;
+    }
+    const server = this.#layer.accept(request, flow);
+    if (refusal !== undefined) {
+      this.#refuse(server, refusal);
+      return;
+    }
+    if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
+    const context = new ResponseContext(this.#context, server, this.#plan(request, routing));
+    this.#open.set(server.key, context);
+    const targets = this.#targets(routing);
+    if ('status' in targets) context.refuse(targets.status, targets.reason);
+    else context.start(targets);
+  }
+
+  /** RFC 3261 §16.10: to the INVITE it means; without one, statelessly where that INVITE would go. */
+  #onCancel(cancel: SipMessage, flow: Flow): void {
+    const invite = this.#layer.cancelled(cancel);
+    if (invite === undefined) {
+      this.#forwardStateless(cancel, flow, this.#preprocess(cancel, flow));
+      return;
+    }
+    const server = this.#layer.accept(cancel, flow);
+    this.#refuse(server, { status: 200, reason: 'OK' });
+    this.#open.get(invite.key)?.cancel(cancel.named('Reason') ?? '');
+  }
+
+  // --- RFC 3261 §16.3: request validation -----------------------------------------------------------------------------------
+
+  #validate(request: SipMessage, flow: Flow, routing: Routing): Refusal | undefined {
+    if (this.#layer.size > maxTransactions)
+      return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
+    if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
+      return { status: 416, reason: 'Unsupported URI Scheme' };
+    if (request.maxForwards === 0) return { status: 483, reason: 'Too Many Hops' };
+    if (this.#isLoop(request)) return { status: 482, reason: 'Loop Detected' };
+    const unsupported = request.list(H.proxyRequire);
+    if (unsupported.length > 0)
+      return { status: 420, reason: 'Bad Extension', fields: `Unsupported: ${unsupported.join(', ')}\r\n` };
+    if (this.#draining && request.toTag === '')
+      return { status: 503, reason: 'Service Unavailable - draining', fields: 'Retry-After: 10\r\n' };
+    return this.#parts.authenticate(request, flow);
+  }
+
+  /** RFC 5393 §4.2.2: a Via of ours whose branch says that the same request went the same way before. */
+  #isLoop(request: SipMessage): boolean {
+    let mine: string | undefined;
+    for (let i = request.fieldIndex(H.via); i >= 0; i = request.fieldIndex(H.via, i)) {
+      const start = request.valueStart(i);
+      // Our own Vias begin with an address of ours: a cheap look before the value is parsed.
+      const line = request.text.slice(start, request.valueStop(i));
+      if (!line.includes('z9hG4bK')) continue;
+      for (const value of line.includes(',') ? request.list(H.via) : [line]) {
+        const via = parseVia(value);
+        const part = via?.branch === undefined ? undefined : loopPartOf(via.branch);
+        if (via === undefined || part === undefined || !this.#identity.isSelf(via.host, via.port)) continue;
+        mine ??= loopPart(request);
+        if (part === mine) return true;
+      }
+    }
+    return false;
+  }
+
+  // --- RFC 3261 §16.4: route information ------------------------------------------------------------------------------------
+
+  #preprocess(request: SipMessage, flow: Flow): Routing {
+    let uri = request.uri ?? unroutable;
+    let requestUri = request.requestUri;
+    const first = request.fieldIndex(H.route);
+    if (first < 0)
+      return {
+        uri,
+        requestUri,
+        next: undefined,
+        rest: none,
+        popRoutes: 0,
+        strict: false,
+        token: undefined,
+        standIn: undefined,
+        from: flow,
+      };
+    const routes = request.addresses(H.route);
+    let end = routes.length;
+    // A strict router has put our Record-Route URI into the Request-URI and the target last into Route.
+    let strict = false;
+    if (uriParam(uri, 'lr') !== undefined && this.#identity.isSelf(uri.host, uri.port)) {
+      const last = routes.at(-1);
+      const target = last === undefined ? undefined : parseUri(last.uri);
+      if (last !== undefined && target !== undefined) {
+        uri = target;
+        requestUri = last.uri;
+        end -= 1;
+        strict = true;
+      }
+    }
+    let popRoutes = 0;
+    let token: string | undefined;
+    let standIn: ControllerAddress | undefined;
+    while (popRoutes < end) {
+      const entry = routes[popRoutes];
+      const routeUri = entry === undefined ? undefined : parseUri(entry.uri);
+      if (entry === undefined || routeUri === undefined || !isSipScheme(routeUri.scheme)) break;
+      if (!this.#identity.isSelf(routeUri.host, routeUri.port, routeUri.scheme === 'sips')) {
+        const partner = this.#partner(routeUri, entry, flow);
+        if (partner === undefined) break;
+        standIn ??= partner;
+      }
+      token = routeUri.user;
+      popRoutes += 1;
+    }
+    if (standIn !== undefined) this.#takeovers.add();
+    const next = popRoutes < end ? routes[popRoutes] : undefined;
+    return {
+      uri,
+      requestUri,
+      next,
+      rest: request.list(H.route).slice(popRoutes, end),
+      popRoutes,
+      strict,
+      token,
+      standIn,
+      from: flow,
+    };
+  }
+
+  /** The partner that a Route entry names, where we may act in its place: one of our cluster's, and if it is tagged, the tag means us. */
+  #partner(uri: SipUri, entry: NameAddr, flow: Flow): ControllerAddress | undefined {
+    const address = uriAddress(uri);
+    const partner = address === undefined ? undefined : this.#parts.assembler.partner(address);
+    if (partner === undefined || address === undefined) return undefined;
+    const alternates = nameAddrAlternates(entry);
+    if (
+      alternates !== undefined &&
+      !alternates.some((alternate) => this.#identity.isSelf(alternate.host, alternate.port))
+    )
+      return undefined;
+    return { ...partner, transport: flow.transport };
+  }
+
+  // --- requests that end here -----------------------------------------------------------------------------------------------
+
+  /** REGISTER for our domains and OPTIONS to ourselves; false: it is to be proxied. */
+  #serveLocally(request: SipMessage, flow: Flow, server: ServerTransaction, routing: Routing): boolean {
+    const { uri } = routing;
+    if (!isSipScheme(uri.scheme) || !this.#identity.isLocal(uri)) return false;
+    if (request.method === 'REGISTER') {
+      this.#parts.register(request, flow, (status, bytes) => server.respond(status, bytes));
+      return true;
+    }
+    if (uri.user !== undefined) return false;
+    if (request.method === 'OPTIONS') {
+      const draining = this.#draining
+        ? { status: 503, reason: 'Service Unavailable - draining' }
+        : { status: 200, reason: 'OK' };
+      this.#refuse(server, {
+        ...draining,
+        fields:
+          'Accept: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, INFO, PUBLISH\r\nSupported: path, outbound\r\n',
+      });
+      return true;
+    }
+    return false;
+  }
+
+  // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
+
+  #targets(routing: Routing): readonly (readonly ProxyTarget[])[] | Refusal {
+    const { uri, requestUri, next } = routing;
+    if (next !== undefined) return this.#towardsRoute(routing, next);
+    if (!this.#identity.isLocal(uri) || uri.user === undefined) {
+      if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
+        return (
+          this.#configured(routing) ??
+          (uri.scheme === 'tel'
+            ? { status: 416, reason: 'Unsupported URI Scheme' }
+            : { status: 404, reason: 'Not Found' })
+        );
+      return this.#configured(routing) ?? [[this.#direct(uri, requestUri, routing)]];
+    }
+    const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
+    if (contacts.length > 0) return this.#contactGroups(contacts);
+    return (
+      this.#configured(routing) ??
+      (this.#parts.knows(uri)
+        ? { status: 480, reason: 'Temporarily Unavailable' }
+        : { status: 404, reason: 'Not Found' })
+    );
+  }
+
+  /** The rest of a Route set leads on: its first entry is the next hop (RFC 3261 §16.6 items 6 and 7). */
+  #towardsRoute(routing: Routing, next: NameAddr): readonly (readonly ProxyTarget[])[] | Refusal {
+    const nextUri = parseUri(next.uri);
+    if (nextUri === undefined) return { status: 400, reason: 'Bad Request - Route' };
+    const address = uriAddress(nextUri);
+    if (address === undefined) return { status: 416, reason: 'Unsupported URI Scheme' };
+    const strictNext = uriParam(nextUri, 'lr') === undefined;
+    const hop = hopOf(nextUri);
+    const alternates = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from);
+    const common = { hop, alternates, flow: this.#tokenFlow(nextUri.user), pushRoutes: none, q: 1_000 };
+    // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
+    if (strictNext)
+      return [
+        [{ ...common, requestUri: next.uri, rewriteRoutes: [...routing.rest.slice(1), `<${routing.requestUri}>`] }],
+      ];
+    return [[{ ...common, requestUri: routing.requestUri, rewriteRoutes: routing.strict ? routing.rest : undefined }]];
+  }
+
+  /** Where the URI itself says, over the connection of our own Record-Route token if it is still there. */
+  #direct(uri: SipUri, requestUri: string, routing: Routing): ProxyTarget {
+    const flow = this.#tokenFlow(routing.token);
+    const rewriteRoutes = routing.strict ? none : undefined;
+    return {
+      requestUri,
+      hop: flow === undefined ? hopOf(uri) : flowHop(flow),
+      alternates: none,
+      flow,
+      pushRoutes: none,
+      rewriteRoutes,
+      q: 1_000,
+    };
+  }
+
+  #tokenFlow(user: string | undefined): Flow | undefined {
+    const id = user === undefined ? undefined : this.#identity.flowOfToken(user);
+    return id === undefined ? undefined : this.#layer.transmitter.flowById(id);
+  }
+
+  /** Registered contacts, best q first; equal q at once, unless serial forking is configured. */
+  #contactGroups(contacts: readonly Contact[]): readonly (readonly ProxyTarget[])[] {
+    const groups: ProxyTarget[][] = [];
+    let q = -1;
+    for (const contact of contacts) {
+      const target = this.#contactTarget(contact);
+      if (target === undefined) continue;
+      const last = groups.at(-1);
+      if (last !== undefined && contact.q === q && this.#parts.config.forking === 'parallel') last.push(target);
+      else groups.push([target]);
+      q = contact.q;
+    }
+    return groups;
+  }
+
+  #contactTarget(contact: Contact): ProxyTarget | undefined {
+    const uri = parseUri(contact.target);
+    if (uri === undefined) return undefined;
+    // RFC 3261 §19.1.1: no headers in a Request-URI.
+    const requestUri = uri.headers === '' ? contact.target : contact.target.slice(0, contact.target.indexOf('?'));
+    const [firstPath] = contact.path;
+    const flow = contact.flow === undefined ? undefined : this.#layer.transmitter.flowById(contact.flow);
+    const common = { requestUri, flow, q: contact.q };
+    if (firstPath !== undefined) {
+      const parsed = parseUri(/<([^>]*)>/.exec(firstPath)?.[1] ?? firstPath);
+      if (parsed === undefined) return undefined;
+      // A Path that begins with ourselves (a partner of the cluster wrote it, or we did) is no hop to visit.
+      const path = this.#identity.isSelf(parsed.host, parsed.port) ? contact.path.slice(1) : contact.path;
+      const [next] = path;
+      const nextUri = next === undefined ? undefined : parseUri(/<([^>]*)>/.exec(next)?.[1] ?? next);
+      if (next !== undefined && nextUri !== undefined)
+        return { ...common, flow: undefined, hop: hopOf(nextUri), alternates: contact.alternates, pushRoutes: path };
+    }
+    if (flow !== undefined) return { ...common, hop: flowHop(flow), alternates: none, pushRoutes: none };
+    const { address } = contact;
+    return { ...common, hop: address ?? hopOf(uri), alternates: contact.alternates, pushRoutes: none };
+  }
+
+  /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
+  #configured(routing: Routing): readonly (readonly ProxyTarget[])[] | undefined {
+    const { uri } = routing;
+    const user = uri.user ?? '';
+    const { config } = this.#parts;
+    let best: SipConfig['routes'][number] | undefined;
+    for (const route of config.routes) {
+      if (route.domain !== undefined && route.domain !== uri.host) continue;
+      if (route.prefix !== undefined && !user.startsWith(route.prefix)) continue;
+      if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
+    }
+    const hops = best?.to ?? config.defaultRoute;
+    const [hop, ...others] = hops ?? [];
+    if (hop === undefined) return undefined;
+    const requestUri =
+      best === undefined || uri.user === undefined
+        ? routing.requestUri
+        : rewriteUser(routing.requestUri, uri.user, best.stripDigits, best.prepend);
+    // A set of hops is said to the next one as well, so that whoever sees the message knows the alternates (docs/alternate-path.md §3).
+    const pushRoutes = others.length === 0 ? none : [this.#parts.trust.routeSet(hop, others)];
+    return [[{ requestUri, hop, alternates: others, pushRoutes, q: 1_000 }]];
+  }
+
+  // --- forwarding without state ---------------------------------------------------------------------------------------------
+
+  /** ACK for a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11): to each target once. */
+  #forwardStateless(request: SipMessage, flow: Flow, routing: Routing): void {
+    if (request.maxForwards === 0) return;
+    const targets = this.#targets(routing);
+    if ('status' in targets) {
+      if (request.method === 'CANCEL')
+        this.#refuseStateless(request, flow, { status: 481, reason: 'Call/Transaction Does Not Exist' });
+      return;
+    }
+    const plan = this.#plan(request, routing);
+    const { resolver, secret, identity, layer } = this.#parts;
+    for (const target of targets.flat()) {
+      resolver.resolve(target.hop, target.alternates, (resolution) => {
+        if (!resolution.ok) return;
+        const [to] = layer.transmitter.pool.order(resolution.value);
+        if (to === undefined) return;
+        const out = target.flow ?? layer.transmitter.flowTo(to);
+        if (out === undefined) return;
+        const branch = branchFor(secret, request, target.requestUri);
+        out.send(
+          toBytes(
+            forwardedText(
+              request,
+              {
+                branch,
+                requestUri: target.requestUri,
+                popRoutes: plan.popRoutes,
+                pushRoutes: target.pushRoutes,
+                rewriteRoutes: target.rewriteRoutes,
+                recordRoute: false,
+                from: flow,
+                standIn: plan.standIn,
+              },
+              out,
+              identity,
+            ),
+          ),
+        );
+      });
+    }
+  }
+
+  /** A response of no transaction here: a partner's, which its tag led to us, goes on by the next Via; anything else is dropped (RFC 6026 §7.3). */
+  #onForeignResponse(message: SipMessage, flow: Flow): void {
+    const { via } = message;
+    if (via.branch?.startsWith('z9hG4bKprobe') === true) return;
+    const top = viaAddress(via);
+    const partner =
+      top === undefined
+        ? undefined
+        : this.#parts.assembler.partner({ ...top, host: via.host, port: via.port || 5_060 });
+    const named =
+      viaAlternates(via)?.some((alternate) => this.#identity.isSelf(alternate.host, alternate.port)) ?? false;
+    if (partner === undefined || !named) {
+      this.#stray.add();
+      this.#parts.log.debug(
+        { from: formatSocketAddress(flow.remote), status: message.status, callId: message.callId },
+        'response of no transaction: dropped',
+      );
+      return;
+    }
+    this.#takeovers.add();
+    this.#adoptResponse(message, partner);
+  }
+
+  #adoptResponse(message: SipMessage, partner: ControllerAddress): void {
+    const text = withoutTopVia(message);
+    if (text === undefined) return;
+    const start = message.status === 100 ? undefined : nextVia(message);
+    const to = start === undefined ? undefined : viaAddress(start);
+    if (to === undefined) return;
+    const adopted = adoptRecordRoute(text, partner, this.#identity);
+    const { transmitter } = this.#layer;
+    transmitter.sendOnce(to, () => toBytes(adopted));
+  }
+
+  #plan(request: SipMessage, routing: Routing): RoutePlan {
+    return {
+      popRoutes: routing.popRoutes,
+      recordRoute: this.#parts.config.recordRoute && recordRouted.has(request.method),
+      standIn: routing.standIn,
+    };
+  }
+
+  #refuse(server: ServerTransaction, { status, reason, fields }: Refusal): void {
+    const { request, flow } = server;
+    server.respond(status, this.#answer(request, flow, { status, reason, fields }));
+  }
+
+  #refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {
+    reply(this.#layer.transmitter, request, flow, this.#answer(request, flow, refusal));
+  }
+
+  #answer(request: SipMessage, flow: Flow, { status, reason, fields }: Refusal): Buffer {
+    return toBytes(
+      response(request, status, reason, {
+        toTag: this.#identity.localTag(request),
+        fields,
+        topVia: stampedVia(request, flow),
+      }),
+    );
+  }
+}
+
+interface Routing {
+  readonly uri: SipUri;
+  readonly requestUri: string;
+  /** The Route entry that is the next hop; undefined: the Request-URI decides. */
+  readonly next: NameAddr | undefined;
+  /** The entries from there on, as written. */
+  readonly rest: readonly string[];
+  readonly popRoutes: number;
+  /** The Request-URI was ours by a strict router's doing. */
+  readonly strict: boolean;
+  /** User part of the last Route entry of ours: a flow token, perhaps. */
+  readonly token: string | undefined;
+  readonly standIn: ControllerAddress | undefined;
+  readonly from: Flow;
+}
+
+/** Requests that may set up a dialog or refresh its targets; a proxy that wants the later ones asks for it in these (RFC 3261 §16.6 item 4). */
+const recordRouted: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY', 'UPDATE']);
+
+const none: readonly never[] = [];
+
+const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
+
+/** What a URI leaves to RFC 3263: host, and port and transport only where they are written. */
+function hopOf(uri: SipUri): NamedHop {
+  const transport = uriParam(uri, 'transport')?.toLowerCase();
+  const address = uriAddress(uri);
+  const maddr = uriParam(uri, 'maddr');
+  return {
+    host: maddr === undefined || maddr === '' ? uri.host : maddr,
+    port: uri.port === 0 ? undefined : uri.port,
+    transport: transport === undefined ? undefined : address?.transport,
+    secure: uri.scheme === 'sips',
+  };
+}
+
+const flowHop = (flow: Flow): NamedHop => ({
+  host: flow.remote.host,
+  port: flow.remote.port,
+  transport: flow.transport,
+});
+
+/** The user part of a URI with leading characters taken off and a prefix put on. */
+function rewriteUser(text: string, user: string, strip: number, prepend: string): string {
+  if (strip === 0 && prepend === '') return text;
+  const at = text.indexOf(':') + 1;
+  return text.slice(0, at) + prepend + user.slice(strip) + text.slice(at + user.length);
+}
+
+function nextVia(message: SipMessage): SipMessage['via'] | undefined {
+  const [, second] = message.list(H.via);
+  return second === undefined ? undefined : parseVia(second);
+}

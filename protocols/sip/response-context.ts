@@ -1,0 +1,499 @@
+/**
+ * One request that is being proxied: its branches, their timers, and the choice of the response that goes back
+ * (RFC 3261 §16.6 to §16.8; non-INVITE by RFC 4320; breadth by RFC 5393).
+ */
+import type {
+  AddressResolver,
+  Attempt,
+  Cancel,
+  Clock,
+  ControllerAddress,
+  Flow,
+  HopFailure,
+  Logger,
+  NamedHop,
+} from '../../src/index.ts';
+import { formatAddress } from '../../src/index.ts';
+import { branchFor } from './branch.ts';
+import { response, toBytes } from './encode.ts';
+import { forwardedText, stampedVia } from './forward.ts';
+import { H, type HeaderId } from './header-names.ts';
+import type { Identity } from './identity.ts';
+import type { SipMessage } from './messages.ts';
+import {
+  type ClientTransaction,
+  type ClientUser,
+  cancelFor,
+  type ServerTransaction,
+  type TransactionLayer,
+  withoutTopVia,
+} from './transaction.ts';
+
+/** One place a request may go to, and how it must look there. */
+export interface ProxyTarget {
+  readonly requestUri: string;
+  readonly hop: NamedHop;
+  readonly alternates: readonly NamedHop[];
+  /** The open connection that leads there. */
+  readonly flow?: Flow | undefined;
+  readonly pushRoutes: readonly string[];
+  /** The whole Route set, where it must be written anew. */
+  readonly rewriteRoutes?: readonly string[] | undefined;
+  /** Preference: equal ones are tried at once, lower ones after higher ones. */
+  readonly q: number;
+}
+
+/** What is the same for every branch. */
+export interface RoutePlan {
+  readonly popRoutes: number;
+  readonly recordRoute: boolean;
+  /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
+  readonly standIn?: ControllerAddress | undefined;
+}
+
+export interface ContextParts {
+  readonly clock: Clock;
+  readonly layer: TransactionLayer;
+  readonly resolver: AddressResolver;
+  readonly identity: Identity;
+  readonly log: Logger;
+  readonly secret: string;
+  readonly timerCMs: number;
+  readonly maxBreadth: number;
+  /** The context has sent its last final response, or never will. */
+  ended(context: ResponseContext): void;
+}
+
+/** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
+const tryingMs = 200;
+
+export class ResponseContext {
+  readonly parts: ContextParts;
+  readonly request: SipMessage;
+  readonly plan: RoutePlan;
+  readonly server: ServerTransaction;
+  #waiting: (readonly ProxyTarget[])[] = [];
+  readonly #branches: Branch[] = [];
+  #open = 0;
+  #best: Candidate | undefined;
+  #challenges: SipMessage[] = [];
+  #trying: Cancel | undefined;
+  #closed = false;
+  #cancelled = false;
+  #reason = '';
+
+  constructor(parts: ContextParts, server: ServerTransaction, plan: RoutePlan) {
+    this.parts = parts;
+    this.server = server;
+    this.request = server.request;
+    this.plan = plan;
+    if (this.request.method === 'INVITE') this.#trying = parts.clock.after(tryingMs, () => this.#sendTrying());
+  }
+
+  /** Forwards to groups of targets: those of one group at once, the next group when the last has failed. */
+  start(groups: readonly (readonly ProxyTarget[])[]): void {
+    this.#waiting = [...groups];
+    this.#nextGroup();
+  }
+
+  /** Refuses the request ourselves. */
+  refuse(status: number, reason: string, fields?: string): void {
+    this.#consider({ status, reason, fields });
+    this.#finishIfDone();
+  }
+
+  /** CANCEL from upstream (RFC 3261 §16.10); `reason` is its Reason field, if any. */
+  cancel(reason: string): void {
+    this.#cancelled = true;
+    this.#waiting = [];
+    this.#reason = reason;
+    for (const branch of this.#branches) branch.cancel(reason);
+    // Nothing was sent yet (a name is being resolved): the answer is ours.
+    if (this.#open === 0) this.refuse(487, 'Request Terminated');
+  }
+
+  /** @internal */
+  onProvisional(response: SipMessage): void {
+    if (response.status === 100 || this.server.isFinal) return;
+    this.#disarmTrying();
+    this.#relay(response);
+  }
+
+  /** @internal */
+  onSuccess(response: SipMessage): void {
+    this.#disarmTrying();
+    if (this.request.method !== 'INVITE' && this.server.isFinal) return;
+    this.#waiting = [];
+    this.#relay(response);
+    this.#close();
+    for (const branch of this.#branches) branch.cancel('');
+  }
+
+  /** @internal */
+  onFailure(response: SipMessage): void {
+    const { status } = response;
+    if (status === 401 || status === 407) this.#challenges.push(response);
+    if (status >= 600) {
+      // RFC 3261 §16.7 item 5: a 6xx ends the search.
+      this.#waiting = [];
+      for (const branch of this.#branches) branch.cancel('');
+    }
+    this.#consider({ status, reason: response.reason, response });
+  }
+
+  /** @internal A branch without an answer: 408 for INVITE, nothing for the rest (RFC 4320 §4.2). */
+  onBranchTimeout(): void {
+    if (this.request.method === 'INVITE') this.#consider({ status: 408, reason: 'Request Timeout' });
+  }
+
+  /** @internal RFC 3261 §16.9: as if a 503 had come. */
+  onBranchUnreachable(): void {
+    this.#consider({ status: 503, reason: 'Service Unavailable' });
+  }
+
+  /** @internal */
+  branchEnded(): void {
+    this.#open -= 1;
+    this.#finishIfDone();
+  }
+
+  #nextGroup(): void {
+    const group = this.#waiting.shift();
+    if (group === undefined) return;
+    const breadth = Math.min(this.#incomingBreadth(), this.parts.maxBreadth);
+    if (group.length > breadth) {
+      // Not enough breadth to try them at once: one part after the other (RFC 5393 §5.3.3).
+      if (breadth < 1) {
+        this.refuse(440, 'Max-Breadth Exceeded');
+        return;
+      }
+      this.#waiting.unshift(group.slice(breadth));
+    }
+    const now = group.slice(0, breadth);
+    const share = Math.max(1, Math.floor(breadth / now.length));
+    this.#open += now.length;
+    for (const target of now) {
+      const branch = new Branch(this, target, share);
+      this.#branches.push(branch);
+      branch.start();
+    }
+  }
+
+  #incomingBreadth(): number {
+    const value = this.request.header(H.maxBreadth);
+    return value === undefined || !/^\d{1,6}$/.test(value) ? this.parts.maxBreadth : Number(value);
+  }
+
+  #consider(candidate: Candidate): void {
+    if (this.#best === undefined || isBetter(candidate, this.#best)) this.#best = candidate;
+  }
+
+  #finishIfDone(): void {
+    if (this.#open > 0 || this.#closed) return;
+    if (this.#waiting.length > 0) {
+      this.#nextGroup();
+      return;
+    }
+    this.#disarmTrying();
+    const best = this.#best;
+    if (best === undefined) {
+      // A non-INVITE nobody answered: the sender's own timer has run out as well, a 408 would only hurt (RFC 4320 §4.2).
+      this.server.abandon();
+      this.#close();
+      return;
+    }
+    if (this.#cancelled && best.status !== 487 && best.status < 600)
+      this.#answer({ status: 487, reason: 'Request Terminated' });
+    else this.#answer(best);
+    this.#close();
+  }
+
+  #answer(best: Candidate): void {
+    if (best.response === undefined || best.status === 503) {
+      // RFC 3261 §16.7 item 6: a 503 says something of a hop behind us, not of us.
+      const [status, reason] =
+        best.status === 503 ? [500, 'Server Internal Error - next hop unavailable'] : [best.status, best.reason];
+      this.server.respond(
+        status,
+        toBytes(
+          response(this.request, status, reason, {
+            toTag: this.parts.identity.localTag(this.request),
+            fields: best.fields,
+            topVia: stampedVia(this.request, this.server.flow),
+          }),
+        ),
+      );
+      return;
+    }
+    const text = withoutTopVia(best.response);
+    if (text === undefined) return;
+    this.server.respond(best.status, toBytes(this.#withChallenges(text, best.response)));
+  }
+
+  /** RFC 3261 §16.7 item 7: the chosen 401 or 407 carries the challenges of all. */
+  #withChallenges(text: string, chosen: SipMessage): string {
+    if (this.#challenges.length < 2) return text;
+    let extra = '';
+    for (const other of this.#challenges) {
+      if (other === chosen) continue;
+      extra += fieldLines(other, H.wwwAuthenticate) + fieldLines(other, H.proxyAuthenticate);
+    }
+    const firstLine = text.indexOf('\n') + 1;
+    return text.slice(0, firstLine) + extra + text.slice(firstLine);
+  }
+
+  #relay(message: SipMessage): void {
+    const text = withoutTopVia(message);
+    if (text !== undefined) this.server.respond(message.status, toBytes(text));
+  }
+
+  #sendTrying(): void {
+    this.#trying = undefined;
+    if (this.server.isFinal) return;
+    this.server.respond(
+      100,
+      toBytes(response(this.request, 100, 'Trying', { topVia: stampedVia(this.request, this.server.flow) })),
+    );
+  }
+
+  #disarmTrying(): void {
+    this.#trying?.();
+    this.#trying = undefined;
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#disarmTrying();
+    this.#challenges = [];
+    this.#best = undefined;
+    this.parts.ended(this);
+  }
+
+  /** @internal */
+  get cancelReason(): string {
+    return this.#reason;
+  }
+
+  /** @internal */
+  get isCancelled(): boolean {
+    return this.#cancelled;
+  }
+}
+
+/** One branch of a context: one target, one client transaction (RFC 3261 §16.6). */
+class Branch implements ClientUser {
+  readonly #context: ResponseContext;
+  readonly #target: ProxyTarget;
+  readonly #breadth: number;
+  #transaction: ClientTransaction | undefined;
+  #timerC: Cancel | undefined;
+  #timerCAtMs = 0;
+  #wantsCancel = false;
+  #cancelSent = false;
+  #provisional = false;
+  #ended = false;
+
+  constructor(context: ResponseContext, target: ProxyTarget, breadth: number) {
+    this.#context = context;
+    this.#target = target;
+    this.#breadth = breadth;
+  }
+
+  start(): void {
+    const { resolver, log } = this.#context.parts;
+    resolver.resolve(this.#target.hop, this.#target.alternates, (resolution) => {
+      if (this.#ended) return;
+      if (!resolution.ok) {
+        log.debug(
+          { callId: this.#context.request.callId, hop: this.#target.hop, why: resolution.error.detail },
+          'no address for the next hop',
+        );
+        this.#context.onBranchUnreachable();
+        this.#end();
+        return;
+      }
+      if (this.#wantsCancel) {
+        this.#context.refuse(487, 'Request Terminated');
+        this.#end();
+        return;
+      }
+      this.#send(resolution.value);
+    });
+  }
+
+  cancel(reason: string): void {
+    if (this.#ended || this.#wantsCancel || this.#context.request.method !== 'INVITE') return;
+    this.#wantsCancel = true;
+    if (this.#provisional) this.#sendCancel(reason);
+  }
+
+  onResponse(message: SipMessage): void {
+    const { status } = message;
+    if (status < 200) {
+      this.#provisional = true;
+      if (status > 100) this.#timerCAtMs = this.#context.parts.clock.now() + this.#context.parts.timerCMs;
+      if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel(this.#context.cancelReason);
+      this.#context.onProvisional(message);
+      return;
+    }
+    if (status < 300) this.#context.onSuccess(message);
+    else if (!this.#ended) this.#context.onFailure(message);
+    this.#end();
+  }
+
+  onTimeout(): void {
+    if (this.#ended) return;
+    this.#context.onBranchTimeout();
+    this.#end();
+  }
+
+  onTransportError(_transaction: ClientTransaction, tried: readonly Attempt[]): void {
+    if (this.#ended) return;
+    const { log } = this.#context.parts;
+    log.info(
+      {
+        callId: this.#context.request.callId,
+        method: this.#context.request.method,
+        tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
+      },
+      'no hop took the request',
+    );
+    this.#context.onBranchUnreachable();
+    this.#end();
+  }
+
+  onMoved(_transaction: ClientTransaction, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
+    const { log } = this.#context.parts;
+    this.#cancelSent = false;
+    this.#provisional = false;
+    log.info(
+      {
+        callId: this.#context.request.callId,
+        method: this.#context.request.method,
+        from: formatAddress(from),
+        to: formatAddress(to),
+        because,
+      },
+      'request moved to the alternate',
+    );
+  }
+
+  #send(addresses: readonly ControllerAddress[]): void {
+    const context = this.#context;
+    const { parts, request, plan, server } = context;
+    const target = this.#target;
+    const { identity, layer } = parts;
+    const toToken = target.flow !== undefined && plan.recordRoute ? identity.flowToken(target.flow) : undefined;
+    const branch = branchFor(parts.secret, request, target.requestUri);
+    if (request.method === 'INVITE') this.#armTimerC();
+    this.#transaction = layer.request(
+      request.method,
+      branch,
+      { addresses, flow: target.flow, serverName: target.hop.secure === true ? target.hop.host : undefined },
+      (flow) =>
+        forwardedText(
+          request,
+          {
+            branch,
+            requestUri: target.requestUri,
+            popRoutes: plan.popRoutes,
+            pushRoutes: target.pushRoutes,
+            rewriteRoutes: target.rewriteRoutes,
+            recordRoute: plan.recordRoute,
+            from: server.flow,
+            toToken,
+            maxBreadth: this.#breadth,
+            standIn: plan.standIn,
+          },
+          flow,
+          identity,
+        ),
+      this,
+    );
+  }
+
+  #sendCancel(reason: string): void {
+    const transaction = this.#transaction;
+    const { layer, clock } = this.#context.parts;
+    const { hop, flow } = transaction ?? {};
+    if (transaction === undefined || hop === undefined || transaction.state !== 'proceeding') return;
+    this.#cancelSent = true;
+    const text = cancelFor(transaction.sentText, reason === '' ? '' : `Reason: ${reason}\r\n`);
+    layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
+    // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled.
+    this.#timerC?.();
+    this.#timerC = clock.after(64 * layer.timers.t1Ms, () => {
+      if (this.#ended) return;
+      transaction.abandon();
+      this.#context.onBranchTimeout();
+      this.#end();
+    });
+  }
+
+  /** Timer C (RFC 3261 §16.6 item 11, §16.8), put off by every provisional but 100 without touching the timer each time. */
+  #armTimerC(): void {
+    const { clock, timerCMs } = this.#context.parts;
+    this.#timerCAtMs = clock.now() + timerCMs;
+    const check = (): void => {
+      if (this.#ended) return;
+      const left = this.#timerCAtMs - clock.now();
+      if (left > 0) this.#timerC = clock.after(left, check);
+      else this.#timerCFired();
+    };
+    this.#timerC = clock.after(timerCMs, check);
+  }
+
+  #timerCFired(): void {
+    if (this.#provisional) {
+      this.#wantsCancel = true;
+      this.#sendCancel('');
+      return;
+    }
+    this.#transaction?.abandon();
+    this.#context.onBranchTimeout();
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#timerC?.();
+    this.#timerC = undefined;
+    this.#context.branchEnded();
+  }
+}
+
+interface Candidate {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields?: string | undefined;
+  readonly response?: SipMessage;
+}
+
+/** Within a class these tell the caller what to do next and are preferred (RFC 3261 §16.7 item 6). */
+const telling: ReadonlySet<number> = new Set([401, 407, 415, 420, 484]);
+
+/** RFC 3261 §16.7 item 6: 6xx first, then the lowest class; 503 is the last of its class. */
+function isBetter(a: Candidate, b: Candidate): boolean {
+  const rank = ({ status }: Candidate): number => {
+    if (status >= 600) return 0;
+    const within = telling.has(status) ? 0 : status === 408 || status === 503 ? 2 : 1;
+    return Math.floor(status / 100) * 10 + within;
+  };
+  return rank(a) < rank(b);
+}
+
+function fieldLines(message: SipMessage, id: HeaderId): string {
+  let lines = '';
+  for (let i = message.fieldIndex(id); i >= 0; i = message.fieldIndex(id, i))
+    lines += `${message.text.slice(message.fieldStart(i), message.valueStop(i))}\r\n`;
+  return lines;
+}
+
+/** The 200 of a CANCEL says nothing about the INVITE. */
+const ignoreAnswer: ClientUser = {
+  onResponse: () => undefined,
+  onTimeout: () => undefined,
+  onTransportError: () => undefined,
+};

@@ -1,0 +1,144 @@
+/** The SIP role: sockets, proxy core, registrar and their four parts of the core, put together. */
+import {
+  AddressResolver,
+  Assembler,
+  announce,
+  type ControllerAddress,
+  ControllerPool,
+  type CoreServices,
+  defaultPoolOptions,
+  type Listener,
+  type NamedHop,
+  Receiver,
+  type Role,
+  Transmitter,
+  type TrustSettings,
+} from '../../src/index.ts';
+import { createSipAdapter } from './adapter.ts';
+import type { SipConfig } from './config.ts';
+import { Identity } from './identity.ts';
+import { ProxyCore } from './proxy.ts';
+import { createRegistration } from './registration.ts';
+import { SipNames } from './rfc3263.ts';
+import { readTls } from './tls.ts';
+import { TransactionLayer } from './transaction.ts';
+import { PathTrust } from './trust.ts';
+
+export function createSipRole(services: CoreServices, config: SipConfig, core: TrustSettings): Role {
+  const { clock, random, metrics, network, dns, locations, cluster } = services;
+  const log = services.log.child({ protocol: 'sip' });
+  const adapter = createSipAdapter(config.placement);
+  const { timers } = config;
+
+  const assembler = new Assembler(cluster);
+  const partners: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];
+  const identity = new Identity(
+    {
+      domains: config.domains,
+      advertise: config.advertise,
+      placement: config.placement,
+      partners,
+      secret: cluster.secret,
+    },
+    assembler,
+  );
+  const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: timers.holdMs });
+  const trust = new PathTrust(core, config.placement, metrics);
+
+  const receiver = new Receiver({
+    adapter,
+    network,
+    log,
+    metrics,
+    listen: config.listen,
+    tls: readTls(config),
+    limits: config.limits,
+    maxMessageBytes: config.limits.maxMessageBytes,
+    heard: (flow) => transmitter.heard(flow),
+    onMessage: (message, flow) => proxy.onMessage(message, flow),
+    onFailed: (flow, error) => transmitter.flowFailed(flow, error),
+  });
+  const transmitter: Transmitter = new Transmitter({
+    clock,
+    pool,
+    log,
+    metrics,
+    protocol: 'sip',
+    listeners: () => receiver.listeners,
+    probe: (to, flow) => adapter.encode(adapter.probe(to, identity.voice(flow).address, random.hex(8))),
+    options: { silenceMs: timers.silenceMs, probeMs: timers.probeMs, downProbeMs: timers.downProbeMs },
+  });
+  const transports = [...new Set(config.listen.map(({ transport }) => transport))];
+  const names = new SipNames({ dns, clock, random, transports });
+  const resolver = new AddressResolver(locations, names);
+  const layer = new TransactionLayer(clock, transmitter, timers);
+  const registration = createRegistration(services, config, identity);
+  const proxy = new ProxyCore({
+    clock,
+    layer,
+    resolver,
+    identity,
+    log,
+    secret: cluster.secret,
+    timerCMs: timers.timerCMs,
+    maxBreadth: config.maxBreadth,
+    config,
+    assembler,
+    metrics,
+    trust,
+    ...registration,
+  });
+  metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
+  metrics.gauge('sip_registrations', 'Addresses of record with a live contact', () => locations.size);
+
+  let listeners: readonly Listener[] = [];
+  const startedMs = clock.now();
+
+  return {
+    name: 'sip',
+    async start() {
+      listeners = await receiver.start();
+      identity.bound(listeners);
+      const configured = configuredHops(config, partners);
+      trust.know(configured);
+      for (const hop of configured)
+        if (hop.port !== undefined)
+          pool.admit({ host: hop.host, port: hop.port, transport: hop.transport ?? 'udp' }, 'configured');
+      announce(log, 'sip', 'SIP proxy and registrar', listeners);
+      return listeners;
+    },
+    async drain(limitMs) {
+      proxy.drain();
+      const until = clock.now() + limitMs;
+      while (proxy.pending > 0 && clock.now() < until) await new Promise<void>((resolve) => clock.after(50, resolve));
+    },
+    async stop() {
+      layer.stop();
+      transmitter.stop();
+      await receiver.stop();
+    },
+    reload: (fresh) => registration.reload(fresh),
+    status: () => ({
+      listeners: listeners.map(({ local, connections }) => ({ ...local, connections })),
+      transactions: layer.size,
+      pending: proxy.pending,
+      registrations: locations.size,
+      upMs: Math.round(clock.now() - startedMs),
+      backups: cluster.backups,
+      backupFor: cluster.backupFor,
+    }),
+    calls: () => proxy.calls(),
+    peers: () =>
+      pool.peers().map(({ address, provenance, health, failure, lastHeardMs }) => ({
+        ...address,
+        provenance,
+        health,
+        failure,
+        lastHeardMs,
+      })),
+  };
+}
+
+function configuredHops(config: SipConfig, partners: readonly ControllerAddress[]): readonly NamedHop[] {
+  return [...partners, ...config.routes.flatMap(({ to }) => to), ...(config.defaultRoute ?? [])];
+}

@@ -1,0 +1,136 @@
+/**
+ * One linear scan over a message: where the start line ends, where each header field begins and ends, where the body is.
+ * Nothing is copied and no value is looked into; positions are offsets into the latin1 text of the octets (RFC 3261 §7).
+ */
+import { fail, ok, type Result } from '../../src/index.ts';
+import { type HeaderId, headerId } from './header-names.ts';
+
+/** Four numbers per header field, one after the other. */
+export const fieldStride = 4;
+
+export interface Scan {
+  /** End of the start line, without its line end. */
+  readonly startLineEnd: number;
+  /** Start of the start line (keep-alive line ends may precede it, RFC 3261 §7.5). */
+  readonly start: number;
+  /** Per field: header id, offset of the name, offset of the value, end of the value (folding included, line end excluded). */
+  readonly fields: readonly number[];
+  /** Offset of the empty line that ends the header fields. */
+  readonly headersEnd: number;
+  readonly bodyStart: number;
+}
+
+export interface ScanFailure {
+  readonly reason: string;
+  readonly offset: number;
+  /** What was understood until then, so that the message can be answered. */
+  readonly partial: Scan;
+}
+
+export const limits = {
+  /** A message above this does not fit a datagram; on streams it is not buffered further. */
+  messageBytes: 65_535,
+  headerBytes: 16_384,
+  fields: 256,
+  vias: 70,
+} as const;
+
+const LF = 10;
+const CR = 13;
+const SP = 32;
+const HTAB = 9;
+const COLON = 58;
+
+export function scan(text: string): Result<Scan, ScanFailure> {
+  const { length } = text;
+  let start = 0;
+  while (start < length && (text.charCodeAt(start) === CR || text.charCodeAt(start) === LF)) start += 1;
+  let lf = text.indexOf('\n', start);
+  const fields: number[] = [];
+  if (lf < 0) return fail({ reason: 'no line end', offset: length, partial: partial(start, length, fields, length) });
+  const startLineEnd = lineEnd(text, start, lf);
+  let at = lf + 1;
+  const headerLimit = start + limits.headerBytes;
+  for (;;) {
+    if (at >= length) {
+      // RFC 3261 §7: an empty line ends the headers. A datagram that ends without one is answered, not guessed at.
+      return fail({
+        reason: 'no empty line after the headers',
+        offset: length,
+        partial: partial(start, startLineEnd, fields, length),
+      });
+    }
+    const first = text.charCodeAt(at);
+    if (first === LF) return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 1 });
+    if (first === CR && text.charCodeAt(at + 1) === LF)
+      return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 2 });
+    lf = text.indexOf('\n', at);
+    if (lf < 0) lf = length;
+    // Folding: a line that begins with white space continues the field (RFC 3261 §7.3.1).
+    let next = text.charCodeAt(lf + 1);
+    while (next === SP || next === HTAB) {
+      lf = text.indexOf('\n', lf + 1);
+      if (lf < 0) lf = length;
+      next = text.charCodeAt(lf + 1);
+    }
+    if (lf > headerLimit)
+      return fail({
+        reason: 'headers too large',
+        offset: headerLimit,
+        partial: partial(start, startLineEnd, fields, at),
+      });
+    if (fields.length === limits.fields * fieldStride)
+      return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, fields, at) });
+    const end = lineEnd(text, at, lf);
+    const colon = nameEnd(text, at, end);
+    if (colon < 0)
+      return fail({
+        reason: 'header line without a name and a colon',
+        offset: at,
+        partial: partial(start, startLineEnd, fields, at),
+      });
+    let nameLength = colon - at;
+    while (nameLength > 0 && isBlank(text.charCodeAt(at + nameLength - 1))) nameLength -= 1;
+    if (nameLength === 0)
+      return fail({
+        reason: 'header line without a name',
+        offset: at,
+        partial: partial(start, startLineEnd, fields, at),
+      });
+    const id: HeaderId = headerId(text, at, nameLength);
+    let value = colon + 1;
+    while (value < end && isSpace(text.charCodeAt(value))) value += 1;
+    let valueEnd = end;
+    while (valueEnd > value && isSpace(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
+    fields.push(id, at, value, valueEnd);
+    at = lf + 1;
+  }
+}
+
+/** Offset of the colon, if only token characters and blanks stand before it, else -1. */
+function nameEnd(text: string, at: number, end: number): number {
+  let blank = false;
+  for (let i = at; i < end; i += 1) {
+    const c = text.charCodeAt(i);
+    if (c === COLON) return i;
+    if (isBlank(c)) blank = true;
+    else if (blank || c <= SP || c >= 127 || c === 34 || c === 60 || c === 62 || c === 64 || c === 44 || c === 59)
+      return -1;
+  }
+  return -1;
+}
+
+const lineEnd = (text: string, start: number, lf: number): number =>
+  lf > start && text.charCodeAt(lf - 1) === CR ? lf - 1 : lf;
+
+const isBlank = (c: number): boolean => c === SP || c === HTAB;
+
+const isSpace = (c: number): boolean => c === SP || c === HTAB || c === CR || c === LF;
+
+const partial = (start: number, startLineEnd: number, fields: readonly number[], end: number): Scan => ({
+  start,
+  startLineEnd,
+  fields,
+  headersEnd: end,
+  bodyStart: end,
+});

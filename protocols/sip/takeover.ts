@@ -1,0 +1,33 @@
+/** What a backup rewrites in a message of its partner's, so that what follows comes to it (docs/alternate-path.md §6). */
+import type { ControllerAddress } from '../../src/index.ts';
+import { uriAddress } from './alternate-path.ts';
+import type { Identity } from './identity.ts';
+import { parseUri } from './uri.ts';
+import { parseNameAddr, splitList } from './values.ts';
+
+/**
+ * A dialog-forming response with the partner's Record-Route entries replaced by ours, the partner as our alternate: the caller
+ * computes its route set from this very response (RFC 3261 §13.2.2.4), the callee's stays as it is.
+ */
+export function adoptRecordRoute(text: string, partner: ControllerAddress, identity: Identity): string {
+  const end = text.search(/\n\r?\n/);
+  if (end < 0) return text;
+  const head = text.slice(0, end + 1);
+  const adopted = head.replace(/^record-route[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)/gim, (field: string, value: string) => {
+    const values = splitList(value.replace(/\r?\n[ \t]+/g, ' '));
+    let changed = false;
+    const replaced = values.map((entry) => {
+      const address = parseNameAddr(entry);
+      const uri = address === undefined ? undefined : parseUri(address.uri);
+      const named = uri === undefined ? undefined : uriAddress(uri);
+      if (uri === undefined || named === undefined || named.host !== partner.host || named.port !== partner.port)
+        return entry;
+      const own = identity.standInRoute({ ...partner, transport: named.transport });
+      if (own === undefined) return entry;
+      changed = true;
+      return own;
+    });
+    return changed ? `Record-Route: ${replaced.join(', ')}\r` : field;
+  });
+  return adopted + text.slice(end + 1);
+}

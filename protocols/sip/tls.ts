@@ -1,0 +1,26 @@
+/** Certificate files of the configuration, read once at the start. */
+import { readFileSync } from 'node:fs';
+import { FileError, type TlsOptions } from '../../src/index.ts';
+import type { SipConfig } from './config.ts';
+
+/** @throws FileError that names the file. */
+export function readTls({ tls }: SipConfig): TlsOptions | undefined {
+  const { certFile, keyFile, caFile, requireClientCert, verify } = tls;
+  return {
+    requireClientCert,
+    verify,
+    ...(certFile === undefined ? {} : { cert: read(certFile) }),
+    ...(keyFile === undefined ? {} : { key: read(keyFile) }),
+    ...(caFile === undefined ? {} : { ca: read(caFile) }),
+  };
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new FileError(`cannot read "${path}": ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The four transaction machines of RFC 3261 §17 as tables, with the accepted state of RFC 6026. Each row is (state, event) → next
+ * state and effects, in order; what is absent from a row's events is ignored there by the explicit `ignore` row.
+ *
+ *     INVITE client:  calling ─1xx► proceeding ─2xx► accepted ─timeout► terminated
+ *                        └───────── 3xx-6xx ► completed ─────┘
+ *     INVITE server:  proceeding ─2xx► accepted ─┐
+ *                        └─3xx-6xx► completed ─ACK► confirmed ─► terminated
+ */
+
+export type Effect =
+  /** Hand what came to the transaction user. */
+  | 'deliver'
+  /** Send again: the request, or the last response. */
+  | 'repeat'
+  /** Arm the next wait of the retransmission schedule (Timers A, E, G); on reliable transports nothing. */
+  | 'armRetransmit'
+  | 'disarmRetransmit'
+  /** 64*T1 until the transaction user hears of a timeout (Timers B, F, H). */
+  | 'disarmTimeout'
+  | 'armTimeout'
+  /** Linger for retransmissions: Timers D, I, J, K. On reliable transports the machine ends at once. */
+  | 'linger'
+  /** Linger 64*T1 whatever the transport: Timers L and M (RFC 6026). */
+  | 'lingerAccepted'
+  /** Acknowledge a non-2xx (RFC 3261 §17.1.1.3). */
+  | 'acknowledge'
+  | 'reportTimeout'
+  | 'reportTransportError';
+
+export interface Row<S extends string> {
+  readonly next: S;
+  readonly effects: readonly Effect[];
+}
+
+export type Machine<S extends string, E extends string> = Readonly<Record<S, Readonly<Record<E, Row<S>>>>>;
+
+export type ClientState = 'calling' | 'trying' | 'proceeding' | 'accepted' | 'completed' | 'terminated';
+export type ClientEvent =
+  | 'provisional'
+  | 'success'
+  | 'failure'
+  | 'retransmit'
+  | 'timeout'
+  | 'lingerEnd'
+  | 'transportError';
+
+export type ServerState = 'trying' | 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated';
+export type ServerEvent =
+  | 'request'
+  | 'ack'
+  | 'sendProvisional'
+  | 'sendSuccess'
+  | 'sendFailure'
+  | 'retransmit'
+  | 'timeout'
+  | 'lingerEnd';
+
+const row = <S extends string>(next: S, ...effects: Effect[]): Row<S> => ({ next, effects });
+
+const ended: Readonly<Record<ClientEvent, Row<ClientState>>> = {
+  provisional: row('terminated'),
+  success: row('terminated'),
+  failure: row('terminated'),
+  retransmit: row('terminated'),
+  timeout: row('terminated'),
+  lingerEnd: row('terminated'),
+  transportError: row('terminated'),
+};
+
+/** RFC 3261 §17.1.1.2, figure 5, as corrected by RFC 6026 §7.2. `trying` is not a state of it. */
+export const inviteClient: Machine<ClientState, ClientEvent> = {
+  calling: {
+    provisional: row('proceeding', 'disarmRetransmit', 'disarmTimeout', 'deliver'),
+    success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'lingerAccepted', 'deliver'),
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'acknowledge', 'linger', 'deliver'),
+    retransmit: row('calling', 'repeat', 'armRetransmit'),
+    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+    lingerEnd: row('calling'),
+    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
+  },
+  trying: ended,
+  proceeding: {
+    provisional: row('proceeding', 'deliver'),
+    success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'lingerAccepted', 'deliver'),
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'acknowledge', 'linger', 'deliver'),
+    // A request that moved to another hop after a provisional is repeated there until that hop answers.
+    retransmit: row('proceeding', 'repeat', 'armRetransmit'),
+    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+    lingerEnd: row('proceeding'),
+    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
+  },
+  accepted: {
+    provisional: row('accepted'),
+    success: row('accepted', 'deliver'),
+    failure: row('accepted'),
+    retransmit: row('accepted'),
+    timeout: row('accepted'),
+    lingerEnd: row('terminated'),
+    transportError: row('accepted'),
+  },
+  completed: {
+    provisional: row('completed'),
+    success: row('completed'),
+    failure: row('completed', 'acknowledge'),
+    retransmit: row('completed'),
+    timeout: row('completed'),
+    lingerEnd: row('terminated'),
+    transportError: row('completed'),
+  },
+  terminated: ended,
+};
+
+/** RFC 3261 §17.1.2.2, figure 6. `calling` and `accepted` are not states of it. */
+export const nonInviteClient: Machine<ClientState, ClientEvent> = {
+  calling: ended,
+  trying: {
+    provisional: row('proceeding', 'deliver'),
+    success: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver'),
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver'),
+    retransmit: row('trying', 'repeat', 'armRetransmit'),
+    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+    lingerEnd: row('trying'),
+    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
+  },
+  proceeding: {
+    provisional: row('proceeding', 'deliver'),
+    success: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver'),
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver'),
+    retransmit: row('proceeding', 'repeat', 'armRetransmit'),
+    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+    lingerEnd: row('proceeding'),
+    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
+  },
+  accepted: ended,
+  completed: {
+    provisional: row('completed'),
+    success: row('completed'),
+    failure: row('completed'),
+    retransmit: row('completed'),
+    timeout: row('completed'),
+    lingerEnd: row('terminated'),
+    transportError: row('completed'),
+  },
+  terminated: ended,
+};
+
+const over: Readonly<Record<ServerEvent, Row<ServerState>>> = {
+  request: row('terminated'),
+  ack: row('terminated'),
+  sendProvisional: row('terminated'),
+  sendSuccess: row('terminated'),
+  sendFailure: row('terminated'),
+  retransmit: row('terminated'),
+  timeout: row('terminated'),
+  lingerEnd: row('terminated'),
+};
+
+/** RFC 3261 §17.2.1, figure 7, as corrected by RFC 6026 §7.1. `trying` is not a state of it. */
+export const inviteServer: Machine<ServerState, ServerEvent> = {
+  trying: over,
+  proceeding: {
+    request: row('proceeding', 'repeat'),
+    ack: row('proceeding'),
+    sendProvisional: row('proceeding', 'deliver'),
+    sendSuccess: row('accepted', 'deliver', 'lingerAccepted'),
+    sendFailure: row('completed', 'deliver', 'armRetransmit', 'armTimeout'),
+    retransmit: row('proceeding'),
+    timeout: row('proceeding'),
+    lingerEnd: row('proceeding'),
+  },
+  accepted: {
+    // The 2xx is repeated by whoever made it, end to end.
+    request: row('accepted'),
+    ack: row('accepted'),
+    sendProvisional: row('accepted'),
+    sendSuccess: row('accepted', 'deliver'),
+    sendFailure: row('accepted'),
+    retransmit: row('accepted'),
+    timeout: row('accepted'),
+    lingerEnd: row('terminated'),
+  },
+  completed: {
+    request: row('completed', 'repeat'),
+    ack: row('confirmed', 'disarmRetransmit', 'disarmTimeout', 'linger'),
+    sendProvisional: row('completed'),
+    sendSuccess: row('completed'),
+    sendFailure: row('completed'),
+    retransmit: row('completed', 'repeat', 'armRetransmit'),
+    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+    lingerEnd: row('completed'),
+  },
+  confirmed: {
+    request: row('confirmed'),
+    ack: row('confirmed'),
+    sendProvisional: row('confirmed'),
+    sendSuccess: row('confirmed'),
+    sendFailure: row('confirmed'),
+    retransmit: row('confirmed'),
+    timeout: row('confirmed'),
+    lingerEnd: row('terminated'),
+  },
+  terminated: over,
+};
+
+/** RFC 3261 §17.2.2, figure 8. `accepted` and `confirmed` are not states of it. */
+export const nonInviteServer: Machine<ServerState, ServerEvent> = {
+  trying: {
+    request: row('trying'),
+    ack: row('trying'),
+    sendProvisional: row('proceeding', 'deliver'),
+    sendSuccess: row('completed', 'deliver', 'linger'),
+    sendFailure: row('completed', 'deliver', 'linger'),
+    retransmit: row('trying'),
+    timeout: row('trying'),
+    lingerEnd: row('trying'),
+  },
+  proceeding: {
+    request: row('proceeding', 'repeat'),
+    ack: row('proceeding'),
+    sendProvisional: row('proceeding', 'deliver'),
+    sendSuccess: row('completed', 'deliver', 'linger'),
+    sendFailure: row('completed', 'deliver', 'linger'),
+    retransmit: row('proceeding'),
+    timeout: row('proceeding'),
+    lingerEnd: row('proceeding'),
+  },
+  accepted: over,
+  completed: {
+    request: row('completed', 'repeat'),
+    ack: row('completed'),
+    sendProvisional: row('completed'),
+    sendSuccess: row('completed'),
+    sendFailure: row('completed'),
+    retransmit: row('completed'),
+    timeout: row('completed'),
+    lingerEnd: row('terminated'),
+  },
+  confirmed: over,
+  terminated: over,
+};

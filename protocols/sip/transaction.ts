@@ -1,0 +1,555 @@
+/**
+ * Runs the machines of transaction-machines.ts: matches messages to transactions (RFC 3261 §17.1.3, §17.2.3), keeps their timers,
+ * and sends requests through the core's Transmitter, so that a request may move to an alternate hop with its identity unchanged.
+ */
+import {
+  type Attempt,
+  type Cancel,
+  type Clock,
+  type ControllerAddress,
+  type Delivery,
+  type Flow,
+  type HopFailure,
+  isReliable,
+  type Outgoing,
+  type Target,
+  type Transmitter,
+} from '../../src/index.ts';
+import { viaTransport } from './alternate-path.ts';
+import { magicCookie } from './branch.ts';
+import { sipDefaultPort } from './config.ts';
+import { Edit, toBytes } from './encode.ts';
+import { H } from './header-names.ts';
+import type { SipMessage } from './messages.ts';
+import {
+  type ClientEvent,
+  type ClientState,
+  type Effect,
+  inviteClient,
+  inviteServer,
+  nonInviteClient,
+  nonInviteServer,
+  type ServerEvent,
+  type ServerState,
+} from './transaction-machines.ts';
+
+export interface TransactionTimers {
+  readonly t1Ms: number;
+  readonly t2Ms: number;
+  readonly t4Ms: number;
+}
+
+/** Waits between sends: doubling from T1 up to the cap (Timers A: no cap; E and G: T2). */
+export const nextWaitMs = (waitMs: number, capMs: number): number => Math.min(waitMs * 2, capMs);
+
+export interface ClientUser {
+  onResponse(response: SipMessage, transaction: ClientTransaction): void;
+  /** Timer B or F. */
+  onTimeout(transaction: ClientTransaction): void;
+  /** No hop is left. */
+  onTransportError(transaction: ClientTransaction, tried: readonly Attempt[]): void;
+  /** The request went to another hop: what was told to others about this one no longer holds. */
+  onMoved?(transaction: ClientTransaction, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void;
+}
+
+/** The text to send over a flow: our Via shows its transport and address. */
+export type Compose = (flow: Flow, to: ControllerAddress) => string;
+
+export class TransactionLayer {
+  readonly #clients = new Map<string, ClientTransaction>();
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly clock: Clock;
+  readonly transmitter: Transmitter;
+  readonly timers: TransactionTimers;
+
+  constructor(clock: Clock, transmitter: Transmitter, timers: TransactionTimers) {
+    this.clock = clock;
+    this.transmitter = transmitter;
+    this.timers = timers;
+  }
+
+  /** Transactions that may still do something. */
+  get size(): number {
+    return this.#clients.size + this.#servers.size;
+  }
+
+  /** Transactions without a final response yet: what a drain waits for. */
+  get pending(): number {
+    let count = 0;
+    for (const server of this.#servers.values()) if (!server.isFinal) count += 1;
+    return count;
+  }
+
+  /** Starts a client transaction; the request leaves at once. */
+  request(method: string, branch: string, target: Target, compose: Compose, user: ClientUser): ClientTransaction {
+    const transaction = new ClientTransaction(this, method, branch, compose, user);
+    this.#clients.set(transaction.key, transaction);
+    transaction.start(target);
+    return transaction;
+  }
+
+  /** The transaction that a response belongs to. */
+  client(response: SipMessage): ClientTransaction | undefined {
+    return this.#clients.get(clientKey(response.via.branch ?? '', response.method));
+  }
+
+  /** The server transaction that a request repeats or, as ACK, completes. */
+  server(request: SipMessage): ServerTransaction | undefined {
+    return this.#servers.get(serverKey(request, request.method === 'ACK' ? 'INVITE' : request.method));
+  }
+
+  /** The INVITE that a CANCEL is meant for (RFC 3261 §9.2). */
+  cancelled(cancel: SipMessage): ServerTransaction | undefined {
+    return this.#servers.get(serverKey(cancel, 'INVITE'));
+  }
+
+  accept(request: SipMessage, flow: Flow): ServerTransaction {
+    const transaction = new ServerTransaction(this, serverKey(request, request.method), request, flow);
+    this.#servers.set(transaction.key, transaction);
+    return transaction;
+  }
+
+  stop(): void {
+    for (const transaction of [...this.#clients.values()]) transaction.abandon();
+    for (const transaction of [...this.#servers.values()]) transaction.abandon();
+  }
+
+  /** @internal */
+  forgetClient(key: string): void {
+    this.#clients.delete(key);
+  }
+
+  /** @internal */
+  forgetServer(key: string): void {
+    this.#servers.delete(key);
+  }
+}
+
+export class ClientTransaction implements Outgoing {
+  readonly key: string;
+  readonly branch: string;
+  readonly method: string;
+  readonly #layer: TransactionLayer;
+  readonly #compose: Compose;
+  readonly #user: ClientUser;
+  readonly #isInvite: boolean;
+  #state: ClientState;
+  #delivery: Delivery | undefined;
+  #text = '';
+  #ack: Buffer | undefined;
+  #retransmit: Cancel | undefined;
+  #deadline: Cancel | undefined;
+  #waitMs: number;
+
+  constructor(layer: TransactionLayer, method: string, branch: string, compose: Compose, user: ClientUser) {
+    this.key = clientKey(branch, method);
+    this.branch = branch;
+    this.method = method;
+    this.#layer = layer;
+    this.#compose = compose;
+    this.#user = user;
+    this.#isInvite = method === 'INVITE';
+    this.#state = this.#isInvite ? 'calling' : 'trying';
+    this.#waitMs = layer.timers.t1Ms;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** The hop that has the request. */
+  get hop(): ControllerAddress | undefined {
+    return this.#delivery?.current;
+  }
+
+  get flow(): Flow | undefined {
+    return this.#delivery?.flow;
+  }
+
+  /** The request as it was last sent. */
+  get sentText(): string {
+    return this.#text;
+  }
+
+  /** @internal */
+  start(target: Target): void {
+    this.#armTimeout();
+    this.#delivery = this.#layer.transmitter.deliver(target, this);
+    this.#armRetransmit();
+  }
+
+  receive(response: SipMessage): void {
+    const { status } = response;
+    const delivery = this.#delivery;
+    if (status < 200) {
+      if (this.#state === 'calling' || this.#state === 'trying' || this.#state === 'proceeding')
+        delivery?.provisional();
+      this.#step('provisional', response);
+      return;
+    }
+    if (status === 503 && this.#state !== 'completed' && this.#state !== 'accepted' && this.#refused(response)) return;
+    delivery?.answered();
+    this.#step(status < 300 ? 'success' : 'failure', response);
+  }
+
+  /** Ends without a word to anybody. */
+  abandon(): void {
+    this.#end();
+  }
+
+  encode(flow: Flow, to: ControllerAddress): Uint8Array {
+    this.#text = this.#compose(flow, to);
+    return toBytes(this.#text);
+  }
+
+  switched(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
+    // The new hop has heard nothing yet: the schedule starts anew, the transaction's identity and its Timer B or F stay.
+    this.#state = this.#isInvite ? 'calling' : 'trying';
+    this.#waitMs = this.#layer.timers.t1Ms;
+    if (this.#deadline === undefined) this.#armTimeout();
+    this.#armRetransmit();
+    this.#user.onMoved?.(this, from, to, because);
+  }
+
+  exhausted(tried: readonly Attempt[]): void {
+    this.#step('transportError', undefined, tried);
+  }
+
+  #refused(response: SipMessage): boolean {
+    const flow = this.flow;
+    if (this.#delivery?.refused() !== true) return false;
+    // The refusing hop's transaction ends with its ACK; ours goes on at the next hop.
+    if (this.#isInvite && flow !== undefined) flow.send(ackFor(this.#text, response));
+    return true;
+  }
+
+  #step(event: ClientEvent, response?: SipMessage, tried: readonly Attempt[] = []): void {
+    const { next, effects } = (this.#isInvite ? inviteClient : nonInviteClient)[this.#state][event];
+    this.#state = next;
+    for (const effect of effects) this.#perform(effect, response, tried);
+    if (this.#state === 'terminated') this.#end();
+  }
+
+  #perform(effect: Effect, response: SipMessage | undefined, tried: readonly Attempt[]): void {
+    switch (effect) {
+      case 'deliver':
+        if (response !== undefined) this.#user.onResponse(response, this);
+        break;
+      case 'repeat':
+        this.#delivery?.repeat();
+        break;
+      case 'armRetransmit':
+        this.#waitMs = nextWaitMs(
+          this.#state === 'proceeding' ? this.#layer.timers.t2Ms : this.#waitMs,
+          this.#isInvite ? Number.POSITIVE_INFINITY : this.#layer.timers.t2Ms,
+        );
+        this.#armRetransmit();
+        break;
+      case 'disarmRetransmit':
+        this.#retransmit?.();
+        this.#retransmit = undefined;
+        break;
+      case 'armTimeout':
+        this.#armTimeout();
+        break;
+      case 'disarmTimeout':
+        this.#deadline?.();
+        this.#deadline = undefined;
+        break;
+      case 'linger':
+        this.#linger(
+          this.flow?.reliable === true
+            ? 0
+            : this.#isInvite
+              ? Math.max(32_000, 64 * this.#layer.timers.t1Ms)
+              : this.#layer.timers.t4Ms,
+        );
+        break;
+      case 'lingerAccepted':
+        this.#linger(64 * this.#layer.timers.t1Ms);
+        break;
+      case 'acknowledge':
+        if (response !== undefined) this.#acknowledge(response);
+        break;
+      case 'reportTimeout':
+        this.#user.onTimeout(this);
+        break;
+      case 'reportTransportError':
+        this.#user.onTransportError(this, tried);
+        break;
+    }
+  }
+
+  #acknowledge(response: SipMessage): void {
+    this.#ack ??= ackFor(this.#text, response);
+    this.flow?.send(this.#ack);
+  }
+
+  #armRetransmit(): void {
+    this.#retransmit?.();
+    this.#retransmit = undefined;
+    if (this.flow === undefined || this.flow.reliable) return;
+    this.#retransmit = this.#layer.clock.after(this.#waitMs, () => this.#step('retransmit'));
+  }
+
+  #armTimeout(): void {
+    this.#deadline = this.#layer.clock.after(64 * this.#layer.timers.t1Ms, () => {
+      this.#deadline = undefined;
+      this.#delivery?.end();
+      this.#step('timeout');
+    });
+  }
+
+  #linger(ms: number): void {
+    this.#deadline?.();
+    if (ms === 0) {
+      this.#state = 'terminated';
+      return;
+    }
+    this.#deadline = this.#layer.clock.after(ms, () => this.#step('lingerEnd'));
+  }
+
+  #end(): void {
+    this.#state = 'terminated';
+    this.#retransmit?.();
+    this.#deadline?.();
+    this.#retransmit = undefined;
+    this.#deadline = undefined;
+    this.#delivery?.end();
+    this.#layer.forgetClient(this.key);
+  }
+}
+
+export class ServerTransaction {
+  readonly key: string;
+  readonly request: SipMessage;
+  readonly flow: Flow;
+  readonly #layer: TransactionLayer;
+  readonly #isInvite: boolean;
+  #state: ServerState;
+  #last: Buffer | undefined;
+  #status = 0;
+  #retransmit: Cancel | undefined;
+  #deadline: Cancel | undefined;
+  #waitMs: number;
+
+  constructor(layer: TransactionLayer, key: string, request: SipMessage, flow: Flow) {
+    this.key = key;
+    this.request = request;
+    this.flow = flow;
+    this.#layer = layer;
+    this.#isInvite = request.method === 'INVITE';
+    this.#state = this.#isInvite ? 'proceeding' : 'trying';
+    this.#waitMs = layer.timers.t1Ms;
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  /** A final response has been sent. */
+  get isFinal(): boolean {
+    return this.#status >= 200;
+  }
+
+  /** Sends a response, or keeps silent where the state allows none. `bytes` are complete. */
+  respond(status: number, bytes: Buffer): void {
+    this.#step(status < 200 ? 'sendProvisional' : status < 300 ? 'sendSuccess' : 'sendFailure', status, bytes);
+  }
+
+  /** The request again, or its ACK. */
+  receive(message: SipMessage): void {
+    this.#step(message.method === 'ACK' ? 'ack' : 'request');
+  }
+
+  abandon(): void {
+    this.#end();
+  }
+
+  #step(event: ServerEvent, status = 0, bytes?: Buffer): void {
+    const { next, effects } = (this.#isInvite ? inviteServer : nonInviteServer)[this.#state][event];
+    this.#state = next;
+    for (const effect of effects) this.#perform(effect, status, bytes);
+    if (this.#state === 'terminated') this.#end();
+  }
+
+  #perform(effect: Effect, status: number, bytes: Buffer | undefined): void {
+    const { t1Ms, t2Ms, t4Ms } = this.#layer.timers;
+    switch (effect) {
+      case 'deliver':
+        if (bytes === undefined) break;
+        this.#status = status;
+        // A 2xx to INVITE is repeated end to end, not from here.
+        this.#last = this.#isInvite && status >= 200 && status < 300 ? undefined : bytes;
+        reply(this.#layer.transmitter, this.request, this.flow, bytes);
+        break;
+      case 'repeat':
+        if (this.#last !== undefined) reply(this.#layer.transmitter, this.request, this.flow, this.#last);
+        break;
+      case 'armRetransmit':
+        if (this.flow.reliable) break;
+        this.#retransmit = this.#layer.clock.after(this.#waitMs, () => this.#step('retransmit'));
+        this.#waitMs = nextWaitMs(this.#waitMs, t2Ms);
+        break;
+      case 'disarmRetransmit':
+        this.#retransmit?.();
+        this.#retransmit = undefined;
+        break;
+      case 'armTimeout':
+        this.#deadline = this.#layer.clock.after(64 * t1Ms, () => this.#step('timeout'));
+        break;
+      case 'disarmTimeout':
+        this.#deadline?.();
+        this.#deadline = undefined;
+        break;
+      case 'linger':
+        this.#linger(this.flow.reliable ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
+        break;
+      case 'lingerAccepted':
+        this.#linger(64 * t1Ms);
+        break;
+      case 'acknowledge':
+      case 'reportTimeout':
+      case 'reportTransportError':
+        break;
+    }
+  }
+
+  #linger(ms: number): void {
+    this.#deadline?.();
+    if (ms === 0) {
+      this.#state = 'terminated';
+      return;
+    }
+    this.#deadline = this.#layer.clock.after(ms, () => this.#step('lingerEnd'));
+  }
+
+  #end(): void {
+    this.#state = 'terminated';
+    this.#retransmit?.();
+    this.#deadline?.();
+    this.#layer.forgetServer(this.key);
+  }
+}
+
+/** Sends a response where RFC 3261 §18.2.2 and RFC 3581 §4 want it. */
+export function reply(transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void {
+  const { via } = request;
+  if (flow.reliable) {
+    if (transmitter.isOpen(flow)) flow.send(bytes);
+    else
+      transmitter.sendOnce(
+        { transport: flow.transport, host: flow.remote.host, port: via.port || sipDefaultPort(flow.transport) },
+        () => bytes,
+      );
+    return;
+  }
+  if (via.maddr !== undefined) {
+    transmitter.sendOnce({ transport: flow.transport, host: via.maddr, port: via.port || 5_060 }, () => bytes);
+    return;
+  }
+  const port = via.rport !== undefined ? flow.remote.port : via.port || 5_060;
+  if (port === flow.remote.port) flow.send(bytes);
+  else transmitter.sendOnce({ transport: flow.transport, host: flow.remote.host, port }, () => bytes);
+}
+
+/** The ACK of a non-2xx (RFC 3261 §17.1.1.3): the INVITE's Request-URI, top Via, Route, From, Call-ID and CSeq number; To as in the response. */
+export function ackFor(inviteText: string, response: SipMessage): Buffer {
+  const to = response.fieldIndex(H.to);
+  return toBytes(dialogless(inviteText, 'ACK', response.text.slice(response.fieldStart(to), response.valueStop(to))));
+}
+
+/** The CANCEL of an INVITE that was sent (RFC 3261 §9.1), with further fields (Reason) if wanted. */
+export const cancelFor = (inviteText: string, fields = ''): string =>
+  dialogless(inviteText, 'CANCEL', undefined, fields);
+
+/** A request that belongs to an INVITE's hop: same Request-URI, top Via, Route, From, To, Call-ID, CSeq number. */
+function dialogless(inviteText: string, method: 'ACK' | 'CANCEL', to: string | undefined, fields = ''): string {
+  const lines = inviteText.slice(0, inviteText.search(/\n\r?\n/)).split(/\r?\n(?![ \t])/);
+  let via = '';
+  let rest = '';
+  let max = 'Max-Forwards: 70\r\n';
+  for (const line of lines.slice(1)) {
+    const name = /^([^\s:]+)\s*:/.exec(line)?.[1]?.toLowerCase();
+    switch (name) {
+      case 'v':
+      case 'via':
+        // Ours is the first line and holds one value.
+        if (via === '') via = `${line}\r\n`;
+        break;
+      case 't':
+      case 'to':
+        rest += `${to ?? line.trimEnd()}\r\n`;
+        break;
+      case 'f':
+      case 'from':
+      case 'i':
+      case 'call-id':
+      case 'route':
+        rest += `${line.trimEnd()}\r\n`;
+        break;
+      case 'cseq':
+        rest += `CSeq: ${Number.parseInt(line.slice(line.indexOf(':') + 1), 10)} ${method}\r\n`;
+        break;
+      case 'max-forwards':
+        max = `${line.trimEnd()}\r\n`;
+        break;
+    }
+  }
+  const [, uri = ''] = (lines[0] ?? '').split(' ');
+  return `${method} ${uri} SIP/2.0\r\n${via}${max}${rest}${fields}Content-Length: 0\r\n\r\n`;
+}
+
+const clientKey = (branch: string, method: string): string => `${branch} ${method}`;
+
+/** RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie (RFC 2543) what that section names instead. */
+export function serverKey(request: SipMessage, method: string): string {
+  const { via } = request;
+  if (via.branch?.startsWith(magicCookie) === true && via.branch.length > magicCookie.length)
+    return `${via.branch} ${via.host}:${via.port} ${method}`;
+  return `2543 ${request.requestUri} ${method === 'INVITE' ? '' : request.toTag} ${request.fromTag} ${request.callId} ${request.cseq} ${via.text} ${method}`;
+}
+
+/** The address a response goes to by Via alone, for a response that belongs to no transaction (RFC 3261 §16.11, §18.2.2). */
+export function viaAddress(via: SipMessage['via']): ControllerAddress | undefined {
+  const transport = viaTransport(via.transport);
+  if (transport === undefined) return undefined;
+  const rport = via.rport === undefined || via.rport === '' ? 0 : Number(via.rport);
+  const host = via.maddr ?? via.received ?? via.host;
+  return {
+    transport,
+    host,
+    port: isReliable(transport) ? via.port || sipDefaultPort(transport) : rport || via.port || 5_060,
+  };
+}
+
+/** A response with its top Via taken off (RFC 3261 §16.7 item 3); undefined where no other Via remains: it was for us. */
+export function withoutTopVia(response: SipMessage): string | undefined {
+  const first = response.fieldIndex(H.via);
+  const start = response.valueStart(first);
+  const stop = response.valueStop(first);
+  const comma = response.text.slice(start, stop).includes(',') ? nextValue(response, start, stop) : -1;
+  if (comma >= 0) return new Edit(response).replace(start, comma, '').text();
+  if (response.fieldIndex(H.via, first) < 0) return undefined;
+  const { text, scan, end } = response;
+  return text.slice(scan.start, response.fieldStart(first)) + text.slice(response.fieldEnd(first), end);
+}
+
+/** Offset of the second value of a list field; -1 where there is none. */
+function nextValue(message: SipMessage, start: number, stop: number): number {
+  const { text } = message;
+  let quoted = false;
+  for (let i = start; i < stop; i += 1) {
+    const c = text.charCodeAt(i);
+    if (quoted) {
+      if (c === 92) i += 1;
+      else if (c === 34) quoted = false;
+    } else if (c === 34) quoted = true;
+    else if (c === 44) {
+      let next = i + 1;
+      while (next < stop && text.charCodeAt(next) <= 32) next += 1;
+      return next < stop ? next : -1;
+    }
+  }
+  return -1;
+}

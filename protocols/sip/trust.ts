@@ -1,0 +1,105 @@
+/**
+ * Whose AlternatePath is obeyed, and where it may lead (docs/alternate-path.md §8). Cluster members and configured hops count as
+ * trusted; anybody else's tag can at most name controllers that the operator named as well.
+ */
+import {
+  allowHolds,
+  alternatePathTag,
+  bracketed,
+  type ControllerAddress,
+  type Counter,
+  type Flow,
+  isIpLiteral,
+  type Metrics,
+  type NamedHop,
+  type TrustSettings,
+  trustHolds,
+} from '../../src/index.ts';
+import type { Placement } from './alternate-path.ts';
+import { sipDefaultPort } from './config.ts';
+import { escapeParam } from './uri.ts';
+
+export class PathTrust {
+  readonly #settings: TrustSettings;
+  readonly #placement: Placement;
+  readonly #refused: Counter;
+  readonly #malformed: Counter;
+  /** Configured hops and partners, `host:port` and bare host. */
+  #known: ReadonlySet<string> = new Set();
+
+  constructor(settings: TrustSettings, placement: Placement, metrics: Metrics) {
+    this.#settings = settings;
+    this.#placement = placement;
+    this.#refused = metrics.counter(
+      'sip_alternates_refused_total',
+      'Alternates that were named by a hop without trust, or outside of what is allowed',
+    );
+    this.#malformed = metrics.counter('sip_alternates_malformed_total', 'AlternatePath tags that could not be read');
+  }
+
+  /** The hops that the operator named: cluster members, routes, trunks. */
+  know(hops: readonly NamedHop[]): void {
+    const known = new Set<string>();
+    for (const hop of hops) {
+      known.add(hop.host);
+      known.add(`${hop.host}:${hop.port ?? sipDefaultPort(hop.transport ?? 'udp')}`);
+    }
+    this.#known = known;
+  }
+
+  /** May this peer's tags be obeyed? */
+  isTrusted(flow: Flow): boolean {
+    return (
+      this.#known.has(flow.remote.host) ||
+      this.#settings.trust.some((rule) => trustHolds(rule, flow.remote.host, flow.peerName))
+    );
+  }
+
+  get stripsUntrusted(): boolean {
+    return this.#settings.strip === 'untrusted';
+  }
+
+  /** Those of a tag's alternates that we may send to: all allowed ones if a trusted hop says so, else only controllers we know. */
+  alternates(named: readonly ControllerAddress[] | undefined, from: Flow): readonly ControllerAddress[] {
+    if (named === undefined) return none;
+    if (named.length === 0) {
+      this.#malformed.add();
+      return none;
+    }
+    const trusted = this.isTrusted(from);
+    const kept = named.filter((alternate) => this.#mayLead(alternate, trusted));
+    if (kept.length < named.length) this.#refused.add(named.length - kept.length);
+    return kept;
+  }
+
+  /** A Route entry for a configured set of hops: the first one, tagged with the others. */
+  routeSet(hop: NamedHop, others: readonly NamedHop[]): string {
+    const list = others.slice(0, 3).map((other) => `sip:${hopText(other)}`);
+    const uriTag = this.#placement === 'header' ? '' : `;${alternatePathTag}=${escapeParam(list.join(' '))}`;
+    const headerTag = this.#placement === 'uri' ? '' : `;${alternatePathTag}="${list.join(' ')}"`;
+    return `<sip:${hopText(hop)}${uriTag};lr>${headerTag}`;
+  }
+
+  #mayLead(alternate: ControllerAddress, trusted: boolean): boolean {
+    if (!isUnicast(alternate.host)) return false;
+    if (this.#known.has(`${alternate.host}:${alternate.port}`)) return true;
+    if (!trusted) return false;
+    const { allow } = this.#settings;
+    return allow.length === 0 || allow.some((rule) => allowHolds(rule, alternate));
+  }
+}
+
+const none: readonly never[] = [];
+
+function hopText({ host, port, transport }: NamedHop): string {
+  const portText = port === undefined ? '' : `:${port}`;
+  return `${bracketed(host)}${portText}${transport === undefined ? '' : `;transport=${transport}`}`;
+}
+
+/** No multicast, broadcast or unspecified address; names are judged once they are resolved. */
+export function isUnicast(host: string): boolean {
+  if (!isIpLiteral(host)) return true;
+  if (host.includes(':')) return host !== '::' && !/^ff/i.test(host);
+  const first = Number(host.slice(0, host.indexOf('.')));
+  return first !== 0 && first < 224;
+}
