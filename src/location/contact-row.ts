@@ -19,13 +19,28 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
     return undefined;
   }
   if (!isObject(value)) return undefined;
-  const { protocol, target, path, alternates, q, updatedMs, address, instance, regId, callId, cseq, userAgent } = value;
+  const {
+    protocol,
+    target,
+    path,
+    alternates,
+    q,
+    updatedMs,
+    address,
+    instance,
+    regId,
+    callId,
+    cseq,
+    userAgent,
+    params,
+  } = value;
   if (typeof protocol !== 'string' || typeof target !== 'string') return undefined;
   if (typeof q !== 'number' || typeof updatedMs !== 'number') return undefined;
   if (!Array.isArray(path) || !path.every(isText)) return undefined;
   if (!Array.isArray(alternates) || !alternates.every(isAddress)) return undefined;
   if (address !== undefined && !isAddress(address)) return undefined;
-  if (!isOptionalText(instance) || !isOptionalText(callId) || !isOptionalText(userAgent)) return undefined;
+  if (!isOptionalText(instance) || !isOptionalText(callId) || !isOptionalText(userAgent) || !isOptionalText(params))
+    return undefined;
   if (!isOptionalNumber(regId) || !isOptionalNumber(cseq)) return undefined;
   return {
     protocol,
@@ -42,6 +57,7 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
     ...(callId === undefined ? {} : { callId }),
     ...(cseq === undefined ? {} : { cseq }),
     ...(userAgent === undefined ? {} : { userAgent }),
+    ...(params === undefined ? {} : { params }),
   };
 }
 
@@ -59,6 +75,7 @@ interface RowFields {
   readonly callId?: unknown;
   readonly cseq?: unknown;
   readonly userAgent?: unknown;
+  readonly params?: unknown;
   readonly transport?: unknown;
   readonly host?: unknown;
   readonly port?: unknown;

@@ -66,6 +66,7 @@ describe('location store: what it remembers', () => {
       callId: 'a84b4c76e66710',
       cseq: 1_826,
       userAgent: 'telephone/1.0',
+      params: ';audio',
     });
     await first.save(record, [full]);
     await first.close();
