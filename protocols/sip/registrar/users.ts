@@ -30,6 +30,10 @@ export class DigestUsers {
     return this.#hashes.size;
   }
 
+  has(user: string): boolean {
+    return this.#hashes.has(user);
+  }
+
   /** undefined: nobody we know, or a hash we do not have. */
   ha1(user: string, algorithm: DigestAlgorithm): string | undefined {
     return this.#hashes.get(user)?.[algorithm];

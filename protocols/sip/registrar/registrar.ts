@@ -1,0 +1,271 @@
+/**
+ * The registrar (RFC 3261 §10.3, with Path RFC 3327, Service-Route RFC 3608 and Outbound RFC 5626): checks a REGISTER, works out the
+ * new bindings, and says 200 when the location service has them where kill -9 cannot reach.
+ */
+import type {
+  Clock,
+  Contact,
+  ControllerAddress,
+  Counter,
+  Flow,
+  LocationService,
+  Logger,
+  Metrics,
+} from '../../../src/index.ts';
+import { isIpLiteral } from '../../../src/index.ts';
+import { nameAddrAlternates } from '../alternate-path.ts';
+import { response, toBytes } from '../encode.ts';
+import { stampedVia } from '../forward.ts';
+import { H } from '../header-names.ts';
+import type { Identity } from '../identity.ts';
+import type { SipMessage } from '../messages.ts';
+import { isSipScheme, parseUri, type SipUri, uriParam } from '../uri.ts';
+import { type NameAddr, parseNameAddr } from '../values.ts';
+import { type BindingRules, bind, type ContactWay } from './bindings.ts';
+import { type ContactValue, readContacts } from './contact-values.ts';
+import { type Refusal, refusal } from './refusal.ts';
+
+export interface RegistrarRules extends BindingRules {
+  readonly defaultExpiresSeconds: number;
+  /** Tell the telephone to send its requests through us (RFC 3608). */
+  readonly serviceRoute: boolean;
+}
+
+export interface RegistrarParts {
+  readonly locations: LocationService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'voice' | 'isSelf'>;
+  readonly rules: RegistrarRules;
+  /** Is the sender who may register this address of record? undefined: yes. */
+  readonly authorize: (request: SipMessage, to: SipUri, record: string, flow: Flow) => Refusal | undefined;
+  /** Those of the alternates a tag names that may be used. */
+  readonly trustedAlternates: (
+    named: readonly ControllerAddress[] | undefined,
+    from: Flow,
+  ) => readonly ControllerAddress[];
+}
+
+export type Respond = (status: number, bytes: Buffer) => void;
+
+export class Registrar {
+  readonly #parts: RegistrarParts;
+  /** By status. */
+  readonly #answers = new Map<number, Counter>();
+
+  constructor(parts: RegistrarParts) {
+    this.#parts = parts;
+  }
+
+  /** Answers exactly once, at once or when the bindings are stored. */
+  register(request: SipMessage, flow: Flow, respond: Respond): void {
+    const outcome = this.#process(request, flow);
+    if (outcome.kind === 'refused') {
+      this.#refuse(request, flow, respond, outcome.refusal);
+      return;
+    }
+    const { record, before, after, others, fields } = outcome;
+    if (after === before) {
+      this.#accept(request, flow, respond, after, fields);
+      return;
+    }
+    this.#parts.locations.save(record, others.length === 0 ? after : [...others, ...after]).then(
+      () => this.#accept(request, flow, respond, after, fields),
+      (error: unknown) => {
+        this.#parts.log.error({ record, reason: String(error) }, 'registration could not be stored');
+        this.#refuse(request, flow, respond, refusal(500, 'Server Internal Error'));
+      },
+    );
+  }
+
+  /** The steps of RFC 3261 §10.3 in their order; step 1, whose domain it is, is the proxy's. */
+  #process(request: SipMessage, flow: Flow): Outcome {
+    const { identity, clock, locations, rules } = this.#parts;
+    const unknown = request
+      .list(H.require)
+      .filter((option) => !supportedOptions.includes(option.toLowerCase()))
+      .join(', ');
+    if (unknown !== '') return refused(420, 'Bad Extension', `Unsupported: ${unknown}\r\n`);
+
+    const to = parseUri(request.to.uri);
+    // RFC 4475 §3.3.4: an address of record is a SIP or SIPS URI.
+    if (to === undefined || !isSipScheme(to.scheme)) return refused(400, 'Bad Request - To is no SIP URI');
+    const record = identity.record(to);
+    const refusedByPolicy = this.#parts.authorize(request, to, record, flow);
+    if (refusedByPolicy !== undefined) return { kind: 'refused', refusal: refusedByPolicy };
+    if (to.user === undefined || !identity.isLocal(to) || !isOfDomain(to, request.uri))
+      return refused(404, 'Not Found');
+
+    const options = request.list(H.supported).map((option) => option.toLowerCase());
+    const path = request.list(H.path);
+    if (path.some((entry) => routeEntry(entry) === undefined) || path.join().length > maxPathLength)
+      return refused(400, 'Bad Request - Path');
+    // RFC 3327 §5.3, recommended policy: a telephone that knows nothing of Path shall learn that a proxy added one.
+    if (path.length > 0 && !options.includes('path')) return refused(420, 'Bad Extension', 'Unsupported: path\r\n');
+
+    const contacts = readContacts(request.list(H.contact), request.header(H.expires), rules.defaultExpiresSeconds);
+    if (!contacts.ok) return { kind: 'refused', refusal: contacts.error };
+    const values = contacts.value === '*' ? [] : contacts.value;
+    const isFirstHop = request.list(H.via).length === 1;
+    const outbound = outboundOf(values, isFirstHop, path, options);
+    if ('status' in outbound) return { kind: 'refused', refusal: outbound };
+
+    const nowMs = clock.now();
+    const stored = locations.lookup(record);
+    const before = stored.filter(isRegistered);
+    const result = bind(
+      before,
+      {
+        contacts: contacts.value,
+        callId: request.callId,
+        cseq: request.cseq,
+        path,
+        userAgent: request.header(H.userAgent)?.slice(0, 200),
+        nowMs,
+        outbound: outbound.applies,
+        wayTo: (contact) => this.#wayTo(contact, request, flow, path, isFirstHop, outbound.applies),
+      },
+      rules,
+    );
+    if (!result.ok) return { kind: 'refused', refusal: result.error };
+    let fields = '';
+    for (const entry of path) fields += `Path: ${entry}\r\n`;
+    if (rules.serviceRoute) fields += `Service-Route: ${identity.voice(flow).route}\r\n`;
+    // RFC 5626 §6: says that bindings of flows were made, to a telephone that understands it.
+    if (outbound.applies && options.includes('outbound')) fields += 'Require: outbound\r\n';
+    return {
+      kind: 'bound',
+      record,
+      before,
+      after: result.value,
+      others: stored.filter((contact) => !isRegistered(contact)),
+      fields,
+    };
+  }
+
+  /**
+   * Where packets for the contact go besides what its URI says. Behind an edge proxy: along its Path. Directly: back over the very
+   * connection, or over UDP to where the REGISTER came from if the telephone asked for that by Outbound, or by `rport` while its
+   * Contact is the sent-by of its Via (RFC 3581 §4: then it knows that its own view of its address need not be ours).
+   */
+  #wayTo(
+    { uri, alternates }: ContactValue,
+    request: SipMessage,
+    flow: Flow,
+    path: readonly string[],
+    isFirstHop: boolean,
+    outbound: boolean,
+  ): ContactWay {
+    const { identity, trustedAlternates } = this.#parts;
+    // The way begins with the first proxy of the Path that is not this one; it is that hop's backups that matter then.
+    const hop = path
+      .map(routeEntry)
+      .find((entry) => entry !== undefined && !identity.isSelf(entry.uri.host, entry.uri.port));
+    if (hop !== undefined) return { alternates: trustedAlternates(nameAddrAlternates(hop.address), flow) };
+    const trusted = trustedAlternates(alternates, flow);
+    if (path.length > 0 || !isFirstHop) return { alternates: trusted };
+    if (flow.reliable) return { flow: flow.id, alternates: trusted };
+    const { via } = request;
+    const { host, port } = flow.remote;
+    const address: ControllerAddress = { transport: flow.transport, host, port };
+    if (outbound) return { flow: flow.id, address, alternates: trusted };
+    const isSentBy = uri.host === via.host && (uri.port || 5_060) === (via.port || 5_060);
+    const moved = uri.host !== host || (uri.port || 5_060) !== port;
+    return via.rport !== undefined && isSentBy && moved ? { address, alternates: trusted } : { alternates: trusted };
+  }
+
+  /** RFC 3261 §10.3 item 8: every binding with what remains of its time. */
+  #accept(request: SipMessage, flow: Flow, respond: Respond, contacts: readonly Contact[], fields: string): void {
+    const nowMs = this.#parts.clock.now();
+    let text = '';
+    for (const { target, params = '', expiresMs } of contacts)
+      text += `Contact: <${target}>${params};expires=${Math.max(1, Math.floor((expiresMs - nowMs) / 1_000))}\r\n`;
+    text += `${fields}Supported: path, outbound\r\nDate: ${new Date(nowMs).toUTCString()}\r\n`;
+    this.#respond(request, flow, respond, 200, 'OK', text);
+  }
+
+  #refuse(request: SipMessage, flow: Flow, respond: Respond, { status, reason, fields }: Refusal): void {
+    this.#parts.log.debug({ to: request.to.uri, from: flow.remote, status, reason }, 'registration refused');
+    this.#respond(request, flow, respond, status, reason, fields);
+  }
+
+  #respond(
+    request: SipMessage,
+    flow: Flow,
+    respond: Respond,
+    status: number,
+    reason: string,
+    fields: string | undefined,
+  ): void {
+    const { identity, metrics } = this.#parts;
+    let counter = this.#answers.get(status);
+    if (counter === undefined) {
+      counter = metrics.counter('sip_registrations_total', 'Answers of the registrar', { status: String(status) });
+      this.#answers.set(status, counter);
+    }
+    counter.add();
+    const toTag = identity.localTag(request);
+    respond(status, toBytes(response(request, status, reason, { toTag, fields, topVia: stampedVia(request, flow) })));
+  }
+}
+
+type Outcome =
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | {
+      readonly kind: 'bound';
+      readonly record: string;
+      /** Registered contacts. */
+      readonly before: readonly Contact[];
+      readonly after: readonly Contact[];
+      /** Provisioned ones and those of other protocols: not a telephone's to change. */
+      readonly others: readonly Contact[];
+      readonly fields: string;
+    };
+
+const supportedOptions: readonly string[] = ['path', 'outbound'];
+
+const maxPathLength = 4_096;
+
+const refused = (status: number, reason: string, fields?: string): Outcome => ({
+  kind: 'refused',
+  refusal: refusal(status, reason, fields),
+});
+
+const isRegistered = ({ protocol, expiresMs }: Contact): boolean => protocol === 'sip' && Number.isFinite(expiresMs);
+
+/** RFC 3261 §10.3 item 5. An IP address in the Request-URI names no domain, only us. */
+const isOfDomain = (to: SipUri, requestUri: SipUri | undefined): boolean =>
+  requestUri === undefined || to.host === requestUri.host || isIpLiteral(requestUri.host) || isIpLiteral(to.host);
+
+/** An entry of a Path; undefined where it is none that a request could be sent along. */
+function routeEntry(text: string): { readonly address: NameAddr; readonly uri: SipUri } | undefined {
+  const address = parseNameAddr(text);
+  const uri = address === undefined ? undefined : parseUri(address.uri);
+  return address !== undefined && uri !== undefined && isSipScheme(uri.scheme) ? { address, uri } : undefined;
+}
+
+/** RFC 5626 §6: are reg-ids to be obeyed? A refusal where the way in between cannot carry them, or the request is invalid. */
+function outboundOf(
+  values: readonly ContactValue[],
+  isFirstHop: boolean,
+  path: readonly string[],
+  options: readonly string[],
+): { readonly applies: boolean } | Refusal {
+  const withRegId = values.filter(({ regId }) => regId !== undefined);
+  if (withRegId.length === 0) return { applies: false };
+  if (!isFirstHop && !edgeHasOutbound(path)) {
+    if (options.includes('outbound')) return refusal(439, 'First Hop Lacks Outbound Support');
+    return { applies: false };
+  }
+  if (values.filter(({ seconds }) => seconds > 0).length > 1 && withRegId.some(({ seconds }) => seconds > 0))
+    return refusal(400, 'Bad Request - more than one contact with reg-id');
+  return { applies: withRegId.some(({ instance }) => instance !== undefined) };
+}
+
+/** The proxy next to the telephone put the last entry (RFC 3327 §5.2: each proxy adds its own on top), and says `ob` in it. */
+function edgeHasOutbound(path: readonly string[]): boolean {
+  const last = path.at(-1);
+  const edge = last === undefined ? undefined : routeEntry(last);
+  return edge !== undefined && uriParam(edge.uri, 'ob') !== undefined;
+}

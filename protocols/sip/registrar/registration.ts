@@ -1,0 +1,135 @@
+/** Registrar and authentication put together from the configuration: what the SIP role gives to its proxy core. */
+import { readFileSync } from 'node:fs';
+import { ConfigError, type CoreServices, FileError, type Flow } from '../../../src/index.ts';
+import { type SipConfig, sipConfigSchema } from '../config.ts';
+import type { Identity } from '../identity.ts';
+import type { SipMessage } from '../messages.ts';
+import type { PathTrust } from '../trust.ts';
+import { parseUri, type SipUri, unescapeText } from '../uri.ts';
+import { authenticate, isOwn } from './authentication.ts';
+import { Digest } from './digest.ts';
+import { type Refusal, refusal } from './refusal.ts';
+import { Registrar, type Respond } from './registrar.ts';
+import { DigestUsers, parseUsersFile } from './users.ts';
+
+export interface Registration {
+  /** REGISTER for a domain of ours. */
+  register(request: SipMessage, flow: Flow, respond: Respond): void;
+  /** undefined: the sender may go on; else the challenge or refusal to send. */
+  authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
+  /** Is this user one we know, registered or not? */
+  knows(uri: SipUri): boolean;
+  /** Takes over the users of freshly read configuration; says what it changed. @throws where it cannot be used: nothing changes then. */
+  reload(fresh: unknown): readonly string[];
+}
+
+/** @throws ConfigError, FileError for a users file that cannot be used. */
+export function createRegistration(
+  services: CoreServices,
+  config: SipConfig,
+  identity: Identity,
+  trust: PathTrust,
+): Registration {
+  const { clock, random, metrics, locations, cluster } = services;
+  const log = services.log.child({ protocol: 'sip' });
+  const { auth } = config;
+  const realm = auth.realm ?? config.domains[0] ?? 'altpath';
+  let users = readUsers(auth, realm);
+  const algorithms = users.answerable(auth.algorithms);
+  if (algorithms.length === 0 && (auth.register || auth.invite))
+    throw new ConfigError(
+      'sip.auth: the users have no hash in common with algorithms: give passwords, or ha1 for each algorithm',
+    );
+  if (algorithms.length < auth.algorithms.length)
+    log.warn(
+      { offered: algorithms },
+      'some users have no hash for every algorithm: only those that all have are offered',
+    );
+  const digest = new Digest({
+    realm,
+    algorithms,
+    users,
+    secret: cluster.secret,
+    nonceMs: auth.nonceSeconds * 1_000,
+    clock,
+    random,
+    serves: (host) => identity.isLocal(hostUri(host)),
+  });
+  metrics.gauge('sip_users', 'Users that may authenticate', () => users.size);
+
+  const registrar = new Registrar({
+    locations,
+    clock,
+    log,
+    metrics,
+    identity,
+    rules: { ...config.registrar, serviceRoute: config.serviceRoute },
+    authorize(request, to, record, flow) {
+      if (!auth.register) return undefined;
+      const who = authenticate(digest, request, flow, 'registrar', log);
+      if (who.kind === 'refused') return who.refusal;
+      return isOwn(who.user, to, record) ? undefined : refusal(403, 'Forbidden - not your address of record');
+    },
+    trustedAlternates: (named, from) => trust.alternates(named, from),
+  });
+
+  const knows = (uri: SipUri): boolean => users.has(unescapeText(uri.user ?? '')) || users.has(identity.record(uri));
+
+  return {
+    register: (request, flow, respond) => registrar.register(request, flow, respond),
+    knows,
+    authenticate(request, flow) {
+      // What belongs to a dialog was admitted with it.
+      if (!auth.invite || request.toTag !== '' || unchallenged.has(request.method)) return undefined;
+      if (trust.isTrusted(flow)) return undefined;
+      const from = parseUri(request.from.uri);
+      const isOurUser = from !== undefined && identity.isLocal(from);
+      // A stranger may call our users; whatever else he asks for goes on in our name.
+      if (!isOurUser && request.uri !== undefined && identity.isLocal(request.uri) && isReachable(request.uri))
+        return undefined;
+      const who = authenticate(digest, request, flow, 'proxy', log);
+      if (who.kind === 'refused') return who.refusal;
+      return !isOurUser || isOwn(who.user, from, identity.record(from))
+        ? undefined
+        : refusal(403, 'Forbidden - From is not yours');
+    },
+    reload(fresh) {
+      const freshUsers = readUsers(sipConfigSchema.parse(fresh).auth, realm);
+      const answerable = freshUsers.answerable(algorithms);
+      if (answerable.length < algorithms.length)
+        throw new ConfigError('sip.auth: new users lack a hash for an algorithm in use: give passwords, or restart');
+      users = freshUsers;
+      digest.replaceUsers(freshUsers);
+      return [`${freshUsers.size} users`];
+    },
+  };
+
+  function isReachable(uri: SipUri): boolean {
+    return uri.user === undefined || knows(uri) || locations.lookup(identity.record(uri)).length > 0;
+  }
+}
+
+/** ACK and CANCEL cannot be challenged (RFC 3261 §22.1); REGISTER is challenged by the registrar it is for. */
+const unchallenged: ReadonlySet<string> = new Set(['ACK', 'CANCEL', 'REGISTER']);
+
+function readUsers(auth: SipConfig['auth'], realm: string): DigestUsers {
+  const { usersFile } = auth;
+  if (usersFile === undefined) return new DigestUsers(realm, auth.users);
+  let text: string;
+  try {
+    text = readFileSync(usersFile, 'utf8');
+  } catch (error) {
+    throw new FileError(`users file ${usersFile} cannot be read: ${String(error)}`, { cause: error });
+  }
+  return new DigestUsers(realm, [...auth.users, ...parseUsersFile(text, usersFile, realm)]);
+}
+
+const hostUri = (host: string): SipUri => ({
+  scheme: 'sip',
+  user: undefined,
+  host,
+  port: 0,
+  params: '',
+  headers: '',
+  text: `sip:${host}`,
+});
