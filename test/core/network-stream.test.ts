@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { BindOptions, StreamLimits } from '../../src/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { lineFraming } from '../support/line-framing.ts';
-import { closed, eventually, type RealNetwork, realNetwork } from '../support/real-network.ts';
+import { closed, eventually, hasIpv6, type RealNetwork, realNetwork } from '../support/real-network.ts';
 
 let net: RealNetwork = realNetwork();
 const servers: Server[] = [];
@@ -95,7 +95,7 @@ describe('connections', () => {
     expect(right.listener.connections).toBe(0);
   });
 
-  it('work over IPv6', async () => {
+  it.runIf(hasIpv6)('work over IPv6', async () => {
     const right = await net.station({ ...tcp, host: '::1' }, lines());
     const left = await net.station({ ...tcp, host: '::1' }, lines());
     const { port } = right.listener.local;

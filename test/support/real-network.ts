@@ -1,5 +1,6 @@
 /** For tests over real sockets of 127.0.0.0/8: what a listener saw, and waiting for a condition instead of sleeping. */
 import type { Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import {
   type BindOptions,
   type Clock,
@@ -13,6 +14,11 @@ import {
   type TransmitError,
 } from '../../src/index.ts';
 import { createNetwork } from '../../src/network/node-network.ts';
+
+/** Some machines have IPv4 only. */
+export const hasIpv6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ address }) => address === '::1'),
+);
 
 /** Polls until the condition holds; rejects after `limitMs`. */
 export async function eventually(condition: () => boolean, what = 'condition', limitMs = 5_000): Promise<void> {
