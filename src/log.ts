@@ -21,10 +21,20 @@ export function createLog(options: LogOptions): Logger {
   const stream = pretty({
     colorize: process.stdout.isTTY,
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'pid,hostname',
+    // The message says these already.
+    ignore: 'pid,hostname,protocol,address',
+    singleLine: true,
+    messageFormat: readableMessage,
     sync: true,
   });
   return pino({ level: options.level, base: null }, stream);
+}
+
+/** The protocol first. What a peer wrote may be part of a message: a terminal must not obey it. */
+function readableMessage(line: Readonly<Record<string, unknown>>, messageKey: string): string {
+  const message = String(line[messageKey] ?? '').replaceAll(/\p{Cc}/gu, '?');
+  const { protocol } = line;
+  return typeof protocol === 'string' ? `${protocol}: ${message}` : message;
 }
 
 /** For tests and for libraries that want none. */

@@ -46,16 +46,16 @@ export function readSource(file: string): ConfigSource {
 /** @throws ConfigError with one line per syntax error. */
 export function parseSource(file: string, text: string): ConfigSource {
   const lines = new LineCounter();
-  // Pretty errors quote the line at fault, which may hold a password.
+  // Pretty errors quote the line at fault, which may hold a password; plain ones a word of it, which is cut off below.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
   if (document.errors.length > 0) {
-    const problems = document.errors.map(({ pos, message }) => {
+    const problems = document.errors.slice(0, maxSyntaxProblems).map(({ pos, message }) => {
       const { line, column } = place(pos[0]);
-      return `${file}:${line}:${column}: not YAML: ${lowerFirst(message)}`;
+      return `${file}:${line}:${column}: not YAML: ${lowerFirst(message.replace(/: ".*$/s, ''))}`;
     });
     throw new ConfigError([...new Set(problems)].join('\n'));
   }
@@ -110,5 +110,8 @@ function withoutNulls(value: unknown): unknown {
     Object.entries(value).map(([key, each]) => [key, each === null ? undefined : withoutNulls(each)]),
   );
 }
+
+/** One slip makes many; the first tell where it is. */
+const maxSyntaxProblems = 3;
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);

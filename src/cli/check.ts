@@ -1,0 +1,52 @@
+/** `altpath check`: would this file start? For a cluster's file: would it start on every node? */
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Override } from '../config/problems.ts';
+import { readSource } from '../config/source.ts';
+import { formatAddress } from '../controller-address.ts';
+import { ConfigError } from '../errors.ts';
+import type { RoleSetup, Room } from './room.ts';
+
+/** The summary to print. @throws ConfigError with one line per problem, FileError. */
+export function check(
+  rooms: readonly Room[],
+  file: string,
+  node: string | undefined,
+  overrides: readonly Override[],
+): string {
+  const source = readSource(file);
+  const load = (which?: string): LoadedConfig<RoleSetup> => loadConfig({ rooms, file, source, node: which, overrides });
+  const names = node === undefined ? nodeNames(source.value) : [];
+  if (names.length < 2) return [`${file}: OK`, ...describe(load(node))].join('\n');
+
+  const lines: string[] = [];
+  const problems = new Set<string>();
+  for (const name of names) {
+    try {
+      lines.push(...describe(load(name)));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const problem of error.message.split('\n')) problems.add(problem);
+    }
+  }
+  if (problems.size > 0) throw new ConfigError([...problems].join('\n'));
+  return [`${file}: OK, ${names.length} nodes`, ...lines].join('\n');
+}
+
+function nodeNames(value: unknown): readonly string[] {
+  const nodes = typeof value === 'object' && value !== null && 'nodes' in value ? value.nodes : undefined;
+  return typeof nodes === 'object' && nodes !== null && !Array.isArray(nodes) ? Object.keys(nodes) : [];
+}
+
+function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly string[] {
+  const indent = node === undefined ? '  ' : '    ';
+  const lines = [...roles.values()].map(({ name, section: { listen, backup } }) => {
+    const backups = backup.length === 0 ? '' : `, backup ${backup.map(formatAddress).join(', ')}`;
+    return `${indent}${name} on ${listen.map(formatAddress).join(', ')}${backups}`;
+  });
+  const admin = core.admin === 'off' ? 'off' : `${core.admin.host}:${core.admin.port}`;
+  return [
+    ...(node === undefined ? [] : [`  node ${node}`]),
+    ...lines,
+    `${indent}locations in ${core.location}, admin ${admin}`,
+  ];
+}

@@ -1,0 +1,164 @@
+/** `altpath …`: the commands, their flags and their help. What goes wrong is one line on standard error and exit code 1. */
+import yargs, { type Argv } from 'yargs';
+import { loadConfig } from '../config/load.ts';
+import { AltpathError, ConfigError } from '../errors.ts';
+import { check } from './check.ts';
+import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
+import { packageInfo } from './package-info.ts';
+import { drain, type Query, type QueryFlags, query } from './query.ts';
+import type { Room } from './room.ts';
+import { serve } from './serve.ts';
+
+/** The exit code. */
+export async function runCommandLine(rooms: readonly Room[], words: readonly string[]): Promise<number> {
+  const { version, defaultConfig } = packageInfo();
+  let flags: Flags = {};
+  const parser = yargs([...words])
+    .scriptName('altpath')
+    .usage('$0 <command> [flags]\n\nSignaling controller whose calls survive the death of their controller.')
+    .version(version)
+    .help()
+    .alias({ h: 'help', v: 'version' })
+    .strict()
+    .recommendCommands()
+    .demandCommand(1, 'say what to do')
+    .parserConfiguration({ 'boolean-negation': false })
+    .wrap(100)
+    .exitProcess(false)
+    .middleware((parsed) => {
+      flags = parsed;
+    }, true)
+    .fail((message, error) => {
+      throw error ?? new UsageError(message.replace(/^Did you mean/, `no command "${words[0]}": did you mean`));
+    })
+    .epilogue('A file has more settings than there are flags: see config/default.yaml.');
+
+  for (const room of rooms) roleCommand(parser, room, rooms, version);
+  parser.command(
+    'run',
+    'run every role of this node, as the file says',
+    (command) =>
+      declareFlags(command)
+        .example('altpath run', 'with the default file: loopback only')
+        .example('altpath run -c cluster.yaml --node a', 'as one of the nodes of a cluster'),
+    (parsed) =>
+      serve({
+        version,
+        load: () =>
+          loadConfig({
+            rooms,
+            file: word(parsed, 'config') ?? defaultConfig,
+            node: word(parsed, 'node'),
+            overrides: overridesOf(parsed),
+          }),
+      }),
+  );
+  parser.command(
+    'check <file>',
+    'say whether a file would start, or everything that is wrong with it',
+    (command) =>
+      command
+        .positional('file', { type: 'string', describe: 'YAML file' })
+        .option('node', { type: 'string', requiresArg: true, describe: 'as this node; without: as every node' })
+        .example('altpath check cluster.yaml', 'all nodes of the cluster'),
+    (parsed) => print(check(rooms, word(parsed, 'file') ?? '', word(parsed, 'node'), overridesOf({}))),
+  );
+  queryCommand(parser, 'status', 'what the running altpath does');
+  queryCommand(parser, 'calls', 'its calls');
+  queryCommand(parser, 'peers', 'the controllers and gateways it knows, and how they are');
+  queryCommand(parser, 'reg', 'who is registered, where, and until when');
+  parser.command(
+    'drain',
+    'hand new work to the backup, let what is open finish, then end',
+    (command) => adminFlags(command),
+    async (parsed) => print(await drain(queryFlags(parsed))),
+  );
+  for (const command of rooms.flatMap(({ commands }) => commands)) parser.command(command);
+
+  try {
+    await parser.parseAsync();
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${complaint(error, flags)}\n`);
+    return 1;
+  }
+}
+
+function roleCommand(parser: Argv, room: Room, rooms: readonly Room[], version: string): void {
+  parser.command(
+    room.name,
+    `run the ${room.title}`,
+    (command) => {
+      declareFlags(command, room);
+      for (const [line, does] of room.examples) command.example(line, does);
+      return command;
+    },
+    (parsed) =>
+      serve({
+        version,
+        load: () =>
+          loadConfig({
+            rooms,
+            file: word(parsed, 'config'),
+            node: word(parsed, 'node'),
+            overrides: overridesOf(parsed, room),
+            only: room.name,
+          }),
+      }),
+  );
+}
+
+function queryCommand(parser: Argv, what: Query, describe: string): void {
+  parser.command(
+    what === 'reg' ? 'reg [record]' : what,
+    describe,
+    (command) => {
+      adminFlags(command).option('limit', { type: 'number', default: 1_000, describe: 'rows to show; 0: all' });
+      if (what === 'reg') command.positional('record', { type: 'string', describe: 'part of a record' });
+      return command.example(`altpath ${what} --json`, 'for machines');
+    },
+    async (parsed) => print(await query(what, queryFlags(parsed), Date.now(), word(parsed, 'record'))),
+  );
+}
+
+const adminFlags = (command: Argv): Argv =>
+  command
+    .option('admin', { type: 'string', requiresArg: true, describe: 'ip:port of its admin server [127.0.0.1:9060]' })
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      alias: 'c',
+      describe: 'the file it runs with, which names that',
+    })
+    .option('json', { type: 'boolean', default: false, describe: 'for machines' });
+
+function queryFlags(flags: Flags): QueryFlags {
+  const limit = flags['limit'];
+  return {
+    admin: word(flags, 'admin'),
+    config: word(flags, 'config'),
+    json: flags['json'] === true,
+    limit: typeof limit === 'number' && Number.isInteger(limit) && limit >= 0 ? limit : 1_000,
+  };
+}
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+/** One line per problem; the stack for those who asked for it. */
+function complaint(error: unknown, flags: Flags): string {
+  const level = flags['log-level'];
+  if ((level === 'debug' || level === 'trace') && error instanceof Error && error.stack !== undefined)
+    return `altpath: ${error.stack}`;
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = error instanceof ConfigError ? message.split('\n') : [message.trim().replaceAll(/\s*\n\s*/g, ' ')];
+  return lines.map((line) => `altpath: ${line}`).join('\n');
+}
+
+/** The words do not make a command. */
+class UsageError extends AltpathError {
+  constructor(message: string) {
+    super('ERR_USAGE', `${message} (altpath --help)`);
+  }
+}

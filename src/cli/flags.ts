@@ -1,0 +1,92 @@
+/** Flags that several commands have, and how they come to stand in place of what the file says. */
+import type { Argv, Options } from 'yargs';
+import type { Override } from '../config/problems.ts';
+import { logLevels } from '../log.ts';
+import { secretVariable } from './cluster-secret.ts';
+import type { Room } from './room.ts';
+
+/** Parsed flags, by name. */
+export type Flags = Readonly<Record<string, unknown>>;
+
+interface Flag {
+  readonly name: string;
+  readonly options: Options;
+  readonly path: readonly string[];
+  readonly read?: ((text: string) => unknown) | undefined;
+}
+
+const text = (describe: string): Options => ({ type: 'string', requiresArg: true, describe });
+
+const texts = (describe: string): Options => ({ ...text(describe), array: true, nargs: 1 });
+
+/** Of every command that runs roles. */
+const coreFlags: readonly Flag[] = [
+  { name: 'location', options: text('where registrations live: memory or sqlite:PATH'), path: ['location'] },
+  { name: 'admin', options: text('ip:port of the admin server, or off'), path: ['admin'] },
+  { name: 'log-level', options: { ...text('how much to log'), choices: logLevels }, path: ['log', 'level'] },
+  {
+    name: 'log-format',
+    options: { ...text('how to log'), choices: ['auto', 'json', 'pretty'] },
+    path: ['log', 'format'],
+  },
+];
+
+const roomFlags = ({ name: room, flags }: Room): readonly Flag[] => [
+  {
+    name: 'listen',
+    options: texts('address to bind, [transport:]host[:port]; repeatable'),
+    path: [room, 'listen'],
+  },
+  {
+    name: 'backup',
+    options: texts('controller that takes over when this one is gone; repeatable, best first'),
+    path: [room, 'backup'],
+  },
+  {
+    name: 'backup-for',
+    options: texts('controller that this one stands in for; repeatable'),
+    path: [room, 'backupFor'],
+  },
+  ...flags.map(({ name, describe, path, repeatable, read }) => ({
+    name,
+    options: repeatable === true ? texts(`${describe}; repeatable`) : text(describe),
+    path: [room, ...path],
+    read,
+  })),
+];
+
+const flagsOf = (room: Room | undefined): readonly Flag[] => [
+  ...(room === undefined ? [] : roomFlags(room)),
+  ...coreFlags,
+];
+
+/** Declares the flags of a command that runs roles: of one room, or of all. */
+export function declareFlags<T>(yargs: Argv<T>, room?: Room): Argv<T> {
+  yargs.option('config', { ...text('YAML file'), alias: 'c' });
+  yargs.option('node', text('which of the nodes in the file this one is'));
+  for (const { name, options } of flagsOf(room)) yargs.option(name, options);
+  return yargs;
+}
+
+/** What the given flags and the environment put in place of the file's words. */
+export function overridesOf(flags: Flags, room?: Room): readonly Override[] {
+  const overrides: Override[] = [];
+  for (const { name, path, options, read = asWritten } of flagsOf(room)) {
+    const given: unknown = options.array === true ? flags[name] : word(flags, name);
+    if (given === undefined) continue;
+    const value = Array.isArray(given) ? given.map((each) => read(String(each))) : read(String(given));
+    overrides.push({ path, value, origin: { flag: `--${name}` } });
+  }
+  const secret = process.env[secretVariable];
+  if (secret !== undefined && secret !== '')
+    overrides.push({ path: ['cluster', 'secret'], value: secret, origin: { flag: secretVariable } });
+  return overrides;
+}
+
+const asWritten = (text: string): unknown => text;
+
+/** A flag that takes one word; given twice, the last counts. */
+export function word(flags: Flags, name: string): string | undefined {
+  const value: unknown = Array.isArray(flags[name]) ? flags[name].at(-1) : flags[name];
+  return typeof value === 'string' ? value : undefined;
+}

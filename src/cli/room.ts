@@ -1,0 +1,65 @@
+/** What the composition root knows of a protocol room: how its section is read, which flags it has, and how its role is made. */
+import type { CommandModule } from 'yargs';
+import type { z } from 'zod';
+import type { RoleSection } from '../config/load.ts';
+import type { TrustSettings } from '../config/trust-rules.ts';
+import type { CoreServices, Role } from '../role.ts';
+
+/** A flag of one room's command. */
+export interface RoomFlag {
+  /** `domain` makes `--domain`. */
+  readonly name: string;
+  readonly describe: string;
+  /** The setting inside the room's section that it replaces. */
+  readonly path: readonly string[];
+  /** May be given several times; the setting is a list then. */
+  readonly repeatable?: boolean;
+  /** From the words after the flag to the value as YAML would have it. */
+  readonly read?: (text: string) => unknown;
+}
+
+export interface RoomParts<C extends RoleSection> {
+  /** The command, the section of the file and the name in logs: `sip`. */
+  readonly name: string;
+  /** For help and the ready line: `proxy and registrar`. */
+  readonly title: string;
+  readonly configSchema: z.ZodType<C>;
+  createRole(services: CoreServices, config: C, core: TrustSettings): Role;
+  readonly flags?: readonly RoomFlag[];
+  /** For --help: what to type, and what it does. */
+  readonly examples?: readonly (readonly [command: string, does: string])[];
+  /** Commands of its own: a telephone, a simulated gateway. */
+  readonly commands?: readonly CommandModule[];
+}
+
+/** A role that is configured and waits to be made. */
+export interface RoleSetup {
+  readonly name: string;
+  readonly title: string;
+  /** The room's section, parsed: what `Role.reload` takes. */
+  readonly section: RoleSection;
+  createRole(services: CoreServices, core: TrustSettings): Role;
+}
+
+export interface Room {
+  readonly name: string;
+  readonly title: string;
+  readonly schema: z.ZodType<RoleSetup>;
+  readonly flags: readonly RoomFlag[];
+  readonly examples: readonly (readonly [command: string, does: string])[];
+  readonly commands: readonly CommandModule[];
+}
+
+/** Ties a room's role to its own configuration type, so that rooms of any type fit into one table. */
+export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
+  const { name, title, configSchema, flags = [], examples = [], commands = [] } = parts;
+  const schema = configSchema.transform(
+    (config): RoleSetup => ({
+      name,
+      title,
+      section: config,
+      createRole: (services, core) => parts.createRole(services, config, core),
+    }),
+  );
+  return { name, title, schema, flags, examples, commands };
+}

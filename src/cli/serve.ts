@@ -1,0 +1,176 @@
+/** One process: its services, its roles and its admin server, from the first bound socket to the orderly end. */
+import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
+import { createDns, systemResolver } from '../caching-dns.ts';
+import { systemClock } from '../clock.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatAddress, formatSocketAddress } from '../controller-address.ts';
+import { openLocation } from '../location/open.ts';
+import type { LocationService } from '../location-service.ts';
+import { createLog, type Logger } from '../log.ts';
+import { Metrics } from '../metrics.ts';
+import { createNetwork } from '../network/node-network.ts';
+import type { Listener } from '../network.ts';
+import { observeProcess } from '../process-metrics.ts';
+import { systemRandom } from '../random.ts';
+import type { CoreServices, Role } from '../role.ts';
+import { clusterSecret } from './cluster-secret.ts';
+import { reload } from './reload.ts';
+import type { RoleSetup } from './room.ts';
+import { type EndReason, ProcessSignals } from './signals.ts';
+
+export interface ServeRequest {
+  readonly version: string;
+  /** Reads the configuration, at the start and on SIGHUP. */
+  load(): LoadedConfig<RoleSetup>;
+}
+
+/** Runs until a signal or `altpath drain` ends it. @throws AltpathError (rejects) where it cannot start; nothing is left open then. */
+export async function serve({ version, load }: ServeRequest): Promise<void> {
+  const config = load();
+  const log = createLog(config.core.log);
+  const signals = new ProcessSignals(log);
+  const running = new RunningNode(version, config, log, () => signals.end({ signal: 'drain', text: 'altpath drain' }));
+  try {
+    await running.start();
+    signals.onHangUp(() => running.reload(load));
+    const reason = await signals.ended;
+    await running.end(reason);
+  } finally {
+    await running.close();
+    signals.dispose();
+  }
+}
+
+class RunningNode {
+  readonly #version: string;
+  readonly #log: Logger;
+  readonly #metrics = new Metrics();
+  readonly #drain: () => void;
+  readonly #roles = new Map<string, Role>();
+  readonly #listening = new Map<string, readonly Listener[]>();
+  readonly #startedMs = systemClock.now();
+  #config: LoadedConfig<RoleSetup>;
+  #state: 'starting' | 'ready' | 'draining' = 'starting';
+  #locations: LocationService | undefined;
+  #admin: AdminServer | undefined;
+  #stopObserving: (() => void) | undefined;
+
+  constructor(version: string, config: LoadedConfig<RoleSetup>, log: Logger, drain: () => void) {
+    this.#version = version;
+    this.#config = config;
+    this.#log = log;
+    this.#drain = drain;
+  }
+
+  async start(): Promise<void> {
+    const { core, roles, node } = this.#config;
+    const log = this.#log;
+    this.#stopObserving = observeProcess(this.#metrics, this.#version);
+    const parts = { clock: systemClock, log, metrics: this.#metrics };
+    const locations = openLocation(core.location, parts);
+    this.#locations = locations;
+    await locations.open();
+    if (core.admin !== 'off') this.#admin = await startAdmin(core.admin, this.#view(locations));
+
+    const sections = [...roles.values()].map(({ section }) => section);
+    const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
+    const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom);
+    if (warning !== undefined) log.warn(warning);
+    const network = createNetwork(parts);
+    const dns = createDns(systemClock, systemResolver(core.dns.servers));
+    const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
+    for (const setup of roles.values()) {
+      const services: CoreServices = {
+        ...parts,
+        log: log.child({ protocol: setup.name }),
+        random: systemRandom,
+        network,
+        dns,
+        locations,
+        cluster: { secret, backups: setup.section.backup, backupFor: setup.section.backupFor },
+      };
+      const role = setup.createRole(services, trust);
+      this.#roles.set(setup.name, role);
+      this.#listening.set(setup.name, await role.start());
+    }
+    this.#state = 'ready';
+    const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
+    const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
+    log.info({ addresses, admin, location: core.location, node, version: this.#version, pid: process.pid }, 'ready');
+  }
+
+  reload(load: () => LoadedConfig<RoleSetup>): void {
+    this.#config = reload(this.#config, load, this.#roles, this.#log);
+  }
+
+  /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */
+  async end({ text }: EndReason): Promise<void> {
+    this.#state = 'draining';
+    const limitMs = this.#config.core.shutdownSeconds * 1_000;
+    this.#log.info({ limitMs }, `${text}: no new work, waiting for what is open`);
+    // A role that forgets its limit must not keep the process.
+    await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
+    await within(graceMs, this.close());
+    this.#log.info('stopped');
+  }
+
+  /** Safe to call twice, and after a start that failed half-way. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#roles.values()].map((role) => role.stop()));
+    this.#roles.clear();
+    this.#stopObserving?.();
+    const locations = this.#locations;
+    const admin = this.#admin;
+    this.#locations = undefined;
+    this.#admin = undefined;
+    await locations?.close();
+    await admin?.close();
+  }
+
+  #view(locations: LocationService): AdminView {
+    const roles = this.#roles;
+    const rows = (of: (role: Role) => readonly Readonly<Record<string, unknown>>[]) =>
+      [...roles].flatMap(([protocol, role]) => of(role).map((row) => ({ protocol, ...row })));
+    return {
+      metrics: this.#metrics,
+      log: this.#log,
+      state: () => this.#state,
+      status: () => ({
+        version: this.#version,
+        state: this.#state,
+        ...(this.#config.node === undefined ? {} : { node: this.#config.node }),
+        ...(this.#config.file === undefined ? {} : { file: this.#config.file }),
+        pid: process.pid,
+        uptimeSeconds: Math.round((systemClock.now() - this.#startedMs) / 1_000),
+        memoryBytes: process.memoryUsage.rss(),
+        location: this.#config.core.location,
+        records: locations.size,
+        roles: Object.fromEntries(
+          [...roles].map(([name, role]) => [
+            name,
+            {
+              listening: (this.#listening.get(name) ?? []).map(({ local }) => formatAddress(local)),
+              ...role.status(),
+            },
+          ]),
+        ),
+      }),
+      calls: () => rows((role) => role.calls()),
+      peers: () => rows((role) => role.peers()),
+      registrations: () => locations.records(),
+      drain: this.#drain,
+    };
+  }
+}
+
+/** Waits for `work`, but no longer than this. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}
+
+/** Beyond the limits that roles are given. */
+const graceMs = 2_000;

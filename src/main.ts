@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+/** The composition root: the one file that names the rooms. A protocol is added as one entry of the table. */
+import { continuesElsewhere } from './cli/modern-node.ts';
+
+if (!continuesElsewhere()) {
+  const [{ runCommandLine }, { defineRoom }, sip] = await Promise.all([
+    import('./cli/command-line.ts'),
+    import('./cli/room.ts'),
+    import('../protocols/sip/index.ts'),
+  ]);
+  const rooms = [
+    defineRoom({
+      name: 'sip',
+      title: 'SIP proxy and registrar',
+      configSchema: sip.sipConfigSchema,
+      createRole: sip.createSipRole,
+      flags: [
+        {
+          name: 'domain',
+          describe: 'domain it is registrar and proxy for',
+          path: ['domains'],
+          repeatable: true,
+        },
+      ],
+      examples: [
+        ['altpath sip', 'on 127.0.0.1:5060, over UDP and TCP'],
+        ['altpath sip --listen udp:192.0.2.1:5060 --domain example.com', 'for one domain'],
+        ['altpath sip --listen 127.0.0.1 --backup 127.0.0.2', 'with a backup, which every message names …'],
+        ['altpath sip --listen 127.0.0.2 --backup-for 127.0.0.1', '… and the backup itself'],
+      ],
+    }),
+  ];
+  process.exitCode = await runCommandLine(rooms, process.argv.slice(2));
+  // Everything is closed by now and the process ends by itself; what was forgotten must not keep it.
+  setTimeout(() => process.exit(), 2_000).unref();
+}

@@ -1,0 +1,122 @@
+/** A room of no known protocol, for the tests of the command line. It answers each datagram with its own text. */
+
+import { z } from 'zod';
+import { defineRoom } from '../../src/cli/room.ts';
+import {
+  addressField,
+  announce,
+  type ControllerAddress,
+  type CoreServices,
+  type Listener,
+  type Role,
+  section,
+  type TrustSettings,
+} from '../../src/index.ts';
+
+const pigeonSchema = section({
+  listen: z.array(addressField(() => 7070)).prefault(['127.0.0.1']),
+  backup: z.array(addressField(() => 7070)).default([]),
+  backupFor: z.array(addressField(() => 7070)).default([]),
+  coop: z.string().default('home'),
+  lofts: z.array(z.string()).default([]),
+  drainMs: z.number().default(0),
+});
+
+type PigeonConfig = z.output<typeof pigeonSchema>;
+
+class PigeonRole implements Role {
+  readonly name = 'pigeon';
+  readonly #services: CoreServices;
+  readonly #core: TrustSettings;
+  #config: PigeonConfig;
+  #listeners: readonly Listener[] = [];
+
+  constructor(services: CoreServices, config: PigeonConfig, core: TrustSettings) {
+    this.#services = services;
+    this.#config = config;
+    this.#core = core;
+  }
+
+  async start(): Promise<readonly Listener[]> {
+    const bound: Listener[] = [];
+    this.#listeners = bound;
+    for (const address of this.#config.listen) {
+      const listener = await this.#services.network.bind(
+        address,
+        {},
+        {
+          received: (bytes, flow) => {
+            if (bytes.toString() === 'throw') throw new Error('a fault of ours');
+            if (bytes.toString() === 'reject') void Promise.reject(new Error('a fault of ours'));
+            flow.send(bytes);
+          },
+          failed: () => undefined,
+        },
+      );
+      bound.push(listener);
+    }
+    const contact = {
+      protocol: 'pigeon',
+      target: 'pigeon:1',
+      key: '1',
+      path: [],
+      alternates: [this.#backup()],
+      q: 500,
+    };
+    await this.#services.locations.save('loft', [
+      { ...contact, expiresMs: this.#services.clock.now() + 60_000, updatedMs: this.#services.clock.now() },
+    ]);
+    announce(this.#services.log, 'pigeon', 'pigeon post', bound);
+    return bound;
+  }
+
+  #backup(): ControllerAddress {
+    return this.#services.cluster.backups[0] ?? { transport: 'udp', host: '127.0.0.9', port: 1 };
+  }
+
+  drain(limitMs: number): Promise<void> {
+    const ms = Math.min(limitMs, this.#config.drainMs);
+    return ms === 0 ? Promise.resolve() : new Promise((resolve) => void this.#services.clock.after(ms, resolve));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  reload(config: unknown): readonly string[] {
+    const fresh = pigeonSchema.parse(config);
+    const before = this.#config.coop;
+    this.#config = fresh;
+    return before === fresh.coop ? [] : [`coop ${before} -> ${fresh.coop}`];
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    return { coop: this.#config.coop, lofts: this.#config.lofts, trust: this.#core.trust.length };
+  }
+
+  calls(): readonly Readonly<Record<string, unknown>>[] {
+    return [{ id: 'c1', state: 'flying', from: 'a\u001b[31m', to: 'b' }];
+  }
+
+  peers(): readonly Readonly<Record<string, unknown>>[] {
+    return [];
+  }
+}
+
+export const pigeon = defineRoom({
+  name: 'pigeon',
+  title: 'pigeon post',
+  configSchema: pigeonSchema,
+  createRole: (services, config, core) => new PigeonRole(services, config, core),
+  flags: [
+    { name: 'coop', describe: 'where it lives', path: ['coop'] },
+    {
+      name: 'loft',
+      describe: 'where it flies to',
+      path: ['lofts'],
+      repeatable: true,
+      read: (text) => text.toUpperCase(),
+    },
+  ],
+  examples: [['altpath pigeon --loft north', 'flies north']],
+});

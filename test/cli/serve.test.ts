@@ -1,0 +1,245 @@
+import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { type LogLine, Pigeon, run, scratch } from './pigeon.ts';
+
+const files = scratch();
+const started: Pigeon[] = [];
+afterEach(async () => {
+  for (const pigeon of started) pigeon.kill('SIGKILL');
+  await Promise.all(started.splice(0).map(({ ended }) => ended));
+});
+afterAll(() => files.remove());
+
+function start(...words: string[]): Pigeon {
+  const pigeon = new Pigeon(words);
+  started.push(pigeon);
+  return pigeon;
+}
+
+const onAnyPort = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+
+/** The port of the first listener, from the ready line. */
+const portOf = ({ addresses }: LogLine): number => {
+  const [first] = Array.isArray(addresses) ? addresses : [];
+  return Number(String(first).replace(/^.*:/, ''));
+};
+
+const adminOf = (line: LogLine): string => String(line['admin']);
+
+/** What comes back for a datagram. */
+const echo = (port: number, text: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = createSocket('udp4', (bytes) => {
+      socket.close();
+      resolve(bytes.toString());
+    });
+    socket.on('error', reject);
+    socket.send(text, port, '127.0.0.1');
+  });
+
+const tell = (port: number, text: string): void => {
+  const socket = createSocket('udp4');
+  socket.send(text, port, '127.0.0.1', () => socket.close());
+};
+
+describe('altpath: a serving process', () => {
+  it('says ready when every socket is bound, with the addresses as bound', async () => {
+    const pigeon = start('pigeon', ...onAnyPort, '--listen', '127.0.0.2:0', '--loft', 'north', '--loft', 'south');
+    const ready = await pigeon.logged('ready');
+    expect(ready).toMatchObject({
+      level: 'info',
+      addresses: [
+        expect.stringMatching(/^udp:127\.0\.0\.1:[1-9]\d*$/),
+        expect.stringMatching(/^udp:127\.0\.0\.2:[1-9]\d*$/),
+      ],
+      location: 'memory',
+    });
+    expect(pigeon.log.filter(({ msg }) => msg.startsWith('ready: pigeon post on udp:'))).toHaveLength(2);
+    expect(pigeon.log.at(-1)?.msg).toBe('ready');
+    expect(await echo(portOf(ready), 'hello')).toBe('hello');
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends in order with code 0 on %s', async (signal) => {
+    const pigeon = start('pigeon', ...onAnyPort);
+    await pigeon.logged('ready');
+    pigeon.kill(signal);
+    const before = performance.now();
+    const { code, stderr } = await pigeon.ended;
+    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(pigeon.log.slice(-2).map(({ msg }) => msg)).toEqual([
+      `${signal}: no new work, waiting for what is open`,
+      'stopped',
+    ]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  });
+
+  it('waits for what is open no longer than shutdownSeconds', async () => {
+    const file = files.file('slow.yaml', 'shutdownSeconds: 1\npigeon: { drainMs: 60000 }\n');
+    const pigeon = start('pigeon', '-c', file, ...onAnyPort);
+    await pigeon.logged('ready');
+    const before = performance.now();
+    pigeon.kill('SIGTERM');
+    expect((await pigeon.ended).code).toBe(0);
+    const tookMs = performance.now() - before;
+    expect(tookMs).toBeGreaterThan(900);
+    expect(tookMs).toBeLessThan(5_000);
+  });
+
+  it('ends at once when it is asked twice', async () => {
+    const file = files.file('stubborn.yaml', 'shutdownSeconds: 60\npigeon: { drainMs: 60000 }\n');
+    const pigeon = start('pigeon', '-c', file, ...onAnyPort);
+    await pigeon.logged('ready');
+    pigeon.kill('SIGINT');
+    await pigeon.logged(/no new work/);
+    pigeon.kill('SIGINT');
+    expect((await pigeon.ended).code).toBe(130);
+  });
+
+  it.each([
+    ['throw', 'uncaught exception'],
+    ['reject', 'unhandled rejection'],
+  ])('does not limp on after a fault of its own (%s)', async (word, what) => {
+    const pigeon = start('pigeon', ...onAnyPort);
+    tell(portOf(await pigeon.logged('ready')), word);
+    expect((await pigeon.ended).code).toBe(1);
+    expect(pigeon.log.at(-1)).toMatchObject({
+      level: 'fatal',
+      msg: `${what}: ending at once`,
+      err: { message: 'a fault of ours' },
+    });
+  });
+
+  it('leaves nothing open when it cannot start', async () => {
+    const { code, stderr } = await run('pigeon', '--listen', '127.0.0.1:0', '--listen', '192.0.2.1:0');
+    expect(code).toBe(1);
+    expect(stderr).toContain('192.0.2.1');
+  });
+});
+
+describe('altpath: SIGHUP', () => {
+  it('takes over what can change, and says what needs a restart', async () => {
+    const file = files.file('reload.yaml', 'pigeon: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
+    const ready = await pigeon.logged('ready');
+    writeFileSync(file, 'strip: untrusted\npigeon: { coop: away, listen: ["127.0.0.3:0"] }\n');
+    pigeon.kill('SIGHUP');
+    expect(await pigeon.logged(/^reloaded/)).toMatchObject({
+      level: 'info',
+      changed: ['pigeon: coop home -> away'],
+      needsRestart: ['strip', 'pigeon.listen'],
+      msg: `reloaded ${file}: pigeon: coop home -> away; needs a restart: strip, pigeon.listen`,
+    });
+    const status = await run('status', '--admin', adminOf(ready), '--json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { pigeon: { coop: 'away' } } });
+  });
+
+  it('keeps the old configuration when the new one is bad', async () => {
+    const file = files.file('spoilt.yaml', 'pigeon: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
+    const ready = await pigeon.logged('ready');
+    writeFileSync(file, 'pigeon: { coop: away, lissen: [] }\nx: 1\n');
+    pigeon.kill('SIGHUP');
+    const refusal = await pigeon.logged(/^not reloaded/);
+    expect(refusal.level).toBe('error');
+    expect(refusal.msg).toContain(':1:23: pigeon: unknown key "lissen"');
+    expect(refusal.msg).toContain(':2:1: unknown key "x"');
+    const status = await run('status', '--admin', adminOf(ready), '--json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { pigeon: { coop: 'home' } } });
+    expect(await echo(portOf(ready), 'still here')).toBe('still here');
+  });
+
+  it('has nothing to read without a file', async () => {
+    const pigeon = start('pigeon', ...onAnyPort);
+    await pigeon.logged('ready');
+    pigeon.kill('SIGHUP');
+    await pigeon.logged('nothing to reload: started without a file');
+  });
+});
+
+describe('altpath: asking a running process', () => {
+  it('shows status, calls, peers and registrations, for people and for machines', async () => {
+    const pigeon = start('pigeon', ...onAnyPort, '--loft', 'north');
+    const ready = await pigeon.logged('ready');
+    const ask = async (...words: string[]): Promise<string> => (await run(...words, '--admin', adminOf(ready))).stdout;
+
+    expect(JSON.parse(await ask('status', '--json'))).toMatchObject({
+      state: 'ready',
+      location: 'memory',
+      records: 1,
+      roles: { pigeon: { listening: ready['addresses'], lofts: ['NORTH'] } },
+    });
+    expect(await ask('status')).toMatch(/^state +ready$/m);
+    expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([{ protocol: 'pigeon', state: 'flying' }]);
+    // The escape sequence in the caller's name does not reach the terminal.
+    expect(await ask('calls')).toBe('protocol  id  state   from    to\npigeon    c1  flying  a?[31m  b\n');
+    expect(await ask('peers')).toBe('no peers\n');
+    expect(await ask('reg')).toMatch(
+      /^record +contact +expires +q +alternates\nloft +pigeon:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,
+    );
+    expect(JSON.parse(await ask('reg', '--json'))).toMatchObject([{ record: 'loft', target: 'pigeon:1' }]);
+    expect(JSON.parse(await ask('reg', 'nobody', '--json'))).toEqual([]);
+  });
+
+  it('drains: ends in order as after SIGTERM', async () => {
+    const pigeon = start('pigeon', ...onAnyPort);
+    const { stdout } = await run('drain', '--admin', adminOf(await pigeon.logged('ready')));
+    expect(stdout).toMatch(/^draining/);
+    expect((await pigeon.ended).code).toBe(0);
+    expect(pigeon.log.at(-2)?.msg).toBe('altpath drain: no new work, waiting for what is open');
+  });
+
+  it('finds the admin server by the file that the process runs with', async () => {
+    const pigeon = start('pigeon', ...onAnyPort);
+    const file = files.file('admin.yaml', `admin: ${adminOf(await pigeon.logged('ready'))}\n`);
+    expect((await run('status', '-c', file)).stdout).toContain('ready');
+  });
+});
+
+describe('altpath: the secret of the cluster', () => {
+  const warnings = async (...words: string[]): Promise<readonly string[]> => {
+    const pigeon = start('pigeon', ...onAnyPort, ...words);
+    await pigeon.logged('ready');
+    return pigeon.log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+  };
+
+  it('is nobody’s business of a process without partners', async () => {
+    expect(await warnings()).toEqual([]);
+  });
+
+  it('is said to be missing, once, when flags alone name a partner', async () => {
+    const [warning, ...more] = await warnings('--backup', '127.0.0.2');
+    expect(warning).toMatch(/^no cluster\.secret: using the well-known one, for trials only/);
+    expect(more).toEqual([]);
+    expect(await warnings('--backup-for', '127.0.0.2')).toHaveLength(1);
+  });
+
+  it('comes from the file or from the environment', async () => {
+    const file = files.file('secret.yaml', 'cluster: { secret: 0123456789abcdef }\n');
+    expect(await warnings('-c', file, '--backup', '127.0.0.2')).toEqual([]);
+    const words = ['pigeon', ...onAnyPort, '--backup', '127.0.0.2'];
+    const pigeon = new Pigeon(words, { ALTPATH_CLUSTER_SECRET: '0123456789abcdef' });
+    started.push(pigeon);
+    await pigeon.logged('ready');
+    expect(pigeon.log.filter(({ level }) => level === 'warn')).toEqual([]);
+    const weak = new Pigeon(words, { ALTPATH_CLUSTER_SECRET: 'hunter2' });
+    started.push(weak);
+    expect((await weak.ended).stderr).toBe('altpath: ALTPATH_CLUSTER_SECRET: needs at least 16 characters\n');
+  });
+});
+
+describe('altpath: one file for the cluster', () => {
+  it('runs the node it is told to', async () => {
+    const file = files.file(
+      'cluster.yaml',
+      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { pigeon: ["127.0.0.1:0"] }\n  b: { pigeon: ["127.0.0.2:7071"] }\n',
+    );
+    const pigeon = start('run', '-c', file, '--node', 'a');
+    expect(await pigeon.logged('ready')).toMatchObject({
+      node: 'a',
+      addresses: [expect.stringMatching(/^udp:127\.0\.0\.1:/)],
+    });
+    expect(await run('run', '-c', file)).toMatchObject({ code: 1, stderr: expect.stringContaining('--node a|b') });
+  });
+});
