@@ -50,6 +50,13 @@ export class AddressResolver {
    * which is the common case; a name that cannot be resolved is left out while another address remains.
    */
   resolve(hop: NamedHop, alternates: readonly NamedHop[], done: (resolution: Resolution) => void): void {
+    if (alternates.length === 0) {
+      const known = this.#names.now(hop);
+      if (known !== undefined) {
+        done(known);
+        return;
+      }
+    }
     const hops = [hop, ...alternates];
     const known = hops.map((each) => this.#names.now(each));
     if (known.every((each) => each !== undefined)) {

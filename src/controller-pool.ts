@@ -42,6 +42,8 @@ export const defaultPoolOptions: PoolOptions = { holdMs: 10_000, jitter: 0.3, ma
 
 export class ControllerPool {
   readonly #peers = new Map<string, Peer>();
+  /** How many entries each host has. */
+  readonly #hosts = new Map<string, number>();
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #options: PoolOptions;
@@ -63,7 +65,13 @@ export class ControllerPool {
   }
 
   find(address: ControllerAddress): Peer | undefined {
-    return this.#peers.get(addressKey(address));
+    // Most of what is sent and heard concerns nobody in the pool: one look at the host says so.
+    return this.#hosts.has(address.host) ? this.#peers.get(addressKey(address)) : undefined;
+  }
+
+  /** Is there any entry at this host? */
+  knowsHost(host: string): boolean {
+    return this.#hosts.has(host);
   }
 
   /** The entry of this address, made if there is none. An entry once configured stays so. */
@@ -95,6 +103,7 @@ export class ControllerPool {
       lastUsedMs: now,
     };
     this.#peers.set(key, peer);
+    this.#hosts.set(address.host, (this.#hosts.get(address.host) ?? 0) + 1);
     return peer;
   }
 
@@ -167,6 +176,10 @@ export class ControllerPool {
     if (oldest === undefined) return;
     if (oldest.health !== 'up') this.#down -= 1;
     this.#peers.delete(oldest.key);
+    const { host } = oldest.address;
+    const left = (this.#hosts.get(host) ?? 1) - 1;
+    if (left === 0) this.#hosts.delete(host);
+    else this.#hosts.set(host, left);
     this.#learned -= 1;
   }
 }

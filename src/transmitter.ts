@@ -138,6 +138,7 @@ export class Transmitter {
   heard(flow: Flow): void {
     const { pool } = this.#parts;
     if (pool.size === 0) return;
+    if (!pool.knowsHost(flow.remote.host)) return;
     const peer = pool.find({ transport: flow.transport, host: flow.remote.host, port: flow.remote.port });
     if (peer === undefined) return;
     if (pool.heard(peer))

@@ -3,27 +3,42 @@
  * computes the same branch for the same request (the stateless rule of RFC 3261 §16.11, used by a stateful proxy).
  * A second part tells loops from spirals (RFC 5393 §4.2).
  */
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { halfSipHash } from './half-siphash.ts';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 
 /** RFC 3261 §8.1.1.7. */
 export const magicCookie = 'z9hG4bK';
 
-/** One SHA-256 over secret and fields costs 0.4 µs; cut to 132 bits it cannot be extended, so no HMAC is needed. */
-export function branchFor(secret: string, request: SipMessage, target: string): string {
-  const { via, callId, cseq } = request;
-  // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
-  const identity = `${secret}\0${via.branch ?? rfc2543Identity(request)}\0${via.host}:${via.port}\0${callId}\0${request.fromTag}\0${cseq}\0${target}`;
-  return `${magicCookie}${hash('sha256', identity, 'base64url').slice(0, 22)}.${loopPart(request)}`;
+/** The cluster's key for branches: HalfSipHash-2-4 over plain text costs 0.5 µs and no call out of JavaScript; an HMAC costs 3 to 5. */
+export class BranchKey {
+  readonly #low: number;
+  readonly #high: number;
+
+  constructor(secret: string) {
+    const digest = createHash('sha256').update(`branch\0${secret}`).digest();
+    this.#low = digest.readInt32LE(0);
+    this.#high = digest.readInt32LE(4);
+  }
+
+  branchFor(request: SipMessage, target: string): string {
+    const { via, callId, cseq } = request;
+    // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
+    const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}\n${target}`;
+    return `${magicCookie}${halfSipHash(identity, this.#low, this.#high)}.${loopPart(request)}`;
+  }
 }
 
 /** The loop-detecting part of a branch of ours: what decides where a request goes, and nothing that changes on the way. */
 export function loopPart(request: SipMessage): string {
-  let fields = `${request.requestUri}\0${request.callId}\0${request.fromTag}\0${request.cseq}`;
+  let value = fnv1a(request.requestUri, 0x811c9dc5);
+  value = fnv1a(request.callId, value);
+  value = fnv1a(request.fromTag, value);
+  value = Math.imul(value ^ request.cseq, 0x01000193);
   for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
-    fields += `\0${request.valueAt(i)}`;
-  return fnv1a(fields).toString(36);
+    value = fnv1a(request.valueAt(i), value);
+  return (value >>> 0).toString(36);
 }
 
 export const loopPartOf = (branch: string): string | undefined => {
@@ -34,8 +49,8 @@ export const loopPartOf = (branch: string): string | undefined => {
 /** RFC 2543 senders have no branch: what RFC 3261 §17.2.3 matches instead. */
 const rfc2543Identity = (request: SipMessage): string => `${request.requestUri}\0${request.toTag}\0${request.via.text}`;
 
-function fnv1a(text: string): number {
-  let value = 0x811c9dc5;
+function fnv1a(text: string, start: number): number {
+  let value = start;
   for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
+  return Math.imul(value ^ 0xff, 0x01000193);
 }

@@ -45,6 +45,8 @@ export class Identity {
   /** Hosts that mean this element whatever the domain: sockets, advertised host, partners. */
   readonly #hosts = new Set<string>();
   readonly #sockets = new Set<string>();
+  readonly #ports = new Set<number>();
+  #sentBys: readonly string[] = [];
   readonly #voices = new WeakMap<SocketAddress, Voice>();
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
@@ -64,21 +66,32 @@ export class Identity {
       const host = this.#hostOf(local);
       this.#hosts.add(host);
       this.#sockets.add(`${host}:${local.port}`);
+      this.#ports.add(local.port);
       if (host !== local.host) this.#sockets.add(`${local.host}:${local.port}`);
     }
+    // Every Via of ours has its branch right behind the sent-by.
+    this.#sentBys = [...new Set(this.#addresses.map((address) => `${formatSocketAddress(address)};branch=`))];
   }
 
   /** The name we go by: the first domain, else the first host. */
   get name(): string {
     const [domain] = this.#domains;
-    const [host] = this.#hosts;
-    return domain ?? host ?? 'localhost';
+    return domain ?? this.#addresses[0]?.host ?? 'localhost';
   }
 
   /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */
   isSelf(host: string, port: number, secure = false): boolean {
     if (this.#sockets.has(`${host}:${port === 0 ? (secure ? 5_061 : 5_060) : port}`)) return true;
     return (port === 0 || port === 5_060 || port === 5_061) && this.#domains.has(host);
+  }
+
+  /** Does one of our `host:port;` (a sent-by with parameters behind it) stand between these offsets? */
+  isNamedIn(text: string, start: number, end: number): boolean {
+    for (const needle of this.#sentBys) {
+      const at = text.indexOf(needle, start);
+      if (at >= 0 && at < end) return true;
+    }
+    return false;
   }
 
   /** Are we responsible for users at this host: a domain of ours, one of our addresses, or a partner's? */
@@ -166,8 +179,7 @@ export class Identity {
   }
 
   #isOurPort(uri: SipUri): boolean {
-    if (uri.port === 0) return true;
-    for (const socket of this.#sockets) if (socket.endsWith(`:${uri.port}`)) return true;
+    if (uri.port === 0 || this.#ports.has(uri.port)) return true;
     return this.#options.partners.some((partner) => partner.port === uri.port && partner.host === uri.host);
   }
 

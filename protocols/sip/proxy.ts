@@ -13,7 +13,7 @@ import {
   type NamedHop,
 } from '../../src/index.ts';
 import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
-import { branchFor, loopPart, loopPartOf } from './branch.ts';
+import { loopPart, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
 import { forwardedText, stampedVia } from './forward.ts';
@@ -134,11 +134,11 @@ export class ProxyCore {
     }
     const server = this.#layer.accept(request, flow);
     if (refusal !== undefined) {
-      this.#refuse(server, refusal);
+      this.#refuse(server, request, refusal);
       return;
     }
     if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
-    const context = new ResponseContext(this.#context, server, this.#plan(request, routing));
+    const context = new ResponseContext(this.#context, server, request, this.#plan(request, routing));
     this.#open.set(server.key, context);
     const targets = this.#targets(routing);
     if ('status' in targets) context.refuse(targets.status, targets.reason);
@@ -153,7 +153,7 @@ export class ProxyCore {
       return;
     }
     const server = this.#layer.accept(cancel, flow);
-    this.#refuse(server, { status: 200, reason: 'OK' });
+    this.#refuse(server, cancel, { status: 200, reason: 'OK' });
     this.#open.get(invite.key)?.cancel(cancel.named('Reason') ?? '');
   }
 
@@ -176,21 +176,14 @@ export class ProxyCore {
 
   /** RFC 5393 §4.2.2: a Via of ours whose branch says that the same request went the same way before. */
   #isLoop(request: SipMessage): boolean {
-    let mine: string | undefined;
-    for (let i = request.fieldIndex(H.via); i >= 0; i = request.fieldIndex(H.via, i)) {
-      const start = request.valueStart(i);
-      // Our own Vias begin with an address of ours: a cheap look before the value is parsed.
-      const line = request.text.slice(start, request.valueStop(i));
-      if (!line.includes('z9hG4bK')) continue;
-      for (const value of line.includes(',') ? request.list(H.via) : [line]) {
-        const via = parseVia(value);
-        const part = via?.branch === undefined ? undefined : loopPartOf(via.branch);
-        if (via === undefined || part === undefined || !this.#identity.isSelf(via.host, via.port)) continue;
-        mine ??= loopPart(request);
-        if (part === mine) return true;
-      }
-    }
-    return false;
+    const first = request.fieldIndex(H.via);
+    // Only a Via that shows one of our own addresses can be ours: one search per address, and nothing is parsed twice.
+    if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return false;
+    const mine = loopPart(request);
+    return request.list(H.via).some((value) => {
+      const via = parseVia(value);
+      return via?.branch !== undefined && loopPartOf(via.branch) === mine && this.#identity.isSelf(via.host, via.port);
+    });
   }
 
   // --- RFC 3261 §16.4: route information ------------------------------------------------------------------------------------
@@ -284,7 +277,7 @@ export class ProxyCore {
       const draining = this.#draining
         ? { status: 503, reason: 'Service Unavailable - draining' }
         : { status: 200, reason: 'OK' };
-      this.#refuse(server, {
+      this.#refuse(server, request, {
         ...draining,
         fields:
           'Accept: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, INFO, PUBLISH\r\nSupported: path, outbound\r\n',
@@ -430,7 +423,7 @@ export class ProxyCore {
       return;
     }
     const plan = this.#plan(request, routing);
-    const { resolver, secret, identity, layer } = this.#parts;
+    const { resolver, branches, identity, layer } = this.#parts;
     for (const target of targets.flat()) {
       resolver.resolve(target.hop, target.alternates, (resolution) => {
         if (!resolution.ok) return;
@@ -438,7 +431,7 @@ export class ProxyCore {
         if (to === undefined) return;
         const out = target.flow ?? layer.transmitter.flowTo(to);
         if (out === undefined) return;
-        const branch = branchFor(secret, request, target.requestUri);
+        const branch = branches.branchFor(request, target.requestUri);
         out.send(
           toBytes(
             forwardedText(
@@ -504,9 +497,8 @@ export class ProxyCore {
     };
   }
 
-  #refuse(server: ServerTransaction, { status, reason, fields }: Refusal): void {
-    const { request, flow } = server;
-    server.respond(status, this.#answer(request, flow, { status, reason, fields }));
+  #refuse(server: ServerTransaction, request: SipMessage, refusal: Refusal): void {
+    server.respond(refusal.status, this.#answer(request, server.flow, refusal));
   }
 
   #refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {

@@ -14,7 +14,7 @@ import type {
   NamedHop,
 } from '../../src/index.ts';
 import { formatAddress } from '../../src/index.ts';
-import { branchFor } from './branch.ts';
+import type { BranchKey } from './branch.ts';
 import { response, toBytes } from './encode.ts';
 import { forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
@@ -57,7 +57,7 @@ export interface ContextParts {
   readonly resolver: AddressResolver;
   readonly identity: Identity;
   readonly log: Logger;
-  readonly secret: string;
+  readonly branches: BranchKey;
   readonly timerCMs: number;
   readonly maxBreadth: number;
   /** The context has sent its last final response, or never will. */
@@ -82,10 +82,10 @@ export class ResponseContext {
   #cancelled = false;
   #reason = '';
 
-  constructor(parts: ContextParts, server: ServerTransaction, plan: RoutePlan) {
+  constructor(parts: ContextParts, server: ServerTransaction, request: SipMessage, plan: RoutePlan) {
     this.parts = parts;
     this.server = server;
-    this.request = server.request;
+    this.request = request;
     this.plan = plan;
     if (this.request.method === 'INVITE') this.#trying = parts.clock.after(tryingMs, () => this.#sendTrying());
   }
@@ -243,8 +243,7 @@ export class ResponseContext {
   }
 
   #relay(message: SipMessage): void {
-    const text = withoutTopVia(message);
-    if (text !== undefined) this.server.respond(message.status, toBytes(text));
+    relay(this.server, message);
   }
 
   #sendTrying(): void {
@@ -379,13 +378,25 @@ class Branch implements ClientUser {
     );
   }
 
+  /** Later 2xx responses of this branch only need the way back. */
+  afterwards(): ClientUser {
+    const { server } = this.#context;
+    return {
+      onResponse: (message) => {
+        if (message.status >= 200 && message.status < 300) relay(server, message);
+      },
+      onTimeout: () => undefined,
+      onTransportError: () => undefined,
+    };
+  }
+
   #send(addresses: readonly ControllerAddress[]): void {
     const context = this.#context;
     const { parts, request, plan, server } = context;
     const target = this.#target;
     const { identity, layer } = parts;
     const toToken = target.flow !== undefined && plan.recordRoute ? identity.flowToken(target.flow) : undefined;
-    const branch = branchFor(parts.secret, request, target.requestUri);
+    const branch = parts.branches.branchFor(request, target.requestUri);
     if (request.method === 'INVITE') this.#armTimerC();
     this.#transaction = layer.request(
       request.method,
@@ -462,6 +473,11 @@ class Branch implements ClientUser {
     this.#timerC = undefined;
     this.#context.branchEnded();
   }
+}
+
+function relay(server: ServerTransaction, message: SipMessage): void {
+  const text = withoutTopVia(message);
+  if (text !== undefined) server.respond(message.status, toBytes(text));
 }
 
 interface Candidate {

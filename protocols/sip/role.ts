@@ -15,10 +15,11 @@ import {
   type TrustSettings,
 } from '../../src/index.ts';
 import { createSipAdapter } from './adapter.ts';
+import { BranchKey } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { Identity } from './identity.ts';
 import { ProxyCore } from './proxy.ts';
-import { createRegistration } from './registration.ts';
+import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { readTls } from './tls.ts';
 import { TransactionLayer } from './transaction.ts';
@@ -72,14 +73,14 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const names = new SipNames({ dns, clock, random, transports });
   const resolver = new AddressResolver(locations, names);
   const layer = new TransactionLayer(clock, transmitter, timers);
-  const registration = createRegistration(services, config, identity);
+  const registration = createRegistration(services, config, identity, trust);
   const proxy = new ProxyCore({
     clock,
     layer,
     resolver,
     identity,
     log,
-    secret: cluster.secret,
+    branches: new BranchKey(cluster.secret),
     timerCMs: timers.timerCMs,
     maxBreadth: config.maxBreadth,
     config,

@@ -32,6 +32,7 @@ import {
   type ServerEvent,
   type ServerState,
 } from './transaction-machines.ts';
+import type { Via } from './values.ts';
 
 export interface TransactionTimers {
   readonly t1Ms: number;
@@ -50,6 +51,8 @@ export interface ClientUser {
   onTransportError(transaction: ClientTransaction, tried: readonly Attempt[]): void;
   /** The request went to another hop: what was told to others about this one no longer holds. */
   onMoved?(transaction: ClientTransaction, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void;
+  /** Who takes what comes after the first final response (repeated 2xx); asked once. */
+  afterwards?(): ClientUser;
 }
 
 /** The text to send over a flow: our Via shows its transport and address. */
@@ -104,7 +107,7 @@ export class TransactionLayer {
   }
 
   accept(request: SipMessage, flow: Flow): ServerTransaction {
-    const transaction = new ServerTransaction(this, serverKey(request, request.method), request, flow);
+    const transaction = new ServerTransaction(this, flat(serverKey(request, request.method)), request, flow);
     this.#servers.set(transaction.key, transaction);
     return transaction;
   }
@@ -130,11 +133,13 @@ export class ClientTransaction implements Outgoing {
   readonly branch: string;
   readonly method: string;
   readonly #layer: TransactionLayer;
-  readonly #compose: Compose;
-  readonly #user: ClientUser;
+  #compose: Compose | undefined;
+  #user: ClientUser;
   readonly #isInvite: boolean;
   #state: ClientState;
   #delivery: Delivery | undefined;
+  /** Where the request went, once it is answered. */
+  #flow: Flow | undefined;
   #text = '';
   #ack: Buffer | undefined;
   #retransmit: Cancel | undefined;
@@ -163,7 +168,7 @@ export class ClientTransaction implements Outgoing {
   }
 
   get flow(): Flow | undefined {
-    return this.#delivery?.flow;
+    return this.#delivery?.flow ?? this.#flow;
   }
 
   /** The request as it was last sent. */
@@ -190,6 +195,17 @@ export class ClientTransaction implements Outgoing {
     if (status === 503 && this.#state !== 'completed' && this.#state !== 'accepted' && this.#refused(response)) return;
     delivery?.answered();
     this.#step(status < 300 ? 'success' : 'failure', response);
+    this.#slim();
+  }
+
+  /** From here on only repetitions are dealt with: what they need is kept, the rest is given back. */
+  #slim(): void {
+    if (this.#delivery === undefined) return;
+    this.#flow = this.#delivery.flow;
+    this.#delivery = undefined;
+    this.#compose = undefined;
+    this.#text = '';
+    this.#user = this.#user.afterwards?.() ?? this.#user;
   }
 
   /** Ends without a word to anybody. */
@@ -198,7 +214,7 @@ export class ClientTransaction implements Outgoing {
   }
 
   encode(flow: Flow, to: ControllerAddress): Uint8Array {
-    this.#text = this.#compose(flow, to);
+    this.#text = this.#compose?.(flow, to) ?? this.#text;
     return toBytes(this.#text);
   }
 
@@ -322,8 +338,10 @@ export class ClientTransaction implements Outgoing {
 
 export class ServerTransaction {
   readonly key: string;
-  readonly request: SipMessage;
   readonly flow: Flow;
+  /** What a response needs of the request's top Via. */
+  readonly #back: ReplyVia;
+  #request: SipMessage | undefined;
   readonly #layer: TransactionLayer;
   readonly #isInvite: boolean;
   #state: ServerState;
@@ -335,7 +353,8 @@ export class ServerTransaction {
 
   constructor(layer: TransactionLayer, key: string, request: SipMessage, flow: Flow) {
     this.key = key;
-    this.request = request;
+    this.#request = request;
+    this.#back = replyVia(request.via, flow);
     this.flow = flow;
     this.#layer = layer;
     this.#isInvite = request.method === 'INVITE';
@@ -345,6 +364,11 @@ export class ServerTransaction {
 
   get state(): ServerState {
     return this.#state;
+  }
+
+  /** Until the final response is sent. */
+  get request(): SipMessage | undefined {
+    return this.#request;
   }
 
   /** A final response has been sent. */
@@ -381,10 +405,11 @@ export class ServerTransaction {
         this.#status = status;
         // A 2xx to INVITE is repeated end to end, not from here.
         this.#last = this.#isInvite && status >= 200 && status < 300 ? undefined : bytes;
-        reply(this.#layer.transmitter, this.request, this.flow, bytes);
+        if (status >= 200) this.#request = undefined;
+        sendBack(this.#layer.transmitter, this.#back, this.flow, bytes);
         break;
       case 'repeat':
-        if (this.#last !== undefined) reply(this.#layer.transmitter, this.request, this.flow, this.#last);
+        if (this.#last !== undefined) sendBack(this.#layer.transmitter, this.#back, this.flow, this.#last);
         break;
       case 'armRetransmit':
         if (this.flow.reliable) break;
@@ -432,25 +457,25 @@ export class ServerTransaction {
   }
 }
 
-/** Sends a response where RFC 3261 §18.2.2 and RFC 3581 §4 want it. */
-export function reply(transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void {
-  const { via } = request;
-  if (flow.reliable) {
-    if (transmitter.isOpen(flow)) flow.send(bytes);
-    else
-      transmitter.sendOnce(
-        { transport: flow.transport, host: flow.remote.host, port: via.port || sipDefaultPort(flow.transport) },
-        () => bytes,
-      );
-    return;
-  }
-  if (via.maddr !== undefined) {
-    transmitter.sendOnce({ transport: flow.transport, host: via.maddr, port: via.port || 5_060 }, () => bytes);
-    return;
-  }
-  const port = via.rport !== undefined ? flow.remote.port : via.port || 5_060;
-  if (port === flow.remote.port) flow.send(bytes);
-  else transmitter.sendOnce({ transport: flow.transport, host: flow.remote.host, port }, () => bytes);
+/** Where a response goes by the request's top Via, as far as that differs from where the request came from. */
+interface ReplyVia {
+  readonly port: number;
+  readonly maddr: string | undefined;
+}
+
+/** RFC 3261 §18.2.2 and RFC 3581 §4. */
+const replyVia = (via: Via, flow: Flow): ReplyVia => ({
+  port: via.rport !== undefined && !flow.reliable ? flow.remote.port : via.port || sipDefaultPort(flow.transport),
+  maddr: flow.reliable ? undefined : via.maddr,
+});
+
+/** Sends a response that belongs to no transaction of ours. */
+export const reply = (transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void =>
+  sendBack(transmitter, replyVia(request.via, flow), flow, bytes);
+
+function sendBack(transmitter: Transmitter, { port, maddr }: ReplyVia, flow: Flow, bytes: Buffer): void {
+  if (flow.reliable ? transmitter.isOpen(flow) : maddr === undefined && port === flow.remote.port) flow.send(bytes);
+  else transmitter.sendOnce({ transport: flow.transport, host: maddr ?? flow.remote.host, port }, () => bytes);
 }
 
 /** The ACK of a non-2xx (RFC 3261 §17.1.1.3): the INVITE's Request-URI, top Via, Route, From, Call-ID and CSeq number; To as in the response. */
@@ -500,7 +525,15 @@ function dialogless(inviteText: string, method: 'ACK' | 'CANCEL', to: string | u
   return `${method} ${uri} SIP/2.0\r\n${via}${max}${rest}${fields}Content-Length: 0\r\n\r\n`;
 }
 
-const clientKey = (branch: string, method: string): string => `${branch} ${method}`;
+/** Branches are unlike for all requests but a CANCEL, which has its INVITE's (RFC 3261 §9.1); an ACK has no client transaction. */
+const clientKey = (branch: string, method: string): string => (method === 'CANCEL' ? `${branch} CANCEL` : branch);
+
+/** Kept for half a minute: as characters of its own, not as a view that keeps the whole message alive. */
+function flat(text: string): string {
+  // Asking for a character makes V8 join a concatenation in place.
+  text.charCodeAt(0);
+  return text;
+}
 
 /** RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie (RFC 2543) what that section names instead. */
 export function serverKey(request: SipMessage, method: string): string {
