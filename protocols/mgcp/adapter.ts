@@ -7,7 +7,7 @@ import {
   type ProtocolAdapter,
   type SignalKind,
 } from '../../src/index.ts';
-import { insertPath, readPath, senderOfMessage } from './alternate-path.ts';
+import { insertPath, readPath } from './alternate-path.ts';
 import { decodeDatagram } from './decode.ts';
 import { command, encodeDatagram, encodeMessage } from './encode.ts';
 import { type MgcpCommand, type MgcpDatagram, type MgcpMessage, parameter, respond } from './messages.ts';
@@ -97,5 +97,3 @@ function probeId(id: string): number {
   for (let at = 0; at < id.length; at += 1) hash = (hash * 31 + id.charCodeAt(at)) % 999_999_999;
   return hash + 1;
 }
-
-export { senderOfMessage };

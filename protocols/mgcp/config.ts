@@ -30,6 +30,8 @@ const gateway = section({
     .array(addressField(() => gatewayPort))
     .min(1)
     .max(8),
+  /** The call agent that controls it when all live; absent: the one without `backupFor`. */
+  home: addressField(() => callAgentPort).optional(),
   /** `lines`: residential, we learn what it bears. `media`: RTP endpoints only, such as osmo-mgw: no events, no audits. */
   profile: z.enum(['lines', 'media']).default('lines'),
 });
@@ -69,6 +71,11 @@ export const mgcpConfigSchema = section({
     .min(1)
     .max(16)
     .prefault(['127.0.0.1:2727']),
+  /** The host that gateways are told where a socket is bound to a wildcard (0.0.0.0, ::). */
+  advertise: z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be a host name or an address')
+    .optional(),
   /** Call agents that take over when we are gone, best first: they travel in every message. */
   backup: z
     .array(addressField(() => callAgentPort))

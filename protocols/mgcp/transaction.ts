@@ -12,6 +12,7 @@ import {
   type GatewayTransactions,
   type PendingCommand,
   ReplyCache,
+  type TransactionTimers,
 } from '../../src/index.ts';
 import { messageText, piggyback } from './encode.ts';
 import {
@@ -76,6 +77,10 @@ export class MgcpTransactions {
 
   get size(): number {
     return this.#outgoing.size;
+  }
+
+  get timers(): TransactionTimers {
+    return this.#outgoing.timers;
   }
 
   get waiting(): number {

@@ -198,6 +198,25 @@ export class Switchboard {
     else this.#beginAt(line);
   }
 
+  /** The line is another controller's from now on: its call is forgotten with every party, nothing is sent. Returns the lines concerned. */
+  forget(line: Line): readonly Line[] {
+    const concerned = [line];
+    const call = line.leg?.call;
+    if (call !== undefined) {
+      call.stop();
+      this.#calls.delete(call);
+      for (const party of [call.caller, call.callee]) {
+        const other = party === undefined ? undefined : this.lines.byNumber(party.name);
+        if (other !== undefined && other !== line && other.leg?.call === call) concerned.push(other);
+      }
+    }
+    for (const each of concerned) {
+      each.reset();
+      this.lines.setInService(each, false);
+    }
+    return concerned;
+  }
+
   stop(): void {
     for (const call of this.#calls) call.stop();
     for (const line of this.lines.all()) line.stop();

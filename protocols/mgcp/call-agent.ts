@@ -1,0 +1,711 @@
+/**
+ * The call agent: what it makes of the commands that gateways send (RFC 3435 §2.3.4, §2.3.9, §2.3.12, §3.5), which gateways it serves,
+ * and when it takes over or gives back those of its partners. Calls themselves are the core's switchboard.
+ */
+import {
+  type Assembler,
+  addressKey,
+  type ControllerAddress,
+  type ControlPeer,
+  type CoreServices,
+  type Flow,
+  formatSocketAddress,
+  type Gateway,
+  GatewayRegistry,
+  type GatewayTransactions,
+  type Line,
+  NumberingPlan,
+  type PathAttribute,
+  Switchboard,
+  type TransactionIds,
+} from '../../src/index.ts';
+import { pathParameter, redListParameter, unknownCritical } from './alternate-path.ts';
+import type { MgcpConfig } from './config.ts';
+import { Endpoint } from './endpoint.ts';
+import { MgcpLineDriver } from './line-driver.ts';
+import {
+  isSuccess,
+  type MgcpCommand,
+  type MgcpDatagram,
+  type MgcpResponse,
+  type Parameter,
+  parameter,
+  parameterValues,
+  respond,
+} from './messages.ts';
+import { Partners, servesCode } from './partners.ts';
+import { MgcpTakeover } from './takeover.ts';
+import { MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
+import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
+import { option, readOptions, readPackages } from './values/lists.ts';
+import { covers, readEndpointName, writeNotifiedEntity } from './values/names.ts';
+
+export interface CallAgentParts {
+  readonly services: CoreServices;
+  readonly config: MgcpConfig;
+  readonly assembler: Assembler;
+  readonly outgoing: GatewayTransactions<MgcpResponse>;
+  readonly ids: TransactionIds;
+  /** The first bound address, as others reach us. */
+  self(): ControllerAddress;
+  sendOnce(to: ControllerAddress, encode: (flow: Flow) => Uint8Array): void;
+}
+
+export class CallAgent implements TransactionUser {
+  readonly switchboard: Switchboard;
+  readonly gateways: GatewayRegistry;
+  readonly partners: Partners;
+  readonly transactions: MgcpTransactions;
+  readonly #parts: CallAgentParts;
+  readonly #driver: MgcpLineDriver;
+  readonly #takeover: MgcpTakeover;
+  readonly #endpoints = new Map<Line, Endpoint>();
+  readonly #homes = new Map<string, ControllerAddress>();
+  readonly #homeOf = new Map<Gateway, string>();
+  /** Members whose gateways we serve, ourselves among them. */
+  readonly #serving = new Set<string>();
+  /** When we gave gateways back: what they still send to us belongs to the one who takes them. */
+  readonly #released = new Map<string, number>();
+  readonly #polls = new Map<Gateway, () => void>();
+  readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
+  #plan: NumberingPlan;
+  #draining = false;
+  #stopped = false;
+  #evaluating: (() => void) | undefined;
+
+  constructor(parts: CallAgentParts) {
+    this.#parts = parts;
+    const { services, config } = parts;
+    const { clock, random, log, metrics, locations, cluster } = services;
+    this.gateways = new GatewayRegistry(clock);
+    this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
+    this.#driver = new MgcpLineDriver({
+      clock,
+      log,
+      quarantine: config.quarantine,
+      localConnectionOptions: config.localConnectionOptions,
+      digitMap: () => this.#plan.digitMap,
+      endpointOf: (line) => this.#endpoints.get(line),
+      switchboard: () => this.switchboard,
+      transactions: () => this.transactions,
+      routing: (endpoint, flow, named) => this.#routing(endpoint.gateway, flow, named),
+      gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
+    });
+    this.switchboard = new Switchboard({
+      clock,
+      random,
+      log,
+      metrics,
+      locations,
+      protocol: 'mgcp',
+      driver: this.#driver,
+      timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
+    });
+    this.#takeover = new MgcpTakeover({
+      log,
+      driver: this.#driver,
+      switchboard: () => this.switchboard,
+      transactions: () => this.transactions,
+      path: (endpoint, flow) => this.#routing(endpoint.gateway, flow, false),
+      endpointByName: (name) => this.#endpointByName(name),
+      endpoints: () => this.#endpoints.values(),
+      unreachable: (endpoint, code) => this.#auditFailed(endpoint, code),
+    });
+    this.partners = new Partners({
+      clock,
+      log,
+      partners: uniqueAddresses([...cluster.backups, ...cluster.backupFor]),
+      heartbeatMs: config.timers.heartbeatMs,
+      deadMs: config.timers.partnerDeadMs,
+      self: () => parts.self(),
+      serves: () => this.#servedHomes(),
+      nextId: () => parts.ids.next(),
+      send: (to, encode) => parts.sendOnce(to, encode),
+      changed: () => this.#evaluate(),
+    });
+    this.#plan = new NumberingPlan([]);
+  }
+
+  start(): void {
+    this.provision(this.#parts.config);
+    this.partners.start();
+    this.#evaluate();
+    this.#watchGateways();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.partners.stop();
+    this.#evaluating?.();
+    for (const cancel of this.#polls.values()) cancel();
+    for (const endpoint of this.#endpoints.values()) endpoint.retry?.();
+    this.switchboard.stop();
+    this.transactions.stop();
+  }
+
+  /** Gateways and lines as configured; says what changed. */
+  provision({ gateways, lines, digitMap }: MgcpConfig): readonly string[] {
+    const changes: string[] = [];
+    const { cluster } = this.#parts.services;
+    const self = this.#parts.self();
+    for (const { name, addresses, home, profile } of gateways) {
+      if (this.gateways.byName(name) === undefined) changes.push(`gateway ${name} added`);
+      const gateway = this.gateways.add(name, addresses);
+      if (profile === 'media') gateway.dialect.add('media');
+      const homeAddress = home ?? cluster.backupFor[0] ?? self;
+      this.#homes.set(addressKey(homeAddress), homeAddress);
+      this.#homeOf.set(gateway, addressKey(homeAddress));
+    }
+    const kept = new Set<string>();
+    const fresh: Endpoint[] = [];
+    for (const { number, endpoint: name } of lines) {
+      const domain = readEndpointName(name)?.domain ?? '';
+      const gateway = this.gateways.byName(domain);
+      if (gateway === undefined) {
+        this.#parts.services.log.warn({ number, endpoint: name }, 'line on a gateway that is not configured: left out');
+        continue;
+      }
+      kept.add(number);
+      const known = this.switchboard.lines.byNumber(number);
+      if (known !== undefined) continue;
+      const line = this.switchboard.lines.add({ number, endpoint: name, gateway: gateway.name });
+      const endpoint = new Endpoint(line, gateway);
+      this.#endpoints.set(line, endpoint);
+      if (this.#serves(gateway)) fresh.push(endpoint);
+      changes.push(`line ${number} added`);
+    }
+    for (const line of [...this.switchboard.lines.all()]) {
+      if (kept.has(line.number)) continue;
+      this.switchboard.outOfService(line);
+      this.switchboard.lines.remove(line);
+      this.#endpoints.delete(line);
+      changes.push(`line ${line.number} removed`);
+    }
+    this.#plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: digitMap });
+    this.#takeover.begin(fresh);
+    return changes;
+  }
+
+  get pending(): number {
+    return this.switchboard.callCount;
+  }
+
+  /**
+   * Announces to the partners that we leave: the first backup that lives takes all gateways over by audit, with the calls on them.
+   * Where none lives, calls may end.
+   */
+  async drain(limitMs: number): Promise<void> {
+    const { clock } = this.#parts.services;
+    const until = clock.now() + limitMs;
+    this.#draining = true;
+    this.switchboard.drain();
+    const served = [...this.#serving];
+    const heirs = () => this.partners.all().filter(({ state }) => state === 'alive');
+    if (heirs().length > 0) for (const home of served) this.#release(home);
+    this.partners.ask();
+    const isOver = () =>
+      heirs().length > 0
+        ? served.every((home) => heirs().some(({ serves }) => serves.has(home)))
+        : this.switchboard.callCount === 0;
+    while (!isOver() && clock.now() < until && !this.#stopped)
+      await new Promise<void>((resolve) => clock.after(50, resolve));
+  }
+
+  onDatagram(datagram: MgcpDatagram, flow: Flow): void {
+    const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
+    const [first] = datagram.messages;
+    if (first !== undefined && first.kind !== 'broken' && this.partners.find(from) !== undefined)
+      this.partners.heard(from, parameter(first, servesCode));
+    this.transactions.onDatagram(datagram, flow);
+  }
+
+  /** RFC 3435 §3.5.2: gateways number their commands by domain. */
+  senderOf(command: MgcpCommand, flow: Flow): string | undefined {
+    const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
+    if (this.partners.find(from) !== undefined) return `partner ${addressKey(from)}`;
+    const gateway = this.#gatewayOf(command, flow);
+    if (gateway === undefined) {
+      this.#parts.services.metrics
+        .counter('mgcp_strangers_total', 'Commands of gateways that are not provisioned, or not at their address')
+        .add();
+      this.#parts.services.log.debug(
+        { from: formatSocketAddress(flow.remote), endpoint: command.endpoint },
+        'command of a stranger: dropped',
+      );
+      return undefined;
+    }
+    if (this.#isReleased(gateway) && command.verb !== 'RSIP') return undefined;
+    return gateway.name;
+  }
+
+  trusts(peer: ControlPeer, flow: Flow): boolean {
+    const gateway = this.gateways.byName(peer.name);
+    if (gateway === undefined || !gateway.livesAt(flow.remote.host)) return false;
+    this.#heard(gateway);
+    return true;
+  }
+
+  responseParameters(flow: Flow): readonly Parameter[] {
+    const path = this.#path(flow);
+    return path === undefined ? [] : [path.vendor];
+  }
+
+  onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
+    const { transactionId, verb } = command;
+    const reply = (code: number, comment: string, parameters: readonly Parameter[] = []) =>
+      answer(respond(transactionId, code, comment, parameters));
+    const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
+    if (this.partners.find(from) !== undefined) {
+      reply(200, 'OK', this.partners.parameters());
+      return;
+    }
+    const gateway = this.#gatewayOf(command, flow);
+    if (gateway === undefined) return;
+    const critical = unknownCritical(command.parameters);
+    if (critical !== undefined) {
+      reply(511, `Unrecognized extension ${critical.code}`);
+      return;
+    }
+    switch (verb) {
+      case 'NTFY':
+        this.#onNotify(command, gateway, reply);
+        break;
+      case 'RSIP':
+        this.#onRestart(command, gateway, flow, reply);
+        break;
+      case 'DLCX':
+        this.#onDelete(command, gateway, reply);
+        break;
+      default:
+        // Also MESG, which no gateway depends on (RFC 3435 B.3).
+        reply(504, 'Unknown or unsupported command');
+    }
+    this.#heard(gateway);
+  }
+
+  #onNotify(command: MgcpCommand, gateway: Gateway, reply: Reply): void {
+    const observed = parameter(command, 'O');
+    const events = observed === undefined ? undefined : readObservedEvents(observed);
+    if (events === undefined || parameter(command, 'X') === undefined) {
+      reply(510, 'ObservedEvents or RequestIdentifier missing or malformed');
+      return;
+    }
+    // An empty Notify asks whether we live.
+    if (events.length === 0) {
+      reply(200, 'OK');
+      return;
+    }
+    const endpoint = this.#endpointByName(command.endpoint);
+    if (endpoint === undefined) {
+      reply(500, 'Endpoint unknown');
+      return;
+    }
+    const process = () => {
+      // The answer first: what the events cause goes with it in one datagram (RFC 3435 §3.5.5, §4.4.1).
+      reply(200, 'OK');
+      this.#onEvents(endpoint, events);
+    };
+    if (endpoint.owned) {
+      process();
+      return;
+    }
+    // Somebody else had this line until now. It is answered once we know what it was doing.
+    this.partners.ask();
+    this.#takeover.begin(this.#unownedOf(gateway));
+    this.#takeover.whenKnown(endpoint, process);
+  }
+
+  #onEvents(endpoint: Endpoint, events: readonly Signal[]): void {
+    const { line } = endpoint;
+    let digits = '';
+    const dialled = () => {
+      if (digits !== '') this.switchboard.dialled(line, digits);
+      digits = '';
+    };
+    for (const { packageName, id, parameters } of events) {
+      const code = id.toLowerCase();
+      if (isDigitId(id) && (packageName ?? 'd').toLowerCase() === 'd') {
+        digits += id.toUpperCase();
+        continue;
+      }
+      dialled();
+      if (code === 'hd') this.switchboard.offHook(line);
+      else if (code === 'hu') this.switchboard.onHook(line);
+      // Dial tone ended by itself: nobody dials (RFC 3660 §2.4).
+      else if (code === 'oc' && parameters?.some((each) => /(^|\/)dl$/i.test(each)) === true)
+        this.switchboard.incomplete(line);
+      // Hook flash asks for services that are not offered; other events of a line say nothing about its call.
+    }
+    dialled();
+    this.#driver.notified(endpoint);
+  }
+
+  /** RFC 3435 §2.3.12, §4.4.5 to §4.4.7. */
+  #onRestart(command: MgcpCommand, gateway: Gateway, flow: Flow, reply: Reply): void {
+    const method = (parameter(command, 'RM') ?? '').toLowerCase();
+    const delaySeconds = Number(parameter(command, 'RD') ?? '0');
+    const concerned = this.#covered(command.endpoint, gateway);
+    if (this.#draining) {
+      const heir = this.partners.all().find(({ state }) => state === 'alive');
+      if (heir !== undefined) {
+        reply(521, 'Redirect', [{ code: 'N', value: writeNotifiedEntity({ ...heir.address, user: 'ca' }) }]);
+        return;
+      }
+    }
+    const here = [{ code: 'N', value: this.#notifiedEntity(flow) }];
+    switch (method) {
+      case 'restart':
+        reply(200, 'OK', here);
+        // Announced for later: it will say so again (§2.3.12).
+        if (delaySeconds > 0) return;
+        this.#restarted(concerned);
+        return;
+      case 'disconnected':
+        reply(200, 'OK', here);
+        this.#takeover.begin(concerned);
+        return;
+      case 'forced':
+        reply(200, 'OK');
+        for (const endpoint of concerned) this.#takeOut(endpoint);
+        return;
+      case 'graceful':
+        reply(200, 'OK');
+        // Existing calls go on; no new ones are sent there.
+        for (const { line } of concerned) if (line.leg === undefined) this.switchboard.lines.setInService(line, false);
+        return;
+      case 'cancel-graceful':
+        reply(200, 'OK', here);
+        for (const endpoint of concerned) if (endpoint.owned) this.switchboard.lines.setInService(endpoint.line, true);
+        return;
+      default:
+        reply(536, 'Unknown or unsupported RestartMethod');
+    }
+  }
+
+  #restarted(endpoints: readonly Endpoint[]): void {
+    for (const endpoint of endpoints) {
+      const { line } = endpoint;
+      this.#takeover.drop(endpoint);
+      this.switchboard.lost(line);
+      endpoint.reset();
+      endpoint.owned = true;
+      this.switchboard.inService(line, 'on');
+      this.#driver.reconcile(endpoint);
+    }
+  }
+
+  /** The gateway deleted a connection by itself (RFC 3435 §2.3.9). */
+  #onDelete(command: MgcpCommand, _gateway: Gateway, reply: Reply): void {
+    reply(200, 'OK');
+    const endpoint = this.#endpointByName(command.endpoint);
+    if (endpoint?.connection === undefined || !endpoint.owned) return;
+    const id = parameter(command, 'I');
+    if (id !== undefined && id.toUpperCase() !== endpoint.connection.id.toUpperCase()) return;
+    endpoint.connection = undefined;
+    endpoint.line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    this.#driver.reconcile(endpoint);
+  }
+
+  #takeOut(endpoint: Endpoint): void {
+    this.#takeover.drop(endpoint);
+    endpoint.reset();
+    endpoint.owned = false;
+    this.switchboard.outOfService(endpoint.line);
+  }
+
+  /** A command of ours had no answer, or no way. */
+  #gatewayFailed(endpoint: Endpoint): void {
+    const { gateway } = endpoint;
+    const { clock, log } = this.#parts.services;
+    endpoint.owned = false;
+    if (gateway.state !== 'down' && clock.now() - gateway.lastHeardMs < this.transactions.timers.tMaxMs) {
+      // It lives, but not for this command: what came of it must be asked.
+      this.#takeOut(endpoint);
+      this.#takeover.begin([endpoint]);
+      return;
+    }
+    if (this.gateways.failed(gateway)) log.warn({ gateway: gateway.name }, 'gateway does not answer');
+    for (const each of this.#endpointsOf(gateway)) this.#takeOut(each);
+    this.#poll(gateway, 1);
+  }
+
+  #auditFailed(endpoint: Endpoint, code: number | undefined): void {
+    if (code !== undefined) {
+      this.#parts.services.log.warn({ endpoint: endpoint.line.endpoint, code }, 'line cannot be audited');
+      this.#takeOut(endpoint);
+      return;
+    }
+    this.#gatewayFailed(endpoint);
+  }
+
+  /** Asks a silent gateway from time to time; its own words bring it back as well. */
+  #poll(gateway: Gateway, attempt: number): void {
+    this.#polls.get(gateway)?.();
+    const { clock } = this.#parts.services;
+    this.#polls.set(
+      gateway,
+      clock.after(Math.min(60_000, 1_000 * 2 ** attempt), () => {
+        if (this.#stopped || !this.#serves(gateway)) return;
+        this.#ask(gateway, (answered) => {
+          if (!answered && gateway.state === 'down') this.#poll(gateway, attempt + 1);
+        });
+      }),
+    );
+  }
+
+  /** An audit that changes nothing; any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */
+  #ask(gateway: Gateway, done: (answered: boolean) => void): void {
+    this.transactions.submit({
+      peer: gateway,
+      urgent: true,
+      draft: (flow) => ({
+        verb: 'AUEP',
+        endpoint: `*@${gateway.name}`,
+        parameters: this.#routing(gateway, flow, false),
+        sdp: [],
+      }),
+      ended: (outcome) => done(outcome.kind === 'answered'),
+    });
+  }
+
+  /** Packages decide whether RED/NL may be used; a gateway without a list has none of interest (RFC 3435 §2.1.6). */
+  #learnPackages(endpoint: Endpoint): void {
+    const { gateway } = endpoint;
+    if (gateway.dialect.has('asked')) return;
+    gateway.dialect.add('asked');
+    this.transactions.submit({
+      peer: gateway,
+      draft: () => ({
+        verb: 'AUEP',
+        endpoint: endpoint.line.endpoint,
+        parameters: [{ code: 'F', value: 'A' }],
+        sdp: [],
+      }),
+      ended: (outcome) => {
+        if (outcome.kind !== 'answered' || !isSuccess(outcome.response.code)) return;
+        const packages = parameterValues(outcome.response, 'A')
+          .map((value) => option(readOptions(value) ?? [], 'v') ?? '')
+          .flatMap(readPackages);
+        if (packages.includes('RED')) gateway.dialect.add('RED');
+      },
+    });
+  }
+
+  #watchGateways(): void {
+    const { clock } = this.#parts.services;
+    const { gatewayQuietMs } = this.#parts.config.timers;
+    clock.after(gatewayQuietMs, () => {
+      if (this.#stopped) return;
+      for (const gateway of this.gateways.quiet(gatewayQuietMs)) {
+        const [endpoint] = this.#endpointsOf(gateway);
+        if (gateway.state !== 'up' || !this.#serves(gateway) || endpoint === undefined) continue;
+        this.#ask(gateway, (answered) => {
+          if (!answered) this.#gatewayFailed(endpoint);
+        });
+      }
+      this.#watchGateways();
+    });
+  }
+
+  #heard(gateway: Gateway): void {
+    const wasDown = gateway.state === 'down';
+    if (!this.gateways.heard(gateway)) return;
+    const endpoints = this.#endpointsOf(gateway);
+    const [first] = endpoints;
+    if (first !== undefined && this.#serves(gateway)) this.#learnPackages(first);
+    if (wasDown && this.#serves(gateway)) this.#takeover.begin(endpoints.filter(({ owned }) => !owned));
+  }
+
+  /** Decides which members' gateways to take, and which to give back. Called whenever a partner's state changes. */
+  #evaluate(): void {
+    if (this.#draining || this.#stopped) return;
+    const { clock, log } = this.#parts.services;
+    const { holdMs } = this.#parts.config.timers;
+    const now = clock.now();
+    const self = addressKey(this.#parts.self());
+    const partners = this.partners.all();
+    let againInMs: number | undefined;
+    const again = (ms: number) => {
+      againInMs = Math.min(againInMs ?? ms, Math.max(10, ms));
+    };
+    for (const [home, address] of this.#homes) {
+      const owner = home === self ? undefined : this.partners.find(address);
+      const isLeaving = owner?.serves.has(leaving) === true;
+      if (this.#serving.has(home)) {
+        if (owner?.state !== 'alive' || isLeaving) continue;
+        const dueMs = owner.aliveSinceMs + holdMs - now;
+        if (dueMs > 0) again(dueMs);
+        else {
+          log.info({ home: formatSocketAddress(address) }, 'partner is back: its gateways return to it');
+          this.#release(home);
+        }
+        continue;
+      }
+      const isServed = partners.some(({ state, serves }) => state === 'alive' && serves.has(home));
+      if (isServed) continue;
+      if (home === self) {
+        if (partners.some(({ state }) => state === 'unknown')) continue;
+        this.#serve(home);
+        continue;
+      }
+      const releasedMs = this.#released.get(home);
+      if (owner?.state === 'dead' || isLeaving || owner === undefined) {
+        // Among several backups the lowest address goes first; the others see that it serves.
+        const rank = partners.filter(
+          (each) => each.state === 'alive' && each !== owner && addressKey(each.address) < self,
+        ).length;
+        if (rank === 0) this.#serve(home);
+        else again(rank * 500);
+      } else if (releasedMs !== undefined) {
+        // It was to take its gateways, and has not.
+        if (now - releasedMs >= graceMs) this.#serve(home);
+        else again(releasedMs + graceMs - now);
+      }
+    }
+    this.#evaluating?.();
+    this.#evaluating = againInMs === undefined ? undefined : clock.after(againInMs, () => this.#evaluate());
+  }
+
+  #serve(home: string): void {
+    this.#serving.add(home);
+    this.#released.delete(home);
+    this.partners.ask();
+    const endpoints: Endpoint[] = [];
+    for (const endpoint of this.#endpoints.values())
+      if (!endpoint.owned && this.#homeOf.get(endpoint.gateway) === home) endpoints.push(endpoint);
+    if (endpoints.length > 0)
+      this.#parts.services.log.info({ home, lines: endpoints.length }, 'taking lines over by audit');
+    this.#takeover.begin(endpoints);
+  }
+
+  #release(home: string): void {
+    const { clock } = this.#parts.services;
+    this.#serving.delete(home);
+    this.#released.set(home, clock.now());
+    for (const endpoint of this.#endpoints.values()) {
+      if (this.#homeOf.get(endpoint.gateway) !== home || !endpoint.owned) continue;
+      for (const line of this.switchboard.forget(endpoint.line)) {
+        const each = this.#endpoints.get(line);
+        if (each === undefined) continue;
+        each.reset();
+        each.owned = false;
+      }
+    }
+    this.partners.ask();
+    clock.after(graceMs, () => this.#evaluate());
+  }
+
+  #isReleased(gateway: Gateway): boolean {
+    const home = this.#homeOf.get(gateway);
+    const since = home === undefined ? undefined : this.#released.get(home);
+    return since !== undefined && this.#parts.services.clock.now() - since < graceMs;
+  }
+
+  #serves(gateway: Gateway): boolean {
+    const home = this.#homeOf.get(gateway);
+    return home !== undefined && this.#serving.has(home);
+  }
+
+  #servedHomes(): readonly ControllerAddress[] {
+    if (this.#draining) return [{ transport: 'udp', host: leavingHost, port: 2727 }];
+    return [...this.#homes].filter(([key]) => this.#serving.has(key)).map(([, address]) => address);
+  }
+
+  #gatewayOf(command: MgcpCommand, flow: Flow): Gateway | undefined {
+    const domain = readEndpointName(command.endpoint)?.domain ?? '';
+    const named = this.gateways.byName(domain);
+    if (named !== undefined) return named.livesAt(flow.remote.host) ? named : undefined;
+    // A gateway may call itself by its address.
+    if (domain !== flow.remote.host) return undefined;
+    for (const gateway of this.gateways.all()) if (gateway.livesAt(domain)) return gateway;
+    return undefined;
+  }
+
+  #endpointByName(name: string): Endpoint | undefined {
+    const line = this.switchboard.lines.byEndpoint(name);
+    return line === undefined ? undefined : this.#endpoints.get(line);
+  }
+
+  #endpointsOf(gateway: Gateway): readonly Endpoint[] {
+    return this.switchboard.lines
+      .of(gateway.name)
+      .map((line) => this.#endpoints.get(line))
+      .filter((endpoint) => endpoint !== undefined);
+  }
+
+  #unownedOf(gateway: Gateway): readonly Endpoint[] {
+    return this.#endpointsOf(gateway).filter(({ owned }) => !owned);
+  }
+
+  #covered(name: string, gateway: Gateway): readonly Endpoint[] {
+    const local = readEndpointName(name)?.local ?? '';
+    return this.#endpointsOf(gateway).filter(({ line }) => covers(local, readEndpointName(line.endpoint)?.local ?? ''));
+  }
+
+  /** `N:` where RFC 3435 §3.2.2 allows it, and the path attribute in the form that the gateway bears. */
+  #routing(gateway: Gateway, flow: Flow, named: boolean): readonly Parameter[] {
+    const parameters: Parameter[] = named ? [{ code: 'N', value: this.#notifiedEntity(flow) }] : [];
+    const path = this.#path(flow);
+    if (path === undefined) return parameters;
+    if (named && gateway.dialect.has('RED') && !gateway.dialect.has('noRedirectList')) parameters.push(path.red);
+    if (!gateway.dialect.has('noPath')) parameters.push(path.vendor);
+    return parameters;
+  }
+
+  #notifiedEntity(flow: Flow): string {
+    return this.#parts.config.notifiedEntity ?? writeNotifiedEntity(this.#address(flow));
+  }
+
+  #address(flow: Flow): ControllerAddress {
+    const { advertise } = this.#parts.config;
+    const wildcard = flow.local.host === '0.0.0.0' || flow.local.host === '::';
+    const host = wildcard ? (advertise ?? this.#parts.self().host) : flow.local.host;
+    return { transport: 'udp', user: 'ca', host, port: flow.local.port };
+  }
+
+  /** The attribute's two texts, made once per local address. */
+  #path(flow: Flow): { vendor: Parameter; red: Parameter } | undefined {
+    const { host, port } = this.#address(flow);
+    const path = this.#parts.assembler.pathFrom({ transport: 'udp', host, port });
+    if (path === undefined) return undefined;
+    let texts = this.#pathTexts.get(path);
+    if (texts === undefined) {
+      const named = {
+        primary: { ...path.primary, user: path.primary.user ?? 'ca' },
+        alternates: path.alternates.map((each) => ({ ...each, user: each.user ?? 'ca' })),
+      };
+      texts = { vendor: pathParameter(named), red: redListParameter(named) };
+      this.#pathTexts.set(path, texts);
+    }
+    return texts;
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    let owned = 0;
+    for (const endpoint of this.#endpoints.values()) if (endpoint.owned) owned += 1;
+    return {
+      gateways: this.gateways.size,
+      lines: this.switchboard.lines.size,
+      linesServed: owned,
+      calls: this.switchboard.callCount,
+      serves: this.#servedHomes().map(formatSocketAddress),
+      commandsUnderWay: this.transactions.size,
+      commandsWaiting: this.transactions.waiting,
+      draining: this.#draining,
+    };
+  }
+}
+
+type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) => void;
+
+/** How long gateways that were given back are left to the one who takes them. */
+const graceMs = 3_000;
+
+/** Said instead of the members served: "I leave, take what is mine". A name that no host can have. */
+const leavingHost = 'leaving.invalid';
+const leaving = `udp:${leavingHost}:2727`;
+
+function uniqueAddresses(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
+  const seen = new Map(addresses.map((address) => [addressKey(address), address]));
+  return [...seen.values()];
+}

@@ -1,0 +1,335 @@
+/**
+ * A simulated residential gateway: the MGCP network entity that follows the path attribute. What it sends goes to the notified entity, and
+ * when that is dead to its alternates, by the core's Transmitter; what it is told, it does (RFC 3435 §2.3, §4.3, §4.4).
+ */
+import {
+  type Cancel,
+  type ControllerAddress,
+  ControllerPool,
+  type ControlPeer,
+  type CoreServices,
+  type Flow,
+  GatewayTransactions,
+  isIpLiteral,
+  type Listener,
+  type PathAttribute,
+  Receiver,
+  sameAddress,
+  TransactionIds,
+  Transmitter,
+} from '../../../src/index.ts';
+import { createMgcpAdapter, keepAlive } from '../adapter.ts';
+import { readPath } from '../alternate-path.ts';
+import { maxDatagramBytes } from '../decode.ts';
+import { encodeMessage, messageText } from '../encode.ts';
+import {
+  isSuccess,
+  type MgcpCommand,
+  type MgcpDatagram,
+  type MgcpResponse,
+  type Parameter,
+  parameter,
+} from '../messages.ts';
+import { MgcpTransactions, type Respond } from '../transaction.ts';
+import type { Signal } from '../values/events.ts';
+import { writeSignals } from '../values/events.ts';
+import { covers, readEndpointName, readNotifiedEntity } from '../values/names.ts';
+import { executeCommand } from './execute.ts';
+import { SimLine } from './sim-line.ts';
+
+export interface SimGatewayOptions {
+  /** The domain of its endpoint names. */
+  readonly name: string;
+  readonly listen: ControllerAddress;
+  /** Provisioned call agents, best first: where it begins, and where it goes when nothing else answers. */
+  readonly callAgents: readonly ControllerAddress[];
+  readonly lines: number;
+  /** false: a plain gateway that ignores the path attribute. */
+  readonly aware?: boolean;
+  /** Does it list package RED (RFC 3991)? */
+  readonly red?: boolean;
+  /** RFC 3435 §4.4.7: Tdinit; the first wait is a random part of it. */
+  readonly disconnectedMs?: number;
+  readonly tMaxMs?: number;
+  readonly onChange?: (line: SimLine) => void;
+}
+
+/** To whom an endpoint's messages go. */
+export interface Destination extends ControlPeer {
+  entity: ControllerAddress | undefined;
+  alternates: readonly ControllerAddress[];
+}
+
+export class SimGateway {
+  readonly options: SimGatewayOptions;
+  readonly lines: readonly SimLine[];
+  readonly #services: CoreServices;
+  readonly #receiver: Receiver<MgcpDatagram>;
+  readonly #transmitter: Transmitter;
+  readonly #pool: ControllerPool;
+  readonly #transactions: MgcpTransactions;
+  readonly #destinations = new Map<SimLine, Destination>();
+  readonly #gatewayWide: Destination;
+  readonly #disconnected = new Map<SimLine, { waitMs: number; cancel: Cancel }>();
+  #nextPort = 20_000;
+  #stopped = false;
+
+  constructor(services: CoreServices, options: SimGatewayOptions) {
+    this.#services = services;
+    this.options = options;
+    const { clock, random, metrics, network } = services;
+    const log = services.log.child({ gateway: options.name });
+    const adapter = createMgcpAdapter('gateway');
+    this.#pool = new ControllerPool(clock, random);
+    for (const callAgent of options.callAgents) this.#pool.admit(callAgent, 'configured');
+    this.#receiver = new Receiver({
+      adapter,
+      network,
+      log,
+      metrics,
+      listen: [options.listen],
+      maxMessageBytes: maxDatagramBytes,
+      heard: (flow) => this.#transmitter.heard(flow),
+      onMessage: (datagram, flow) => this.#transactions.onDatagram(datagram, flow),
+      onFailed: (flow, error) => this.#transmitter.flowFailed(flow, error),
+    });
+    const ids = new TransactionIds({ min: 1, max: 999_999_999 }, random);
+    this.#transmitter = new Transmitter({
+      clock,
+      pool: this.#pool,
+      log,
+      metrics,
+      protocol: 'mgcp',
+      listeners: () => this.#receiver.listeners,
+      probe: () =>
+        encodeMessage(keepAlive({ transport: 'udp', host: options.name, port: options.listen.port }, ids.next())),
+    });
+    const outgoing = new GatewayTransactions<MgcpResponse>({
+      clock,
+      random,
+      transmitter: this.#transmitter,
+      ids,
+      ...(options.tMaxMs === undefined ? {} : { timers: { tMaxMs: options.tMaxMs } }),
+    });
+    this.#transactions = new MgcpTransactions(clock, outgoing, {
+      onCommand: (command, flow, respond) => this.#onCommand(command, flow, respond),
+      // RFC 3435 §3.5.2: a gateway tells duplicates by the transaction id alone.
+      senderOf: () => 'callAgent',
+      trusts: () => true,
+      responseParameters: () => [],
+      beforeResponse: (command) => this.#disconnectedNotice(command),
+    });
+    this.#gatewayWide = this.#newDestination('*');
+    this.lines = Array.from({ length: options.lines }, (_, index) => this.#newLine(`aaln/${index + 1}`));
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#receiver.listeners;
+  }
+
+  async start(): Promise<void> {
+    await this.#receiver.start();
+    this.restart();
+  }
+
+  /** Comes up and says so (RFC 3435 §4.4.6). */
+  restart(): void {
+    for (const line of this.lines) line.reset();
+    this.#restartInProgress('*', 'restart', this.#gatewayWide, (ok) => {
+      if (!ok && !this.#stopped) this.#services.clock.after(this.#disconnectedMs, () => this.restart());
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const line of this.lines) line.stop();
+    for (const { cancel } of this.#disconnected.values()) cancel();
+    this.#transactions.stop();
+    this.#transmitter.stop();
+    await this.#receiver.stop();
+  }
+
+  line(index: number): SimLine | undefined {
+    return this.lines[index - 1];
+  }
+
+  /** The lines that a local name covers; empty where it names none. */
+  covered(local: string): readonly SimLine[] {
+    if (local.includes('*')) return this.lines.filter((line) => covers(local, line.local));
+    const exact = this.lines.find((line) => line.local.toLowerCase() === local.toLowerCase());
+    return exact === undefined ? [] : [exact];
+  }
+
+  /** The notified entity of a line and what stands behind it. */
+  destination(line: SimLine): Destination {
+    return this.#destinations.get(line) ?? this.#gatewayWide;
+  }
+
+  isDisconnected(line: SimLine): boolean {
+    return this.#disconnected.has(line);
+  }
+
+  /** A new notified entity: what is open goes there (RFC 3435 §4.3). */
+  setEntity(line: SimLine, entity: ControllerAddress): void {
+    const destination = this.destination(line);
+    if (destination.entity !== undefined && sameAddress(destination.entity, entity)) return;
+    destination.entity = entity;
+    if (isIpLiteral(entity.host)) this.#pool.admit(entity, 'learned');
+    this.#transactions.redirect(destination);
+  }
+
+  setAlternates(line: SimLine, alternates: readonly ControllerAddress[]): void {
+    const usable = alternates.filter(({ host }) => isIpLiteral(host));
+    this.destination(line).alternates = usable;
+    for (const each of usable) this.#pool.admit(each, 'learned');
+  }
+
+  #newLine(local: string): SimLine {
+    const { clock, random } = this.#services;
+    const line = new SimLine(local, {
+      clock,
+      random,
+      address: this.options.listen.host,
+      notify: (of, requestId, observed) => this.#notify(of, requestId, observed),
+      changed: (of) => this.options.onChange?.(of),
+      allocatePort: () => {
+        this.#nextPort = this.#nextPort >= 65_000 ? 20_000 : this.#nextPort + 2;
+        return this.#nextPort;
+      },
+      activity: (of) => this.#reportDisconnected(of),
+    });
+    this.#destinations.set(line, this.#newDestination(local));
+    return line;
+  }
+
+  #newDestination(local: string): Destination {
+    const { callAgents, aware = true } = this.options;
+    const destination: Destination = {
+      name: local,
+      entity: undefined,
+      alternates: [],
+      addresses: () => {
+        const { entity, alternates } = destination;
+        const first = entity === undefined || !isIpLiteral(entity.host) ? callAgents : [entity];
+        const all = aware ? [...first, ...alternates] : first;
+        return all.filter((each, index) => all.findIndex((other) => sameAddress(other, each)) === index);
+      },
+    };
+    return destination;
+  }
+
+  #onCommand(command: MgcpCommand, _flow: Flow, respond: Respond): void {
+    const local = readEndpointName(command.endpoint)?.local ?? '';
+    const response = executeCommand(this, command, local);
+    if (isSuccess(response.code)) for (const line of this.covered(local)) this.#follow(line, command);
+    respond(response);
+    // RFC 3435 §4.4.7: a command for a disconnected endpoint starts the procedure anew.
+    if (command.verb !== 'AUEP' && command.verb !== 'AUCX')
+      for (const line of this.covered(local)) this.#reportDisconnected(line);
+  }
+
+  /** Routing parameters that a message of a call agent brings, for the line it concerns. */
+  #follow(line: SimLine, message: MgcpCommand | MgcpResponse): void {
+    const named = parameter(message, 'N') ?? parameter(message, 'RED/N');
+    const entity = named === undefined ? undefined : readNotifiedEntity(named);
+    if (this.options.aware !== false) {
+      const path: PathAttribute | undefined = readPath(message);
+      if (path !== undefined) this.setAlternates(line, path.alternates);
+    }
+    if (entity !== undefined) this.setEntity(line, entity);
+  }
+
+  #notify(line: SimLine, requestId: string, observed: readonly Signal[]): void {
+    const destination = this.destination(line);
+    const parameters: readonly Parameter[] = [
+      { code: 'X', value: requestId },
+      { code: 'O', value: writeSignals(observed) },
+    ];
+    this.#transactions.submit({
+      peer: destination,
+      queue: line.local,
+      draft: () => ({ verb: 'NTFY', endpoint: `${line.local}@${this.options.name}`, parameters, sdp: [] }),
+      ended: (outcome) => {
+        if (outcome.kind !== 'answered') {
+          this.#disconnect(line);
+          return;
+        }
+        this.#follow(line, outcome.response);
+        line.notification.answered();
+      },
+    });
+  }
+
+  get #disconnectedMs(): number {
+    return this.options.disconnectedMs ?? 15_000;
+  }
+
+  /** RFC 3435 §4.4.7, step 1. */
+  #disconnect(line: SimLine): void {
+    if (this.#disconnected.has(line) || this.#stopped) return;
+    this.#armDisconnected(line, this.#disconnectedMs * (0.1 + 0.9 * this.#services.random.fraction()));
+  }
+
+  #armDisconnected(line: SimLine, waitMs: number): void {
+    this.#disconnected.get(line)?.cancel();
+    const cancel = this.#services.clock.after(waitMs, () => {
+      this.#reportDisconnected(line);
+      if (this.#disconnected.has(line)) this.#armDisconnected(line, Math.min(600_000, waitMs * 2));
+    });
+    this.#disconnected.set(line, { waitMs, cancel });
+  }
+
+  #reportDisconnected(line: SimLine): void {
+    if (!this.#disconnected.has(line)) return;
+    this.#restartInProgress(line.local, 'disconnected', this.destination(line), (ok) => {
+      if (!ok) return;
+      this.#disconnected.get(line)?.cancel();
+      this.#disconnected.delete(line);
+      // §4.4.1: the lost Notify leaves the notification state with the end of the procedure.
+      line.notification.answered();
+    });
+  }
+
+  /** The first non-audit message that a call agent sees of a disconnected endpoint must say so (§4.4.7). */
+  #disconnectedNotice(command: MgcpCommand): string | undefined {
+    if (command.verb === 'AUEP' || command.verb === 'AUCX') return undefined;
+    const local = readEndpointName(command.endpoint)?.local ?? '';
+    const [line] = this.covered(local).filter((each) => this.#disconnected.has(each));
+    if (line === undefined) return undefined;
+    return messageText({
+      kind: 'command',
+      verb: 'RSIP',
+      transactionId: 1 + Math.floor(this.#services.random.fraction() * 999_999_998),
+      endpoint: `${line.local}@${this.options.name}`,
+      version: '1.0',
+      parameters: [{ code: 'RM', value: 'disconnected' }],
+      sdp: [],
+    });
+  }
+
+  #restartInProgress(local: string, method: string, to: Destination, done: (ok: boolean) => void, hops = 0): void {
+    this.#transactions.submit({
+      peer: to,
+      draft: () => ({
+        verb: 'RSIP',
+        endpoint: `${local}@${this.options.name}`,
+        parameters: [{ code: 'RM', value: method }],
+        sdp: [],
+      }),
+      ended: (outcome) => {
+        if (outcome.kind !== 'answered') {
+          done(false);
+          return;
+        }
+        const { response } = outcome;
+        for (const line of this.covered(local)) this.#follow(line, response);
+        const named = parameter(response, 'N');
+        const entity = named === undefined ? undefined : readNotifiedEntity(named);
+        if (entity !== undefined && to === this.#gatewayWide) to.entity = entity;
+        // RFC 3435 §4.4.6: redirected, so try there; a few times, in case two send us back and forth.
+        if (response.code === 521 && hops < 3) this.#restartInProgress(local, method, to, done, hops + 1);
+        else done(isSuccess(response.code));
+      },
+    });
+  }
+}

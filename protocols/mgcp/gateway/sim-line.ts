@@ -1,0 +1,130 @@
+/** One simulated analog line: handset, connections and its notification state. A person uses it by the methods at the top. */
+import type { Cancel, Clock, Random } from '../../../src/index.ts';
+import type { Signal } from '../values/events.ts';
+import { readAudio, writeAudio } from '../values/sdp.ts';
+import { Notification } from './notification.ts';
+
+export interface SimConnection {
+  readonly id: string;
+  readonly callId: string;
+  mode: string;
+  readonly local: string;
+  readonly port: number;
+  remote: string | undefined;
+}
+
+export interface SimLineParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly address: string;
+  notify(line: SimLine, requestId: string, observed: readonly Signal[]): void;
+  /** For a display: something to be seen or heard has changed. */
+  changed(line: SimLine): void;
+  allocatePort(): number;
+  /** The user does something at a line that is disconnected (RFC 3435 §4.4.7). */
+  activity(line: SimLine): void;
+}
+
+export class SimLine {
+  /** `aaln/1`. */
+  readonly local: string;
+  readonly notification: Notification;
+  readonly connections = new Map<string, SimConnection>();
+  readonly #parts: SimLineParts;
+  #hook: 'on' | 'off' = 'on';
+  #dialling: Cancel | undefined;
+  #sdpVersion = 1;
+
+  constructor(local: string, parts: SimLineParts) {
+    this.local = local;
+    this.#parts = parts;
+    this.notification = new Notification({
+      clock: parts.clock,
+      hook: () => this.#hook,
+      notify: (requestId, observed) => parts.notify(this, requestId, observed),
+      signalsChanged: () => parts.changed(this),
+    });
+  }
+
+  get hook(): 'on' | 'off' {
+    return this.#hook;
+  }
+
+  offHook(): void {
+    this.#setHook('off');
+  }
+
+  onHook(): void {
+    this.#dialling?.();
+    this.#setHook('on');
+  }
+
+  flash(): void {
+    if (this.#hook === 'off') this.notification.detected({ packageName: 'L', id: 'hf' });
+  }
+
+  press(digit: string): void {
+    if (this.#hook === 'off') this.notification.detected({ packageName: 'D', id: digit.toUpperCase() });
+  }
+
+  /** One digit after the other, as a finger does. */
+  dial(number: string, betweenMs = 0): void {
+    const [digit, ...others] = number;
+    if (digit === undefined) return;
+    this.press(digit);
+    if (betweenMs === 0) this.dial(others.join(''), 0);
+    else this.#dialling = this.#parts.clock.after(betweenMs, () => this.dial(others.join(''), betweenMs));
+  }
+
+  /** What is heard, or `ring`; in the wire's words (`L/dl`). */
+  get hears(): string {
+    return this.notification.signals.map(({ packageName, id }) => `${packageName ?? 'L'}/${id}`).join(' ');
+  }
+
+  /** The ports of the peers that this line sends to and hears. */
+  get talksTo(): readonly number[] {
+    if (this.#hook === 'on') return [];
+    return [...this.connections.values()]
+      .filter(({ mode, remote }) => mode === 'sendrecv' && remote !== undefined)
+      .map(({ remote = '' }) => readAudio(remote)?.port ?? 0);
+  }
+
+  create(callId: string, mode: string, remote: string | undefined): SimConnection {
+    const port = this.#parts.allocatePort();
+    this.#sdpVersion += 1;
+    const connection: SimConnection = {
+      id: this.#parts.random.hex(4).toUpperCase(),
+      callId,
+      mode,
+      port,
+      local: writeAudio(port, this.#sdpVersion, { address: this.#parts.address, port, payloadTypes: [0] }),
+      remote,
+    };
+    this.connections.set(connection.id, connection);
+    this.#parts.changed(this);
+    return connection;
+  }
+
+  changed(): void {
+    this.#parts.changed(this);
+  }
+
+  /** As after power-up. */
+  reset(): void {
+    this.connections.clear();
+    this.notification.reset();
+  }
+
+  stop(): void {
+    this.#dialling?.();
+    this.notification.stop();
+  }
+
+  #setHook(hook: 'on' | 'off'): void {
+    if (this.#hook === hook) return;
+    this.#hook = hook;
+    this.#parts.changed(this);
+    this.notification.detected({ packageName: 'L', id: hook === 'off' ? 'hd' : 'hu' });
+    this.#parts.activity(this);
+  }
+}

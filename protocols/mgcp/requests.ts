@@ -1,0 +1,80 @@
+/**
+ * From a line's order to the parameters of a NotificationRequest, alone or inside a connection command (RFC 3435 §2.3.3, RFC 3660 §2.1, §2.2, §2.4), and
+ * back: the RequestIdentifier carries the order's mark, so a Notify or an audit tells a backup what the line was doing.
+ */
+import type { LineMark, LineOrder, Tone } from '../../src/index.ts';
+import type { Parameter } from './messages.ts';
+
+export interface RequestStyle {
+  readonly digitMap: string;
+  readonly quarantine: 'loop' | 'step';
+  /** Words of the gateway's dialect: `no:L/ot` for a signal it refused, `noLoop`. */
+  readonly dialect: ReadonlySet<string>;
+}
+
+/** X, R, S and, for dialling, D (RFC 3435 §2.3.3). Both lists are always there: an omitted one would be emptied anyway. */
+export function requestParameters(order: LineOrder, serial: number, style: RequestStyle): readonly Parameter[] {
+  const signal = signalOf(order, style.dialect);
+  const parameters: Parameter[] = [
+    { code: 'X', value: requestId(order.mark, serial) },
+    { code: 'R', value: requestedEvents(order) },
+    { code: 'S', value: signal ?? '' },
+  ];
+  if (order.collect) parameters.push({ code: 'D', value: style.digitMap });
+  if (style.quarantine === 'loop' && !style.dialect.has('noLoop')) parameters.push({ code: 'Q', value: 'loop' });
+  return parameters;
+}
+
+/** Equal keys, equal requests. */
+export const requestKey = ({ mark, tone, collect, media }: LineOrder): string =>
+  `${mark} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''}`;
+
+export const signalOf = ({ tone }: LineOrder, dialect: ReadonlySet<string>): string | undefined => {
+  if (tone === undefined) return undefined;
+  const name = signals[tone];
+  return dialect.has(`no:${name}`) ? undefined : name;
+};
+
+/** A hexadecimal digit for the mark, then the serial (RFC 3435 §3.2.2.18); "0" alone is reserved. */
+export const requestId = (mark: LineMark, serial: number): string =>
+  `${marks.indexOf(mark) + 1}${serial.toString(16).padStart(8, '0')}`.toUpperCase();
+
+/** The mark in an identifier of ours or of a partner. */
+export const markOf = (id: string): LineMark | undefined =>
+  id.length === 9 ? marks[Number.parseInt(id.charAt(0), 16) - 1] : undefined;
+
+/** RFC 3660 §2.1 (G), §2.4 (L): what the signal codes sound like to us. */
+export const toneOf = (packageName: string, id: string): Tone | undefined => {
+  const code = `${packageName.toUpperCase()}/${id.toLowerCase()}`;
+  for (const [tone, signal] of Object.entries(signals)) if (signal === code && isTone(tone)) return tone;
+  return undefined;
+};
+
+function requestedEvents({ mark, expects, collect }: LineOrder): string {
+  if (expects === 'offHook') return 'L/hd(N)';
+  if (collect) return 'L/hu(N),D/[0-9#*T](D),L/oc(N)';
+  return mark === 'talking' ? 'L/hu(N),L/hf(N)' : 'L/hu(N)';
+}
+
+const signals: Readonly<Record<Tone, string>> = {
+  dial: 'L/dl',
+  ring: 'L/rg',
+  ringback: 'G/rt',
+  busy: 'L/bz',
+  reorder: 'L/ro',
+  howler: 'L/ot',
+};
+
+const isTone = (text: string): text is Tone => Object.hasOwn(signals, text);
+
+const marks: readonly LineMark[] = [
+  'idle',
+  'dialling',
+  'offering',
+  'ringback',
+  'ringing',
+  'talking',
+  'tone',
+  'howler',
+  'parked',
+];
