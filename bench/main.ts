@@ -70,12 +70,20 @@ if (argv.json) {
   );
 }
 
+/** Every file here that exports a `suite`. One that fails to load keeps the others from nothing, but the exit code tells. */
 async function findSuites(): Promise<Suite[]> {
   const files = readdirSync(new URL('.', import.meta.url)).filter((name) => name.endsWith('.ts') && name !== 'main.ts');
-  const modules: { suite: Suite }[] = await Promise.all(
-    files.sort().map((name) => import(new URL(name, import.meta.url).href)),
-  );
-  return modules.map(({ suite }) => suite);
+  const suites: Suite[] = [];
+  for (const file of files.sort()) {
+    try {
+      const module: { readonly suite?: Suite } = await import(new URL(file, import.meta.url).href);
+      if (module.suite !== undefined) suites.push(module.suite);
+    } catch (error) {
+      process.stderr.write(`bench/${file} does not load: ${error instanceof Error ? error.message : error}\n`);
+      process.exitCode = 1;
+    }
+  }
+  return suites;
 }
 
 function print({ title }: Suite, { rows, notes }: SuiteReport): void {

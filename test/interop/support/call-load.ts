@@ -57,6 +57,8 @@ export async function placeCalls(proxy: RunningProxy, load: CallLoad): Promise<C
           keys: calledEnd.keys,
           ...registrarRoad,
         });
+        if (registering.successful < load.calls)
+          throw new Error(`${registering.successful} of ${load.calls} registered:\n${registering.errors}\n${proxy.child.output.slice(-2000)}`);
       }
       if (calledEnd.transport === 'tls' && load.certificate !== undefined) {
         bridges.push(

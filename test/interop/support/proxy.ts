@@ -74,29 +74,27 @@ interface Ports {
 }
 
 function altpath(options: ProxyOptions, ports: Ports): [string, string[]] {
-  const transports = ['udp', ...(options.transports ?? [])] as const;
-  const portOf = { udp: ports.port, tcp: ports.port, tls: ports.tlsPort, ws: ports.wsPort };
   return [
     process.execPath,
     [
       ...(options.nodeFlags ?? []),
       fileURLToPath(new URL('../../../src/main.ts', import.meta.url)),
-      ...['sip', '-c', configFile(options)],
-      ...transports.flatMap((transport) => ['--listen', `${transport}:${options.host}:${portOf[transport]}`]),
-      ...['--location', options.location ?? 'memory'],
+      ...['sip', '-c', configFile(options, ports), '--location', options.location ?? 'memory'],
       ...(options.backups ?? []).flatMap((backup) => ['--backup', backup]),
     ],
   ];
 }
 
-/** What has no flag is said in a file; JSON is YAML too. */
-function configFile({ certificate, settings }: ProxyOptions): string {
+/** JSON is YAML too. */
+function configFile({ host, transports = [], certificate, settings }: ProxyOptions, ports: Ports): string {
   const path = join(scratchDirectory('config'), 'altpath.yaml');
+  const portOf = { udp: ports.port, tcp: ports.port, tls: ports.tlsPort, ws: ports.wsPort };
+  const listen = (['udp', ...transports] as const).map((transport) => `${transport}:${host}:${portOf[transport]}`);
   const tls =
     certificate === undefined
       ? {}
       : { tls: { certFile: certificate.certFile, keyFile: certificate.keyFile, caFile: certificate.certFile } };
-  writeFileSync(path, JSON.stringify({ sip: { ...tls, ...settings } }, undefined, 1));
+  writeFileSync(path, JSON.stringify({ sip: { listen, ...tls, ...settings } }, undefined, 1));
   return path;
 }
 
