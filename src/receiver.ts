@@ -112,8 +112,9 @@ export class Receiver<M> {
   }
 }
 
-/** One readable line per listener, once all are bound. */
+/** One readable line per listener, once all are bound. A role's own log says the protocol already. */
 export function announce(log: Logger, protocol: string, role: string, listeners: readonly Listener[]): void {
+  const fields = 'protocol' in log.bindings() ? {} : { protocol };
   for (const { local } of listeners)
-    log.info({ protocol, address: formatAddress(local) }, `ready: ${role} on ${formatAddress(local)}`);
+    log.info({ ...fields, address: formatAddress(local) }, `ready: ${role} on ${formatAddress(local)}`);
 }

@@ -82,7 +82,6 @@ class RunningNode {
     for (const setup of roles.values()) {
       const services: CoreServices = {
         ...parts,
-        log: log.child({ protocol: setup.name }),
         random: systemRandom,
         network,
         dns,
