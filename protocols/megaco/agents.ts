@@ -1,0 +1,133 @@
+/** The provisioned gateways as controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
+import { type Clock, type ControllerAddress, type Flow, type Gateway, GatewayRegistry } from '../../src/index.ts';
+import type { SecurityAssociation } from './authentication.ts';
+import { TerminationNaming } from './binary/termination-naming.ts';
+import type { PeerFormat } from './codec.ts';
+import type { MegacoGatewayConfig } from './config.ts';
+import type { Encoding, MegacoMessage, MId } from './messages.ts';
+import { addressMId } from './mid.ts';
+
+export class Agent {
+  readonly gateway: Gateway;
+  readonly naming: TerminationNaming;
+  readonly #config: MegacoGatewayConfig;
+  #format: PeerFormat;
+  /** We command it: it registered with us, or came to us. */
+  ours = false;
+  /** It comes up with calls of its own when it is quiet for long: asked whether it lives. */
+  mId: MId | undefined;
+  /** The controller it came from, if one failed: it gets the gateway back. */
+  home: ControllerAddress | undefined;
+
+  constructor(gateway: Gateway, config: MegacoGatewayConfig) {
+    this.gateway = gateway;
+    this.#config = config;
+    this.naming = new TerminationNaming(config.terminations);
+    this.#format = this.#formatFor(config.encoding, 1);
+  }
+
+  get name(): string {
+    return this.gateway.name;
+  }
+
+  get format(): PeerFormat {
+    return this.#format;
+  }
+
+  get security(): SecurityAssociation | undefined {
+    const { security } = this.#config;
+    return security === undefined ? undefined : { securityParmIndex: security.spi, key: security.key };
+  }
+
+  /** It is answered in the encoding it speaks. */
+  speaks(encoding: Encoding): void {
+    if (encoding !== this.#format.encoding) this.#format = this.#formatFor(encoding, this.#format.version);
+  }
+
+  agreed(version: number): void {
+    this.#format = { ...this.#format, version };
+  }
+
+  /** Where its requests come from is where ours go (RFC 3525 §9), the provisioned addresses after it. */
+  reachedAt(address: ControllerAddress): void {
+    const { addresses } = this.#config;
+    if (!addresses.some(({ host }) => host === address.host)) return;
+    const [first] = this.gateway.addresses();
+    if (
+      first !== undefined &&
+      first.host === address.host &&
+      first.port === address.port &&
+      first.transport === address.transport
+    )
+      return;
+    this.gateway.setAddresses([address]);
+  }
+
+  livesAt(host: string): boolean {
+    return this.#config.addresses.some((address) => address.host === host);
+  }
+
+  #formatFor(encoding: Encoding, version: number): PeerFormat {
+    return { encoding, version, naming: this.naming, bareEmptySignals: this.#config.emptySignals === 'bare' };
+  }
+}
+
+export class Agents {
+  readonly registry: GatewayRegistry;
+  readonly #byMId = new Map<MId, Agent>();
+  readonly #byName = new Map<string, Agent>();
+  readonly #byAddress = new Map<string, Agent>();
+
+  constructor(clock: Clock) {
+    this.registry = new GatewayRegistry(clock);
+  }
+
+  add(config: MegacoGatewayConfig): Agent {
+    const known = this.#byName.get(config.name.toLowerCase());
+    if (known !== undefined) return known;
+    const agent = new Agent(this.registry.add(config.name, config.addresses), config);
+    const name = config.name.toLowerCase();
+    this.#byName.set(name, agent);
+    for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
+    for (const address of config.addresses) {
+      this.#byMId.set(addressMId(address), agent);
+      if (!this.#byMId.has(`[${address.host}]`)) this.#byMId.set(`[${address.host}]`, agent);
+      this.#byAddress.set(`${address.host}:${address.port}`, agent);
+    }
+    return agent;
+  }
+
+  all(): Iterable<Agent> {
+    return this.#byName.values();
+  }
+
+  byName(name: string): Agent | undefined {
+    return this.#byName.get(name.toLowerCase());
+  }
+
+  byMId(mId: MId): Agent | undefined {
+    return this.#byMId.get(mId) ?? this.#byMId.get(mId.replace(/:\d+$/, ''));
+  }
+
+  /** Believed only at a host that it is provisioned with. */
+  sender(message: MegacoMessage, flow: Flow): Agent | undefined {
+    const agent = this.byMId(message.mId);
+    return agent?.livesAt(flow.remote.host) === true ? agent : undefined;
+  }
+
+  /** How to write to an address that is one of ours. */
+  at({ transport, host, port }: ControllerAddress): Agent | undefined {
+    const provisioned = this.#byAddress.get(`${host}:${port}`);
+    if (provisioned !== undefined) return provisioned;
+    for (const agent of this.#byName.values()) {
+      const [first] = agent.gateway.addresses();
+      if (first?.host === host && first.port === port && first.transport === transport) return agent;
+    }
+    return this.atHost(host);
+  }
+
+  atHost(host: string): Agent | undefined {
+    for (const agent of this.#byName.values()) if (agent.livesAt(host)) return agent;
+    return undefined;
+  }
+}

@@ -1,0 +1,651 @@
+/**
+ * The media gateway controller: gateways register and report, lines call each other, and gateways of a controller that died are taken
+ * over by audit. Decisions about calls are the core's Switchboard's; what H.248 needs for them is here.
+ */
+import {
+  AuditTakeover,
+  type Cancel,
+  type ControllerAddress,
+  type CoreServices,
+  dialledNumber,
+  formatAddress,
+  type Line,
+  type Logger,
+  NumberingPlan,
+  type PathAttribute,
+  rebuild,
+  Switchboard,
+} from '../../src/index.ts';
+import { type Agent, Agents } from './agents.ts';
+import { pathExtensionParameter, pathPackage, pathPropertyCommand } from './alternate-path.ts';
+import { type AuditedLine, auditedLine, auditGateway } from './audit.ts';
+import type { MegacoConfig, MegacoLineConfig } from './config.ts';
+import { fromH248Digits, h248DigitMap } from './line-commands.ts';
+import { MegacoLineDriver } from './line-driver.ts';
+import {
+  type ActionReply,
+  type ActionRequest,
+  type Command,
+  type CommandReply,
+  contextNull,
+  type MId,
+  type ObservedEvent,
+  type ServiceChangeDescriptor,
+} from './messages.ts';
+import { addressMId } from './mid.ts';
+import { pairLines } from './pairing.ts';
+import { digest } from './request-ids.ts';
+import { chooseLocal } from './sdp.ts';
+import { announcementOf, registrationReply, servicesOf } from './service-change.ts';
+import { type IncomingRequest, type MegacoEndpoint, remoteOf } from './transaction.ts';
+
+export interface ControllerParts {
+  readonly services: CoreServices;
+  readonly log: Logger;
+  readonly config: MegacoConfig;
+  readonly endpoint: () => MegacoEndpoint;
+  /** Our own address towards gateways. */
+  self(): ControllerAddress;
+  path(): PathAttribute | undefined;
+  /** Is one of the partners that we stand in for dead? */
+  deadPartner(): ControllerAddress | undefined;
+}
+
+export class MegacoController {
+  readonly agents: Agents;
+  readonly switchboard: Switchboard;
+  readonly #parts: ControllerParts;
+  readonly #driver: MegacoLineDriver;
+  readonly #terminations = new Map<Line, string>();
+  readonly #byTermination = new Map<string, Line>();
+  readonly #audits: AuditTakeover<readonly AuditedLine[]>;
+  /** What the gateways of the round have said so far. */
+  readonly #pictures = new Map<string, readonly AuditedLine[]>();
+  /** Gateways that are awaited from the dead controller: how to go on without them. */
+  readonly #awaited = new Map<string, { give: () => void; timer: Cancel }>();
+  /** Gateways that we are handing to another controller. */
+  readonly #leaving = new Set<Agent>();
+  #plan: NumberingPlan;
+  #numbers = new Map<number, string>();
+  #draining = false;
+  #quietTimer: Cancel | undefined;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+    const { services, config, log } = parts;
+    this.agents = new Agents(services.clock);
+    this.#driver = new MegacoLineDriver({
+      log,
+      agentOf: (line) => this.agents.byName(line.gateway),
+      terminationOf: (line) => this.#terminations.get(line) ?? '',
+      request: (agent, actions, ended) => {
+        parts.endpoint().request(agent.gateway, () => actions, ended);
+      },
+      digitMap: () => h248DigitMap(this.#plan.digitMap),
+      chooseLocal: chooseLocal(config.payloadTypes),
+      mediaReady: (line, callId, local) => this.switchboard.mediaReady(line, callId, local),
+      refused: (line, reason) => this.switchboard.refused(line, reason),
+      lost: (agent, because) => this.#lost(agent, because),
+    });
+    this.switchboard = new Switchboard({
+      clock: services.clock,
+      random: services.random,
+      log,
+      metrics: services.metrics,
+      locations: services.locations,
+      protocol: 'megaco',
+      driver: this.#driver,
+      timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
+    });
+    this.#audits = new AuditTakeover({
+      audit: (name, answer) => this.#audit(name, answer),
+      completed: ({ snapshots }) => this.#rebuild(snapshots),
+    });
+    for (const gateway of config.gateways) this.agents.add(gateway);
+    for (const line of config.lines) this.addLine(line);
+    this.#plan = this.#planNumbers(config);
+  }
+
+  start(): void {
+    this.#watchQuiet();
+  }
+
+  stop(): void {
+    this.#quietTimer?.();
+    for (const { timer } of this.#awaited.values()) timer();
+    this.switchboard.stop();
+  }
+
+  /** Freshly read configuration: new gateways and lines are served from now on, lines that are gone no more. */
+  reload(config: MegacoConfig): readonly string[] {
+    const changes: string[] = [];
+    for (const gateway of config.gateways)
+      if (this.agents.byName(gateway.name) === undefined) {
+        this.agents.add(gateway);
+        changes.push(`gateway ${gateway.name} added`);
+      }
+    const wanted = new Set(config.lines.map(({ termination }) => termination.toLowerCase()));
+    for (const line of [...this.switchboard.lines.all()])
+      if (!wanted.has(line.endpoint.toLowerCase())) {
+        this.switchboard.outOfService(line);
+        this.#driver.forget(line);
+        this.switchboard.lines.remove(line);
+        this.#byTermination.delete(line.endpoint.toLowerCase());
+        this.#terminations.delete(line);
+        changes.push(`line ${line.number} removed`);
+      }
+    for (const line of config.lines)
+      if (this.switchboard.lines.byEndpoint(line.termination) === undefined) {
+        const added = this.addLine(line);
+        if (this.agents.byName(added.gateway)?.ours === true) this.switchboard.inService(added, 'on');
+        changes.push(`line ${line.number} added`);
+      }
+    this.#plan = this.#planNumbers(config);
+    return changes;
+  }
+
+  addLine({ number, termination }: MegacoLineConfig): Line {
+    const at = termination.lastIndexOf('@');
+    const gateway = termination.slice(at + 1);
+    const line = this.switchboard.lines.add({ number, endpoint: termination, gateway });
+    this.#terminations.set(line, termination.slice(0, at).toLowerCase());
+    this.#byTermination.set(termination.toLowerCase(), line);
+    return line;
+  }
+
+  #planNumbers(config: MegacoConfig): NumberingPlan {
+    this.#numbers = new Map([...this.switchboard.lines.numbers()].map((number) => [digest(number), number]));
+    return new NumberingPlan(this.switchboard.lines.numbers(), { extra: config.digitMap });
+  }
+
+  /** A gateway's request; the sender has been found already. */
+  onRequest(agent: Agent, incoming: IncomingRequest): void {
+    // What a gateway still sends to us while we hand it over is for its new controller: it will be repeated there (§11.5).
+    if (this.#leaving.has(agent)) return;
+    const { message, flow } = incoming;
+    if (message.encoding !== undefined) agent.speaks(message.encoding);
+    this.agents.registry.heard(agent.gateway);
+    agent.mId = message.mId;
+    this.#run(agent, incoming, flow.remote.host);
+  }
+
+  /** Commands one after the other; the reply leaves when the last has been dealt with, or at the first failure (§8.2.2). */
+  #run(agent: Agent, incoming: IncomingRequest, host: string): void {
+    const queue: (readonly [contextId: number, command: Command])[] = incoming.request.actions.flatMap(
+      ({ contextId, commands }) => commands.map((command) => [contextId, command] as const),
+    );
+    const actions: { contextId: number; commands: CommandReply[]; error?: ActionReply['error'] }[] = [];
+    const after: (() => void)[] = [];
+    const next = (index: number): void => {
+      const entry = queue[index];
+      if (entry === undefined) {
+        incoming.reply(actions);
+        for (const run of after) run();
+        return;
+      }
+      const [contextId, command] = entry;
+      this.#perform(agent, command, incoming, after, (reply) => {
+        const last = actions.at(-1);
+        const action = last?.contextId === contextId ? last : { contextId, commands: [] };
+        if (action !== last) actions.push(action);
+        action.commands.push(reply);
+        const failed = reply.descriptors.some(({ kind }) => kind === 'Error') && command.optional !== true;
+        next(failed ? queue.length : index + 1);
+      });
+    };
+    if (queue.length === 0) incoming.refuse(422, 'no command');
+    else next(0);
+    this.#parts.log.trace({ gateway: agent.name, host, commands: queue.length }, 'request');
+  }
+
+  /** `after` runs once the reply has left: no command may overtake the reply to a ServiceChange (error 505 else). */
+  #perform(
+    agent: Agent,
+    command: Command,
+    incoming: IncomingRequest,
+    after: (() => void)[],
+    done: (reply: CommandReply) => void,
+  ): void {
+    const { verb, terminationId, descriptors } = command;
+    const plain: CommandReply = { verb, terminationId, descriptors: [] };
+    switch (verb) {
+      case 'ServiceChange': {
+        const services = servicesOf(descriptors);
+        if (services === undefined) done(failure(plain, 442, 'no Services'));
+        else done(this.#announced(agent, plain, services, incoming, after));
+        return;
+      }
+      case 'Notify': {
+        const events = descriptors.flatMap((descriptor) =>
+          descriptor.kind === 'ObservedEvents' ? descriptor.events : [],
+        );
+        if (!agent.ours) this.#takeOver(agent, undefined);
+        const held = this.#audits.hold(agent.name, () =>
+          this.#notified(agent, terminationId, events, () => done(plain)),
+        );
+        if (!held) this.#parts.log.info({ gateway: agent.name }, 'too many events wait for an audit');
+        return;
+      }
+      case 'AuditValue':
+      case 'AuditCapability':
+        done(terminationId === 'ROOT' ? plain : failure(plain, 430, 'a controller has no terminations'));
+        return;
+      case 'Add':
+      case 'Move':
+      case 'Modify':
+      case 'Subtract':
+        done(failure(plain, 443, 'not for a controller'));
+    }
+  }
+
+  #notified(agent: Agent, terminationId: string, events: readonly ObservedEvent[], done: () => void): void {
+    const line = this.#byTermination.get(`${terminationId}@${agent.name}`.toLowerCase());
+    if (line === undefined) {
+      done();
+      return;
+    }
+    for (const event of events) this.#observed(line, event);
+    // Not before what follows from the event is on the gateway: if we die until then, it is reported again, to a backup.
+    this.#driver.whenSettled(line, done);
+  }
+
+  #observed(line: Line, { name, parameters }: ObservedEvent): void {
+    switch (name) {
+      case 'al/of':
+        this.switchboard.offHook(line);
+        return;
+      case 'al/on':
+        this.switchboard.onHook(line);
+        return;
+      case 'dd/ce': {
+        const value = (wanted: string): string =>
+          (parameters.find((parameter) => parameter.name === wanted)?.values[0] ?? '').replaceAll('"', '');
+        const digits = fromH248Digits(value('ds'));
+        // Annex E.6.2: a partial match is what remains when nothing more came, or nothing that fits.
+        if (value('meth').toUpperCase() === 'PM' && digits === '') this.switchboard.incomplete(line);
+        else this.switchboard.dialled(line, digits);
+        return;
+      }
+      default:
+        // Inactivity (it/ito), completed signals (g/sc), a cause: that it speaks is all we need to know.
+        this.#parts.log.debug({ line: line.endpoint, event: name }, 'event');
+    }
+  }
+
+  #announced(
+    agent: Agent,
+    plain: CommandReply,
+    services: ServiceChangeDescriptor,
+    incoming: IncomingRequest,
+    after: (() => void)[],
+  ): CommandReply {
+    const announcement = announcementOf(services);
+    const { terminationId } = plain;
+    this.#parts.log.info(
+      { gateway: agent.name, terminationId, method: services.method, reason: services.reason },
+      'service change',
+    );
+    if (announcement === undefined) return failure(plain, 501, 'no such method');
+    if (services.version === 0) return failure(plain, 406, 'version');
+    if (terminationId !== 'ROOT') {
+      for (const line of this.#linesAt(agent, terminationId))
+        after.push(() => {
+          if (announcement === 'left') this.switchboard.outOfService(line);
+          else if (announcement === 'restarted') {
+            this.switchboard.lost(line);
+            this.#driver.forget(line);
+            this.switchboard.inService(line, 'on');
+          }
+        });
+      return plain;
+    }
+    const [backup] = this.#parts.services.cluster.backups;
+    if (this.#draining && backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
+      return this.#registered(plain, services, addressMId(backup));
+    if (announcement === 'left') after.push(() => this.#depart(agent));
+    else if (announcement !== 'leaving') {
+      agent.reachedAt(addressFrom(services.address, incoming));
+      agent.agreed(Math.min(services.version ?? 1, this.#parts.config.version));
+      after.push(() => {
+        if (announcement === 'restarted') this.#restarted(agent);
+        else this.#takeOver(agent, services.method);
+      });
+    }
+    return this.#registered(plain, services, undefined);
+  }
+
+  #registered(plain: CommandReply, services: ServiceChangeDescriptor, mgcId: MId | undefined): CommandReply {
+    return registrationReply(plain.terminationId, services, {
+      version: this.#parts.config.version,
+      nowMs: this.#parts.services.clock.now(),
+      mgcId,
+    });
+  }
+
+  /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
+  #restarted(agent: Agent): void {
+    this.#own(agent);
+    this.#audits.drop(agent.name);
+    const lines = this.switchboard.lines.of(agent.name);
+    for (const line of lines) this.#driver.forget(line);
+    this.#parts.endpoint().abandon(agent.gateway);
+    for (const line of lines) {
+      this.switchboard.lost(line);
+      this.switchboard.inService(line, 'on');
+    }
+    this.#afterRegistration(agent);
+  }
+
+  #own(agent: Agent): void {
+    agent.ours = true;
+    agent.home ??= this.#parts.deadPartner();
+    const awaited = this.#awaited.get(agent.name);
+    if (awaited !== undefined) {
+      awaited.timer();
+      this.#awaited.delete(agent.name);
+    }
+  }
+
+  #depart(agent: Agent): void {
+    agent.ours = false;
+    for (const line of this.switchboard.lines.of(agent.name)) {
+      this.#driver.forget(line);
+      this.switchboard.outOfService(line);
+    }
+  }
+
+  #lost(agent: Agent, because: 'silent' | 'notOurs'): void {
+    if (!agent.ours) return;
+    this.agents.registry.failed(agent.gateway);
+    this.#parts.log.warn({ gateway: agent.name, because }, 'gateway is lost');
+    this.#depart(agent);
+  }
+
+  /** The gateway comes with what it is doing; it and the others of its former controller are asked what that is. */
+  #takeOver(agent: Agent, method: string | undefined): void {
+    if (agent.ours && method === 'Disconnected') {
+      // It had lost us for a while, nothing more: every line hears its order again.
+      for (const line of this.switchboard.lines.of(agent.name)) this.#driver.apply(line);
+      return;
+    }
+    if (agent.ours) this.#depart(agent);
+    const awaited = this.#awaited.get(agent.name);
+    this.#own(agent);
+    this.#parts.log.info({ gateway: agent.name, method: method ?? 'a message' }, 'gateway is taken over: audit');
+    if (awaited !== undefined) {
+      awaited.give();
+      return;
+    }
+    const strangers = [...this.agents.all()].filter(
+      (other) => other !== agent && !other.ours && !this.#leaving.has(other),
+    );
+    this.#audits.begin([agent.name, ...strangers.map(({ name }) => name)]);
+  }
+
+  #audit(name: string, answer: (lines: readonly AuditedLine[] | undefined) => void): void {
+    const agent = this.agents.byName(name);
+    if (agent === undefined) {
+      answer(undefined);
+      return;
+    }
+    if (!agent.ours) {
+      this.#await(agent, answer);
+      return;
+    }
+    const lines = this.switchboard.lines.of(name);
+    auditGateway(
+      agent,
+      lines.map((line) => this.#terminations.get(line) ?? ''),
+      (to, actions, ended) => {
+        this.#parts.endpoint().request(to.gateway, () => actions, ended);
+      },
+      (picture) => {
+        if (picture === undefined) {
+          this.#lost(agent, 'silent');
+          answer(undefined);
+          return;
+        }
+        const audited = lines.flatMap(
+          (line) => auditedLine(line.endpoint, this.#terminations.get(line) ?? '', picture) ?? [],
+        );
+        this.#pictures.set(name, audited);
+        answer(audited);
+        this.#awaitNoMore();
+      },
+    );
+  }
+
+  /** A gateway of the dead controller that has not come yet: it is called, and awaited for a while. */
+  #await(agent: Agent, answer: (lines: readonly AuditedLine[] | undefined) => void): void {
+    const { clock } = this.#parts.services;
+    const timer = clock.after(this.#parts.config.timers.takeoverMs, () => {
+      this.#awaited.delete(agent.name);
+      answer(undefined);
+    });
+    this.#awaited.set(agent.name, {
+      timer,
+      give: () => this.#audit(agent.name, answer),
+    });
+    if (this.#parts.deadPartner() !== undefined) this.#call(agent);
+  }
+
+  /** Once every end of every call is known, nobody else needs to be waited for. */
+  #awaitNoMore(): void {
+    if (this.#awaited.size === 0) return;
+    const paired = pairLines([...this.#pictures.values()].flat(), () => undefined);
+    const ends = new Map<string, number>();
+    for (const { media } of paired) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
+    if ([...ends.values()].some((count) => count === 1)) return;
+    for (const [name, { timer }] of [...this.#awaited]) {
+      timer();
+      this.#awaited.delete(name);
+      this.#audits.drop(name);
+    }
+  }
+
+  /** A HandOff to ourselves: moves a gateway that knows us by the path attribute, or by the mId that we share. */
+  #call(agent: Agent): void {
+    this.#parts.endpoint().request(
+      agent.gateway,
+      () => [this.#handOffAction(this.#parts.self())],
+      () => undefined,
+      { urgent: true },
+    );
+  }
+
+  #handOffAction(to: ControllerAddress): ActionRequest {
+    const path = this.#parts.path();
+    return {
+      contextId: contextNull,
+      commands: [
+        {
+          verb: 'ServiceChange',
+          terminationId: 'ROOT',
+          descriptors: [
+            {
+              kind: 'Services',
+              method: 'HandOff',
+              reason: '903 MGC Directed Change',
+              mgcId: addressMId(to),
+              ...(path === undefined ? {} : { extensions: [pathExtensionParameter(path)] }),
+            },
+          ],
+        },
+      ],
+    };
+  }
+
+  #rebuild(snapshots: ReadonlyMap<string, readonly AuditedLine[] | undefined>): void {
+    this.#pictures.clear();
+    const audited = [...snapshots.values()].flatMap((lines) => lines ?? []);
+    const paired = pairLines(audited, (of) => this.#numbers.get(of));
+    const { calls, lines } = rebuild(paired, {
+      dialled: dialledNumber,
+      endpointOf: (number) => this.switchboard.lines.byNumber(number)?.endpoint,
+    });
+    for (const [index, { snapshot, media }] of audited.entries()) {
+      const line = this.switchboard.lines.byEndpoint(snapshot.endpoint);
+      const callId = paired[index]?.media[0]?.callId;
+      if (line === undefined) continue;
+      this.switchboard.lines.setInService(line, true);
+      line.hook = snapshot.hook;
+      this.#driver.adopt(line, media === undefined || callId === undefined ? undefined : { ...media, callId });
+    }
+    for (const call of calls) this.switchboard.restore(call);
+    for (const [endpoint, disposition] of lines) {
+      const line = this.switchboard.lines.byEndpoint(endpoint);
+      if (line !== undefined) this.switchboard.restoreLine(line, disposition);
+    }
+    for (const [name, known] of snapshots) {
+      const agent = this.agents.byName(name);
+      if (known === undefined || agent === undefined) continue;
+      this.#parts.log.info({ gateway: name, lines: known.length, calls: calls.length }, 'gateway is ours');
+      this.#afterRegistration(agent);
+    }
+  }
+
+  /** Gateways with our package get the path attribute where an audit shows it. */
+  #afterRegistration(agent: Agent): void {
+    const path = this.#parts.path();
+    if (path === undefined) return;
+    const ask: ActionRequest = {
+      contextId: contextNull,
+      commands: [
+        {
+          verb: 'AuditValue',
+          terminationId: 'ROOT',
+          optional: true,
+          descriptors: [{ kind: 'Audit', items: ['Packages'] }],
+        },
+      ],
+    };
+    this.#parts.endpoint().request(
+      agent.gateway,
+      () => [ask],
+      (outcome) => {
+        if (outcome.kind !== 'answered' || !agent.ours) return;
+        const has = outcome.response.reply.actions.some(({ commands }) =>
+          commands.some(({ descriptors }) =>
+            descriptors.some(
+              (descriptor) =>
+                descriptor.kind === 'Packages' && descriptor.packages.some(({ name }) => name === pathPackage),
+            ),
+          ),
+        );
+        if (!has) return;
+        this.#parts.endpoint().request(
+          agent.gateway,
+          () => [{ contextId: contextNull, commands: [pathPropertyCommand(path)] }],
+          () => undefined,
+        );
+      },
+    );
+  }
+
+  /** A partner died: its gateways are called to us. */
+  partnerDied(): void {
+    if (this.#draining) return;
+    for (const agent of this.agents.all()) if (!agent.ours) this.#call(agent);
+  }
+
+  /** A partner is back for good: it gets the gateways that came from it. */
+  partnerReturned(partner: ControllerAddress): void {
+    const homesick = [...this.agents.all()].filter(
+      ({ ours, home }) => ours && home !== undefined && formatAddress(home) === formatAddress(partner),
+    );
+    this.#handOff(homesick, partner);
+  }
+
+  /** Everything goes to the first backup (§11.5); the calls go on there. */
+  drain(): void {
+    this.#draining = true;
+    this.switchboard.drain();
+    const [backup] = this.#parts.services.cluster.backups;
+    if (backup === undefined) return;
+    this.#handOff(
+      [...this.agents.all()].filter(({ ours }) => ours),
+      backup,
+    );
+  }
+
+  /** Calls that go on and gateways that have not left yet. */
+  get pending(): number {
+    return this.#leaving.size + this.switchboard.callCount;
+  }
+
+  #handOff(agents: readonly Agent[], to: ControllerAddress): void {
+    for (const agent of agents) {
+      this.#parts.log.info({ gateway: agent.name, to: formatAddress(to) }, 'gateway is handed over');
+      this.#leaving.add(agent);
+      agent.ours = false;
+    }
+    // All of them before any of their lines: a call between two of them must not be taken down by the first.
+    for (const agent of agents) this.#depart(agent);
+    for (const agent of agents) {
+      this.#parts.endpoint().request(
+        agent.gateway,
+        () => [this.#handOffAction(to)],
+        (outcome) => {
+          this.#leaving.delete(agent);
+          const refused =
+            outcome.kind !== 'answered' ||
+            outcome.response.reply.error !== undefined ||
+            outcome.response.reply.actions.some(({ error }) => error !== undefined);
+          agent.home = undefined;
+          if (refused && !this.#draining) this.#takeOver(agent, undefined);
+        },
+        { urgent: true },
+      );
+    }
+  }
+
+  #linesAt(agent: Agent, terminationId: string): readonly Line[] {
+    const lines = this.switchboard.lines.of(agent.name);
+    const star = terminationId.indexOf('*');
+    return lines.filter((line) => {
+      const termination = this.#terminations.get(line) ?? '';
+      return star < 0 ? termination === terminationId : termination.startsWith(terminationId.slice(0, star));
+    });
+  }
+
+  /** Gateways that say nothing for long are asked whether they live. */
+  #watchQuiet(): void {
+    const { clock } = this.#parts.services;
+    const { gatewayQuietMs } = this.#parts.config.timers;
+    this.#quietTimer = clock.after(gatewayQuietMs / 2, () => {
+      for (const gateway of this.agents.registry.quiet(gatewayQuietMs)) {
+        const agent = this.agents.byName(gateway.name);
+        if (agent?.ours !== true) continue;
+        this.#parts.endpoint().request(
+          gateway,
+          () => [
+            {
+              contextId: contextNull,
+              commands: [{ verb: 'AuditValue', terminationId: 'ROOT', descriptors: [{ kind: 'Audit', items: [] }] }],
+            },
+          ],
+          (outcome) => {
+            if (outcome.kind === 'answered') this.agents.registry.heard(gateway);
+            else this.#lost(agent, 'silent');
+          },
+        );
+      }
+      this.#watchQuiet();
+    });
+  }
+}
+
+const failure = (plain: CommandReply, code: number, text: string): CommandReply => ({
+  ...plain,
+  descriptors: [{ kind: 'Error', code, text }],
+});
+
+/** Where later requests go: the port or address that the gateway names, else where the announcement came from (§9). */
+function addressFrom(named: string | undefined, { flow }: IncomingRequest): ControllerAddress {
+  const source = remoteOf(flow);
+  // A connection is its own way back.
+  if (named === undefined || flow.reliable) return source;
+  if (/^\d{1,5}$/.test(named)) return { ...source, port: Number(named) };
+  const found = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(named);
+  return found === null ? source : { ...source, host: found[1] ?? source.host, port: Number(found[2] ?? 2944) };
+}

@@ -1,0 +1,148 @@
+/**
+ * What lies between a line's order and what its gateway last confirmed, as H.248 actions: pure. One transaction brings the line there:
+ * leaving a context and arming events go together, so that no hook change falls between (RFC 3525 §6.2.4: Subtract clears the events;
+ * Annex E.9: `strict=state` reports a state that exists already).
+ */
+import type { LineOrder, Tone } from '../../src/index.ts';
+import {
+  type ActionRequest,
+  type Command,
+  contextChoose,
+  contextNull,
+  type Descriptor,
+  type EventsDescriptor,
+  type RequestedEvent,
+  type SignalsDescriptor,
+} from './messages.ts';
+import { requestIdFor } from './request-ids.ts';
+
+/** A line's media as the gateway has confirmed it. */
+export interface LineMedia {
+  readonly callId: string;
+  readonly contextId: number;
+  /** The ephemeral termination. */
+  readonly rtp: string;
+  readonly mode: 'receive' | 'both' | undefined;
+  readonly local: string | undefined;
+  readonly remote: string | undefined;
+}
+
+export interface LineGoal {
+  readonly termination: string;
+  readonly order: LineOrder;
+  /** The number that the call is for. */
+  readonly number: string | undefined;
+  /** Annex B form, with timers in seconds: T start, S short, L long. */
+  readonly digitMap: string;
+  readonly chooseLocal: string;
+}
+
+export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
+  const { termination, order } = goal;
+  const { media } = order;
+  const actions: ActionRequest[] = [];
+  const leaves = have !== undefined && have.callId !== media?.callId;
+  if (leaves) actions.push(leave(termination, have));
+  const descriptors: readonly Descriptor[] = [eventsFor(goal), signalsFor(order.tone)];
+  if (media === undefined) {
+    actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
+    return actions;
+  }
+  const mode = media.mode === 'both' ? 'SendReceive' : 'ReceiveOnly';
+  if (have === undefined || leaves) {
+    actions.push({
+      contextId: contextChoose,
+      commands: [
+        {
+          verb: 'Add',
+          terminationId: termination,
+          descriptors: [
+            {
+              kind: 'Media',
+              streams: [{ streamId: 1, localControl: { mode: 'SendReceive', properties: [] } }],
+            },
+            ...descriptors,
+          ],
+        },
+        {
+          verb: 'Add',
+          terminationId: '$',
+          descriptors: [
+            {
+              kind: 'Media',
+              streams: [
+                {
+                  streamId: 1,
+                  localControl: { mode, properties: [] },
+                  local: goal.chooseLocal,
+                  remote: media.remote,
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    });
+    return actions;
+  }
+  const commands: Command[] = [modify(termination, descriptors)];
+  const remote = media.remote !== undefined && media.remote !== have.remote ? media.remote : undefined;
+  if (media.mode !== have.mode || remote !== undefined)
+    commands.push(
+      modify(have.rtp, [{ kind: 'Media', streams: [{ streamId: 1, localControl: { mode, properties: [] }, remote }] }]),
+    );
+  actions.push({ contextId: have.contextId, commands });
+  return actions;
+}
+
+/** Both leave; the context ends with its last termination (§6.1.1). */
+export const leave = (termination: string, { contextId, rtp }: LineMedia): ActionRequest => ({
+  contextId,
+  commands: [
+    { verb: 'Subtract', terminationId: termination, optional: true, descriptors: [{ kind: 'Audit', items: [] }] },
+    { verb: 'Subtract', terminationId: rtp, optional: true, descriptors: [{ kind: 'Audit', items: [] }] },
+  ],
+});
+
+const modify = (terminationId: string, descriptors: readonly Descriptor[]): Command => ({
+  verb: 'Modify',
+  terminationId,
+  descriptors,
+});
+
+function eventsFor({ order, number, digitMap }: LineGoal): EventsDescriptor {
+  const events: RequestedEvent[] = [
+    {
+      name: order.expects === 'offHook' ? 'al/of' : 'al/on',
+      parameters: [{ name: 'strict', relation: '=', values: ['state'] }],
+    },
+  ];
+  if (order.collect)
+    events.push({
+      name: 'dd/ce',
+      digitMap: { value: { startTimer: 16, shortTimer: 4, longTimer: 8, body: digitMap } },
+      parameters: [],
+    });
+  return { kind: 'Events', requestId: requestIdFor(order.mark, number), events };
+}
+
+const signalsFor = (tone: Tone | undefined): SignalsDescriptor => ({
+  kind: 'Signals',
+  signals: tone === undefined ? [] : [{ kind: 'signal', name: signalNames[tone], parameters: [] }],
+});
+
+/** Annex E.7 (call progress tones), E.9 (analog line). */
+export const signalNames: Readonly<Record<Tone, string>> = {
+  dial: 'cg/dt',
+  ring: 'al/ri',
+  ringback: 'cg/rt',
+  busy: 'cg/bt',
+  reorder: 'cg/ct',
+  howler: 'cg/wt',
+};
+
+/** What Annex B calls the keys: star is E, number sign is F (Annex E.6.5); a pause ends a number by itself, so T has no place. */
+export const h248DigitMap = (digitMap: string): string =>
+  digitMap.replace(/T/gi, '').replaceAll('*', 'E').replaceAll('#', 'F');
+
+export const fromH248Digits = (digits: string): string => digits.replace(/E/gi, '*').replace(/F/gi, '#');

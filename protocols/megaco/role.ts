@@ -1,0 +1,216 @@
+/** The MEGACO role: sockets, transactions, controller and partners, put together. */
+import {
+  Assembler,
+  announce,
+  type ControllerAddress,
+  ControllerPool,
+  type CoreServices,
+  defaultPoolOptions,
+  formatAddress,
+  type Listener,
+  memberSlice,
+  type PathAttribute,
+  type Role,
+  TransactionIds,
+  type TrustSettings,
+} from '../../src/index.ts';
+import { alternatesOf } from './alternate-path.ts';
+import { plainNaming } from './codec.ts';
+import { type MegacoConfig, megacoConfigSchema } from './config.ts';
+import { MegacoController } from './controller.ts';
+import type { MId } from './messages.ts';
+import { addressMId } from './mid.ts';
+import { Partners } from './partners.ts';
+import { type EndpointParts, MegacoEndpoint } from './transaction.ts';
+
+/** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
+const idSpace = { min: 1, max: 0xffff_fffe };
+
+export function createMegacoRole(services: CoreServices, config: MegacoConfig, _core: TrustSettings): Role {
+  const { clock, random, metrics, network, cluster } = services;
+  const log = services.log.child({ protocol: 'megaco' });
+  const assembler = new Assembler(cluster);
+  const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: config.timers.holdMs });
+  const partnerAddresses: readonly ControllerAddress[] = uniqueAddresses([...cluster.backups, ...cluster.backupFor]);
+  const { timers } = config;
+  let listeners: readonly Listener[] = [];
+
+  const self = (): ControllerAddress =>
+    listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 };
+  const mId = (): MId => config.mid ?? addressMId(self());
+  const pathFrom = (from: ControllerAddress): PathAttribute | undefined => {
+    const [primary] = cluster.backupFor;
+    return assembler.pathFrom(from) ?? (primary === undefined ? undefined : assembler.takeoverPath(from, primary));
+  };
+  const wirePaths = new Map<string, readonly MId[] | undefined>();
+  const alternatesFor: EndpointParts['alternatesFor'] = ({ transport, local }) => {
+    const key = `${transport}:${local.host}`;
+    if (!wirePaths.has(key)) {
+      const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
+      wirePaths.set(key, alternatesOf(pathFrom({ ...own, transport })));
+    }
+    return wirePaths.get(key);
+  };
+
+  const partners = new Partners({
+    clock,
+    log,
+    partners: partnerAddresses,
+    heartbeatMs: timers.heartbeatMs,
+    deadMs: timers.partnerDeadMs,
+    holdMs: timers.holdMs,
+    ask: (partner) => endpoint.ask(partner),
+    died: (partner) => {
+      if (cluster.backupFor.some((each) => formatAddress(each) === formatAddress(partner))) controller.partnerDied();
+    },
+    returned: (partner) => controller.partnerReturned(partner),
+  });
+  const controller: MegacoController = new MegacoController({
+    services,
+    log,
+    config,
+    endpoint: () => endpoint,
+    self,
+    path: () => pathFrom(self()),
+    deadPartner: () => cluster.backupFor.find((partner) => partners.isDead(partner)),
+  });
+  const endpoint: MegacoEndpoint = new MegacoEndpoint({
+    clock,
+    random,
+    log,
+    metrics,
+    network,
+    listen: config.listen,
+    pool,
+    ids: new TransactionIds(sliceOf(config, partnerAddresses), random),
+    mId,
+    namingOf: (sender) => controller.agents.byMId(sender)?.naming ?? plainNaming,
+    timers: { tMaxMs: timers.tMaxMs, tHistMs: timers.tHistMs, longTimerMs: timers.pendingMs },
+    formatFor: (to) => controller.agents.at(to)?.format ?? { encoding: 'pretty', version: 1 },
+    alternatesFor,
+    securityFor: (host) => controller.agents.atHost(host)?.security,
+    admits: (_message, flow) => {
+      partners.heard(flow.remote.host, flow.remote.port);
+      return true;
+    },
+    onRequest: (incoming) => {
+      const agent = controller.agents.sender(incoming.message, incoming.flow);
+      if (agent !== undefined) controller.onRequest(agent, incoming);
+      else if (isHeartbeat(incoming.request.actions)) incoming.reply(heartbeatReply);
+      else {
+        unauthorized.add();
+        log.info(
+          { mId: incoming.message.mId, from: incoming.flow.remote.host },
+          'request of a gateway that is not provisioned',
+        );
+        incoming.refuse(402, 'Unauthorized');
+      }
+    },
+    onMessageError: (error, message) =>
+      log.warn({ mId: message.mId, code: error.code, text: error.text }, 'peer could not read our message'),
+    onFlowFailed: (flow) => partners.refused(flow.remote.host, flow.remote.port),
+  });
+  const unauthorized = metrics.counter('requests_unauthorized_total', 'Requests of senders that are not provisioned', {
+    protocol: 'megaco',
+  });
+  metrics.gauge('gateways_up', 'Gateways that we command', () => ours().length, { protocol: 'megaco' });
+
+  const ours = () => [...controller.agents.all()].filter((agent) => agent.ours);
+  const startedMs = clock.now();
+
+  return {
+    name: 'megaco',
+    async start() {
+      listeners = await endpoint.start();
+      for (const partner of partnerAddresses) pool.admit(partner, 'configured');
+      partners.start();
+      controller.start();
+      announce(log, 'megaco', 'MEGACO gateway controller', listeners);
+      return listeners;
+    },
+    async drain(limitMs) {
+      controller.drain();
+      const until = clock.now() + limitMs;
+      while (controller.pending > 0 && clock.now() < until)
+        await new Promise<void>((resolve) => clock.after(50, resolve));
+    },
+    async stop() {
+      partners.stop();
+      controller.stop();
+      await endpoint.stop();
+    },
+    reload(fresh) {
+      const parsed = megacoConfigSchema.safeParse(fresh);
+      return parsed.success ? controller.reload(parsed.data) : [];
+    },
+    status: () => ({
+      mId: mId(),
+      listeners: listeners.map(({ local, connections }) => ({ ...local, connections })),
+      gateways: controller.agents.registry.size,
+      gatewaysOurs: ours().length,
+      lines: controller.switchboard.lines.size,
+      calls: controller.switchboard.callCount,
+      openTransactions: endpoint.open,
+      upMs: Math.round(clock.now() - startedMs),
+      backups: cluster.backups,
+      backupFor: cluster.backupFor,
+      partners: partners.list(),
+    }),
+    calls: () =>
+      [...controller.switchboard.calls].map((call) => ({
+        caller: call.caller.name,
+        callee: call.callee?.name,
+        phase: call.phase,
+        startedMs: call.startedMs,
+        answeredMs: call.answeredMs,
+      })),
+    peers: () => [
+      ...partners
+        .list()
+        .map(({ address, state, lastHeardMs }) => ({ ...address, kind: 'controller', state, lastHeardMs })),
+      ...[...controller.agents.all()].map(({ name, gateway, ours: isOurs, mId: heardMId, format }) => ({
+        kind: 'gateway',
+        name,
+        mId: heardMId,
+        ours: isOurs,
+        state: gateway.state,
+        encoding: format.encoding,
+        version: format.version,
+        addresses: gateway.addresses().map(formatAddress),
+        lastHeardMs: gateway.lastHeardMs,
+      })),
+    ],
+  };
+}
+
+/** Members of a cluster count themselves by address; every one comes to the same order. */
+function sliceOf(config: MegacoConfig, partners: readonly ControllerAddress[]) {
+  const [own] = config.listen;
+  const keys = [...partners, ...(own === undefined ? [] : [own])].map(({ host, port }) => `${host}:${port}`);
+  const members = [...new Set(keys)].sort();
+  const position = own === undefined ? 0 : members.indexOf(`${own.host}:${own.port}`);
+  return memberSlice(idSpace, config.member ?? position, 16);
+}
+
+function uniqueAddresses(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
+  const seen = new Set<string>();
+  return addresses.filter((address) => {
+    const key = formatAddress(address);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+type Actions = Parameters<MegacoController['onRequest']>[1]['request']['actions'];
+
+/** The question whether we live, which partners ask: an audit of nothing. */
+const isHeartbeat = (actions: Actions): boolean =>
+  actions.length === 1 &&
+  actions[0]?.commands.length === 1 &&
+  actions[0].commands[0]?.verb === 'AuditValue' &&
+  actions[0].commands[0].terminationId === 'ROOT';
+
+const heartbeatReply = [
+  { contextId: 0, commands: [{ verb: 'AuditValue' as const, terminationId: 'ROOT', descriptors: [] }] },
+];

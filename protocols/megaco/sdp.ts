@@ -1,0 +1,13 @@
+/** The little of SDP that a controller needs: what to ask an ephemeral termination for, and which address a description names. */
+
+/** Local with everything to choose (RFC 3525 §7.1.8): one group, one media line with our payload types. */
+export const chooseLocal = (payloadTypes: readonly number[]): string =>
+  `v=0\nc=IN IP4 $\nm=audio $ RTP/AVP ${payloadTypes.join(' ')}`;
+
+/** `127.0.0.1:30000` of the first media line; undefined while the gateway has not chosen. */
+export function mediaAddress(sdp: string | undefined): string | undefined {
+  if (sdp === undefined) return undefined;
+  const port = /^m=\S+ (\d{1,5})\b/m.exec(sdp)?.[1];
+  const host = /^c=IN IP[46] ([0-9A-Fa-f.:]+)/m.exec(sdp)?.[1];
+  return port === undefined || host === undefined ? undefined : `${host}:${port}`;
+}

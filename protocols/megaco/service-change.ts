@@ -1,0 +1,61 @@
+/** ServiceChange (RFC 3525 §7.2.8, §11.2–11.5): what a gateway's announcement means, and how it is answered. Pure. */
+import type { CommandReply, Descriptor, ServiceChangeDescriptor } from './messages.ts';
+
+export type Announcement =
+  /** Its contexts are gone (cold or warm boot). */
+  | 'restarted'
+  /** It comes to us with its contexts: from a controller that failed, or by a controller's order, or after it had lost us. */
+  | 'arrived'
+  /** It leaves, at once or when its calls have ended. */
+  | 'left'
+  | 'leaving';
+
+/** undefined: a method that we do not know. */
+export function announcementOf({ method }: ServiceChangeDescriptor): Announcement | undefined {
+  switch (method) {
+    case 'Restart':
+      return 'restarted';
+    case 'Failover':
+    case 'HandOff':
+    case 'Disconnected':
+      return 'arrived';
+    case 'Forced':
+      return 'left';
+    case 'Graceful':
+      return 'leaving';
+    default:
+      return undefined;
+  }
+}
+
+/** The three digits at the front of a reason (§13.3). */
+export const reasonCode = ({ reason }: ServiceChangeDescriptor): number =>
+  Number(/^\s*(\d{3})/.exec(reason ?? '')?.[1] ?? 0);
+
+export const servicesOf = (descriptors: readonly Descriptor[]): ServiceChangeDescriptor | undefined => {
+  for (const descriptor of descriptors) if (descriptor.kind === 'Services') return descriptor;
+  return undefined;
+};
+
+/** §7.2.8: the answer to a registration names the version and the time; only of what was asked, no more (the grammar has no room). */
+export function registrationReply(
+  terminationId: string,
+  services: ServiceChangeDescriptor,
+  options: { readonly version: number; readonly nowMs: number; readonly mgcId?: string | undefined },
+): CommandReply {
+  const version = Math.min(services.version ?? 1, options.version);
+  const reply: ServiceChangeDescriptor = {
+    kind: 'Services',
+    version,
+    ...(services.profile === undefined ? {} : { profile: services.profile }),
+    ...(options.mgcId === undefined ? {} : { mgcId: options.mgcId }),
+    timeStamp: timeStamp(options.nowMs),
+  };
+  return { verb: 'ServiceChange', terminationId, descriptors: [reply] };
+}
+
+/** ISO 8601 basic format in UTC, hundredths of a second: `20261122T18300099`. */
+export function timeStamp(nowMs: number): string {
+  const iso = new Date(nowMs).toISOString();
+  return `${iso.slice(0, 10).replaceAll('-', '')}T${iso.slice(11, 19).replaceAll(':', '')}${iso.slice(20, 22)}`;
+}

@@ -1,0 +1,381 @@
+/**
+ * Transactions of one MEGACO entity, controller or gateway (RFC 3525 §8.2, Annex D.1, D.2): requests of ours go out with repetition
+ * and failover, requests of peers come in at most once, replies go to where the request came from, Pending and acknowledgements both
+ * ways. What a request means is its user's business.
+ */
+import {
+  type Clock,
+  type CommandOutcome,
+  type ControllerAddress,
+  type ControllerPool,
+  type ControlPeer,
+  type Flow,
+  GatewayTransactions,
+  type Listener,
+  type Logger,
+  type Metrics,
+  type Network,
+  type PendingCommand,
+  type Random,
+  Receiver,
+  ReplyCache,
+  type TransactionIds,
+  type TransactionTimers,
+  Transmitter,
+  type TransmitterOptions,
+} from '../../src/index.ts';
+import { createMegacoAdapter, probeMessage } from './adapter.ts';
+import { type SecurityAssociation, sign, verify } from './authentication.ts';
+import type { NamingOf } from './binary/decode.ts';
+import { encode, maxMessageBytes, type PeerFormat } from './codec.ts';
+import { withTpkt } from './framing.ts';
+import type {
+  ActionReply,
+  ActionRequest,
+  ErrorDescriptor,
+  MegacoMessage,
+  MId,
+  Transaction,
+  TransactionReply,
+  TransactionRequest,
+} from './messages.ts';
+
+export interface EndpointTimers extends TransactionTimers {
+  /** A request that is not answered after this long is answered with Pending (E.2: MGCProvisionalResponseTimerValue). */
+  readonly provisionalMs: number;
+}
+
+/** RFC 3525 Annex D.1.1, D.1.5: LONG-TIMER 30 s is T-MAX and the longest way through the network. */
+export const defaultEndpointTimers: EndpointTimers = {
+  tMaxMs: 20_000,
+  tHistMs: 30_000,
+  longTimerMs: 5_000,
+  provisionalMs: 200,
+};
+
+export interface EndpointParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly network: Network;
+  readonly listen: readonly ControllerAddress[];
+  readonly pool: ControllerPool;
+  readonly ids: TransactionIds;
+  mId(): MId;
+  readonly namingOf?: NamingOf | undefined;
+  readonly timers?: Partial<EndpointTimers> | undefined;
+  readonly transmission?: Partial<TransmitterOptions> | undefined;
+  /** How this address is written to. */
+  formatFor(to: ControllerAddress): PeerFormat;
+  /** Our backups, as this message shall name them. */
+  alternatesFor(flow: Flow): readonly MId[] | undefined;
+  /** The keys shared with this address, if any: messages are then signed, and unsigned ones refused. */
+  securityFor?(host: string): SecurityAssociation | undefined;
+  /** May this sender be heard at all? Called before anything is remembered of it. */
+  admits(message: MegacoMessage, flow: Flow): boolean;
+  onRequest(incoming: IncomingRequest): void;
+  /** The peer could not make sense of what we sent. */
+  onMessageError?(error: ErrorDescriptor, message: MegacoMessage, flow: Flow): void;
+  onFlowFailed?(flow: Flow): void;
+}
+
+export interface MegacoResponse {
+  readonly message: MegacoMessage;
+  readonly reply: TransactionReply;
+}
+
+/** A peer's request, to be answered once. */
+export interface IncomingRequest {
+  readonly message: MegacoMessage;
+  readonly request: TransactionRequest;
+  readonly flow: Flow;
+  reply(actions: readonly ActionReply[]): void;
+  /** The transaction failed as a whole. */
+  refuse(code: number, text: string): void;
+}
+
+export class MegacoEndpoint {
+  readonly transmitter: Transmitter;
+  readonly #parts: EndpointParts;
+  readonly #timers: EndpointTimers;
+  readonly #receiver: Receiver<MegacoMessage>;
+  readonly #transactions: GatewayTransactions<MegacoResponse>;
+  readonly #replies: ReplyCache;
+  /** Requests of peers that are not answered yet. */
+  readonly #executing = new Set<string>();
+  #sequence: number;
+  #stopped = false;
+
+  constructor(parts: EndpointParts) {
+    this.#parts = parts;
+    this.#timers = { ...defaultEndpointTimers, ...parts.timers };
+    const adapter = createMegacoAdapter({ mId: parts.mId, namingOf: parts.namingOf });
+    this.#receiver = new Receiver({
+      adapter,
+      network: parts.network,
+      log: parts.log,
+      metrics: parts.metrics,
+      listen: parts.listen,
+      maxMessageBytes,
+      onMessage: (message, flow) => this.#onMessage(message, flow),
+      onFailed: (flow, error) => {
+        this.transmitter.flowFailed(flow, error);
+        parts.onFlowFailed?.(flow);
+      },
+    });
+    this.transmitter = new Transmitter({
+      clock: parts.clock,
+      pool: parts.pool,
+      log: parts.log,
+      metrics: parts.metrics,
+      protocol: 'megaco',
+      listeners: () => this.#receiver.listeners,
+      probe: (to, flow) => {
+        const { encoding } = parts.formatFor(to);
+        return this.#framed(flow, this.#write(probeMessage(parts.mId(), parts.ids.next(), encoding), flow, to));
+      },
+      ...(parts.transmission === undefined ? {} : { options: parts.transmission }),
+    });
+    this.#transactions = new GatewayTransactions({
+      clock: parts.clock,
+      random: parts.random,
+      transmitter: this.transmitter,
+      ids: parts.ids,
+      timers: this.#timers,
+    });
+    this.#replies = new ReplyCache(parts.clock, this.#timers.tHistMs);
+    this.#sequence = Math.floor(parts.random.fraction() * 0x7fffffff);
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#receiver.listeners;
+  }
+
+  /** Requests of ours that are not answered yet. */
+  get open(): number {
+    return this.#transactions.size;
+  }
+
+  start(): Promise<readonly Listener[]> {
+    return this.#receiver.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#transactions.stop();
+    this.transmitter.stop();
+    await this.#receiver.stop();
+  }
+
+  /** Sends a request; `ended` gets the reply, or what became of it. Actions are asked for again when the address changes. */
+  request(
+    peer: ControlPeer,
+    actions: () => readonly ActionRequest[],
+    ended: (outcome: CommandOutcome<MegacoResponse>) => void,
+    options: { readonly urgent?: boolean; readonly mId?: () => MId } = {},
+  ): PendingCommand {
+    return this.#transactions.submit({
+      peer,
+      urgent: options.urgent,
+      encode: (transactionId, flow, to) => {
+        const request: Transaction = { kind: 'request', transactionId, actions: actions() };
+        const message = this.#message([request], flow, to);
+        return this.#framed(
+          flow,
+          this.#write(options.mId === undefined ? message : { ...message, mId: options.mId() }, flow, to),
+        );
+      },
+      ended,
+    });
+  }
+
+  /** Asks a partner for a sign of life; whatever it answers is one. */
+  ask(to: ControllerAddress): void {
+    const question = probeMessage(this.#parts.mId(), this.#parts.ids.next(), this.#parts.formatFor(to).encoding);
+    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#write(question, flow, to)), { connected: true });
+  }
+
+  /** Requests to this peer are settled without another word. */
+  abandon(peer: ControlPeer): void {
+    this.#transactions.abandon(peer);
+  }
+
+  /** What is open goes to the peer's new first address. */
+  redirect(peer: ControlPeer): void {
+    this.#transactions.redirect(peer);
+  }
+
+  #onMessage(message: MegacoMessage, flow: Flow): void {
+    if (!this.#parts.admits(message, flow)) return;
+    if (!this.#authentic(message, flow)) {
+      this.#sendError(flow, message, 402, 'unauthorized');
+      return;
+    }
+    this.transmitter.heard(flow);
+    if (message.body.kind === 'error') {
+      this.#parts.onMessageError?.(message.body.error, message, flow);
+      return;
+    }
+    for (const transaction of message.body.transactions) {
+      switch (transaction.kind) {
+        case 'request':
+          this.#onRequest(message, transaction, flow);
+          break;
+        case 'reply':
+          this.#onReply(message, transaction, flow);
+          break;
+        case 'pending':
+          if (this.#isFrom(transaction.transactionId, flow))
+            this.#transactions.onResponse(
+              transaction.transactionId,
+              false,
+              { message, reply: { ...transaction, kind: 'reply', immAckRequired: false, actions: [] } },
+              flow,
+            );
+          break;
+        case 'ack':
+          this.#onAck(message.mId, transaction.ranges);
+          break;
+      }
+    }
+  }
+
+  #onReply(message: MegacoMessage, reply: TransactionReply, flow: Flow): void {
+    const { transactionId } = reply;
+    // The three-way handshake is owed even for a reply that comes again (Annex D.1.4).
+    if (reply.immAckRequired && this.#parts.ids.owns(transactionId))
+      this.#send(flow, [{ kind: 'ack', ranges: [[transactionId, transactionId]] }]);
+    if (this.#isFrom(transactionId, flow)) this.#transactions.onResponse(transactionId, true, { message, reply }, flow);
+  }
+
+  /** A reply counts only if it comes from a host that the request may have gone to. */
+  #isFrom(transactionId: number, flow: Flow): boolean {
+    const peer = this.#transactions.peerOf(transactionId);
+    return peer?.addresses().some(({ host }) => host === flow.remote.host) === true;
+  }
+
+  #onAck(mId: MId, ranges: readonly (readonly [number, number])[]): void {
+    for (const [first, last] of ranges) {
+      const end = Math.min(last, first + maxAckRange);
+      for (let id = first; id <= end; id += 1) this.#replies.confirm(replyKey(mId, id));
+    }
+  }
+
+  #onRequest(message: MegacoMessage, request: TransactionRequest, flow: Flow): void {
+    const { transactionId, syntaxError } = request;
+    if (syntaxError !== undefined) {
+      this.#send(flow, [syntaxReply(request)]);
+      return;
+    }
+    const key = replyKey(message.mId, transactionId);
+    const seen = this.#replies.seen(key);
+    if (seen.kind === 'answered') {
+      flow.send(this.#framed(flow, seen.response));
+      return;
+    }
+    if (seen.kind === 'confirmed') return;
+    if (seen.kind === 'executing') {
+      // Annex D.1.4: the answer to a repetition of what is still being executed.
+      if (this.#executing.has(key)) this.#send(flow, [{ kind: 'pending', transactionId }]);
+      return;
+    }
+    this.#execute(message, request, flow, key);
+  }
+
+  #execute(message: MegacoMessage, request: TransactionRequest, flow: Flow, key: string): void {
+    const { transactionId } = request;
+    let pendingSent = false;
+    this.#executing.add(key);
+    const provisional = this.#parts.clock.after(this.#timers.provisionalMs, () => {
+      pendingSent = true;
+      this.#send(flow, [{ kind: 'pending', transactionId }]);
+    });
+    const finish = (actions: readonly ActionReply[], error: ErrorDescriptor | undefined): void => {
+      if (!this.#executing.delete(key) || this.#stopped) return;
+      provisional();
+      const reply: Transaction = {
+        kind: 'reply',
+        transactionId,
+        // Annex D.1.4: after a Pending the final reply asks for its acknowledgement; over TCP there is no need (D.2.4).
+        immAckRequired: pendingSent && !flow.reliable,
+        error,
+        actions,
+      };
+      const bytes = this.#write(this.#message([reply], flow, remoteOf(flow)), flow, remoteOf(flow));
+      this.#replies.answer(key, bytes);
+      flow.send(this.#framed(flow, bytes));
+    };
+    this.#parts.onRequest({
+      message,
+      request,
+      flow,
+      reply: (actions) => finish(actions, undefined),
+      refuse: (code, text) => finish([], { kind: 'Error', code, text }),
+    });
+  }
+
+  #authentic(message: MegacoMessage, flow: Flow): boolean {
+    const security = this.#parts.securityFor?.(flow.remote.host);
+    if (security === undefined) return true;
+    const { authentication, bytes } = message;
+    return (
+      authentication !== undefined &&
+      bytes !== undefined &&
+      verify(bytes, authentication, security, flow.remote, flow.local)
+    );
+  }
+
+  #sendError(flow: Flow, message: MegacoMessage, code: number, text: string): void {
+    if (message.body.kind === 'error') return;
+    const to = remoteOf(flow);
+    const answer: MegacoMessage = {
+      ...this.#message([], flow, to),
+      body: { kind: 'error', error: { kind: 'Error', code, text } },
+    };
+    flow.send(this.#framed(flow, this.#write(answer, flow, to)));
+  }
+
+  #send(flow: Flow, transactions: readonly Transaction[]): void {
+    const to = remoteOf(flow);
+    flow.send(this.#framed(flow, this.#write(this.#message(transactions, flow, to), flow, to)));
+  }
+
+  #message(transactions: readonly Transaction[], flow: Flow, to: ControllerAddress): MegacoMessage {
+    return {
+      version: this.#parts.formatFor(to).version,
+      mId: this.#parts.mId(),
+      body: { kind: 'transactions', transactions },
+      alternatePath: this.#parts.alternatesFor(flow),
+    };
+  }
+
+  #write(message: MegacoMessage, flow: Flow, to: ControllerAddress): Buffer {
+    const format = this.#parts.formatFor(to);
+    const bytes = encode(message, format);
+    const security = format.encoding === 'binary' ? undefined : this.#parts.securityFor?.(to.host);
+    if (security === undefined) return bytes;
+    this.#sequence += 1;
+    return sign(bytes, security, this.#sequence, flow.local, flow.remote);
+  }
+
+  #framed(flow: Flow, bytes: Uint8Array): Uint8Array {
+    return flow.reliable ? withTpkt(bytes) : bytes;
+  }
+}
+
+/** More ids than this in one confirmed range are not looked up one by one. */
+const maxAckRange = 4_096;
+
+const replyKey = (mId: MId, transactionId: number): string => `${mId} ${transactionId}`;
+
+export const remoteOf = (flow: Flow): ControllerAddress => ({ transport: flow.transport, ...flow.remote });
+
+/** Where the error stands depends on how far reading came (RFC 3525 §8.2.2). */
+function syntaxReply({ transactionId, syntaxError }: TransactionRequest): Transaction {
+  const { code = 400, reason = '', contextId } = syntaxError ?? {};
+  const error: ErrorDescriptor = { kind: 'Error', code, text: reason.replace(/[^\w ./*-]/g, '') };
+  return contextId === undefined || code === 403
+    ? { kind: 'reply', transactionId, immAckRequired: false, error, actions: [] }
+    : { kind: 'reply', transactionId, immAckRequired: false, actions: [{ contextId, error, commands: [] }] };
+}
