@@ -25,7 +25,7 @@ import { Edit, encode, toBytes } from './encode.ts';
 import { createFraming } from './framing.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
-import { serverKey, viaAddress } from './transaction.ts';
+import { viaAddress } from './transaction.ts';
 import { isSipScheme, parseUri } from './uri.ts';
 import { type NameAddr, parseNameAddr, valueEnd } from './values.ts';
 
@@ -42,10 +42,7 @@ export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapt
     decode,
     encode,
     kind,
-    transactionKey: (message) =>
-      message.isRequest
-        ? serverKey(message, message.method === 'ACK' ? 'INVITE' : message.method)
-        : responseKey(message),
+    transactionKey,
     pathAttributes,
     insertPath: (message, path) => insertPath(message, path, placement),
     namedAddresses,
@@ -66,9 +63,17 @@ function kind(message: SipMessage): SignalKind {
   return message.method === 'ACK' ? 'event' : 'request';
 }
 
-/** A response has the top Via and CSeq method of its request (RFC 3261 §17.1.3). */
-const responseKey = (message: SipMessage): string =>
-  `${message.via.branch ?? ''} ${message.via.host}:${message.via.port} ${message.method}`;
+/**
+ * A response has the top Via and CSeq method of its request (RFC 3261 §17.1.3). Without the magic cookie (RFC 2543) it is known by
+ * what of §17.2.3 is the same in both: neither Request-URI nor To tag.
+ */
+function transactionKey(message: SipMessage): string {
+  const { via, callId, fromTag, cseq } = message;
+  const method = message.method === 'ACK' ? 'INVITE' : message.method;
+  return via.branch?.startsWith(magicCookie) === true && via.branch.length > magicCookie.length
+    ? `${via.branch} ${via.host}:${via.port} ${method}`
+    : `2543 ${callId} ${fromTag} ${cseq} ${via.host}:${via.port} ${method}`;
+}
 
 /** Via's first (it leads the response back), then those of the routes, then Contact's. */
 function pathAttributes(message: SipMessage): readonly PathAttribute[] {
