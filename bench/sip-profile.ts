@@ -1,5 +1,5 @@
 /** Where the SIP proxy's processor time goes under load: functions by self time, and a file for a profile viewer. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { missing } from '../test/interop/support/programs.ts';
 import { Inspector } from './support/inspector.ts';
 import { cpuSeconds } from './support/process-cost.ts';
@@ -45,7 +45,8 @@ async function profile(work: string, options: BenchOptions): Promise<string[]> {
     const seconds = cpuSeconds(load.proxy.child.pid) - before;
     const recorded = await inspector.stopProfile();
     inspector.close();
-    const file = `sip-${work}.cpuprofile`;
+    mkdirSync('var', { recursive: true });
+    const file = `var/sip-${work}.cpuprofile`;
     writeFileSync(file, JSON.stringify(recorded));
     const times = functionTimes(recorded);
     const busyMs = times.filter(({ where }) => where !== '(idle)').reduce((sum, { selfMs }) => sum + selfMs, 0);

@@ -82,6 +82,7 @@ export function callThrough(
 }
 
 const sippKeys = (contactHost: string): Record<string, string> => ({
+  user: 'u',
   via: 'UDP',
   cip: contactHost,
   cport: '5060',

@@ -19,6 +19,8 @@ export interface CallLoad {
   readonly certificate?: Certificate;
   readonly callerHost?: string;
   readonly calledHost?: string;
+  /** Users are called this and a number: unlike for every load on a proxy, or bindings of an earlier one ring too. */
+  readonly users?: string;
   /** Do not register: the proxy knows the users from before. */
   readonly registeredBefore?: boolean;
 }
@@ -33,8 +35,10 @@ export interface CallLoadResult {
 export async function placeCalls(proxy: RunningProxy, load: CallLoad): Promise<CallLoadResult> {
   const callerHost = load.callerHost ?? (await freeHost());
   const calledHost = load.calledHost ?? (await freeHost());
-  const callerEnd = end(callerHost, load.callerTransport ?? 'udp');
-  const calledEnd = end(calledHost, load.calledTransport ?? 'udp');
+  loads += 1;
+  const users = load.users ?? `u${loads}-`;
+  const callerEnd = end(callerHost, load.callerTransport ?? 'udp', users);
+  const calledEnd = end(calledHost, load.calledTransport ?? 'udp', users);
   const bridges: Bridge[] = [];
   try {
     const toProxy = await roadTo(proxy, callerHost, callerEnd, load.certificate, bridges);
@@ -58,7 +62,9 @@ export async function placeCalls(proxy: RunningProxy, load: CallLoad): Promise<C
           ...registrarRoad,
         });
         if (registering.successful < load.calls)
-          throw new Error(`${registering.successful} of ${load.calls} registered:\n${registering.errors}\n${proxy.child.output.slice(-2000)}`);
+          throw new Error(
+            `${registering.successful} of ${load.calls} registered:\n${registering.errors}\n${proxy.child.output.slice(-2000)}`,
+          );
       }
       if (calledEnd.transport === 'tls' && load.certificate !== undefined) {
         bridges.push(
@@ -92,16 +98,19 @@ export async function placeCalls(proxy: RunningProxy, load: CallLoad): Promise<C
   }
 }
 
+let loads = 0;
+
 interface End {
   readonly transport: LoadTransport;
   readonly sipp: 'u1' | 't1';
   readonly keys: Readonly<Record<string, string>>;
 }
 
-const end = (host: string, transport: LoadTransport): End => ({
+const end = (host: string, transport: LoadTransport, user: string): End => ({
   transport,
   sipp: transport === 'udp' ? 'u1' : 't1',
   keys: {
+    user,
     via: transport.toUpperCase(),
     cip: host,
     cport: transport === 'tls' ? '5061' : '5060',
