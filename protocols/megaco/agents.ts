@@ -14,7 +14,8 @@ export class Agent {
   #format: PeerFormat;
   /** We command it: it registered with us, or came to us. */
   ours = false;
-  /** It comes up with calls of its own when it is quiet for long: asked whether it lives. */
+  oursSinceMs = 0;
+  /** As it calls itself. */
   mId: MId | undefined;
   /** The controller it came from, if one failed: it gets the gateway back. */
   home: ControllerAddress | undefined;

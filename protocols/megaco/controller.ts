@@ -5,6 +5,7 @@
 import {
   AuditTakeover,
   type Cancel,
+  type CommandOutcome,
   type ControllerAddress,
   type CoreServices,
   dialledNumber,
@@ -37,7 +38,7 @@ import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
 import { announcementOf, registrationReply, servicesOf } from './service-change.ts';
-import { type IncomingRequest, type MegacoEndpoint, remoteOf } from './transaction.ts';
+import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transaction.ts';
 
 export interface ControllerParts {
   readonly services: CoreServices;
@@ -78,9 +79,7 @@ export class MegacoController {
       log,
       agentOf: (line) => this.agents.byName(line.gateway),
       terminationOf: (line) => this.#terminations.get(line) ?? '',
-      request: (agent, actions, ended) => {
-        parts.endpoint().request(agent.gateway, () => actions, ended);
-      },
+      request: (agent, actions, ended) => this.#request(agent, actions, ended),
       digitMap: () => h248DigitMap(this.#plan.digitMap),
       chooseLocal: chooseLocal(config.payloadTypes),
       mediaReady: (line, callId, local) => this.switchboard.mediaReady(line, callId, local),
@@ -336,8 +335,28 @@ export class MegacoController {
     this.#afterRegistration(agent);
   }
 
+  /** A gateway that has not got our reply to its ServiceChange yet says 505, some say 504: it is asked again in a moment. */
+  #request(
+    agent: Agent,
+    actions: readonly ActionRequest[],
+    ended: (outcome: CommandOutcome<MegacoResponse>) => void,
+  ): void {
+    const { clock } = this.#parts.services;
+    this.#parts.endpoint().request(
+      agent.gateway,
+      () => actions,
+      (outcome) => {
+        const code = outcome.kind === 'answered' ? outcome.response.reply.error?.code : undefined;
+        const isEarly = (code === 505 || code === 504) && clock.now() - agent.oursSinceMs < earlyMs;
+        if (isEarly && agent.ours) clock.after(repeatMs, () => this.#request(agent, actions, ended));
+        else ended(outcome);
+      },
+    );
+  }
+
   #own(agent: Agent): void {
     agent.ours = true;
+    agent.oursSinceMs = this.#parts.services.clock.now();
     agent.home ??= this.#parts.deadPartner();
     const awaited = this.#awaited.get(agent.name);
     if (awaited !== undefined) {
@@ -396,9 +415,7 @@ export class MegacoController {
     auditGateway(
       agent,
       lines.map((line) => this.#terminations.get(line) ?? ''),
-      (to, actions, ended) => {
-        this.#parts.endpoint().request(to.gateway, () => actions, ended);
-      },
+      (to, actions, ended) => this.#request(to, actions, ended),
       (picture) => {
         if (picture === undefined) {
           this.#lost(agent, 'silent');
@@ -634,6 +651,10 @@ export class MegacoController {
     });
   }
 }
+
+/** How long after a registration its reply may still be on the way, and how soon to ask again. */
+const earlyMs = 10_000;
+const repeatMs = 250;
 
 const failure = (plain: CommandReply, code: number, text: string): CommandReply => ({
   ...plain,

@@ -132,8 +132,7 @@ export class MegacoEndpoint {
       protocol: 'megaco',
       listeners: () => this.#receiver.listeners,
       probe: (to, flow) => {
-        const { encoding } = parts.formatFor(to);
-        return this.#framed(flow, this.#write(probeMessage(parts.mId(), parts.ids.next(), encoding), flow, to));
+        return this.#framed(flow, this.#question(flow, to));
       },
       ...(parts.transmission === undefined ? {} : { options: parts.transmission }),
     });
@@ -192,8 +191,7 @@ export class MegacoEndpoint {
 
   /** Asks a partner for a sign of life; whatever it answers is one. */
   ask(to: ControllerAddress): void {
-    const question = probeMessage(this.#parts.mId(), this.#parts.ids.next(), this.#parts.formatFor(to).encoding);
-    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#write(question, flow, to)), { connected: true });
+    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#question(flow, to)), { connected: true });
   }
 
   /** Requests to this peer are settled without another word. */
@@ -348,6 +346,12 @@ export class MegacoEndpoint {
       body: { kind: 'transactions', transactions },
       alternatePath: this.#parts.alternatesFor(flow),
     };
+  }
+
+  #question(flow: Flow, to: ControllerAddress): Buffer {
+    const { mId, ids, formatFor, alternatesFor } = this.#parts;
+    const question = probeMessage(mId(), ids.next(), formatFor(to).encoding);
+    return this.#write({ ...question, alternatePath: alternatesFor(flow) }, flow, to);
   }
 
   #write(message: MegacoMessage, flow: Flow, to: ControllerAddress): Buffer {

@@ -1,0 +1,179 @@
+/** A termination of the simulated gateway: an analog line with a handset, or an ephemeral RTP end (RFC 3525 §6.2, Annex E.9, E.12). */
+import { type Cancel, type Clock, NumberingPlan } from '../../../src/index.ts';
+import { fromH248Digits } from '../line-commands.ts';
+import {
+  contextNull,
+  type Descriptor,
+  type EventsDescriptor,
+  type LocalControl,
+  type ObservedEvent,
+  type Parameter,
+  type RequestedEvent,
+  type SignalsDescriptor,
+} from '../messages.ts';
+import { timeStamp } from '../service-change.ts';
+
+const noEvents: EventsDescriptor = { kind: 'Events', requestId: undefined, events: [] };
+const noSignals: SignalsDescriptor = { kind: 'Signals', signals: [] };
+
+export class SimTermination {
+  readonly id: string;
+  readonly kind: 'line' | 'rtp';
+  contextId = contextNull;
+  hook: 'on' | 'off' = 'on';
+  events: EventsDescriptor = noEvents;
+  signals: SignalsDescriptor = noSignals;
+  localControl: LocalControl | undefined;
+  local: string | undefined;
+  remote: string | undefined;
+  readonly #clock: Clock;
+  readonly #observed: (termination: SimTermination, requestId: number, event: ObservedEvent) => void;
+  #digits = '';
+  #plan: NumberingPlan | undefined;
+  #timer: Cancel | undefined;
+
+  constructor(
+    id: string,
+    kind: 'line' | 'rtp',
+    clock: Clock,
+    observed: (termination: SimTermination, requestId: number, event: ObservedEvent) => void,
+  ) {
+    this.id = id;
+    this.kind = kind;
+    this.#clock = clock;
+    this.#observed = observed;
+  }
+
+  /** What the telephone on this line hears or does: `al/ri`, `cg/dt`; undefined: silence. */
+  get signal(): string | undefined {
+    const [first] = this.signals.signals;
+    return first?.kind === 'signal' ? first.name : undefined;
+  }
+
+  get collecting(): boolean {
+    return this.#plan !== undefined;
+  }
+
+  /** Media flows both ways. */
+  get talks(): boolean {
+    return this.localControl?.mode === 'SendReceive' && this.remote !== undefined;
+  }
+
+  offHook(): void {
+    this.#setHook('off');
+  }
+
+  onHook(): void {
+    this.#setHook('on');
+  }
+
+  /** Keys, one after the other. */
+  dial(digits: string): void {
+    for (const digit of digits) this.#digit(digit);
+  }
+
+  /** Everything except the handset is as after power-up. Subtract comes here too (§6.2.4). */
+  reset(): void {
+    this.events = noEvents;
+    this.signals = noSignals;
+    this.localControl = undefined;
+    this.local = undefined;
+    this.remote = undefined;
+    this.#stopCollecting();
+  }
+
+  stop(): void {
+    this.#timer?.();
+  }
+
+  /** Replaces the events; `strict=state` reports at once what is so already (Annex E.9.2). */
+  arm(events: EventsDescriptor): void {
+    this.events = events;
+    this.#stopCollecting();
+    for (const event of events.events) {
+      const map = event.digitMap;
+      if (event.name === 'dd/ce' && map !== undefined && 'value' in map) this.#collect(map.value.body);
+    }
+    for (const event of events.events) {
+      const wanted = event.name === 'al/on' ? 'on' : event.name === 'al/of' ? 'off' : undefined;
+      if (wanted === this.hook && this.kind === 'line' && isStrictState(event)) {
+        this.#report(event, []);
+        return;
+      }
+    }
+  }
+
+  describe(items: readonly string[]): readonly Descriptor[] {
+    const descriptors: Descriptor[] = [];
+    if (items.includes('Media')) {
+      const stream = { streamId: 1, localControl: this.localControl, local: this.local, remote: this.remote };
+      const bare = this.localControl === undefined && this.local === undefined && this.remote === undefined;
+      descriptors.push({
+        kind: 'Media',
+        terminationState: { properties: [], serviceStates: 'InService' },
+        streams: bare ? [] : [stream],
+      });
+    }
+    if (items.includes('Events')) descriptors.push(this.events);
+    if (items.includes('Signals')) descriptors.push(this.signals);
+    return descriptors;
+  }
+
+  #setHook(hook: 'on' | 'off'): void {
+    if (this.hook === hook) return;
+    this.hook = hook;
+    if (hook === 'on') this.#stopCollecting();
+    const event = this.events.events.find(({ name }) => name === (hook === 'on' ? 'al/on' : 'al/of'));
+    if (event !== undefined) this.#report(event, []);
+  }
+
+  #report(event: RequestedEvent, parameters: readonly Parameter[]): void {
+    // §7.1.11: a detected event ends the signals unless it says otherwise.
+    if (event.keepActive !== true) this.signals = noSignals;
+    this.#observed(this, this.events.requestId ?? 0, {
+      name: event.name,
+      timeStamp: timeStamp(this.#clock.now()),
+      parameters,
+    });
+  }
+
+  #collect(body: string): void {
+    const alternatives = body.replace(/[()\s]/g, '').split('|');
+    this.#digits = '';
+    this.#plan = new NumberingPlan([], { extra: alternatives.map(fromH248Digits), maxLength: 65_536 });
+  }
+
+  #stopCollecting(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+    this.#plan = undefined;
+  }
+
+  #digit(digit: string): void {
+    const plan = this.#plan;
+    if (plan === undefined || this.hook === 'on') return;
+    this.#timer?.();
+    // The first key silences the dial tone (Annex E.7: it is ended by what it asks for).
+    if (this.#digits === '') this.signals = noSignals;
+    this.#digits += digit;
+    const match = plan.match(this.#digits);
+    const more = [...'0123456789*#'].some((next) => plan.match(this.#digits + next) !== 'impossible');
+    if (match === 'impossible') this.#complete('PM');
+    else if (match === 'complete' && !more) this.#complete('UM');
+    else this.#timer = this.#clock.after(4_000, () => this.#complete(match === 'complete' ? 'FM' : 'PM'));
+  }
+
+  #complete(method: 'UM' | 'FM' | 'PM'): void {
+    this.#stopCollecting();
+    const event = this.events.events.find(({ name }) => name === 'dd/ce');
+    if (event === undefined) return;
+    const symbols = this.#digits.replaceAll('*', 'E').replaceAll('#', 'F');
+    this.#report(event, [
+      { name: 'ds', relation: '=', values: [`"${symbols}"`] },
+      { name: 'meth', relation: '=', values: [method] },
+    ]);
+  }
+}
+
+const isStrictState = ({ parameters }: RequestedEvent): boolean =>
+  parameters.some(({ name, values }) => name === 'strict' && values[0]?.toLowerCase() === 'state');

@@ -1,0 +1,237 @@
+/** Two controllers and two gateways on a memory network: what the scenarios and the simulation play on. */
+import { decode } from '../../../protocols/megaco/codec.ts';
+import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
+import { encodeText } from '../../../protocols/megaco/encode.ts';
+import { SimGateway, type SimGatewayOptions } from '../../../protocols/megaco/gateway/sim-gateway.ts';
+import type { SimTermination } from '../../../protocols/megaco/gateway/sim-termination.ts';
+import { createMegacoRole } from '../../../protocols/megaco/role.ts';
+import { mediaAddress } from '../../../protocols/megaco/sdp.ts';
+import {
+  type Contact,
+  type ControllerAddress,
+  type CoreServices,
+  type LocationService,
+  Metrics,
+  parseAddress,
+  type Role,
+  silentLog,
+} from '../../../src/index.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import { vectorNaming } from './vectors.ts';
+
+export const primaryHost = '127.0.0.1';
+export const backupHost = '127.0.0.2';
+export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
+
+export interface WorldOptions {
+  readonly conditions?: Partial<Conditions>;
+  readonly seed?: number;
+  readonly linesPerGateway?: number;
+  readonly backup?: boolean;
+  readonly transport?: 'udp' | 'tcp';
+  readonly config?: Record<string, unknown>;
+  readonly gatewayConfig?: Record<string, unknown>;
+  readonly gateway?: Partial<SimGatewayOptions>;
+}
+
+export class World {
+  readonly clock = new FakeClock();
+  readonly network: MemoryNetwork;
+  readonly random;
+  readonly log = silentLog;
+  readonly options: WorldOptions;
+  readonly gateways: SimGateway[] = [];
+  readonly roles = new Map<string, Role>();
+  readonly packets: MemoryPacket[] = [];
+  readonly transport: 'udp' | 'tcp';
+
+  constructor(options: WorldOptions = {}) {
+    this.options = options;
+    this.transport = options.transport ?? 'udp';
+    this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
+    this.random = seededRandom((options.seed ?? 1) + 1_000);
+    this.network.onPacket((packet) => this.packets.push(packet));
+  }
+
+  /** Both controllers, both gateways, all lines armed. Lines are 200, 201 (gateway 1) and 202, 203 (gateway 2) by default. */
+  static async up(options: WorldOptions = {}): Promise<World> {
+    const world = new World(options);
+    await world.startController(primaryHost);
+    if (options.backup !== false) await world.startController(backupHost);
+    await world.run(100);
+    for (const [index] of gatewayHosts.entries()) await world.startGateway(index);
+    await world.run(1_000);
+    return world;
+  }
+
+  async startController(host: string): Promise<Role> {
+    const { linesPerGateway = 2 } = this.options;
+    const hasBackup = this.options.backup !== false;
+    const config = megacoConfigSchema.parse({
+      listen: [`${this.transport}:${host}:2944`],
+      backup: hasBackup && host === primaryHost ? [`${this.transport}:${backupHost}:2944`] : [],
+      backupFor: host === backupHost ? [`${this.transport}:${primaryHost}:2944`] : [],
+      gateways: gatewayHosts.map((address, index) => ({
+        name: `gw${index + 1}`,
+        addresses: [`${this.transport}:${address}:2944`],
+        ...this.options.gatewayConfig,
+      })),
+      lines: gatewayHosts.flatMap((_, gateway) =>
+        Array.from({ length: linesPerGateway }, (__, index) => ({
+          number: String(200 + gateway * linesPerGateway + index),
+          termination: `aaln/${index + 1}@gw${gateway + 1}`,
+        })),
+      ),
+      ...this.options.config,
+    });
+    const role = createMegacoRole(
+      this.services(host, { backups: config.backup, backupFor: config.backupFor }),
+      config,
+      { trust: [], allow: [], strip: 'none' },
+    );
+    await role.start();
+    this.roles.set(host, role);
+    return role;
+  }
+
+  async startGateway(index: number): Promise<SimGateway> {
+    const host = gatewayHosts[index] ?? '127.0.0.19';
+    const gateway = new SimGateway(this.services(host, { backups: [], backupFor: [] }), {
+      name: `gw${index + 1}`,
+      listen: parseAddress(`${this.transport}:${host}:2944`, { port: 2944 }),
+      controllers: [this.address(primaryHost)],
+      lines: this.options.linesPerGateway ?? 2,
+      ...this.options.gateway,
+    });
+    await gateway.start();
+    this.gateways[index] = gateway;
+    return gateway;
+  }
+
+  address(host: string): ControllerAddress {
+    return parseAddress(`${this.transport}:${host}:2944`, { port: 2944 });
+  }
+
+  /** kill -9. */
+  kill(host: string): void {
+    this.network.crash(host);
+    this.roles.delete(host);
+  }
+
+  async run(ms: number): Promise<void> {
+    await this.clock.advanceAsync(ms);
+  }
+
+  line(number: string): SimTermination {
+    const perGateway = this.options.linesPerGateway ?? 2;
+    const index = Number(number) - 200;
+    const line = this.gatewayOf(number)?.lines[index % perGateway];
+    if (line === undefined) throw new Error(`no line ${number}`);
+    return line;
+  }
+
+  gatewayOf(number: string): SimGateway | undefined {
+    return this.gateways[Math.floor((Number(number) - 200) / (this.options.linesPerGateway ?? 2))];
+  }
+
+  /** The ephemeral termination beside the line. */
+  media(number: string): SimTermination | undefined {
+    const line = this.line(number);
+    return line.contextId === 0
+      ? undefined
+      : this.gatewayOf(number)
+          ?.contexts.members(line.contextId)
+          .find(({ kind }) => kind === 'rtp');
+  }
+
+  /** Does each send to where the other receives, both ways? */
+  talking(a: string, b: string): boolean {
+    const one = this.media(a);
+    const other = this.media(b);
+    const reaches = (from: SimTermination | undefined, to: SimTermination | undefined) =>
+      from?.localControl?.mode === 'SendReceive' &&
+      mediaAddress(from.remote) !== undefined &&
+      mediaAddress(from.remote) === mediaAddress(to?.local);
+    return reaches(one, other) && reaches(other, one);
+  }
+
+  /** Idle lines that would notice an off-hook; no context, no ephemeral left. */
+  idle(...numbers: readonly string[]): boolean {
+    return numbers.every((number) => {
+      const line = this.line(number);
+      return (
+        line.contextId === 0 &&
+        line.signal === undefined &&
+        line.hook === 'on' &&
+        line.events.events.some(({ name }) => name === 'al/of')
+      );
+    });
+  }
+
+  get ephemerals(): number {
+    return this.gateways.reduce((sum, gateway) => sum + gateway.contexts.ephemerals, 0);
+  }
+
+  calls(host: string): readonly Readonly<Record<string, unknown>>[] {
+    return this.roles.get(host)?.calls() ?? [];
+  }
+
+  /** What was sent, in compact text. */
+  summary(from = 0): readonly string[] {
+    return this.packets.slice(from).map(({ from: source, to, bytes }) => {
+      const decoded = decode(bytes, () => vectorNaming);
+      const text = decoded.ok
+        ? encodeText(decoded.value, 'compact')
+            .toString('latin1')
+            .replace(/\s*\n\s*/g, ' ')
+        : `? ${bytes.toString('latin1')}`;
+      return `${source.host} > ${to.host} ${text}`;
+    });
+  }
+
+  services(host: string, cluster: Omit<CoreServices['cluster'], 'secret'>): CoreServices {
+    const network = this.network.host(host);
+    return {
+      clock: network.clock,
+      network,
+      random: this.random,
+      log: this.log,
+      metrics: new Metrics(),
+      dns: {
+        naptr: () => Promise.reject(new Error('no DNS here')),
+        srv: () => Promise.reject(new Error('no DNS here')),
+        a: () => Promise.reject(new Error('no DNS here')),
+        aaaa: () => Promise.reject(new Error('no DNS here')),
+      },
+      locations: new MemoryLocations(),
+      cluster: { ...cluster, secret: 'a secret of the cluster' },
+    };
+  }
+}
+
+class MemoryLocations implements LocationService {
+  readonly #records = new Map<string, readonly Contact[]>();
+
+  async open(): Promise<void> {}
+
+  lookup(record: string): readonly Contact[] {
+    return this.#records.get(record) ?? [];
+  }
+
+  async save(record: string, contacts: readonly Contact[]): Promise<void> {
+    if (contacts.length === 0) this.#records.delete(record);
+    else this.#records.set(record, contacts);
+  }
+
+  records(): Iterable<readonly [string, readonly Contact[]]> {
+    return this.#records;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  async close(): Promise<void> {}
+}
