@@ -99,6 +99,7 @@ export class CallAgent implements TransactionUser {
       locations,
       protocol: 'mgcp',
       driver: this.#driver,
+      claim: (line, ready) => this.#claim(line, ready),
       timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
     });
     this.#takeover = new MgcpTakeover({
@@ -266,6 +267,8 @@ export class CallAgent implements TransactionUser {
       reply(511, `Unrecognized extension ${critical.code}`);
       return;
     }
+    // Alive again before it is acted upon: commands to it may leave with this very answer.
+    const isBack = this.gateways.heard(gateway);
     switch (verb) {
       case 'NTFY':
         this.#onNotify(command, gateway, reply);
@@ -280,7 +283,7 @@ export class CallAgent implements TransactionUser {
         // Also MESG, which no gateway depends on (RFC 3435 B.3).
         reply(504, 'Unknown or unsupported command');
     }
-    this.#heard(gateway);
+    if (isBack) this.#greet(gateway);
   }
 
   #onNotify(command: MgcpCommand, gateway: Gateway, reply: Reply): void {
@@ -406,6 +409,15 @@ export class CallAgent implements TransactionUser {
     this.#driver.reconcile(endpoint);
   }
 
+  /** Somebody calls a line that is another member's, or was a moment ago. */
+  #claim(line: Line, ready: () => void): boolean {
+    const endpoint = this.#endpoints.get(line);
+    if (endpoint === undefined || endpoint.owned || endpoint.gateway.state === 'down') return false;
+    this.#takeover.begin([endpoint]);
+    this.#takeover.whenKnown(endpoint, ready);
+    return true;
+  }
+
   #takeOut(endpoint: Endpoint): void {
     this.#takeover.drop(endpoint);
     endpoint.reset();
@@ -508,12 +520,15 @@ export class CallAgent implements TransactionUser {
   }
 
   #heard(gateway: Gateway): void {
-    const wasDown = gateway.state === 'down';
-    if (!this.gateways.heard(gateway)) return;
-    const endpoints = this.#endpointsOf(gateway);
-    const [first] = endpoints;
-    if (first !== undefined && this.#serves(gateway)) this.#learnPackages(first);
-    if (wasDown && this.#serves(gateway)) this.#takeover.begin(endpoints.filter(({ owned }) => !owned));
+    if (this.gateways.heard(gateway)) this.#greet(gateway);
+  }
+
+  /** A gateway we had not heard of, or not for long. */
+  #greet(gateway: Gateway): void {
+    if (!this.#serves(gateway)) return;
+    const [first] = this.#endpointsOf(gateway);
+    if (first !== undefined) this.#learnPackages(first);
+    this.#takeover.begin(this.#unownedOf(gateway));
   }
 
   /** Decides which members' gateways to take, and which to give back. Called whenever a partner's state changes. */

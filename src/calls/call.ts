@@ -26,8 +26,8 @@ export interface CallParts {
   readonly caller: Leg;
   /** The id that both sides' media carry; made when the number is known, so that it may tell of it. */
   callIdFor(number: string): string;
-  /** Finds the called party; `callEnded` must be expected from now on. */
-  route(number: string, call: Call): Leg | ReleaseReason;
+  /** Finds the called party. `later`: `Call.routeAgain` follows. */
+  route(number: string, call: Call): Leg | ReleaseReason | 'later';
   ended(call: Call, reason: ReleaseReason): void;
 }
 
@@ -90,6 +90,11 @@ export class Call {
     if (state.phase === 'routing') this.#route(state.number);
   }
 
+  /** What the called party's whereabouts waited for has come. */
+  routeAgain(): void {
+    if (this.#state.phase === 'routing') this.#route(this.#state.number);
+  }
+
   on(side: Side, event: LegEvent): void {
     this.#raise({ kind: 'leg', side, event });
   }
@@ -149,8 +154,9 @@ export class Call {
   }
 
   #route(number: string): void {
-    this.#callId = this.#parts.callIdFor(number);
+    this.#callId ??= this.#parts.callIdFor(number);
     const routed = this.#parts.route(number, this);
+    if (routed === 'later') return;
     if (typeof routed === 'string') {
       this.#raise({ kind: 'unroutable', reason: routed });
       return;

@@ -25,6 +25,11 @@ export interface SwitchboardParts {
   readonly protocol: string;
   readonly driver: LineDriver;
   readonly timers?: Partial<CallTimers & LineTimers> | undefined;
+  /**
+   * A line that is called but not in service here may be another controller's: the room asks its gateway for it and calls `ready`,
+   * whatever came of it. False: nothing can be done.
+   */
+  readonly claim?: ((line: Line, ready: () => void) => boolean) | undefined;
   /** A leg to a contact of another protocol; `report` takes its events. Absent: only lines can be called. */
   readonly reach?: ((contact: Contact, report: (event: LegEvent) => void) => Leg | ReleaseReason) | undefined;
 }
@@ -36,6 +41,8 @@ export class Switchboard {
   readonly #ids: CallIds;
   readonly #calls = new Set<Call>();
   readonly #counts: { readonly begun: Counter; readonly answered: Counter; readonly restored: Counter };
+  /** Calls for which a line was asked for already: once is enough. */
+  readonly #claimed = new WeakSet<Call>();
   #draining = false;
 
   constructor(parts: SwitchboardParts) {
@@ -251,10 +258,16 @@ export class Switchboard {
     );
   }
 
-  #route(number: string, call: Call): Leg | ReleaseReason {
-    const { locations, protocol, reach, log } = this.#parts;
+  #route(number: string, call: Call): Leg | ReleaseReason | 'later' {
+    const { locations, protocol, reach, log, claim } = this.#parts;
     const contacts = locations.lookup(number);
-    if (contacts.length === 0) return this.lines.byNumber(number) === undefined ? 'unknownNumber' : 'unavailable';
+    if (contacts.length === 0) {
+      const line = this.lines.byNumber(number);
+      if (line === undefined) return 'unknownNumber';
+      if (this.#claimed.has(call)) return 'unavailable';
+      this.#claimed.add(call);
+      return claim?.(line, () => call.routeAgain()) === true ? 'later' : 'unavailable';
+    }
     let reason: ReleaseReason = 'unavailable';
     for (const contact of contacts) {
       if (contact.protocol === protocol) {
