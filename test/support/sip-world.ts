@@ -1,0 +1,173 @@
+/** Whole SIP roles and plain telephones on one simulated network: two edges, a primary and its backup, one location service. */
+
+import { sipConfigSchema } from '../../protocols/sip/config.ts';
+import { createSipRole } from '../../protocols/sip/role.ts';
+import {
+  type Cluster,
+  type ControllerAddress,
+  type DnsClient,
+  type LocationService,
+  Metrics,
+  type Role,
+  silentLog,
+  type TrustSettings,
+} from '../../src/index.ts';
+import { MemoryLocations } from '../../src/location/memory.ts';
+import { FakeClock } from './fake-clock.ts';
+import { type Conditions, MemoryNetwork } from './memory-network.ts';
+import { seededRandom } from './seeded-random.ts';
+import { type PhoneOptions, SimPhone } from './sip-ua.ts';
+
+export const domain = 'example.com';
+
+export const hosts = {
+  primary: '127.0.2.1',
+  backup: '127.0.2.2',
+  second: '127.0.2.3',
+  callerEdge: '127.0.1.1',
+  calleeEdge: '127.0.1.2',
+} as const;
+
+const udp = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 5_060 });
+
+const noNames: DnsClient = {
+  naptr: () => Promise.resolve({ records: [], ttlMs: 1_000 }),
+  srv: () => Promise.resolve({ records: [], ttlMs: 1_000 }),
+  a: () => Promise.resolve({ records: [], ttlMs: 1_000 }),
+  aaaa: () => Promise.resolve({ records: [], ttlMs: 1_000 }),
+};
+
+export const cautious: TrustSettings = { trust: [], allow: [], strip: 'none' };
+
+export interface RunningRole {
+  readonly role: Role;
+  readonly metrics: Metrics;
+}
+
+export interface NodeOptions {
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly backups?: readonly string[];
+  readonly backupFor?: readonly string[];
+  readonly trust?: TrustSettings;
+  readonly locations?: LocationService;
+  readonly secret?: string;
+}
+
+export class SipWorld {
+  readonly clock = new FakeClock();
+  readonly network: MemoryNetwork;
+  readonly locations: MemoryLocations;
+  readonly phones: SimPhone[] = [];
+  readonly #roles = new Map<string, RunningRole>();
+  #seed = 0;
+
+  constructor(conditions: Partial<Conditions> = {}, seed = 1) {
+    this.network = new MemoryNetwork(this.clock, conditions, seed);
+    this.locations = new MemoryLocations({ clock: this.clock });
+  }
+
+  /** Starts (or, after a crash, starts anew) a SIP role on this host. */
+  async node(host: string, options: NodeOptions = {}): Promise<RunningRole> {
+    this.#seed += 1;
+    const memoryHost = this.network.host(host);
+    const metrics = new Metrics();
+    const cluster: Cluster = {
+      secret: options.secret ?? 'one secret for all',
+      backups: (options.backups ?? []).map(udp),
+      backupFor: (options.backupFor ?? []).map(udp),
+    };
+    const role = createSipRole(
+      {
+        clock: memoryHost.clock,
+        random: seededRandom(this.#seed),
+        log: silentLog,
+        metrics,
+        network: memoryHost,
+        dns: noNames,
+        locations: options.locations ?? this.locations,
+        cluster,
+      },
+      sipConfigSchema.parse({ listen: [`udp:${host}:5060`], ...options.config }),
+      options.trust ?? cautious,
+    );
+    await role.start();
+    const running = { role, metrics };
+    this.#roles.set(host, running);
+    return running;
+  }
+
+  /** The usual pair, each the other's backup. */
+  async pair(options: Partial<NodeOptions> = {}): Promise<void> {
+    await this.primary(options);
+    await this.node(hosts.backup, {
+      config: { domains: [domain] },
+      backups: [hosts.primary],
+      backupFor: [hosts.primary],
+      ...options,
+    });
+  }
+
+  async primary(options: Partial<NodeOptions> = {}): Promise<void> {
+    await this.node(hosts.primary, {
+      config: { domains: [domain] },
+      backups: [hosts.backup],
+      backupFor: [hosts.backup],
+      ...options,
+    });
+  }
+
+  /** An edge proxy between plain telephones and the pair. */
+  edge(host: string, config: Readonly<Record<string, unknown>> = {}): Promise<RunningRole> {
+    return this.node(host, { config: { defaultRoute: [`${hosts.primary}:5060`, `${hosts.backup}:5060`], ...config } });
+  }
+
+  async phone(
+    options: Omit<PhoneOptions, 'network' | 'domain' | 'proxy'> & { readonly edge: string },
+  ): Promise<SimPhone> {
+    const { edge, ...rest } = options;
+    const phone = new SimPhone({ ...rest, network: this.network, domain, proxy: { host: edge, port: 5_060 } });
+    await phone.start();
+    this.phones.push(phone);
+    return phone;
+  }
+
+  roleAt(host: string): RunningRole | undefined {
+    return this.#roles.get(host);
+  }
+
+  /** Transactions in the memory of the roles on these hosts. */
+  transactions(...at: readonly string[]): number {
+    let sum = 0;
+    for (const host of at) sum += Number(this.#roles.get(host)?.role.status()['transactions'] ?? 0);
+    return sum;
+  }
+
+  async stop(): Promise<void> {
+    for (const { role } of this.#roles.values()) await role.stop();
+  }
+}
+
+/** The usual world: two edges, the pair, a caller and a callee, both registered. */
+export async function usualWorld(
+  options: {
+    readonly conditions?: Partial<Conditions>;
+    readonly seed?: number;
+    readonly copiesParams?: boolean;
+    readonly callees?: number;
+  } = {},
+): Promise<{ world: SipWorld; caller: SimPhone; callees: readonly SimPhone[] }> {
+  const world = new SipWorld({}, options.seed);
+  await world.pair();
+  await world.edge(hosts.callerEdge);
+  await world.edge(hosts.calleeEdge);
+  const { copiesParams = true } = options;
+  const caller = await world.phone({ address: '127.0.3.1', user: 'alice', edge: hosts.callerEdge, copiesParams });
+  const callees: SimPhone[] = [];
+  for (let i = 0; i < (options.callees ?? 1); i += 1)
+    callees.push(await world.phone({ address: `127.0.3.${i + 2}`, user: 'bob', edge: hosts.calleeEdge, copiesParams }));
+  caller.register();
+  for (const callee of callees) callee.register();
+  await world.clock.advanceAsync(100);
+  world.network.conditions = { ...world.network.conditions, ...options.conditions };
+  return { world, caller, callees };
+}
