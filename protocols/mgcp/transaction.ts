@@ -53,6 +53,7 @@ export interface Submission {
   readonly peer: ControlPeer;
   readonly queue?: string | undefined;
   readonly urgent?: boolean | undefined;
+  readonly persistent?: boolean | undefined;
   draft(flow: Flow): Draft;
   provisional?(response: MgcpResponse): void;
   ended(outcome: CommandOutcome<MgcpResponse>): void;
@@ -107,6 +108,7 @@ export class MgcpTransactions {
       peer: submission.peer,
       queue: submission.queue,
       urgent: submission.urgent,
+      persistent: submission.persistent,
       encode: (id, flow, to) => {
         const { verb, endpoint, parameters, sdp } = submission.draft(flow);
         const text = messageText({

@@ -39,6 +39,8 @@ export interface GatewayCommand<R> {
   readonly peer: ControlPeer;
   /** Commands with the same key go one after the other (RFC 3435 §4.4.4); absent: no order wanted. */
   readonly queue?: string | undefined;
+  /** Tried again until T-MAX, even if every address refused: a gateway waits for its controllers (RFC 3435 §4.3). */
+  readonly persistent?: boolean | undefined;
   /** Sent at once, past queue and window (deletions). */
   readonly urgent?: boolean | undefined;
   /** The octets; asked again, with the same id, when the address changes. */
@@ -159,6 +161,11 @@ export class GatewayTransactions<R> {
   /** @internal */
   get parts(): GatewayTransactionsParts {
     return this.#parts;
+  }
+
+  /** @internal Every address has failed: begin with the first again. */
+  sendAgain(pending: Pending<R>): void {
+    this.#send(pending);
   }
 
   /** @internal */
@@ -287,8 +294,8 @@ class Pending<R> implements PendingCommand {
   }
 
   exhausted(tried: readonly Attempt[]): void {
-    // A hop that was refused may be back in a moment (a gateway that restarts); silence was counted already.
-    this.step({ kind: 'noHop' }, tried);
+    this.delivery = undefined;
+    if (this.command.persistent !== true) this.step({ kind: 'noHop' }, tried);
   }
 
   begin([state, effects]: OutgoingStep): void {
@@ -308,7 +315,8 @@ class Pending<R> implements PendingCommand {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'repeat':
-          this.delivery?.repeat();
+          if (this.delivery === undefined) this.#owner.sendAgain(this);
+          else this.delivery.repeat();
           break;
         case 'arm':
           this.#timer?.();

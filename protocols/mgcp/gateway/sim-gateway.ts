@@ -248,6 +248,7 @@ export class SimGateway {
     this.#transactions.submit({
       peer: destination,
       queue: line.local,
+      persistent: true,
       draft: () => ({ verb: 'NTFY', endpoint: `${line.local}@${this.options.name}`, parameters, sdp: [] }),
       ended: (outcome) => {
         if (outcome.kind !== 'answered') {
