@@ -18,6 +18,11 @@ export interface Packet {
   readonly protocols: string;
   /** `INVITE sip:u1@…`, or `200 OK`; several with `, ` between them if one TCP segment carried more than one message. */
   readonly firstLines: string;
+  /** Values of Via and Record-Route in order. */
+  readonly vias: readonly string[];
+  readonly recordRoutes: readonly string[];
+  /** What else tshark must find in a SIP message (it lets many a broken one pass without a word): Call-ID, CSeq method, From tag. */
+  readonly essentials: readonly string[];
   /** tshark's complaints: malformed, and expert remarks of severity error. */
   readonly complaints: string;
 }
@@ -113,6 +118,18 @@ async function dissect(file: string, options: CaptureOptions, markerPort: number
       ],
       ...['-e', 'frame.protocols', '-e', 'sip.Request-Line', '-e', 'sip.Status-Line'],
       ...['-e', '_ws.malformed', '-e', '_ws.expert.severity', '-e', '_ws.expert.message'],
+      ...[
+        '-e',
+        'sip.Via',
+        '-e',
+        'sip.Record-Route',
+        '-e',
+        'sip.Call-ID',
+        '-e',
+        'sip.CSeq.method',
+        '-e',
+        'sip.from.tag',
+      ],
     ],
     { maxBuffer: 1 << 28, timeout: 120_000 },
   );
@@ -138,9 +155,14 @@ function packetOf(line: string): Packet {
     to: `${field(4)}:${field(5)}${field(6)}`,
     protocols: field(7),
     firstLines: [field(8), field(9)].filter((text) => text !== '').join('|'),
+    vias: list(field(13)),
+    recordRoutes: list(field(14)),
+    essentials: [15, 16, 17].map(field).filter((text) => text !== ''),
     complaints: [field(10), ...errors].filter((text) => text !== '').join('; '),
   };
 }
+
+const list = (text: string): string[] => (text === '' ? [] : text.split('|'));
 
 /** PI_ERROR in Wireshark's numbering of expert severities. */
 const severityError = 0x00800000;
