@@ -1,6 +1,7 @@
 /** The only door through which protocol rooms reach the core. */
 export * from './address-resolver.ts';
 export * from './assembler.ts';
+export * from './caching-dns.ts';
 export * from './calls/call.ts';
 export * from './calls/call-ids.ts';
 export * from './calls/call-machine.ts';
@@ -31,6 +32,7 @@ export * from './gateway-control/transaction-ids.ts';
 export * from './location-service.ts';
 export * from './log.ts';
 export * from './metrics.ts';
+export * from './network/node-network.ts';
 export * from './network.ts';
 export * from './path-attribute.ts';
 export * from './protocol-adapter.ts';
