@@ -135,6 +135,8 @@ export const megacoConfigSchema = section({
     holdMs: milliseconds({ min: 0 }).default(10_000),
     /** In a takeover: how long to wait for the other gateways of the dead controller. */
     takeoverMs: milliseconds({ min: 100 }).default(4_000),
+    /** Gateways with package it (H.248.14) report when they have not heard of us for this long; 0: they are not asked to. */
+    inactivityMs: milliseconds({ max: 600_000 }).default(30_000),
     /** A gateway that was not heard of for this long is audited. */
     gatewayQuietMs: milliseconds({ min: 1_000 }).default(60_000),
   }).prefault({}),

@@ -50,6 +50,8 @@ export interface ControllerParts {
   path(): PathAttribute | undefined;
   /** Is one of the partners that we stand in for dead? */
   deadPartner(): ControllerAddress | undefined;
+  /** Asks them; `judged` is called when it is known of each whether it lives. */
+  whenJudged(judged: () => void): void;
 }
 
 export class MegacoController {
@@ -63,9 +65,15 @@ export class MegacoController {
   /** What the gateways of the round have said so far. */
   readonly #pictures = new Map<string, readonly AuditedLine[]>();
   /** Gateways that are awaited from the dead controller: how to go on without them. */
-  readonly #awaited = new Map<string, { give: () => void; timer: Cancel }>();
+  readonly #awaited = new Map<string, Awaited>();
+  /** Gateways that have a HandOff of ours to ourselves. */
+  readonly #called = new Set<Agent>();
   /** Gateways that we are handing to another controller. */
   readonly #leaving = new Set<Agent>();
+  /** Audits under way. */
+  #auditing = 0;
+  /** Questions under way whether a partner lives. */
+  #judging = 0;
   #plan: NumberingPlan;
   #numbers = new Map<number, string>();
   #draining = false;
@@ -395,6 +403,14 @@ export class MegacoController {
       awaited.give();
       return;
     }
+    // A gateway that was not sent to us has lost its controller, perhaps together with others.
+    if (method === undefined || method === 'Failover') {
+      this.#judging += 1;
+      this.#parts.whenJudged(() => {
+        this.#judging -= 1;
+        if (this.#parts.deadPartner() === undefined) this.#awaitNoMore();
+      });
+    }
     const strangers = [...this.agents.all()].filter(
       (other) => other !== agent && !other.ours && !this.#leaving.has(other),
     );
@@ -412,11 +428,13 @@ export class MegacoController {
       return;
     }
     const lines = this.switchboard.lines.of(name);
+    this.#auditing += 1;
     auditGateway(
       agent,
       lines.map((line) => this.#terminations.get(line) ?? ''),
       (to, actions, ended) => this.#request(to, actions, ended),
       (picture) => {
+        this.#auditing -= 1;
         if (picture === undefined) {
           this.#lost(agent, 'silent');
           answer(undefined);
@@ -441,6 +459,7 @@ export class MegacoController {
     });
     this.#awaited.set(agent.name, {
       timer,
+      refuses: false,
       give: () => this.#audit(agent.name, answer),
     });
     if (this.#parts.deadPartner() !== undefined) this.#call(agent);
@@ -448,7 +467,9 @@ export class MegacoController {
 
   /** Once every end of every call is known, nobody else needs to be waited for. */
   #awaitNoMore(): void {
-    if (this.#awaited.size === 0) return;
+    if (this.#awaited.size === 0 || this.#judging > 0 || this.#auditing > 0) return;
+    const mayCome = this.#parts.deadPartner() !== undefined;
+    if (mayCome && [...this.#awaited.values()].some(({ refuses }) => !refuses)) return;
     const paired = pairLines([...this.#pictures.values()].flat(), () => undefined);
     const ends = new Map<string, number>();
     for (const { media } of paired) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
@@ -462,10 +483,18 @@ export class MegacoController {
 
   /** A HandOff to ourselves: moves a gateway that knows us by the path attribute, or by the mId that we share. */
   #call(agent: Agent): void {
+    if (this.#called.has(agent)) return;
+    this.#called.add(agent);
     this.#parts.endpoint().request(
       agent.gateway,
       () => [this.#handOffAction(this.#parts.self())],
-      () => undefined,
+      (outcome) => {
+        this.#called.delete(agent);
+        const awaited = this.#awaited.get(agent.name);
+        if (awaited === undefined || !isRefused(outcome)) return;
+        awaited.refuses = true;
+        this.#awaitNoMore();
+      },
       { urgent: true },
     );
   }
@@ -521,10 +550,8 @@ export class MegacoController {
     }
   }
 
-  /** Gateways with our package get the path attribute where an audit shows it. */
+  /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
   #afterRegistration(agent: Agent): void {
-    const path = this.#parts.path();
-    if (path === undefined) return;
     const ask: ActionRequest = {
       contextId: contextNull,
       commands: [
@@ -536,27 +563,22 @@ export class MegacoController {
         },
       ],
     };
-    this.#parts.endpoint().request(
-      agent.gateway,
-      () => [ask],
-      (outcome) => {
-        if (outcome.kind !== 'answered' || !agent.ours) return;
-        const has = outcome.response.reply.actions.some(({ commands }) =>
-          commands.some(({ descriptors }) =>
-            descriptors.some(
-              (descriptor) =>
-                descriptor.kind === 'Packages' && descriptor.packages.some(({ name }) => name === pathPackage),
-            ),
+    this.#request(agent, [ask], (outcome) => {
+      if (outcome.kind !== 'answered' || !agent.ours) return;
+      const packages = new Set(
+        outcome.response.reply.actions.flatMap(({ commands }) =>
+          commands.flatMap(({ descriptors }) =>
+            descriptors.flatMap((each) => (each.kind === 'Packages' ? each.packages.map(({ name }) => name) : [])),
           ),
-        );
-        if (!has) return;
-        this.#parts.endpoint().request(
-          agent.gateway,
-          () => [{ contextId: contextNull, commands: [pathPropertyCommand(path)] }],
-          () => undefined,
-        );
-      },
-    );
+        ),
+      );
+      const path = this.#parts.path();
+      const { inactivityMs } = this.#parts.config.timers;
+      const commands: Command[] = [];
+      if (packages.has(pathPackage) && path !== undefined) commands.push(pathPropertyCommand(path));
+      if (packages.has('it') && inactivityMs > 0) commands.push(inactivityCommand(inactivityMs));
+      if (commands.length > 0) this.#request(agent, [{ contextId: contextNull, commands }], () => undefined);
+    });
   }
 
   /** A partner died: its gateways are called to us. */
@@ -604,12 +626,8 @@ export class MegacoController {
         () => [this.#handOffAction(to)],
         (outcome) => {
           this.#leaving.delete(agent);
-          const refused =
-            outcome.kind !== 'answered' ||
-            outcome.response.reply.error !== undefined ||
-            outcome.response.reply.actions.some(({ error }) => error !== undefined);
           agent.home = undefined;
-          if (refused && !this.#draining) this.#takeOver(agent, undefined);
+          if (isRefused(outcome) && !this.#draining) this.#takeOver(agent, undefined);
         },
         { urgent: true },
       );
@@ -650,6 +668,46 @@ export class MegacoController {
       this.#watchQuiet();
     });
   }
+}
+
+/** H.248.14: the gateway reports when it has heard nothing of us for this long; an idle one finds out that we are dead. */
+const inactivityCommand = (inactivityMs: number): Command => ({
+  verb: 'Modify',
+  terminationId: 'ROOT',
+  optional: true,
+  descriptors: [
+    {
+      kind: 'Events',
+      requestId: 1,
+      // In units of 10 ms.
+      events: [
+        {
+          name: 'it/ito',
+          parameters: [{ name: 'mit', relation: '=', values: [String(Math.ceil(inactivityMs / 10))] }],
+        },
+      ],
+    },
+  ],
+});
+
+interface Awaited {
+  readonly give: () => void;
+  readonly timer: Cancel;
+  /** It does not take our word; it may still come by itself. */
+  refuses: boolean;
+}
+
+function isRefused(outcome: CommandOutcome<MegacoResponse>): boolean {
+  if (outcome.kind !== 'answered') return true;
+  const { error, actions } = outcome.response.reply;
+  return (
+    error !== undefined ||
+    actions.some(
+      (action) =>
+        action.error !== undefined ||
+        action.commands.some(({ descriptors }) => descriptors.some(({ kind }) => kind === 'Error')),
+    )
+  );
 }
 
 /** How long after a registration its reply may still be on the way, and how soon to ask again. */

@@ -31,6 +31,8 @@ interface Partner {
   /** unknown: never heard since we started. */
   state: 'unknown' | 'alive' | 'dead' | 'returning';
   returningSinceMs: number;
+  /** Those who want to know whether it lives. */
+  readonly asking: ((alive: boolean) => void)[];
 }
 
 export class Partners {
@@ -47,6 +49,7 @@ export class Partners {
       lastHeardMs: 0,
       state: 'unknown',
       returningSinceMs: 0,
+      asking: [],
     }));
   }
 
@@ -67,12 +70,24 @@ export class Partners {
     return this.#partners.some((partner) => sameAddress(partner.address, address) && partner.state === 'dead');
   }
 
+  /** Is this one dead? It is asked at once; `answer` is called when it answers, when nobody is there, or when it stays silent. */
+  suspect(address: ControllerAddress, answer: (alive: boolean) => void): void {
+    const partner = this.#partners.find((each) => sameAddress(each.address, address));
+    if (partner === undefined || partner.state === 'dead') {
+      answer(false);
+      return;
+    }
+    partner.asking.push(answer);
+    if (partner.asking.length === 1) this.#parts.ask(partner.address);
+  }
+
   /** Any message of the partner. */
   heard(host: string, port: number): void {
     for (const partner of this.#partners) {
       if (partner.address.host !== host || partner.address.port !== port) continue;
       const now = this.#parts.clock.now();
       partner.lastHeardMs = now;
+      for (const answer of partner.asking.splice(0)) answer(true);
       if (partner.state === 'dead') {
         partner.state = 'returning';
         partner.returningSinceMs = now;
@@ -111,6 +126,7 @@ export class Partners {
     partner.state = 'dead';
     this.#parts.log.warn({ partner: formatAddress(partner.address) }, 'partner is dead');
     this.#parts.died(partner.address);
+    for (const answer of partner.asking.splice(0)) answer(false);
   }
 
   list(): readonly { address: ControllerAddress; state: string; lastHeardMs: number }[] {

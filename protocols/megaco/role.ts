@@ -73,6 +73,15 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     self,
     path: () => pathFrom(self()),
     deadPartner: () => cluster.backupFor.find((partner) => partners.isDead(partner)),
+    whenJudged: (judged) => {
+      let open = cluster.backupFor.length;
+      if (open === 0) judged();
+      for (const partner of cluster.backupFor)
+        partners.suspect(partner, () => {
+          open -= 1;
+          if (open === 0) judged();
+        });
+    },
   });
   const endpoint: MegacoEndpoint = new MegacoEndpoint({
     clock,

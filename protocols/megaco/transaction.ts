@@ -172,18 +172,15 @@ export class MegacoEndpoint {
     peer: ControlPeer,
     actions: () => readonly ActionRequest[],
     ended: (outcome: CommandOutcome<MegacoResponse>) => void,
-    options: { readonly urgent?: boolean; readonly mId?: () => MId } = {},
+    options: { readonly urgent?: boolean; readonly sentTo?: (to: ControllerAddress) => void } = {},
   ): PendingCommand {
     return this.#transactions.submit({
       peer,
       urgent: options.urgent,
       encode: (transactionId, flow, to) => {
+        options.sentTo?.(to);
         const request: Transaction = { kind: 'request', transactionId, actions: actions() };
-        const message = this.#message([request], flow, to);
-        return this.#framed(
-          flow,
-          this.#write(options.mId === undefined ? message : { ...message, mId: options.mId() }, flow, to),
-        );
+        return this.#framed(flow, this.#write(this.#message([request], flow, to), flow, to));
       },
       ended,
     });

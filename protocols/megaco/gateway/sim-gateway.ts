@@ -4,6 +4,7 @@
  * 3525 §11.2, §11.5). It obeys one controller at a time.
  */
 import {
+  type Cancel,
   type ControllerAddress,
   ControllerPool,
   type ControlPeer,
@@ -22,6 +23,7 @@ import {
   type CommandReply,
   contextNull,
   type Encoding,
+  type EventsDescriptor,
   type MegacoMessage,
   type MId,
   type ObservedEvent,
@@ -70,6 +72,10 @@ export class SimGateway {
   #search = 0;
   readonly #waiting = new Map<SimTermination, { requestId: number; event: ObservedEvent }[]>();
   readonly #notifying = new Set<SimTermination>();
+  /** ROOT, as far as it reports events (H.248.14). */
+  readonly #rootTermination: SimTermination;
+  #heardMs = 0;
+  #inactivity: Cancel | undefined;
   #nextRtp = 1;
   #nextPort = 30_000;
   #stopped = false;
@@ -99,6 +105,7 @@ export class SimGateway {
       admits: (message, flow) => this.#learn(message, flow),
       onRequest: (incoming) => this.#onRequest(incoming),
     } satisfies EndpointParts);
+    this.#rootTermination = this.#termination('ROOT', 'rtp');
     this.lines = Array.from({ length: options.lines }, (_, index) => this.#termination(`aaln/${index + 1}`, 'line'));
     this.contexts = new Contexts(
       {
@@ -148,6 +155,7 @@ export class SimGateway {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#inactivity?.();
     for (const line of this.lines) line.stop();
     await this.#endpoint.stop();
   }
@@ -173,7 +181,9 @@ export class SimGateway {
 
   /** Alternates are learned from our own controller alone (docs/alternate-path.md). */
   #learn(message: MegacoMessage, flow: Flow): boolean {
-    if (this.options.aware !== false && message.alternatePath !== undefined && this.#isController(message, flow))
+    const isController = this.#isController(message, flow);
+    if (isController) this.#heardMs = this.#services.clock.now();
+    if (this.options.aware !== false && message.alternatePath !== undefined && isController)
       this.#alternates = mIdsToAddresses(message.alternatePath, 2944, flow.transport).slice(0, maxAlternates);
     return true;
   }
@@ -202,7 +212,7 @@ export class SimGateway {
     const aware = this.options.aware !== false;
     switch (command.verb) {
       case 'AuditValue': {
-        const packages = ['g', 'root', 'al', 'cg', 'dd', 'nt', 'rtp', ...(aware ? [pathPackage] : [])];
+        const packages = ['g', 'root', 'al', 'cg', 'dd', 'nt', 'rtp', 'it', ...(aware ? [pathPackage] : [])];
         const wantsPackages = command.descriptors.some(
           (each) => each.kind === 'Audit' && each.items.includes('Packages'),
         );
@@ -214,6 +224,7 @@ export class SimGateway {
         const properties = command.descriptors.flatMap((each) =>
           each.kind === 'Media' ? (each.terminationState?.properties ?? []) : [],
         );
+        for (const each of command.descriptors) if (each.kind === 'Events') this.#watch(each);
         if (properties.some(({ name }) => name !== pathProperty || !aware))
           return { ...plain, descriptors: [{ kind: 'Error', code: 445, text: 'Unsupported or unknown property' }] };
         return plain;
@@ -223,6 +234,26 @@ export class SimGateway {
       default:
         return { ...plain, descriptors: [{ kind: 'Error', code: 410, text: 'Incorrect identifier' }] };
     }
+  }
+
+  /** H.248.14: reports that nothing was heard of the controller for the time it named, again and again. */
+  #watch(events: EventsDescriptor): void {
+    this.#inactivity?.();
+    const mit = events.events.find(({ name }) => name === 'it/ito')?.parameters.find(({ name }) => name === 'mit');
+    const limitMs = Number(mit?.values[0] ?? 0) * 10;
+    if (!(limitMs > 0)) return;
+    const { clock } = this.#services;
+    const look = (): void => {
+      const quietMs = clock.now() - this.#heardMs;
+      if (quietMs >= limitMs && !this.#notifying.has(this.#rootTermination))
+        this.#observed(this.#rootTermination, events.requestId ?? 0, {
+          name: 'it/ito',
+          timeStamp: timeStamp(clock.now()),
+          parameters: [],
+        });
+      this.#inactivity = clock.after(Math.max(10, quietMs >= limitMs ? limitMs : limitMs - quietMs), look);
+    };
+    this.#inactivity = clock.after(limitMs, look);
   }
 
   /** §11.5: a controller directs us to another. */
@@ -346,6 +377,7 @@ export class SimGateway {
     this.#log.info({ controller: formatAddress(controller) }, 'associated');
     // §11.5: what was not answered is repeated to the new controller.
     this.#endpoint.redirect(this.#peer);
+    this.#heardMs = this.#services.clock.now();
     for (const line of this.#waiting.keys()) this.#notifyNext(line);
     this.options.onChange?.();
   }
@@ -383,22 +415,26 @@ export class SimGateway {
       (outcome) => {
         this.#notifying.delete(termination);
         if (outcome.kind === 'answered') {
-          this.#answeredBy(outcome.response.message, outcome.flow);
+          if (this.#isController(outcome.response.message, outcome.flow))
+            this.#controllerMId = outcome.response.message.mId;
           this.#notifyNext(termination);
           return;
         }
         this.#waiting.get(termination)?.unshift(next);
         if (this.#associated) this.#lostController();
       },
+      { sentTo: (to) => this.#obey(to) },
     );
   }
 
-  /** An alternate answered in place of our controller: it is our controller now. */
-  #answeredBy(message: MegacoMessage, flow: Flow): void {
-    const from = remoteOf(flow);
-    if (this.#controller === undefined || sameAddress(from, this.#controller)) return;
-    if (!this.#alternates.some((alternate) => sameAddress(alternate, from))) return;
-    this.#accepted(from, message);
+  /** What our controller does not take goes to its alternate, and with it the right to command us. */
+  #obey(to: ControllerAddress): void {
+    const before = this.#controller;
+    if (before === undefined || sameAddress(to, before)) return;
+    this.#log.info({ from: formatAddress(before), to: formatAddress(to) }, 'alternate is the controller now');
+    this.#controller = to;
+    this.#controllerMId = undefined;
+    this.#alternates = [...this.#alternates.filter((alternate) => !sameAddress(alternate, to)), before];
   }
 
   #lostController(): void {

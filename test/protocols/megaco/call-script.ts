@@ -1,0 +1,61 @@
+/** Two people at two telephones: every step waits for what a person would wait for. */
+import type { World } from './world.ts';
+
+export interface CallOutcome {
+  /** How often the caller heard dial tone again and had to dial anew. */
+  redialled: number;
+  /** What did not happen in time; undefined: the call went through. */
+  stuckAt: string | undefined;
+}
+
+/** Off-hook, dial, answer, talk, hang up on both sides. `during` is told each phase as it begins. */
+export async function playCall(
+  world: World,
+  caller: string,
+  callee: string,
+  options: { readonly patienceMs?: number; readonly retries?: boolean; readonly during?: (phase: string) => void } = {},
+): Promise<CallOutcome> {
+  const { patienceMs = 15_000, during = () => undefined } = options;
+  const outcome: CallOutcome = { redialled: 0, stuckAt: undefined };
+  const until = async (what: string, holds: () => boolean): Promise<boolean> => {
+    for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += 20) {
+      if (holds()) return true;
+      await world.run(20);
+    }
+    outcome.stuckAt = what;
+    return false;
+  };
+  const a = world.line(caller);
+  const b = world.line(callee);
+
+  during('going off-hook');
+  a.offHook();
+  if (!(await until('dial tone', () => a.signal === 'cg/dt' && a.collecting))) return outcome;
+  during('dialling');
+  a.dial(callee);
+  const rings = await until('ringing', () => {
+    // The callee's gateway has not found its new controller yet: a person tries again.
+    if (options.retries === true && a.signal === 'cg/ct') {
+      a.onHook();
+      a.offHook();
+    } else if (a.signal === 'cg/dt' && a.collecting) {
+      outcome.redialled += 1;
+      a.dial(callee);
+    }
+    return b.signal === 'al/ri';
+  });
+  if (!rings) return outcome;
+  during('ringing');
+  await world.run(60);
+  b.offHook();
+  if (!(await until('talking', () => world.talking(caller, callee)))) return outcome;
+  during('talking');
+  await world.run(200);
+  if (!(await until('still talking', () => world.talking(caller, callee) && a.signal === undefined))) return outcome;
+  during('hanging up');
+  a.onHook();
+  if (!(await until('busy tone', () => b.signal === 'cg/bt'))) return outcome;
+  b.onHook();
+  await until('idle', () => world.idle(caller, callee));
+  return outcome;
+}
