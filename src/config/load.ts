@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type ControllerAddress, formatAddress, sameAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
+import { maxAlternates } from '../path-attribute.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
 import { type Override, type ProblemContext, problemLines, valueAt } from './problems.ts';
 import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
@@ -113,14 +114,14 @@ function nodeOverrides(members: Members, node: string | undefined, roles: readon
       }),
     );
     const paths = listen.map((_, index): Path => ['nodes', node, role, index]);
-    const listOf = (key: string): Override => ({
+    const listOf = (key: string, length = partners.length): Override => ({
       path: [role, key],
-      value: partners.map(({ address }) => address),
+      value: partners.slice(0, length).map(({ address }) => address),
       origin: { paths: partners.map(({ path }) => path) },
     });
     return [
       { path: [role, 'listen'], value: listen, origin: { paths } },
-      ...(partners.length === 0 ? [] : [listOf('backup'), listOf('backupFor')]),
+      ...(partners.length === 0 ? [] : [listOf('backup', maxAlternates), listOf('backupFor')]),
     ];
   });
 }

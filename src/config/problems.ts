@@ -46,6 +46,9 @@ function statements(issue: Issue, context: ProblemContext): readonly Statement[]
     .with({ code: 'unrecognized_keys' }, ({ keys }) =>
       keys.map((key) => ({ path, key, text: `unknown key "${key}"${keyHint(context.keys, path, key)}` })),
     )
+    .with({ code: 'invalid_union' }, ({ errors }) =>
+      nearestForm(errors).flatMap((each) => statements({ ...each, path: [...path, ...each.path] }, context)),
+    )
     .with({ code: 'invalid_type' }, ({ expected }) => [{ path, text: typeProblem(expected, value) }])
     .with({ code: 'invalid_value' }, ({ values }) => [{ path, text: choiceProblem(values.map(String), value) }])
     .with({ code: 'too_small', origin: P.union('number', 'int', 'bigint') }, ({ minimum }) => [
@@ -61,6 +64,12 @@ function statements(issue: Issue, context: ProblemContext): readonly Statement[]
       { path, text: `may have at most ${counted(Number(maximum), origin)}` },
     ])
     .otherwise(({ message }) => [{ path, text: message }]);
+}
+
+/** Of a setting that may be written in several forms, the complaints about the form that was meant: the one of the right type. */
+function nearestForm(forms: readonly (readonly Issue[])[]): readonly Issue[] {
+  const meant = forms.find((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  return meant ?? forms[0] ?? [];
 }
 
 const counted = (count: number, origin: string): string =>
@@ -112,15 +121,16 @@ function keyHint(keys: unknown, path: Path, key: string): string {
   return here.length === 0 ? '' : ` (known here: ${here.join(', ')})`;
 }
 
-/** The keys that the schema knows at a path. */
+/** The keys that the schema knows at a path, in any of the forms that may stand there. */
 function keysAt(schema: unknown, path: Path): readonly string[] {
-  let at = schema;
-  for (const segment of path) {
-    const property = get(get(at, 'properties'), String(segment));
-    at = property ?? (typeof segment === 'number' ? get(at, 'items') : get(at, 'additionalProperties'));
-  }
-  const properties = get(at, 'properties');
-  return typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
+  const [segment, ...rest] = path;
+  const forms = get(schema, 'anyOf');
+  if (Array.isArray(forms)) return forms.flatMap((form) => keysAt(form, path));
+  const properties = get(schema, 'properties');
+  if (segment === undefined)
+    return typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
+  const property = get(properties, String(segment));
+  return keysAt(property ?? get(schema, typeof segment === 'number' ? 'items' : 'additionalProperties'), rest);
 }
 
 /** The section outside lists that has this key, the shallowest first. */

@@ -15,6 +15,9 @@ const pigeonSchema = section({
   listen: z.array(address()).min(1).prefault(['127.0.0.1']),
   backup: z.array(address()).default([]),
   backupFor: z.array(address()).default([]),
+  perches: z
+    .array(z.union([z.string().regex(/^[a-z]+$/, 'must be letters'), section({ height: z.number() })]))
+    .default([]),
   lofts: z.array(section({ name: z.string(), password: secretField().optional() })).default([]),
   flight: section({ maxHeight: z.number().int().min(1).max(500).default(100) }).prefault({}),
   urgent: z.boolean().default(false),
@@ -139,6 +142,10 @@ describe('configuration: what is refused', () => {
     ['pigeon: { flight: { maxHeight: 1.5 } }', 'must be a whole number, is a number with a fraction'],
     ['pigeon: { placement: wng }', 'must be one of leg, wing (did you mean "wing"?)'],
     ['pigeon: { lofts: [{}] }', 'pigeon.lofts[0].name: is missing: must be text'],
+    ['pigeon: { perches: ["7"] }', 'pigeon.perches[0]: must be letters'],
+    ['pigeon: { perches: [{ height: high }] }', 'pigeon.perches[0].height: must be a number, is text'],
+    ['pigeon: { perches: [{ heigt: 1 }] }', 'pigeon.perches[0]: unknown key "heigt" (did you mean "height"?)'],
+    ['pigeon: { perches: [[]] }', 'pigeon.perches[0]: must be text, is a list'],
     ['pigeon: 7', 'must be a mapping (key: value), is a number'],
     ['- a', 'must be a mapping (key: value), is a list'],
     ['location: redis', 'is no location store'],
@@ -211,12 +218,15 @@ describe('configuration: one file for the whole cluster', () => {
 
   it('runs on each node the roles of that node alone', () => {
     expect([...load(text, { node: 'c' }).roles.keys()]).toEqual(['pigeon']);
-    expect(addresses(load(text, { node: 'c' }).roles.get('pigeon')?.section.backup)).toEqual([
+    const { backup, backupFor } = load(text, { node: 'c' }).roles.get('pigeon')?.section ?? {};
+    expect(addresses(backupFor)).toEqual([
       'udp:127.0.0.1:7000',
       'udp:127.0.0.2:7000',
       'tcp:127.0.0.1:7000',
       'tcp:127.0.0.2:7000',
     ]);
+    // No attribute carries more than three.
+    expect(addresses(backup)).toEqual(addresses(backupFor)?.slice(0, 3));
   });
 
   it('needs to be told which node, unless there is but one', () => {
