@@ -33,6 +33,11 @@ export class Assembler {
     return pathAttribute(self, [primary, ...this.#cluster.backups]);
   }
 
+  /** The member we name as our backup, if `address` is one. */
+  backup(address: ControllerAddress): ControllerAddress | undefined {
+    return this.#cluster.backups.find((backup) => backup.host === address.host && backup.port === address.port);
+  }
+
   /** The partner we may stand in for, if `address` is one. */
   partner(address: ControllerAddress): ControllerAddress | undefined {
     return this.#cluster.backupFor.find((partner) => partner.host === address.host && partner.port === address.port);

@@ -160,6 +160,25 @@ export class ControllerPool {
     return doubtful.length === 0 ? addresses : [...usable, ...doubtful];
   }
 
+  /**
+   * The address for the next send of something that is repeated until somebody reacts: the first that is up; the one after it for
+   * the next turn, and so on round. Where all are down, all count.
+   */
+  choose(addresses: readonly ControllerAddress[], turn: number): ControllerAddress | undefined {
+    const [first] = addresses;
+    if (addresses.length < 2 || (turn === 0 && this.#down === 0)) return first;
+    const usable = this.#down === 0 ? addresses : addresses.filter((address) => this.#isUsable(address));
+    const among = usable.length === 0 ? addresses : usable;
+    return among[turn % among.length];
+  }
+
+  #isUsable(address: ControllerAddress): boolean {
+    const peer = this.find(address);
+    if (peer === undefined) return true;
+    this.#settle(peer, this.#clock.now());
+    return peer.health === 'up';
+  }
+
   #settle(peer: Peer, now: number): void {
     if (peer.health === 'recovering' && now >= peer.returnAtMs) {
       peer.health = 'up';

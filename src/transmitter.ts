@@ -77,7 +77,10 @@ export class Transmitter {
   readonly #open = new Map<string, Set<Delivery>>();
   readonly #probing = new Map<string, { sinceMs: number; sentMs: number }>();
   readonly #buckets = new Map<string, TokenBucket>();
+  /** What was sent lately to a peer and awaits no answer, for the case that the peer turns out to be dead. */
+  readonly #recent = new Map<string, Recent[]>();
   #ticking: Cancel | undefined;
+  #tickAtMs = 0;
   #stopped = false;
 
   constructor(parts: TransmitterParts) {
@@ -108,6 +111,27 @@ export class Transmitter {
     const flow = this.flowTo(to, options);
     if (flow === undefined) return false;
     flow.send(encode(flow));
+    return true;
+  }
+
+  /**
+   * Sends what is not answered but may be repeated (a response) to the first of these addresses that is not known to be down; with
+   * every further turn to the next one. If that peer is found dead right afterwards, it goes to the others at once.
+   */
+  sendToFirst(addresses: readonly ControllerAddress[], bytes: Uint8Array, turn = 0, open?: Flow): boolean {
+    const { pool, clock } = this.#parts;
+    const to = pool.choose(addresses, turn);
+    if (to === undefined) return false;
+    for (const address of addresses) pool.admit(address, 'learned');
+    const flow = open !== undefined && addresses[0] === to ? open : this.flowTo(to);
+    if (flow === undefined) return false;
+    const key = addressKey(to);
+    const recent = this.#recent.get(key) ?? [];
+    if (this.#recent.size > maxRecent) this.#recent.clear();
+    if (recent.length >= maxRecent) recent.splice(0, maxRecent / 2);
+    recent.push({ atMs: clock.now(), addresses, bytes });
+    this.#recent.set(key, recent);
+    flow.send(bytes);
     return true;
   }
 
@@ -157,9 +181,17 @@ export class Transmitter {
     );
   }
 
-  /** Something beyond the network says this hop is out of service (a 503 from a trusted hop, "going down"). */
+  /**
+   * A hop's own word that it takes no new work (a 503, "going down"). Believed for others as well only of configured hops; what is
+   * open there stays there.
+   */
   hopRefuses(address: ControllerAddress): void {
-    this.#hopFailed(address, 'refusing', 'the hop refuses work');
+    const { pool, log } = this.#parts;
+    const peer = pool.find(address);
+    if (peer === undefined || peer.provenance !== 'configured') return;
+    if (pool.failed(peer, 'refusing'))
+      log.warn({ peer: peer.key }, 'peer takes no new work: it goes to its alternates');
+    this.#tick(this.#options.downProbeMs);
   }
 
   /** Settles every timer; open deliveries get no further event. */
@@ -197,6 +229,23 @@ export class Transmitter {
     this.#hopFailed(address, 'silent', `no response within ${this.#options.silenceMs} ms`);
   }
 
+  /** @internal Can this peer be asked for a sign of life? */
+  get canProbe(): boolean {
+    return this.#parts.probe !== undefined;
+  }
+
+  /** @internal */
+  heardSince(address: ControllerAddress, sinceMs: number): boolean {
+    const peer = this.#parts.pool.find(address);
+    return peer !== undefined && peer.lastHeardMs > sinceMs;
+  }
+
+  /** @internal */
+  askForLife(address: ControllerAddress): void {
+    const peer = this.#parts.pool.find(address);
+    if (peer !== undefined) this.#sendProbe(peer, this.#parts.clock.now());
+  }
+
   /** @internal May one more message move to this alternate? */
   maySwitch(to: ControllerAddress): boolean {
     const key = addressKey(to);
@@ -210,7 +259,12 @@ export class Transmitter {
   }
 
   /** @internal One explaining line and one count per switch. */
-  explainSwitch(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
+  explainSwitch(
+    from: ControllerAddress,
+    to: ControllerAddress,
+    because: HopFailure,
+    tried: readonly Attempt[] = [],
+  ): void {
     this.#parts.metrics
       .counter('switches_total', 'Messages that moved to an alternate, by reason', {
         protocol: this.#parts.protocol,
@@ -218,7 +272,12 @@ export class Transmitter {
       })
       .add();
     this.#parts.log.debug(
-      { from: formatAddress(from), to: formatAddress(to), because },
+      {
+        from: formatAddress(from),
+        to: formatAddress(to),
+        because,
+        tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
+      },
       'message moves to the alternate',
     );
   }
@@ -239,14 +298,41 @@ export class Transmitter {
         'peer is down: what is open moves to its alternates',
       );
     }
-    if (peer !== undefined) this.#tick(this.#options.downProbeMs);
+    if (peer !== undefined) {
+      this.#tick(this.#options.downProbeMs);
+      this.#sendAgain(address);
+    }
     if (waiting === undefined) return;
     for (const delivery of [...waiting]) delivery.hopFailed(address, failure);
   }
 
+  /** What went to the dead peer a moment ago and nobody answers for goes to its alternates. */
+  #sendAgain(address: ControllerAddress): void {
+    const key = addressKey(address);
+    const recent = this.#recent.get(key);
+    if (recent === undefined) return;
+    this.#recent.delete(key);
+    const { clock, pool } = this.#parts;
+    const sinceMs = clock.now() - 2 * this.#options.silenceMs;
+    for (const { atMs, addresses, bytes } of recent) {
+      if (atMs < sinceMs) continue;
+      const to = pool.choose(
+        addresses.filter((other) => addressKey(other) !== key),
+        0,
+      );
+      if (to === undefined || !this.maySwitch(to)) continue;
+      this.explainSwitch(address, to, 'down');
+      this.flowTo(to)?.send(bytes);
+    }
+  }
+
   /** Probes what is pending and what is down; runs only while there is something of either. */
   #tick(inMs: number): void {
-    if (this.#ticking !== undefined || this.#stopped || this.#parts.probe === undefined) return;
+    if (this.#stopped || this.#parts.probe === undefined) return;
+    const atMs = this.#parts.clock.now() + inMs;
+    if (this.#ticking !== undefined && this.#tickAtMs <= atMs) return;
+    this.#ticking?.();
+    this.#tickAtMs = atMs;
     this.#ticking = this.#parts.clock.after(inMs, () => {
       this.#ticking = undefined;
       const pending = this.#probePending();
@@ -324,6 +410,15 @@ export class Transmitter {
   }
 }
 
+interface Recent {
+  readonly atMs: number;
+  readonly addresses: readonly ControllerAddress[];
+  readonly bytes: Uint8Array;
+}
+
+/** Per peer; more than that within two silence limits go the slow way, by repetition. */
+const maxRecent = 1_024;
+
 /** One message under way. */
 export class Delivery {
   readonly #transmitter: Transmitter;
@@ -382,6 +477,12 @@ export class Delivery {
     if (this.#hasAlternate()) this.#transmitter.keepWatch();
   }
 
+  /** Nothing will ever answer this message: only a failure that the network itself reports moves it. */
+  unanswerable(): void {
+    this.#silence?.();
+    this.#silence = undefined;
+  }
+
   /** A final answer came: the message will not move any more. */
   answered(): void {
     this.end();
@@ -436,7 +537,7 @@ export class Delivery {
     }
     this.#sendTo(to, undefined);
     if (from !== undefined && !this.#ended) {
-      this.#transmitter.explainSwitch(from, to, because);
+      this.#transmitter.explainSwitch(from, to, because, this.#state?.kind === 'trying' ? this.#state.tried : []);
       this.#outgoing.switched?.(from, to, because);
     }
   }
@@ -465,10 +566,33 @@ export class Delivery {
     }
     this.#bytes = this.#outgoing.encode(flow, to);
     flow.send(this.#bytes);
-    if (this.#hasAlternate())
-      this.#silence = this.#transmitter.clock.after(this.#transmitter.options.silenceMs, () =>
-        this.#transmitter.silent(to),
-      );
+    if (this.#hasAlternate()) this.#armSilence(to);
+  }
+
+  /**
+   * Silence is judged by what comes from the hop, not by the answer: who is slow with an answer (a request without provisional
+   * responses, on its way to somebody far) is asked half-way for a sign of life, and then only watched.
+   */
+  #armSilence(to: ControllerAddress): void {
+    const transmitter = this.#transmitter;
+    const { clock, options, canProbe } = transmitter;
+    const sentMs = clock.now();
+    const halfMs = canProbe ? options.silenceMs / 2 : options.silenceMs;
+    this.#silence = clock.after(halfMs, () => {
+      if (transmitter.heardSince(to, sentMs)) {
+        this.provisional();
+        return;
+      }
+      if (!canProbe) {
+        transmitter.silent(to);
+        return;
+      }
+      transmitter.askForLife(to);
+      this.#silence = clock.after(options.silenceMs - halfMs, () => {
+        if (transmitter.heardSince(to, sentMs)) this.provisional();
+        else transmitter.silent(to);
+      });
+    });
   }
 
   #hasAlternate(): boolean {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { halfSipHash } from './half-siphash.ts';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
+import type { Via } from './values.ts';
 
 /** RFC 3261 §8.1.1.7. */
 export const magicCookie = 'z9hG4bK';
@@ -25,8 +26,21 @@ export class BranchKey {
   branchFor(request: SipMessage, target: string): string {
     const { via, callId, cseq } = request;
     // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
-    const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}\n${target}`;
-    return `${magicCookie}${halfSipHash(identity, this.#low, this.#high)}.${loopPart(request)}`;
+    const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}`;
+    const fork = (fnv1a(target, this.#low) >>> 0).toString(36);
+    return `${magicCookie}${halfSipHash(identity, this.#low, this.#high)}${fork}.${loopPart(request)}`;
+  }
+
+  /**
+   * Did a member of the cluster make this response's top branch, for a request that came with the Via below it? Only then may a
+   * response of no transaction here go on by that Via: nobody else can make up such a branch.
+   */
+  isOurs(response: SipMessage, next: Via): boolean {
+    const identity = `${next.branch ?? ''}\n${next.host}:${next.port}\n${response.callId}\n${response.fromTag}\n${response.cseq}`;
+    return (
+      next.branch !== undefined &&
+      response.via.branch?.startsWith(`${magicCookie}${halfSipHash(identity, this.#low, this.#high)}`) === true
+    );
   }
 }
 

@@ -20,6 +20,8 @@ export interface ForwardPlan {
   /** The whole Route set, where a strict router before or behind us turned it round (RFC 3261 §16.4, §16.6 item 6). */
   readonly rewriteRoutes?: readonly string[] | undefined;
   readonly recordRoute: boolean;
+  /** A REGISTER that leaves for the registrar behind us: its contacts are reached through us (RFC 3327 §5.2). */
+  readonly path?: boolean | undefined;
   /** The flow that the request came over, and the one token that leads back to it, if it is a connection. */
   readonly from: Flow;
   /** The request leaves over a connection that only we can find again. */
@@ -55,6 +57,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     if (index >= 0) edit.replace(request.valueStart(index), request.valueStop(index), String(plan.maxBreadth));
   }
   if (plan.recordRoute) edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(plan, voice, identity));
+  if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice, identity));
   editRoutes(edit, request, plan);
   return edit.text();
 }
@@ -87,6 +90,21 @@ function recordRouteOffset(request: SipMessage, firstVia: number): number {
   let index = firstVia;
   while (request.scan.fields[index + fieldStride] === H.via) index += fieldStride;
   return request.fieldEnd(index);
+}
+
+function pathOffset(request: SipMessage, firstVia: number): number {
+  const existing = request.fieldIndex(H.path);
+  return existing >= 0 ? request.fieldStart(existing) : recordRouteOffset(request, firstVia);
+}
+
+/**
+ * Our entry, above those that are there. A registrar refuses a Path for a telephone that knows nothing of it (RFC 3327 §5.3); what it
+ * need not know is our business, so we vouch for it.
+ */
+function pathLines(request: SipMessage, { from }: ForwardPlan, voice: Voice, identity: Identity): string {
+  const entry = from.reliable ? identity.routeWithToken(voice, identity.flowToken(from)) : voice.route;
+  const knowsPath = request.list(H.supported).some((option) => option.toLowerCase() === 'path');
+  return `Path: ${entry}\r\n${knowsPath ? '' : 'Supported: path\r\n'}`;
 }
 
 /** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §6). */

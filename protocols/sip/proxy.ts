@@ -12,7 +12,7 @@ import {
   type Metrics,
   type NamedHop,
 } from '../../src/index.ts';
-import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
+import { nameAddrAlternates, uriAddress } from './alternate-path.ts';
 import { loopPart, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
@@ -24,8 +24,9 @@ import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } 
 import { adoptRecordRoute } from './takeover.ts';
 import { reply, type ServerTransaction, type TransactionLayer, viaAddress, withoutTopVia } from './transaction.ts';
 import type { PathTrust } from './trust.ts';
+import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
-import { type NameAddr, parseVia } from './values.ts';
+import { type NameAddr, parseVia, type Via } from './values.ts';
 
 export interface ProxyParts extends Omit<ContextParts, 'ended'> {
   readonly config: SipConfig;
@@ -59,12 +60,17 @@ export class ProxyCore {
   readonly #responses: Counter;
   readonly #stray: Counter;
   readonly #takeovers: Counter;
+  readonly #unanswered: UnansweredRequests;
+  /** Requests go on to hops behind us. */
+  readonly #isEdge: boolean;
   #draining = false;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
     this.#context = { ...parts, ended: (context) => this.#open.delete(context.server.key) };
     this.#layer = parts.layer;
+    this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
+    this.#isEdge = parts.config.routes.length > 0 || parts.config.defaultRoute !== undefined;
     this.#identity = parts.identity;
     const { metrics } = parts;
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
@@ -106,7 +112,7 @@ export class ProxyCore {
   #onResponse(message: SipMessage, flow: Flow): void {
     const transaction = this.#layer.client(message);
     if (transaction !== undefined) {
-      transaction.receive(message);
+      transaction.receive(message, flow);
       return;
     }
     this.#onForeignResponse(message, flow);
@@ -115,7 +121,7 @@ export class ProxyCore {
   #onRequest(request: SipMessage, flow: Flow): void {
     const known = this.#layer.server(request);
     if (known !== undefined && !(request.method === 'ACK' && known.state === 'accepted')) {
-      known.receive(request);
+      known.receive(request, flow);
       return;
     }
     if (request.method === 'CANCEL') {
@@ -226,6 +232,8 @@ export class ProxyCore {
       const routeUri = entry === undefined ? undefined : parseUri(entry.uri);
       if (entry === undefined || routeUri === undefined || !isSipScheme(routeUri.scheme)) break;
       if (!this.#identity.isSelf(routeUri.host, routeUri.port, routeUri.scheme === 'sips')) {
+        // Behind an entry of our own a partner's is the next hop like any other: it may live.
+        if (popRoutes > 0 && standIn?.host !== routeUri.host) break;
         const partner = this.#partner(routeUri, entry, flow);
         if (partner === undefined) break;
         standIn ??= partner;
@@ -251,15 +259,13 @@ export class ProxyCore {
   /** The partner that a Route entry names, where we may act in its place: one of our cluster's, and if it is tagged, the tag means us. */
   #partner(uri: SipUri, entry: NameAddr, flow: Flow): ControllerAddress | undefined {
     const address = uriAddress(uri);
-    const partner = address === undefined ? undefined : this.#parts.assembler.partner(address);
-    if (partner === undefined || address === undefined) return undefined;
-    const alternates = nameAddrAlternates(entry);
-    if (
-      alternates !== undefined &&
-      !alternates.some((alternate) => this.#identity.isSelf(alternate.host, alternate.port))
-    )
-      return undefined;
-    return { ...partner, transport: flow.transport };
+    if (address === undefined) return undefined;
+    const named = nameAddrAlternates(entry)?.some(({ host, port }) => this.#identity.isSelf(host, port));
+    if (named === false) return undefined;
+    const { assembler } = this.#parts;
+    // A backup of ours that stood in for us names us in turn; without its tag it is a hop like any other.
+    const partner = assembler.partner(address) ?? (named === true ? assembler.backup(address) : undefined);
+    return partner === undefined ? undefined : { ...partner, transport: flow.transport };
   }
 
   // --- requests that end here -----------------------------------------------------------------------------------------------
@@ -320,7 +326,9 @@ export class ProxyCore {
     if (address === undefined) return { status: 416, reason: 'Unsupported URI Scheme' };
     const strictNext = uriParam(nextUri, 'lr') === undefined;
     const hop = hopOf(nextUri);
-    const alternates = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from);
+    const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from);
+    // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
+    const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
     const common = { hop, alternates, flow: this.#tokenFlow(nextUri.user), pushRoutes: none, q: 1_000 };
     // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
     if (strictNext)
@@ -401,7 +409,7 @@ export class ProxyCore {
     }
     const hops = best?.to ?? config.defaultRoute;
     const [hop, ...others] = hops ?? [];
-    if (hop === undefined) return undefined;
+    if (hop === undefined || this.#comesFrom(hops, routing)) return undefined;
     const requestUri =
       best === undefined || uri.user === undefined
         ? routing.requestUri
@@ -409,6 +417,11 @@ export class ProxyCore {
     // A set of hops is said to the next one as well, so that whoever sees the message knows the alternates (docs/alternate-path.md §3).
     const pushRoutes = others.length === 0 ? none : [this.#parts.trust.routeSet(hop, others)];
     return [[{ requestUri, hop, alternates: others, pushRoutes, q: 1_000 }]];
+  }
+
+  /** A request that was routed to us by name, from the very hops that would be next, is not theirs any more: its URI says where it goes. */
+  #comesFrom(hops: readonly NamedHop[] | undefined, { popRoutes, standIn, from }: Routing): boolean {
+    return popRoutes > 0 && standIn === undefined && hops?.some(({ host }) => host === from.remote.host) === true;
   }
 
   // --- forwarding without state ---------------------------------------------------------------------------------------------
@@ -427,12 +440,8 @@ export class ProxyCore {
     for (const target of targets.flat()) {
       resolver.resolve(target.hop, target.alternates, (resolution) => {
         if (!resolution.ok) return;
-        const [to] = layer.transmitter.pool.order(resolution.value);
-        if (to === undefined) return;
-        const out = target.flow ?? layer.transmitter.flowTo(to);
-        if (out === undefined) return;
         const branch = branches.branchFor(request, target.requestUri);
-        out.send(
+        const encode = (out: Flow): Buffer =>
           toBytes(
             forwardedText(
               request,
@@ -449,8 +458,14 @@ export class ProxyCore {
               out,
               identity,
             ),
-          ),
-        );
+          );
+        if (resolution.value.length > 1) {
+          this.#unanswered.send(branch, { addresses: resolution.value, flow: target.flow }, encode);
+          return;
+        }
+        const [to] = resolution.value;
+        const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
+        out?.send(encode(out));
       });
     }
   }
@@ -459,14 +474,14 @@ export class ProxyCore {
   #onForeignResponse(message: SipMessage, flow: Flow): void {
     const { via } = message;
     if (via.branch?.startsWith('z9hG4bKprobe') === true) return;
+    const next = nextVia(message);
     const top = viaAddress(via);
-    const partner =
-      top === undefined
-        ? undefined
-        : this.#parts.assembler.partner({ ...top, host: via.host, port: via.port || 5_060 });
-    const named =
-      viaAlternates(via)?.some((alternate) => this.#identity.isSelf(alternate.host, alternate.port)) ?? false;
-    if (partner === undefined || !named) {
+    // Ours as well: of a request that we forwarded in an earlier life.
+    const isOwn = this.#identity.isSelf(via.host, via.port);
+    const address = top === undefined ? undefined : { ...top, host: via.host, port: via.port || top.port };
+    const { assembler, branches } = this.#parts;
+    const partner = address === undefined ? undefined : (assembler.partner(address) ?? assembler.backup(address));
+    if (next === undefined || !(isOwn || partner !== undefined) || !branches.isOurs(message, next)) {
       this.#stray.add();
       this.#parts.log.debug(
         { from: formatSocketAddress(flow.remote), status: message.status, callId: message.callId },
@@ -474,17 +489,15 @@ export class ProxyCore {
       );
       return;
     }
-    this.#takeovers.add();
-    this.#adoptResponse(message, partner);
+    if (!isOwn) this.#takeovers.add();
+    this.#adoptResponse(message, next, isOwn ? undefined : partner);
   }
 
-  #adoptResponse(message: SipMessage, partner: ControllerAddress): void {
+  #adoptResponse(message: SipMessage, next: Via, partner: ControllerAddress | undefined): void {
     const text = withoutTopVia(message);
-    if (text === undefined) return;
-    const start = message.status === 100 ? undefined : nextVia(message);
-    const to = start === undefined ? undefined : viaAddress(start);
-    if (to === undefined) return;
-    const adopted = adoptRecordRoute(text, partner, this.#identity);
+    const to = message.status === 100 ? undefined : viaAddress(next);
+    if (to === undefined || text === undefined) return;
+    const adopted = partner === undefined ? text : adoptRecordRoute(text, partner, this.#identity);
     const { transmitter } = this.#layer;
     transmitter.sendOnce(to, () => toBytes(adopted));
   }
@@ -493,6 +506,7 @@ export class ProxyCore {
     return {
       popRoutes: routing.popRoutes,
       recordRoute: this.#parts.config.recordRoute && recordRouted.has(request.method),
+      path: request.method === 'REGISTER' && this.#isEdge,
       standIn: routing.standIn,
     };
   }
@@ -565,7 +579,7 @@ function rewriteUser(text: string, user: string, strip: number, prepend: string)
   return text.slice(0, at) + prepend + user.slice(strip) + text.slice(at + user.length);
 }
 
-function nextVia(message: SipMessage): SipMessage['via'] | undefined {
+function nextVia(message: SipMessage): Via | undefined {
   const [, second] = message.list(H.via);
   return second === undefined ? undefined : parseVia(second);
 }

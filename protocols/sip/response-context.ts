@@ -20,6 +20,7 @@ import { forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
+import { adoptRecordRoute } from './takeover.ts';
 import {
   type ClientTransaction,
   type ClientUser,
@@ -47,6 +48,8 @@ export interface ProxyTarget {
 export interface RoutePlan {
   readonly popRoutes: number;
   readonly recordRoute: boolean;
+  /** A REGISTER on its way to the registrar behind us. */
+  readonly path?: boolean | undefined;
   /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
   readonly standIn?: ControllerAddress | undefined;
 }
@@ -124,9 +127,10 @@ export class ResponseContext {
     this.#disarmTrying();
     if (this.request.method !== 'INVITE' && this.server.isFinal) return;
     this.#waiting = [];
+    // First the others are stopped, then the answer goes on: if we die in between, the answer is repeated by who gave it.
+    for (const branch of this.#branches) branch.cancel('');
     this.#relay(response);
     this.#close();
-    for (const branch of this.#branches) branch.cancel('');
   }
 
   /** @internal */
@@ -243,7 +247,7 @@ export class ResponseContext {
   }
 
   #relay(message: SipMessage): void {
-    relay(this.server, message);
+    relay(this, message);
   }
 
   #sendTrying(): void {
@@ -290,6 +294,7 @@ class Branch implements ClientUser {
   #timerCAtMs = 0;
   #wantsCancel = false;
   #cancelSent = false;
+  #cancel: ClientTransaction | undefined;
   #provisional = false;
   #ended = false;
 
@@ -327,7 +332,7 @@ class Branch implements ClientUser {
     if (this.#provisional) this.#sendCancel(reason);
   }
 
-  onResponse(message: SipMessage): void {
+  onResponse(message: SipMessage, transaction: ClientTransaction): void {
     const { status } = message;
     if (status < 200) {
       this.#provisional = true;
@@ -336,6 +341,7 @@ class Branch implements ClientUser {
       this.#context.onProvisional(message);
       return;
     }
+    if (status < 300 && transaction.aside !== undefined) this.#cancelAside(transaction, transaction.aside);
     if (status < 300) this.#context.onSuccess(message);
     else if (!this.#ended) this.#context.onFailure(message);
     this.#end();
@@ -366,6 +372,8 @@ class Branch implements ClientUser {
     const { log } = this.#context.parts;
     this.#cancelSent = false;
     this.#provisional = false;
+    this.#cancel?.abandon();
+    this.#cancel = undefined;
     log.info(
       {
         callId: this.#context.request.callId,
@@ -380,10 +388,11 @@ class Branch implements ClientUser {
 
   /** Later 2xx responses of this branch only need the way back. */
   afterwards(): ClientUser {
-    const { server } = this.#context;
+    const { server, plan, parts } = this.#context;
+    const context = { server, plan, parts };
     return {
       onResponse: (message) => {
-        if (message.status >= 200 && message.status < 300) relay(server, message);
+        if (message.status >= 200 && message.status < 300) relay(context, message);
       },
       onTimeout: () => undefined,
       onTransportError: () => undefined,
@@ -412,6 +421,7 @@ class Branch implements ClientUser {
             pushRoutes: target.pushRoutes,
             rewriteRoutes: target.rewriteRoutes,
             recordRoute: plan.recordRoute,
+            path: plan.path,
             from: server.flow,
             toToken,
             maxBreadth: this.#breadth,
@@ -431,7 +441,7 @@ class Branch implements ClientUser {
     if (transaction === undefined || hop === undefined || transaction.state !== 'proceeding') return;
     this.#cancelSent = true;
     const text = cancelFor(transaction.sentText, reason === '' ? '' : `Reason: ${reason}\r\n`);
-    layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
+    this.#cancel = layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
     // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled.
     this.#timerC?.();
     this.#timerC = clock.after(64 * layer.timers.t1Ms, () => {
@@ -440,6 +450,18 @@ class Branch implements ClientUser {
       this.#context.onBranchTimeout();
       this.#end();
     });
+  }
+
+  /**
+   * The call was answered past the hop that has the request: that hop can no longer stop the other telephones it made ring. Its
+   * stand-in can, by the same CANCEL; where a final response was given it has no effect (RFC 3261 §9.2).
+   */
+  #cancelAside(transaction: ClientTransaction, { remote, transport }: Flow): void {
+    if (this.#ended || this.#context.request.method !== 'INVITE') return;
+    const { layer } = this.#context.parts;
+    const text = cancelFor(transaction.sentText);
+    const hop = { transport, host: remote.host, port: remote.port };
+    layer.request('CANCEL', transaction.branch, { addresses: [hop] }, () => text, ignoreAnswer);
   }
 
   /** Timer C (RFC 3261 §16.6 item 11, §16.8), put off by every provisional but 100 without touching the timer each time. */
@@ -475,9 +497,19 @@ class Branch implements ClientUser {
   }
 }
 
-function relay(server: ServerTransaction, message: SipMessage): void {
+/** A stand-in writes itself in the place of its partner: the callee may have heard of the call from that one. */
+function relay(
+  {
+    server,
+    plan,
+    parts,
+  }: { readonly server: ServerTransaction; readonly plan: RoutePlan; readonly parts: ContextParts },
+  message: SipMessage,
+): void {
   const text = withoutTopVia(message);
-  if (text !== undefined) server.respond(message.status, toBytes(text));
+  if (text === undefined) return;
+  const adopted = plan.standIn === undefined ? text : adoptRecordRoute(text, plan.standIn, parts.identity);
+  server.respond(message.status, toBytes(adopted));
 }
 
 interface Candidate {

@@ -72,7 +72,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const transports = [...new Set(config.listen.map(({ transport }) => transport))];
   const names = new SipNames({ dns, clock, random, transports });
   const resolver = new AddressResolver(locations, names);
-  const layer = new TransactionLayer(clock, transmitter, timers);
+  const layer = new TransactionLayer(clock, transmitter, timers, (via, flow) => trust.backWays(via, flow));
   const registration = createRegistration(services, config, identity, trust);
   const proxy = new ProxyCore({
     clock,
@@ -102,6 +102,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       identity.bound(listeners);
       const configured = configuredHops(config, partners);
       trust.know(configured);
+      trust.knowSets([...config.routes.map(({ to }) => to), config.defaultRoute ?? []]);
       for (const hop of configured)
         if (hop.port !== undefined)
           pool.admit({ host: hop.host, port: hop.port, transport: hop.transport ?? 'udp' }, 'configured');

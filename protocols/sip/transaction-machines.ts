@@ -73,7 +73,8 @@ export const inviteClient: Machine<ClientState, ClientEvent> = {
   calling: {
     provisional: row('proceeding', 'disarmRetransmit', 'disarmTimeout', 'deliver'),
     success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'lingerAccepted', 'deliver'),
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'acknowledge', 'linger', 'deliver'),
+    // First on to whom it concerns, then the acknowledgement: whoever dies in between leaves the callee repeating, not silent.
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver', 'acknowledge'),
     retransmit: row('calling', 'repeat', 'armRetransmit'),
     timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
     lingerEnd: row('calling'),
@@ -83,7 +84,7 @@ export const inviteClient: Machine<ClientState, ClientEvent> = {
   proceeding: {
     provisional: row('proceeding', 'deliver'),
     success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'lingerAccepted', 'deliver'),
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'acknowledge', 'linger', 'deliver'),
+    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'linger', 'deliver', 'acknowledge'),
     // A request that moved to another hop after a provisional is repeated there until that hop answers.
     retransmit: row('proceeding', 'repeat', 'armRetransmit'),
     timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
@@ -191,7 +192,8 @@ export const inviteServer: Machine<ServerState, ServerEvent> = {
     lingerEnd: row('completed'),
   },
   confirmed: {
-    request: row('confirmed'),
+    // Acknowledged by a hop that may have died right after: whoever takes its place asks again and needs the answer.
+    request: row('confirmed', 'repeat'),
     ack: row('confirmed'),
     sendProvisional: row('confirmed'),
     sendSuccess: row('confirmed'),

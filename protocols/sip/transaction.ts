@@ -32,6 +32,7 @@ import {
   type ServerEvent,
   type ServerState,
 } from './transaction-machines.ts';
+import { isUnicast } from './trust.ts';
 import type { Via } from './values.ts';
 
 export interface TransactionTimers {
@@ -55,6 +56,10 @@ export interface ClientUser {
   afterwards?(): ClientUser;
 }
 
+export type AlternatesOf = (via: Via, flow: Flow) => readonly ControllerAddress[];
+
+const none: readonly never[] = [];
+
 /** The text to send over a flow: our Via shows its transport and address. */
 export type Compose = (flow: Flow, to: ControllerAddress) => string;
 
@@ -65,10 +70,19 @@ export class TransactionLayer {
   readonly transmitter: Transmitter;
   readonly timers: TransactionTimers;
 
-  constructor(clock: Clock, transmitter: Transmitter, timers: TransactionTimers) {
+  /** The alternates of the hop that a request came from, as far as we obey them. */
+  readonly alternatesOf: AlternatesOf;
+
+  constructor(
+    clock: Clock,
+    transmitter: Transmitter,
+    timers: TransactionTimers,
+    alternatesOf: AlternatesOf = () => none,
+  ) {
     this.clock = clock;
     this.transmitter = transmitter;
     this.timers = timers;
+    this.alternatesOf = alternatesOf;
   }
 
   /** Transactions that may still do something. */
@@ -118,13 +132,13 @@ export class TransactionLayer {
   }
 
   /** @internal */
-  forgetClient(key: string): void {
-    this.#clients.delete(key);
+  forgetClient(transaction: ClientTransaction): void {
+    if (this.#clients.get(transaction.key) === transaction) this.#clients.delete(transaction.key);
   }
 
   /** @internal */
-  forgetServer(key: string): void {
-    this.#servers.delete(key);
+  forgetServer(transaction: ServerTransaction): void {
+    if (this.#servers.get(transaction.key) === transaction) this.#servers.delete(transaction.key);
   }
 }
 
@@ -140,6 +154,10 @@ export class ClientTransaction implements Outgoing {
   #delivery: Delivery | undefined;
   /** Where the request went, once it is answered. */
   #flow: Flow | undefined;
+  /** Where else it could have gone. */
+  #addresses: readonly ControllerAddress[] = none;
+  /** The alternate that the last response came from, while the request itself was at another hop. */
+  #aside: Flow | undefined;
   #text = '';
   #ack: Buffer | undefined;
   #retransmit: Cancel | undefined;
@@ -179,13 +197,21 @@ export class ClientTransaction implements Outgoing {
   /** @internal */
   start(target: Target): void {
     this.#armTimeout();
+    if (target.addresses.length > 1) this.#addresses = target.addresses;
     this.#delivery = this.#layer.transmitter.deliver(target, this);
     this.#armRetransmit();
   }
 
-  receive(response: SipMessage): void {
+  /** The last response came over this flow from an alternate, past the hop that has the request: that hop is dead, or cut off from others. */
+  get aside(): Flow | undefined {
+    return this.#aside;
+  }
+
+  /** `from`: the flow that the response came over. */
+  receive(response: SipMessage, from?: Flow): void {
     const { status } = response;
     const delivery = this.#delivery;
+    if (this.#addresses.length > 0) this.#aside = this.#besides(from);
     if (status < 200) {
       if (this.#state === 'calling' || this.#state === 'trying' || this.#state === 'proceeding')
         delivery?.provisional();
@@ -196,6 +222,12 @@ export class ClientTransaction implements Outgoing {
     delivery?.answered();
     this.#step(status < 300 ? 'success' : 'failure', response);
     this.#slim();
+  }
+
+  #besides(from: Flow | undefined): Flow | undefined {
+    const { flow } = this;
+    if (from === undefined || flow === undefined || isFrom(from, flow.remote)) return undefined;
+    return this.#addresses.some((address) => isFrom(from, address)) ? from : undefined;
   }
 
   /** From here on only repetitions are dealt with: what they need is kept, the rest is given back. */
@@ -298,7 +330,7 @@ export class ClientTransaction implements Outgoing {
 
   #acknowledge(response: SipMessage): void {
     this.#ack ??= ackFor(this.#text, response);
-    this.flow?.send(this.#ack);
+    (this.#aside ?? this.flow)?.send(this.#ack);
   }
 
   #armRetransmit(): void {
@@ -332,15 +364,17 @@ export class ClientTransaction implements Outgoing {
     this.#retransmit = undefined;
     this.#deadline = undefined;
     this.#delivery?.end();
-    this.#layer.forgetClient(this.key);
+    this.#layer.forgetClient(this);
   }
 }
 
 export class ServerTransaction {
   readonly key: string;
   readonly flow: Flow;
-  /** What a response needs of the request's top Via. */
-  readonly #back: ReplyVia;
+  /** Where responses go: by the request's top Via, and its alternates. */
+  #back: ReplyWay;
+  /** Repetitions that nobody asked for go to the alternates in turn. */
+  #turn = 0;
   #request: SipMessage | undefined;
   readonly #layer: TransactionLayer;
   readonly #isInvite: boolean;
@@ -354,7 +388,7 @@ export class ServerTransaction {
   constructor(layer: TransactionLayer, key: string, request: SipMessage, flow: Flow) {
     this.key = key;
     this.#request = request;
-    this.#back = replyVia(request.via, flow);
+    this.#back = replyWay(request.via, flow, layer.alternatesOf);
     this.flow = flow;
     this.#layer = layer;
     this.#isInvite = request.method === 'INVITE';
@@ -381,8 +415,13 @@ export class ServerTransaction {
     this.#step(status < 200 ? 'sendProvisional' : status < 300 ? 'sendSuccess' : 'sendFailure', status, bytes);
   }
 
-  /** The request again, or its ACK. */
-  receive(message: SipMessage): void {
+  /** The request again, or its ACK; over another flow where a hop acts in the place of the one it came from first. */
+  receive(message: SipMessage, from?: Flow): void {
+    if (from !== undefined && this.#back.alternates !== none && !isFrom(from, this.#back.flow.remote)) {
+      const way = replyWay(message.via, from, this.#layer.alternatesOf);
+      if (way.alternates !== none) this.#back = way;
+    }
+    this.#turn = 0;
     this.#step(message.method === 'ACK' ? 'ack' : 'request');
   }
 
@@ -402,18 +441,23 @@ export class ServerTransaction {
     switch (effect) {
       case 'deliver':
         if (bytes === undefined) break;
+        // A 2xx that comes again was not acknowledged: perhaps it never arrived where the last one went.
+        if (this.#status >= 200) this.#turn += 1;
         this.#status = status;
         // A 2xx to INVITE is repeated end to end, not from here.
         this.#last = this.#isInvite && status >= 200 && status < 300 ? undefined : bytes;
         if (status >= 200) this.#request = undefined;
-        sendBack(this.#layer.transmitter, this.#back, this.flow, bytes);
+        sendBack(this.#layer.transmitter, this.#back, bytes, this.#turn);
         break;
       case 'repeat':
-        if (this.#last !== undefined) sendBack(this.#layer.transmitter, this.#back, this.flow, this.#last);
+        if (this.#last !== undefined) sendBack(this.#layer.transmitter, this.#back, this.#last, this.#turn);
         break;
       case 'armRetransmit':
         if (this.flow.reliable) break;
-        this.#retransmit = this.#layer.clock.after(this.#waitMs, () => this.#step('retransmit'));
+        this.#retransmit = this.#layer.clock.after(this.#waitMs, () => {
+          this.#turn += 1;
+          this.#step('retransmit');
+        });
         this.#waitMs = nextWaitMs(this.#waitMs, t2Ms);
         break;
       case 'disarmRetransmit':
@@ -428,7 +472,8 @@ export class ServerTransaction {
         this.#deadline = undefined;
         break;
       case 'linger':
-        this.#linger(this.flow.reliable ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
+        // On a connection nothing is repeated, except by whoever takes the place of its dead other end.
+        this.#linger(this.flow.reliable && this.#back.alternates === none ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
         break;
       case 'lingerAccepted':
         this.#linger(64 * t1Ms);
@@ -453,27 +498,58 @@ export class ServerTransaction {
     this.#state = 'terminated';
     this.#retransmit?.();
     this.#deadline?.();
-    this.#layer.forgetServer(this.key);
+    this.#layer.forgetServer(this);
   }
 }
 
-/** Where a response goes by the request's top Via, as far as that differs from where the request came from. */
-interface ReplyVia {
+/** Where a response goes: the flow of the request, and what its top Via says where that differs. */
+interface ReplyWay {
+  readonly flow: Flow;
   readonly port: number;
   readonly maddr: string | undefined;
+  /** All of them, the hop itself first; `none` where the hop named no alternates that we obey. */
+  readonly alternates: readonly ControllerAddress[];
 }
 
 /** RFC 3261 §18.2.2 and RFC 3581 §4. */
-const replyVia = (via: Via, flow: Flow): ReplyVia => ({
-  port: via.rport !== undefined && !flow.reliable ? flow.remote.port : via.port || sipDefaultPort(flow.transport),
-  maddr: flow.reliable ? undefined : via.maddr,
-});
+function replyWay(via: Via, flow: Flow, alternatesOf: AlternatesOf): ReplyWay {
+  const port =
+    via.rport !== undefined && !flow.reliable ? flow.remote.port : via.port || sipDefaultPort(flow.transport);
+  // A group or a whole network is no place for an answer (RFC 4475 §3.3.10).
+  const maddr = flow.reliable || via.maddr === undefined || !isUnicast(via.maddr) ? undefined : via.maddr;
+  const alternates = alternatesOf(via, flow);
+  if (alternates.length === 0) return { flow, port, maddr, alternates: none };
+  const { transport } = flow;
+  const hop: ControllerAddress = { transport, host: maddr ?? flow.remote.host, port };
+  // A stand-in sends with its partner's sent-by: the partner itself comes last.
+  const named: ControllerAddress = { transport, host: via.host, port: via.port || sipDefaultPort(transport) };
+  return { flow, port, maddr, alternates: [hop, ...[...alternates, named].filter((other) => !isFrom(flow, other))] };
+}
+
+/** Is this address the other end of the flow? The port of a connection's other end says nothing. */
+const isFrom = (
+  { reliable, remote }: Flow,
+  { host, port }: { readonly host: string; readonly port: number },
+): boolean => remote.host === host && (reliable || remote.port === port);
 
 /** Sends a response that belongs to no transaction of ours. */
 export const reply = (transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void =>
-  sendBack(transmitter, replyVia(request.via, flow), flow, bytes);
+  sendBack(
+    transmitter,
+    replyWay(request.via, flow, () => none),
+    bytes,
+    0,
+  );
 
-function sendBack(transmitter: Transmitter, { port, maddr }: ReplyVia, flow: Flow, bytes: Buffer): void {
+function sendBack(transmitter: Transmitter, way: ReplyWay, bytes: Buffer, turn: number): void {
+  const { flow, port, maddr, alternates } = way;
+  if (alternates.length > 0) {
+    // RFC 3263 §5 comes after what the hop itself named (docs/alternate-path.md §5).
+    const isGone = flow.reliable && !transmitter.isOpen(flow);
+    const addresses = isGone ? [...alternates.slice(1), ...alternates.slice(0, 1)] : alternates;
+    transmitter.sendToFirst(addresses, bytes, turn, flow.reliable && !isGone ? flow : undefined);
+    return;
+  }
   if (flow.reliable ? transmitter.isOpen(flow) : maddr === undefined && port === flow.remote.port) flow.send(bytes);
   else transmitter.sendOnce({ transport: flow.transport, host: maddr ?? flow.remote.host, port }, () => bytes);
 }
@@ -549,6 +625,7 @@ export function viaAddress(via: SipMessage['via']): ControllerAddress | undefine
   if (transport === undefined) return undefined;
   const rport = via.rport === undefined || via.rport === '' ? 0 : Number(via.rport);
   const host = via.maddr ?? via.received ?? via.host;
+  if (!isUnicast(host)) return undefined;
   return {
     transport,
     host,

@@ -15,9 +15,10 @@ import {
   type TrustSettings,
   trustHolds,
 } from '../../src/index.ts';
-import type { Placement } from './alternate-path.ts';
+import { hasTag, type Placement, viaAlternates } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
 import { escapeParam } from './uri.ts';
+import type { Via } from './values.ts';
 
 export class PathTrust {
   readonly #settings: TrustSettings;
@@ -26,6 +27,9 @@ export class PathTrust {
   readonly #malformed: Counter;
   /** Configured hops and partners, `host:port` and bare host. */
   #known: ReadonlySet<string> = new Set();
+  readonly #beside = new Map<string, readonly NamedHop[]>();
+  /** Bounded; by the text of the tag and what follows it. */
+  readonly #backWays = new Map<string, readonly ControllerAddress[]>();
 
   constructor(settings: TrustSettings, placement: Placement, metrics: Metrics) {
     this.#settings = settings;
@@ -47,6 +51,23 @@ export class PathTrust {
     this.#known = known;
   }
 
+  /** Sets of hops that stand for one another. */
+  knowSets(sets: readonly (readonly NamedHop[])[]): void {
+    this.#beside.clear();
+    for (const set of sets) {
+      if (set.length < 2) continue;
+      for (const hop of set) {
+        const key = `${hop.host}:${hop.port ?? sipDefaultPort(hop.transport ?? 'udp')}`;
+        if (!this.#beside.has(key)) this.#beside.set(key, set.filter((other) => other !== hop).slice(0, 3));
+      }
+    }
+  }
+
+  /** The hops that the operator named beside this one. */
+  configuredBeside({ host, port }: ControllerAddress): readonly NamedHop[] {
+    return this.#beside.size === 0 ? none : (this.#beside.get(`${host}:${port}`) ?? none);
+  }
+
   /** May this peer's tags be obeyed? */
   isTrusted(flow: Flow): boolean {
     return (
@@ -57,6 +78,24 @@ export class PathTrust {
 
   get stripsUntrusted(): boolean {
     return this.#settings.strip === 'untrusted';
+  }
+
+  /**
+   * The alternates of the hop that a request came from, by its Via. A hop writes the same tag on every message: what was read of it
+   * once is kept.
+   */
+  backWays(via: Via, from: Flow): readonly ControllerAddress[] {
+    const { params } = via;
+    if (!hasTag(params) || !this.isTrusted(from)) return none;
+    const at = params.indexOf(alternatePathTag);
+    const text = at < 0 ? params : params.slice(at);
+    let known = this.#backWays.get(text);
+    if (known === undefined) {
+      known = this.alternates(viaAlternates(via), from);
+      if (this.#backWays.size > 1_000) this.#backWays.clear();
+      this.#backWays.set(text, known);
+    }
+    return known;
   }
 
   /** Those of a tag's alternates that we may send to: all allowed ones if a trusted hop says so, else only controllers we know. */

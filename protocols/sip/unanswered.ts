@@ -1,0 +1,59 @@
+/**
+ * Requests that nobody answers and that may go to one of several hops: the ACK of a 2xx above all. Its loss shows only in that it is
+ * sent again (RFC 3261 §13.2.2.4), because the 2xx came again: the next copy then takes the next way. An error of the network itself
+ * moves it at once.
+ */
+import type { Cancel, Delivery, Flow, Target, Transmitter } from '../../src/index.ts';
+
+export class UnansweredRequests {
+  readonly #transmitter: Transmitter;
+  /** By branch, which is the same for a repetition; in order of the first copy. */
+  readonly #sent = new Map<string, Sent>();
+
+  constructor(transmitter: Transmitter) {
+    this.#transmitter = transmitter;
+  }
+
+  send(branch: string, target: Target, encode: (flow: Flow) => Buffer): void {
+    const { clock, pool } = this.#transmitter;
+    const now = clock.now();
+    this.#forget(now);
+    const known = this.#sent.get(branch);
+    if (known !== undefined) {
+      known.turn += 1;
+      known.settle();
+      const to = pool.choose(target.addresses, known.turn);
+      if (to !== undefined) this.#transmitter.sendOnce(to, encode);
+      return;
+    }
+    const delivery: Delivery = this.#transmitter.deliver(target, { encode, exhausted: () => undefined });
+    delivery.unanswerable();
+    const cancel: Cancel = clock.after(watchMs, () => delivery.end());
+    const settle = (): void => {
+      cancel();
+      delivery.end();
+    };
+    this.#sent.set(branch, { atMs: now, turn: 0, settle });
+  }
+
+  #forget(now: number): void {
+    for (const [branch, { atMs }] of this.#sent) {
+      if (now - atMs < rememberMs && this.#sent.size < maxSent) break;
+      this.#sent.delete(branch);
+    }
+  }
+}
+
+interface Sent {
+  readonly atMs: number;
+  turn: number;
+  settle(): void;
+}
+
+/** An ICMP error comes within a round trip. */
+const watchMs = 1_000;
+
+/** 64*T1: no 2xx is repeated for longer (RFC 3261 §13.3.1.4). */
+const rememberMs = 32_000;
+
+const maxSent = 65_536;
