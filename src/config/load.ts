@@ -7,7 +7,7 @@ import { type ControllerAddress, formatAddress, sameAddress } from '../controlle
 import { ConfigError } from '../errors.ts';
 import { maxAlternates } from '../path-attribute.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
-import { type Override, type ProblemContext, problemLines, valueAt } from './problems.ts';
+import { type Override, type ProblemContext, plainIssues, problemLines, valueAt } from './problems.ts';
 import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -172,7 +172,7 @@ const under = (name: string, issue: Issue): Issue => ({ ...issue, path: [name, .
 /** A number or a truth value where text is wanted is the operator's text as it stands in the file: `user: 200`, `prefix: +49`. */
 function numbersAsText(issues: readonly Issue[], source: ConfigSource, value: unknown): unknown {
   let repaired: unknown;
-  for (const issue of issues) {
+  for (const issue of plainIssues(issues)) {
     if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue;
     const held = valueAt(value, issue.path);
     const text = typeof held === 'number' || typeof held === 'boolean' ? source.plainText(issue.path) : undefined;

@@ -24,7 +24,7 @@ export interface ProblemContext {
 
 /** One line per problem, in the order of the file. */
 export function problemLines(issues: readonly Issue[], context: ProblemContext): readonly string[] {
-  return issues
+  return plainIssues(issues)
     .flatMap((issue) => statements(issue, context))
     .map((statement) => located(statement, context))
     .sort((a, b) => (a.place?.line ?? 0) - (b.place?.line ?? 0) || (a.place?.column ?? 0) - (b.place?.column ?? 0))
@@ -46,9 +46,6 @@ function statements(issue: Issue, context: ProblemContext): readonly Statement[]
     .with({ code: 'unrecognized_keys' }, ({ keys }) =>
       keys.map((key) => ({ path, key, text: `unknown key "${key}"${keyHint(context.keys, path, key)}` })),
     )
-    .with({ code: 'invalid_union' }, ({ errors }) =>
-      nearestForm(errors).flatMap((each) => statements({ ...each, path: [...path, ...each.path] }, context)),
-    )
     .with({ code: 'invalid_type' }, ({ expected }) => [{ path, text: typeProblem(expected, value) }])
     .with({ code: 'invalid_value' }, ({ values }) => [{ path, text: choiceProblem(values.map(String), value) }])
     .with({ code: 'too_small', origin: P.union('number', 'int', 'bigint') }, ({ minimum }) => [
@@ -65,6 +62,14 @@ function statements(issue: Issue, context: ProblemContext): readonly Statement[]
     ])
     .otherwise(({ message }) => [{ path, text: message }]);
 }
+
+/** Issues with those of a setting's several forms in place of the one that says that none fits. */
+export const plainIssues = (issues: readonly Issue[]): readonly Issue[] =>
+  issues.flatMap((issue) =>
+    issue.code === 'invalid_union'
+      ? plainIssues(nearestForm(issue.errors).map((each) => ({ ...each, path: [...issue.path, ...each.path] })))
+      : [issue],
+  );
 
 /** Of a setting that may be written in several forms, the complaints about the form that was meant: the one of the right type. */
 function nearestForm(forms: readonly (readonly Issue[])[]): readonly Issue[] {

@@ -16,7 +16,12 @@ const pigeonSchema = section({
   backup: z.array(address()).default([]),
   backupFor: z.array(address()).default([]),
   perches: z
-    .array(z.union([z.string().regex(/^[a-z]+$/, 'must be letters'), section({ height: z.number() })]))
+    .array(
+      z.union([
+        z.string().regex(/^[a-z]+$/, 'must be letters'),
+        section({ height: z.number(), mark: z.string().optional() }),
+      ]),
+    )
     .default([]),
   lofts: z.array(section({ name: z.string(), password: secretField().optional() })).default([]),
   flight: section({ maxHeight: z.number().int().min(1).max(500).default(100) }).prefault({}),
@@ -81,6 +86,8 @@ describe('configuration: what is read', () => {
 
   it('takes a number for text where text is wanted, character by character', () => {
     const lofts = load('pigeon:\n  lofts:\n    - { name: +49, password: 0815 }\n    - name: 200\n').roles.get('pigeon');
+    const { perches } = load('pigeon: { perches: [{ height: 1, mark: 007 }] }\n').roles.get('pigeon')?.config ?? {};
+    expect(perches).toEqual([{ height: 1, mark: '007' }]);
     expect(lofts?.config.lofts).toEqual([{ name: '+49', password: '0815' }, { name: '200' }]);
   });
 
