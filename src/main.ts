@@ -3,10 +3,12 @@
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { defineRoom }, sip] = await Promise.all([
+  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, sip, mgcp] = await Promise.all([
     import('./cli/command-line.ts'),
     import('./cli/room.ts'),
+    import('./cli/gateway-command.ts'),
     import('../protocols/sip/index.ts'),
+    import('../protocols/mgcp/index.ts'),
   ]);
   const rooms = [
     defineRoom({
@@ -28,6 +30,15 @@ if (!continuesElsewhere()) {
         ['altpath sip --listen 127.0.0.1 --backup 127.0.0.2', 'with a backup, which every message names …'],
         ['altpath sip --listen 127.0.0.2 --backup-for 127.0.0.1', '… and the backup itself'],
       ],
+    }),
+    defineRoom({
+      name: 'mgcp',
+      title: 'MGCP call agent',
+      configSchema: mgcp.mgcpConfigSchema,
+      createRole: mgcp.createMgcpRole,
+      flags: mgcp.mgcpFlags,
+      examples: mgcp.mgcpExamples,
+      commands: [gatewayCommand([mgcp.mgcpGatewayCommand])],
     }),
   ];
   process.exitCode = await runCommandLine(rooms, process.argv.slice(2));

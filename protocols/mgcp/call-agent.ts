@@ -68,6 +68,8 @@ export class CallAgent implements TransactionUser {
   readonly #released = new Map<string, number>();
   readonly #polls = new Map<Gateway, () => void>();
   readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
+  /** By local address; there are as many as listeners. */
+  readonly #takeoverPaths = new Map<string, PathAttribute>();
   #plan: NumberingPlan;
   #draining = false;
   #stopped = false;
@@ -681,7 +683,7 @@ export class CallAgent implements TransactionUser {
   /** The attribute's two texts, made once per local address. */
   #path(flow: Flow): { vendor: Parameter; red: Parameter } | undefined {
     const { host, port } = this.#address(flow);
-    const path = this.#parts.assembler.pathFrom({ transport: 'udp', host, port });
+    const path = this.#pathFrom({ transport: 'udp', host, port });
     if (path === undefined) return undefined;
     let texts = this.#pathTexts.get(path);
     if (texts === undefined) {
@@ -693,6 +695,20 @@ export class CallAgent implements TransactionUser {
       this.#pathTexts.set(path, texts);
     }
     return texts;
+  }
+
+  /** As backup we name the primary as our own alternate: it may come back. Always the same object for the same address. */
+  #pathFrom(self: ControllerAddress): PathAttribute | undefined {
+    const { assembler, services } = this.#parts;
+    const [primary] = services.cluster.backupFor;
+    if (primary === undefined) return assembler.pathFrom(self);
+    const key = addressKey(self);
+    let path = this.#takeoverPaths.get(key);
+    if (path === undefined) {
+      path = assembler.takeoverPath(self, primary);
+      if (path !== undefined) this.#takeoverPaths.set(key, path);
+    }
+    return path;
   }
 
   status(): Readonly<Record<string, unknown>> {

@@ -199,7 +199,8 @@ export class Switchboard {
   /** After a takeover: a line without a call. */
   restoreLine(line: Line, disposition: LineDisposition): void {
     if (disposition === 'idle') line.settle('normal');
-    else if (disposition === 'tone') line.hear('reorder');
+    // What a party left behind hears after any call (Line.settle).
+    else if (disposition === 'tone') line.hear('busy');
     else if (disposition === 'howler') line.howl();
     else if (disposition === 'parked') line.park();
     else this.#beginAt(line);

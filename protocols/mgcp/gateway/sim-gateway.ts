@@ -37,6 +37,9 @@ import { covers, readEndpointName, readNotifiedEntity } from '../values/names.ts
 import { executeCommand } from './execute.ts';
 import { SimLine } from './sim-line.ts';
 
+/** What it needs of the core. */
+export type SimServices = Pick<CoreServices, 'clock' | 'random' | 'log' | 'metrics' | 'network'>;
+
 export interface SimGatewayOptions {
   /** The domain of its endpoint names. */
   readonly name: string;
@@ -63,7 +66,7 @@ export interface Destination extends ControlPeer {
 export class SimGateway {
   readonly options: SimGatewayOptions;
   readonly lines: readonly SimLine[];
-  readonly #services: CoreServices;
+  readonly #services: SimServices;
   readonly #receiver: Receiver<MgcpDatagram>;
   readonly #transmitter: Transmitter;
   readonly #pool: ControllerPool;
@@ -74,7 +77,7 @@ export class SimGateway {
   #nextPort = 20_000;
   #stopped = false;
 
-  constructor(services: CoreServices, options: SimGatewayOptions) {
+  constructor(services: SimServices, options: SimGatewayOptions) {
     this.#services = services;
     this.options = options;
     const { clock, random, metrics, network } = services;
