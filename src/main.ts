@@ -3,12 +3,13 @@
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, sip, mgcp] = await Promise.all([
+  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, sip, mgcp, megaco] = await Promise.all([
     import('./cli/command-line.ts'),
     import('./cli/room.ts'),
     import('./cli/gateway-command.ts'),
     import('../protocols/sip/index.ts'),
     import('../protocols/mgcp/index.ts'),
+    import('../protocols/megaco/index.ts'),
   ]);
   const rooms = [
     defineRoom({
@@ -38,7 +39,15 @@ if (!continuesElsewhere()) {
       createRole: mgcp.createMgcpRole,
       flags: mgcp.mgcpFlags,
       examples: mgcp.mgcpExamples,
-      commands: [gatewayCommand([mgcp.mgcpGatewayCommand])],
+      commands: [gatewayCommand([mgcp.mgcpGatewayCommand, megaco.megacoGatewayCommand])],
+    }),
+    defineRoom({
+      name: 'megaco',
+      title: 'MEGACO gateway controller',
+      configSchema: megaco.megacoConfigSchema,
+      createRole: megaco.createMegacoRole,
+      flags: megaco.megacoFlags,
+      examples: megaco.megacoExamples,
     }),
   ];
   process.exitCode = await runCommandLine(rooms, process.argv.slice(2));

@@ -52,11 +52,14 @@ export interface SimGatewayOptions {
   readonly onChange?: () => void;
 }
 
+/** What it needs of the core. */
+export type SimGatewayServices = Pick<CoreServices, 'clock' | 'random' | 'log' | 'metrics' | 'network'>;
+
 export class SimGateway {
   readonly options: SimGatewayOptions;
   readonly lines: readonly SimTermination[];
   readonly contexts: Contexts;
-  readonly #services: CoreServices;
+  readonly #services: SimGatewayServices;
   readonly #log: Logger;
   readonly #endpoint: MegacoEndpoint;
   readonly #peer: ControlPeer;
@@ -80,7 +83,7 @@ export class SimGateway {
   #nextPort = 30_000;
   #stopped = false;
 
-  constructor(services: CoreServices, options: SimGatewayOptions) {
+  constructor(services: SimGatewayServices, options: SimGatewayOptions) {
     this.#services = services;
     this.options = options;
     const { clock, random, metrics, network } = services;
