@@ -416,6 +416,9 @@ interface Recent {
   readonly bytes: Uint8Array;
 }
 
+/** So many silence limits long a living hop may take with any answer. */
+const slowAnswerLimits = 3;
+
 /** Per peer; more than that within two silence limits go the slow way, by repetition. */
 const maxRecent = 1_024;
 
@@ -580,7 +583,7 @@ export class Delivery {
     const halfMs = canProbe ? options.silenceMs / 2 : options.silenceMs;
     this.#silence = clock.after(halfMs, () => {
       if (transmitter.heardSince(to, sentMs)) {
-        this.provisional();
+        this.#waitLonger(to);
         return;
       }
       if (!canProbe) {
@@ -589,10 +592,20 @@ export class Delivery {
       }
       transmitter.askForLife(to);
       this.#silence = clock.after(options.silenceMs - halfMs, () => {
-        if (transmitter.heardSince(to, sentMs)) this.provisional();
+        if (transmitter.heardSince(to, sentMs)) this.#waitLonger(to);
         else transmitter.silent(to);
       });
     });
+  }
+
+  /**
+   * The hop lives and says nothing to this message. Perhaps it is cut off from whoever is next, and its alternate is not: after a
+   * while that one is tried as well. It says nothing against the hop.
+   */
+  #waitLonger(to: ControllerAddress): void {
+    const { clock, options } = this.#transmitter;
+    this.provisional();
+    this.#silence = clock.after(slowAnswerLimits * options.silenceMs, () => this.hopFailed(to, 'silent'));
   }
 
   #hasAlternate(): boolean {

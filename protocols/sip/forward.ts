@@ -27,9 +27,14 @@ export interface ForwardPlan {
   /** The request leaves over a connection that only we can find again. */
   readonly toToken?: string | undefined;
   readonly maxBreadth?: number | undefined;
+  /** The request goes to others as well: a refusal on this branch is not the answer yet. */
+  readonly forked?: boolean | undefined;
   /** The controller in whose place we act: its sent-by stays on the Via, so that the next hop finds its transaction again. */
   readonly standIn?: ControllerAddress | undefined;
 }
+
+/** Via parameter of ours on each branch of a forked request: tells a stand-in without the transaction that other branches exist. */
+export const forkMark = 'forked';
 
 /** The text that leaves over `flow`. */
 export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow, identity: Identity): string {
@@ -42,7 +47,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   }
   const firstVia = request.fieldIndex(H.via);
   const top = request.fieldStart(firstVia);
-  let added = voice.viaStart + plan.branch + voice.viaEnd;
+  let added = voice.viaStart + plan.branch + (plan.forked === true ? `;${forkMark}` : '') + voice.viaEnd;
   if (request.maxForwards === undefined) added += 'Max-Forwards: 70\r\n';
   if (plan.maxBreadth !== undefined && request.fieldIndex(H.maxBreadth) < 0)
     added += `Max-Breadth: ${plan.maxBreadth}\r\n`;

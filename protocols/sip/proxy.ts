@@ -16,7 +16,7 @@ import { nameAddrAlternates, uriAddress } from './alternate-path.ts';
 import { loopPart, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
-import { forwardedText, stampedVia } from './forward.ts';
+import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
@@ -26,7 +26,7 @@ import { reply, type ServerTransaction, type TransactionLayer, viaAddress, witho
 import type { PathTrust } from './trust.ts';
 import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
-import { type NameAddr, parseVia, type Via } from './values.ts';
+import { type NameAddr, param, parseVia, type Via } from './values.ts';
 
 export interface ProxyParts extends Omit<ContextParts, 'ended'> {
   readonly config: SipConfig;
@@ -126,6 +126,11 @@ export class ProxyCore {
     }
     if (request.method === 'CANCEL') {
       this.#onCancel(request, flow);
+      return;
+    }
+    if (request.maxForwards === 0 && request.method === 'OPTIONS') {
+      // How peers ask whether we live: nothing is kept of it.
+      this.#refuseStateless(request, flow, { status: 483, reason: 'Too Many Hops' });
       return;
     }
     const routing = this.#preprocess(request, flow);
@@ -489,6 +494,8 @@ export class ProxyCore {
       );
       return;
     }
+    // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
+    if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     if (!isOwn) this.#takeovers.add();
     this.#adoptResponse(message, next, isOwn ? undefined : partner);
   }

@@ -83,6 +83,7 @@ export class ResponseContext {
   #trying: Cancel | undefined;
   #closed = false;
   #cancelled = false;
+  #forked = false;
   #reason = '';
 
   constructor(parts: ContextParts, server: ServerTransaction, request: SipMessage, plan: RoutePlan) {
@@ -96,7 +97,13 @@ export class ResponseContext {
   /** Forwards to groups of targets: those of one group at once, the next group when the last has failed. */
   start(groups: readonly (readonly ProxyTarget[])[]): void {
     this.#waiting = [...groups];
+    this.#forked = groups.length > 1 || (groups[0]?.length ?? 0) > 1;
     this.#nextGroup();
+  }
+
+  /** @internal */
+  get isForked(): boolean {
+    return this.#forked;
   }
 
   /** Refuses the request ourselves. */
@@ -425,6 +432,7 @@ class Branch implements ClientUser {
             from: server.flow,
             toToken,
             maxBreadth: this.#breadth,
+            forked: context.isForked,
             standIn: plan.standIn,
           },
           flow,

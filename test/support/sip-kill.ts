@@ -1,0 +1,136 @@
+/** One run of a flow in which something happens to the primary at one moment; and all moments of a flow. */
+import type { Conditions, MemoryPacket } from './memory-network.ts';
+import { type Actors, complaintsOf, everybody, type Flow } from './sip-flows.ts';
+import { domain, hosts, usualWorld } from './sip-world.ts';
+
+export const deaths = ['crash', 'silent', 'restart', 'stall', 'cut', 'cut one way'] as const;
+
+/**
+ * crash: the process is killed, ICMP tells. silent: the host is gone. restart: killed, and back without any memory 300 ms later.
+ * stall: silent for three seconds, then it goes on where it was. cut: nothing passes between caller's edge and primary any more,
+ * both ways or only from the primary.
+ */
+export type Death = (typeof deaths)[number];
+
+export type Moment = 'sent' | 'arrived';
+
+export interface RunOptions {
+  readonly death?: Death | undefined;
+  /** Which message of the flow, from 1. */
+  readonly at?: number;
+  readonly moment?: Moment;
+  readonly conditions?: Partial<Conditions>;
+  readonly seed?: number;
+  readonly copiesParams?: boolean;
+  readonly trace?: (line: string) => void;
+}
+
+export interface RunResult {
+  readonly complaints: readonly string[];
+  /** Messages of the flow itself. */
+  readonly messages: number;
+  readonly killedAfter: string;
+  /** From placing the next call to its ringing, after the flow is over. */
+  readonly nextCallMs: number;
+}
+
+export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<RunResult> {
+  const { death, at = 0, moment = 'sent', conditions = {}, seed = 1, copiesParams = true, trace } = options;
+  const actors = await usualWorld({
+    seed,
+    copiesParams,
+    ...(flow.callees === undefined ? {} : { callees: flow.callees }),
+  });
+  const { world, caller, callees } = actors;
+  const { network, clock } = world;
+  for (const phone of [caller, ...callees]) phone.finals.length = 0;
+  const before = network.sent;
+  let killedAfter = '';
+  let isDead = false;
+  const hit = (packet: MemoryPacket): void => {
+    if (death === undefined || isDead || packet.sequence !== before + at) return;
+    isDead = true;
+    killedAfter = `${packet.from.host} > ${packet.to.host} ${firstLine(packet)}`;
+    trace?.(`--- ${death} when ${moment}`);
+    strike(actors, death);
+  };
+  if (trace !== undefined)
+    network.onPacket((packet) =>
+      trace(
+        `${(clock.now() - startMs).toFixed(0).padStart(6)} #${packet.sequence - before} ${packet.from.host} > ${packet.to.host} ${firstLine(packet)}`,
+      ),
+    );
+  if (moment === 'sent') network.onPacket(hit);
+  else network.onArrival(hit);
+  const startMs = clock.now();
+  network.conditions = { ...network.conditions, ...conditions };
+  flow.start(actors);
+  const isOver = (): boolean =>
+    world.transactions(...alive(death)) === 0 && [caller, ...callees].every(({ busy }) => busy === 0);
+  let messages = 0;
+  for (let passed = 0; passed < 420_000; passed += 2_000) {
+    if (flow.isAsync === true || death === 'restart') await clock.advanceAsync(2_000);
+    else clock.advance(2_000);
+    if (passed === 8_000) messages = network.sent - before;
+    if (passed >= 8_000 && isOver()) break;
+  }
+  const complaints = complaintsOf(flow, actors);
+  const left = world.transactions(...alive(death));
+  if (left > 0) complaints.push(`${left} transactions left`);
+  network.conditions = { ...network.conditions, loss: 0, duplication: 0, reordering: 0 };
+  return { complaints, messages, killedAfter, nextCallMs: nextCall(actors) };
+}
+
+/** Time until the next call rings, all else being over. */
+function nextCall({ world, caller, callees }: Actors): number {
+  const startMs = world.clock.now();
+  let ringingMs = Number.POSITIVE_INFINITY;
+  for (const callee of callees) callee.answering = 'busy';
+  caller.call(`sip:bob@${domain}`, () => {
+    ringingMs = Math.min(ringingMs, world.clock.now() - startMs);
+  });
+  world.clock.advance(5_000);
+  return ringingMs;
+}
+
+function strike({ world }: Actors, death: Death): void {
+  const { network, clock } = world;
+  const { primary, callerEdge } = hosts;
+  switch (death) {
+    case 'crash':
+      network.crash(primary);
+      break;
+    case 'silent':
+      network.silence(primary);
+      network.crash(primary);
+      break;
+    case 'restart':
+      network.crash(primary);
+      clock.after(300, () => {
+        network.revive(primary);
+        world.primary().catch((error: unknown) => {
+          throw error;
+        });
+      });
+      break;
+    case 'stall':
+      network.silence(primary);
+      clock.after(3_000, () => network.revive(primary));
+      break;
+    case 'cut':
+      network.partition(callerEdge, primary);
+      break;
+    case 'cut one way':
+      network.partition(primary, callerEdge, 'oneWay');
+      break;
+  }
+}
+
+const alive = (death: Death | undefined): readonly string[] =>
+  death === 'crash' || death === 'silent' ? everybody.filter((host) => host !== hosts.primary) : everybody;
+
+const firstLine = ({ bytes }: MemoryPacket): string => {
+  const text = bytes.toString('latin1', 0, 200);
+  const line = text.slice(0, text.indexOf('\r\n'));
+  return line.startsWith('SIP/') ? line.slice(8) : line.replace(/ SIP\/2\.0$/, '');
+};
