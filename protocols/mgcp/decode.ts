@@ -137,7 +137,7 @@ function readParameter(text: string, line: number, end: number): Parameter | und
   const name = trimmed(text, from, colon);
   if (name === '' || name.includes(' ') || name.includes('\t')) return undefined;
   const upper = name.toUpperCase();
-  return { code: twoLetterCodes.has(upper) ? upper : name, value: trimmed(text, colon + 1, end) };
+  return { code: name.length === 1 || twoLetterCodes.has(upper) ? upper : name, value: trimmed(text, colon + 1, end) };
 }
 
 /** Session descriptions: blocks of lines, parted by empty lines, up to the separator of the next message (RFC 3435 §3.4, §3.3). */

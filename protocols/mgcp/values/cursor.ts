@@ -41,7 +41,7 @@ export function commaList<T>(cursor: Cursor, item: (cursor: Cursor) => T | undef
   for (;;) {
     cursor.skipBlanks();
     const next = item(cursor);
-    if (next === undefined) return undefined;
+    if (next === undefined || items.length === maxItems) return undefined;
     items.push(next);
     cursor.skipBlanks();
     if (!cursor.take(',')) return items;
@@ -61,3 +61,6 @@ export const isAlphanumeric = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
 
 export const isNameCode = (code: number): boolean => isAlphanumeric(code) || code === 0x2d;
+
+/** A list longer than this is not ours to understand. */
+export const maxItems = 1_024;

@@ -3,6 +3,8 @@
  * ConnectionParameters, PackageList (RFC 3435 §3.2.2.1, §3.2.2.3, §3.2.2.7, §3.2.2.10, §3.2.2.13). Order is kept, unknown names are.
  */
 
+import { maxItems } from './cursor.ts';
+
 export interface NamedValue {
   /** Lower case for local connection options and packages as written. */
   readonly name: string;
@@ -13,7 +15,7 @@ export interface NamedValue {
 /** `p:10, a:PCMU;G729, x-foo`: also for capabilities and bearer information. */
 export function readOptions(value: string): readonly NamedValue[] | undefined {
   const items = splitOutsideQuotes(value);
-  if (items === undefined) return undefined;
+  if (items === undefined || items.length > maxItems) return undefined;
   const options: NamedValue[] = [];
   for (const item of items) {
     const colon = item.indexOf(':');
