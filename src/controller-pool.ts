@@ -172,6 +172,11 @@ export class ControllerPool {
     return among[turn % among.length];
   }
 
+  /** Is any of them not known to be down? */
+  hasUsable(addresses: readonly ControllerAddress[]): boolean {
+    return addresses.some((address) => this.#isUsable(address));
+  }
+
   #isUsable(address: ControllerAddress): boolean {
     const peer = this.find(address);
     if (peer === undefined) return true;

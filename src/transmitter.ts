@@ -517,6 +517,8 @@ export class Delivery {
       this.#giveUpLater([{ address: this.#current, failure }]);
       return;
     }
+    // Silence is a guess. Where nobody else is left to try, the message stays and is repeated, as it would be without us.
+    if (failure === 'silent' && !this.#transmitter.pool.hasUsable(this.#remaining)) return;
     this.#onEvent({ kind: 'hopFailed', address: this.#current, failure });
   }
 
@@ -580,22 +582,17 @@ export class Delivery {
     const transmitter = this.#transmitter;
     const { clock, options, canProbe } = transmitter;
     const sentMs = clock.now();
-    const halfMs = canProbe ? options.silenceMs / 2 : options.silenceMs;
-    this.#silence = clock.after(halfMs, () => {
-      if (transmitter.heardSince(to, sentMs)) {
-        this.#waitLonger(to);
-        return;
+    const quarterMs = options.silenceMs / 4;
+    const check = (elapsedMs: number): void => {
+      if (transmitter.heardSince(to, sentMs)) this.#waitLonger(to);
+      else if (!canProbe || elapsedMs >= options.silenceMs) transmitter.silent(to);
+      else {
+        transmitter.askForLife(to);
+        this.#silence = clock.after(quarterMs, () => check(elapsedMs + quarterMs));
       }
-      if (!canProbe) {
-        transmitter.silent(to);
-        return;
-      }
-      transmitter.askForLife(to);
-      this.#silence = clock.after(options.silenceMs - halfMs, () => {
-        if (transmitter.heardSince(to, sentMs)) this.#waitLonger(to);
-        else transmitter.silent(to);
-      });
-    });
+    };
+    const firstMs = canProbe ? 2 * quarterMs : options.silenceMs;
+    this.#silence = clock.after(firstMs, () => check(firstMs));
   }
 
   /**
@@ -608,8 +605,12 @@ export class Delivery {
     this.#silence = clock.after(slowAnswerLimits * options.silenceMs, () => this.hopFailed(to, 'silent'));
   }
 
+  get #remaining(): readonly ControllerAddress[] {
+    return this.#state?.kind === 'trying' ? this.#state.remaining : [];
+  }
+
   #hasAlternate(): boolean {
-    return this.#state?.kind === 'trying' && this.#state.remaining.length > 0;
+    return this.#remaining.length > 0;
   }
 
   #unwatch(): void {

@@ -23,6 +23,7 @@ import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import {
   type ClientEvent,
+  clientRow,
   type ClientState,
   type Effect,
   inviteClient,
@@ -31,6 +32,7 @@ import {
   nonInviteServer,
   type ServerEvent,
   type ServerState,
+  serverRow,
 } from './transaction-machines.ts';
 import { isUnicast } from './trust.ts';
 import type { Via } from './values.ts';
@@ -272,7 +274,7 @@ export class ClientTransaction implements Outgoing {
   }
 
   #step(event: ClientEvent, response?: SipMessage, tried: readonly Attempt[] = []): void {
-    const { next, effects } = (this.#isInvite ? inviteClient : nonInviteClient)[this.#state][event];
+    const { next, effects } = clientRow(this.#isInvite ? inviteClient : nonInviteClient, this.#state, event);
     this.#state = next;
     for (const effect of effects) this.#perform(effect, response, tried);
     if (this.#state === 'terminated') this.#end();
@@ -375,6 +377,7 @@ export class ServerTransaction {
   #back: ReplyWay;
   /** Repetitions that nobody asked for go to the alternates in turn. */
   #turn = 0;
+  #isMoved = false;
   #request: SipMessage | undefined;
   readonly #layer: TransactionLayer;
   readonly #isInvite: boolean;
@@ -419,9 +422,15 @@ export class ServerTransaction {
   receive(message: SipMessage, from?: Flow): void {
     if (from !== undefined && this.#back.alternates !== none && !isFrom(from, this.#back.flow.remote)) {
       const way = replyWay(message.via, from, this.#layer.alternatesOf);
-      if (way.alternates !== none) this.#back = way;
+      if (way.alternates !== none) {
+        this.#back = way;
+        this.#isMoved = true;
+      }
     }
     this.#turn = 0;
+    // Who took the place of a dead hop has not seen the 2xx that went there, and asks until it has.
+    if (this.#isMoved && this.#state === 'accepted' && message.method === 'INVITE')
+      this.#perform('repeat', 0, undefined);
     this.#step(message.method === 'ACK' ? 'ack' : 'request');
   }
 
@@ -430,7 +439,7 @@ export class ServerTransaction {
   }
 
   #step(event: ServerEvent, status = 0, bytes?: Buffer): void {
-    const { next, effects } = (this.#isInvite ? inviteServer : nonInviteServer)[this.#state][event];
+    const { next, effects } = serverRow(this.#isInvite ? inviteServer : nonInviteServer, this.#state, event);
     this.#state = next;
     for (const effect of effects) this.#perform(effect, status, bytes);
     if (this.#state === 'terminated') this.#end();
@@ -444,8 +453,9 @@ export class ServerTransaction {
         // A 2xx that comes again was not acknowledged: perhaps it never arrived where the last one went.
         if (this.#status >= 200) this.#turn += 1;
         this.#status = status;
-        // A 2xx to INVITE is repeated end to end, not from here.
-        this.#last = this.#isInvite && status >= 200 && status < 300 ? undefined : bytes;
+        // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
+        this.#last =
+          this.#isInvite && status >= 200 && status < 300 && this.#back.alternates === none ? undefined : bytes;
         if (status >= 200) this.#request = undefined;
         sendBack(this.#layer.transmitter, this.#back, bytes, this.#turn);
         break;
