@@ -259,9 +259,7 @@ function connectionValue({ callId, mode }: SimConnection, code: string): string 
 
 const isKnown = (code: string, gateway: SimGateway): boolean =>
   code.length <= 2 ||
-  code.startsWith('X-') ||
-  code.startsWith('X+') ||
-  code.startsWith('x-') ||
+  (/^x[-+]/i.test(code) && gateway.options.refusesExtensions !== true) ||
   (gateway.options.red === true && /^RED\/NL?$/i.test(code));
 
 const packages = (gateway: SimGateway, version: string): string => {

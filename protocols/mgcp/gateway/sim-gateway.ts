@@ -49,6 +49,8 @@ export interface SimGatewayOptions {
   readonly lines: number;
   /** false: a plain gateway that ignores the path attribute. */
   readonly aware?: boolean;
+  /** Answers 539 to vendor parameters, against RFC 3435 §3.2.2, as some gateways do. */
+  readonly refusesExtensions?: boolean;
   /** Does it list package RED (RFC 3991)? */
   readonly red?: boolean;
   /** RFC 3435 §4.4.7: Tdinit; the first wait is a random part of it. */
