@@ -33,7 +33,7 @@ import {
   parameterValues,
   respond,
 } from './messages.ts';
-import { Partners, servesCode } from './partners.ts';
+import { type Partner, Partners, servesCode } from './partners.ts';
 import { MgcpTakeover } from './takeover.ts';
 import { MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
 import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
@@ -66,6 +66,7 @@ export class CallAgent implements TransactionUser {
   readonly #serving = new Set<string>();
   /** When we gave gateways back: what they still send to us belongs to the one who takes them. */
   readonly #released = new Map<string, number>();
+  readonly #contested = new Set<string>();
   readonly #polls = new Map<Gateway, () => void>();
   readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
   /** By local address; there are as many as listeners. */
@@ -549,6 +550,7 @@ export class CallAgent implements TransactionUser {
       const owner = home === self ? undefined : this.partners.find(address);
       const isLeaving = owner?.serves.has(leaving) === true;
       if (this.#serving.has(home)) {
+        if (home === self) this.#settleContest(home, partners);
         if (owner?.state !== 'alive' || isLeaving) continue;
         const dueMs = owner.aliveSinceMs + holdMs - now;
         if (dueMs > 0) again(dueMs);
@@ -583,6 +585,20 @@ export class CallAgent implements TransactionUser {
     this.#evaluating = againInMs === undefined ? undefined : clock.after(againInMs, () => this.#evaluate());
   }
 
+  /**
+   * Where members lost sight of each other, two may have served the same gateways. The one whose they are asks them again once the
+   * other has let go: what it believes of them is not what the other made of them.
+   */
+  #settleContest(home: string, partners: readonly Partner[]): void {
+    if (partners.some(({ state, serves }) => state === 'alive' && serves.has(home))) {
+      this.#contested.add(home);
+      return;
+    }
+    if (!this.#contested.delete(home)) return;
+    this.#letGo(home);
+    this.#serve(home);
+  }
+
   #serve(home: string): void {
     this.#serving.add(home);
     this.#released.delete(home);
@@ -599,6 +615,13 @@ export class CallAgent implements TransactionUser {
     const { clock } = this.#parts.services;
     this.#serving.delete(home);
     this.#released.set(home, clock.now());
+    this.#letGo(home);
+    this.partners.ask();
+    clock.after(graceMs, () => this.#evaluate());
+  }
+
+  /** Forgets the state of a member's lines; nothing is sent. */
+  #letGo(home: string): void {
     for (const endpoint of this.#endpoints.values()) {
       if (this.#homeOf.get(endpoint.gateway) !== home || !endpoint.owned) continue;
       for (const line of this.switchboard.forget(endpoint.line)) {
@@ -608,8 +631,6 @@ export class CallAgent implements TransactionUser {
         each.owned = false;
       }
     }
-    this.partners.ask();
-    clock.after(graceMs, () => this.#evaluate());
   }
 
   #isReleased(gateway: Gateway): boolean {

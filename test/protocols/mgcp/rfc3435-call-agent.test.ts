@@ -347,6 +347,9 @@ describe('primary and backup', () => {
       world.network.heal();
       await world.run(20_000);
       expect(world.talking('200', '202')).toBe(true);
+      expect(world.owner('200')).toBe(primaryHost);
+      expect(world.calls(primaryHost)).toHaveLength(1);
+      expect(world.calls(backupHost)).toEqual([]);
       world.line('200').onHook();
       await world.run(500);
       world.line('202').onHook();
