@@ -19,6 +19,7 @@ export * from './config/ip-network.ts';
 export * from './config/trust-rules.ts';
 export * from './controller-address.ts';
 export * from './controller-pool.ts';
+export * from './demo.ts';
 export * from './dns.ts';
 export * from './errors.ts';
 export * from './failover.ts';

@@ -1,4 +1,5 @@
 /** The door of the SIP room. */
 export { createSipAdapter } from './adapter.ts';
 export { type SipConfig, sipConfigSchema } from './config.ts';
+export { sipDemo } from './demo/index.ts';
 export { createSipRole } from './role.ts';

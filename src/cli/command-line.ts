@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { loadConfig } from '../config/load.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import { check } from './check.ts';
+import { demoCommand } from './demo.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
@@ -73,6 +74,7 @@ export async function runCommandLine(rooms: readonly Room[], words: readonly str
     (command) => adminFlags(command),
     async (parsed) => print(await drain(queryFlags(parsed))),
   );
+  demoCommand(parser, rooms);
   for (const command of rooms.flatMap(({ commands }) => commands)) parser.command(command);
 
   try {

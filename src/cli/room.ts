@@ -3,6 +3,7 @@ import type { CommandModule } from 'yargs';
 import type { z } from 'zod';
 import type { RoleSection } from '../config/load.ts';
 import type { TrustSettings } from '../config/trust-rules.ts';
+import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';
 
 /** A flag of one room's command. */
@@ -30,6 +31,8 @@ export interface RoomParts<C extends RoleSection> {
   readonly examples?: readonly (readonly [command: string, does: string])[];
   /** Commands of its own: a telephone, a simulated gateway. */
   readonly commands?: readonly CommandModule[];
+  /** What `altpath demo` shows of it. */
+  readonly demo?: Demo;
 }
 
 /** A role that is configured and waits to be made. */
@@ -48,11 +51,12 @@ export interface Room {
   readonly flags: readonly RoomFlag[];
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly commands: readonly CommandModule[];
+  readonly demo: Demo | undefined;
 }
 
 /** Ties a room's role to its own configuration type, so that rooms of any type fit into one table. */
 export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
-  const { name, title, configSchema, flags = [], examples = [], commands = [] } = parts;
+  const { name, title, configSchema, flags = [], examples = [], commands = [], demo } = parts;
   const schema = configSchema.transform(
     (config): RoleSetup => ({
       name,
@@ -61,5 +65,5 @@ export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
       createRole: (services, core) => parts.createRole(services, config, core),
     }),
   );
-  return { name, title, schema, flags, examples, commands };
+  return { name, title, schema, flags, examples, commands, demo };
 }

@@ -60,8 +60,10 @@ export interface FollowerParts {
 const t1Ms = 500;
 const t2Ms = 4_000;
 const timeoutMs = 64 * t1Ms;
-/** How long the hop of a message that nobody answers is watched: two probes more than the silence limit takes. */
-const watchMs = 2_000;
+/** How long the hop of an ACK is watched: two probes more than the silence limit takes. */
+const ackWatchMs = 2_000;
+/** As long as an ICMP error may take. A response that is lost without one is asked for again: the request comes by the other way. */
+const responseWatchMs = 100;
 const maxTransactions = 100_000;
 const maxHops = 1_024;
 
@@ -353,7 +355,7 @@ export class PathFollower {
     // A repetition says that the last one may not have arrived: the next one takes the other way.
     const addresses = rotated(this.#usable(ways(served)), served.sent);
     served.delivery?.end();
-    if (!success) served.delivery = this.#watched(response, addresses, () => bytes);
+    if (!success) served.delivery = this.#watched(response, addresses, () => bytes, undefined, responseWatchMs);
     else this.#untilAcknowledged(response, served, bytes, key);
   }
 
@@ -406,7 +408,7 @@ export class PathFollower {
     addresses: readonly ControllerAddress[],
     bytes: () => Buffer,
     sentTo?: (to: ControllerAddress) => void,
-    forMs = watchMs,
+    forMs = ackWatchMs,
   ): Delivery {
     const delivery = this.#transmitter.deliver(
       { addresses },

@@ -1,0 +1,160 @@
+/** `altpath demo` for SIP: a run, told to a person as it happens, and summed up as a table or as data. */
+import type { DemoOutcome, DemoRequest } from '../../../src/index.ts';
+import { type CallRecord, type Kind, phases } from './call-record.ts';
+import { type Moment, moments, type RunEvent, type RunResult, runFailover } from './failover-run.ts';
+import { type Column, Ladder } from './ladder.ts';
+
+export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
+  const { how, print, isTerminal } = request;
+  const rate = request.rate ?? 20;
+  const teller = new Teller(request, new Ladder({ colours: isTerminal }));
+  const result = await runFailover({
+    how,
+    moment: moments.find((moment): moment is Moment => moment === request.moment) ?? 'random',
+    calls: request.calls ?? Math.max(100, Math.round(rate * 5)),
+    rate,
+    ringMs: 500,
+    talkMs: 500,
+    holdMs: 1_500,
+    failback: true,
+    onEvent: (event) => teller.on(event),
+  });
+  const rows = tabulate(result);
+  const lost = rows.reduce((sum, row) => sum + row.lost, 0);
+  for (const line of table(rows)) print(line);
+  print('');
+  print(
+    `next call after ${result.nextCallMs.aware.toFixed(0)} ms from an aware telephone, ${result.nextCallMs.plain.toFixed(0)} ms from a plain one behind an edge`,
+  );
+  print(
+    result.failbackMs === undefined
+      ? 'the primary did not get its work back'
+      : `the primary had its work back ${(result.failbackMs / 1_000).toFixed(1)} s after it returned`,
+  );
+  print(lost === 0 ? 'no call was lost' : `${lost} calls were lost: ${complaints(result)}`);
+  return {
+    isSound: lost === 0 && result.failbackMs !== undefined,
+    figures: {
+      how,
+      moment: request.moment,
+      rate,
+      placed: rows.reduce((sum, row) => sum + row.placed, 0),
+      lost,
+      nextCallMs: result.nextCallMs,
+      failbackMs: result.failbackMs ?? null,
+      phases: rows,
+      watched: {
+        phase: result.watched.phaseAt(result.strikeMs),
+        lost: result.watched.isLost,
+        switched: result.watched.switched,
+        gapMs: Math.round(result.watched.gapMs),
+      },
+      ...(lost === 0 ? {} : { complaints: complaints(result) }),
+    },
+  };
+}
+
+class Teller {
+  readonly #request: DemoRequest;
+  readonly #ladder: Ladder;
+  readonly #seen = new Set<string>();
+  #startMs: number | undefined;
+
+  constructor(request: DemoRequest, ladder: Ladder) {
+    this.#request = request;
+    this.#ladder = ladder;
+  }
+
+  on(event: RunEvent): void {
+    const { print, how } = this.#request;
+    switch (event.kind) {
+      case 'step':
+        print(this.#startMs === undefined ? `· ${event.text}` : `\n· ${event.text}\n`);
+        break;
+      case 'strike':
+        print(this.#ladder.strike(this.#since(event.atMs), how === 'kill' ? 'SIGKILL' : 'SIGSTOP: silent'));
+        break;
+      case 'message': {
+        const far: Column = event.remote.host === '127.0.0.2' ? 'backup' : 'primary';
+        const [from, to]: readonly [Column, Column] = event.direction === 'out' ? [event.at, far] : [far, event.at];
+        const what = event.what.replace(/ \((?!INVITE)[A-Z]+\)$/, '').replace(' (INVITE)', '');
+        const key = `${event.at} ${event.direction} ${event.what}`;
+        print(this.#ladder.message(this.#since(event.atMs), from, to, what, this.#seen.has(key)));
+        this.#seen.add(key);
+      }
+    }
+  }
+
+  #since(atMs: number): number {
+    if (this.#startMs === undefined) {
+      this.#startMs = atMs;
+      this.#request.print(`\n${this.#ladder.head()}`);
+    }
+    return atMs - this.#startMs;
+  }
+}
+
+interface PhaseRow {
+  readonly kind: Kind;
+  readonly phase: string;
+  readonly placed: number;
+  readonly lost: number;
+  readonly switched: number;
+  readonly gapMs: number;
+}
+
+const phaseWords = {
+  before: 'ended before',
+  setup: 'set-up',
+  ringing: 'ringing',
+  answered: 'answered',
+  bye: 'BYE sent',
+  after: 'placed after',
+} as const;
+
+function tabulate({ records, watched, strikeMs }: RunResult): readonly PhaseRow[] {
+  const all = [...records, watched];
+  const rows: PhaseRow[] = [];
+  for (const phase of phases) {
+    for (const kind of ['aware', 'plain'] as const) {
+      const those = all.filter((record) => record.kind === kind && record.phaseAt(strikeMs) === phase);
+      if (those.length === 0) continue;
+      rows.push({
+        kind,
+        phase: phaseWords[phase],
+        placed: those.length,
+        lost: those.filter(({ isLost }) => isLost).length,
+        switched: those.filter(({ switched }) => switched).length,
+        gapMs: Math.round(Math.max(...those.map(({ gapMs }) => gapMs))),
+      });
+    }
+  }
+  return rows;
+}
+
+function table(rows: readonly PhaseRow[]): readonly string[] {
+  const line = (...cells: readonly string[]): string =>
+    `  ${(cells[0] ?? '').padEnd(16)}${(cells[1] ?? '').padEnd(8)}${cells
+      .slice(2)
+      .map((cell) => cell.padStart(10))
+      .join('')}`;
+  return [
+    '',
+    line('at the failure', 'phones', 'placed', 'lost', 'switched', 'gap ms'),
+    ...rows.map(({ phase, kind, placed, lost, switched, gapMs }) =>
+      line(phase, kind, ...[placed, lost, switched, gapMs].map(String)),
+    ),
+  ];
+}
+
+function complaints({ records, watched, strikeMs }: RunResult): string {
+  const counts = new Map<string, number>();
+  for (const record of [...records, watched].filter(({ isLost }) => isLost)) {
+    const key = describe(record, strikeMs);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return [...counts].map(([key, count]) => `${count} × ${key}`).join('; ');
+}
+
+const describe = (record: CallRecord, strikeMs: number): string =>
+  `${record.kind}, ${phaseWords[record.phaseAt(strikeMs)]}: ${record.complaint}`;

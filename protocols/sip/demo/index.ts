@@ -1,0 +1,7 @@
+/** The demo as the table of rooms takes it; what it needs is loaded when somebody asks for it. */
+import type { Demo } from '../../../src/index.ts';
+
+export const sipDemo: Demo = {
+  moments: ['random', 'setup', 'ringing', 'answered', 'bye'],
+  run: async (request) => (await import('./demo.ts')).demonstrate(request),
+};

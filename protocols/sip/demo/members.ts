@@ -1,0 +1,137 @@
+/** The controllers of the demo as processes of their own, which can be killed, stopped and started again. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { type ControllerAddress, formatAddress, systemRandom } from '../../../src/index.ts';
+
+export const domain = 'demo.altpath';
+
+export interface Members {
+  readonly primary: ControllerAddress;
+  readonly backup: ControllerAddress;
+  /** Edge proxies of plain telephones, one on each side. */
+  readonly callerEdge: ControllerAddress;
+  readonly calleeEdge: ControllerAddress;
+  start(): Promise<void>;
+  /** SIGKILL, or SIGSTOP for a host that falls silent. */
+  strike(how: 'kill' | 'stop'): void;
+  /** The primary again: a new process, or the stopped one goes on. */
+  revive(): Promise<void>;
+  /** Ends every process and takes the files away; safe to call twice. */
+  close(): Promise<void>;
+}
+
+export interface MemberOptions {
+  readonly port: number;
+  /** How long the returned primary is watched before it gets new work. */
+  readonly holdMs: number;
+}
+
+export function members({ port, holdMs }: MemberOptions): Members {
+  const at = (host: string): ControllerAddress => ({ transport: 'udp', host, port });
+  const primary = at('127.0.0.1');
+  const backup = at('127.0.0.2');
+  const callerEdge = at('127.0.0.11');
+  const calleeEdge = at('127.0.0.12');
+  const directory = mkdtempSync(join(tmpdir(), 'altpath-demo-'));
+  const secret = systemRandom.hex(16);
+  const processes = new Map<string, ChildProcess>();
+  const timers = { holdMs, downProbeMs: 250 };
+
+  const configs: Readonly<Record<string, { readonly location: string; readonly sip: unknown }>> = {
+    primary: { location: shared(directory), sip: member(primary, backup, timers) },
+    backup: { location: shared(directory), sip: member(backup, primary, timers) },
+    'caller edge': { location: 'memory', sip: edge(callerEdge, [primary, backup], timers) },
+    'callee edge': { location: 'memory', sip: edge(calleeEdge, [primary, backup], timers) },
+  };
+
+  const launch = async (name: string): Promise<void> => {
+    const file = join(directory, `${name.replace(' ', '-')}.yaml`);
+    // JSON is YAML.
+    writeFileSync(
+      file,
+      JSON.stringify({
+        admin: 'off',
+        log: { level: 'info', format: 'json' },
+        shutdownSeconds: 1,
+        // Loopback only, and gone with the demo.
+        cluster: { secret },
+        ...configs[name],
+      }),
+    );
+    const child = spawn(process.execPath, [...process.execArgv, program, 'sip', '-c', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    processes.set(name, child);
+    await ready(child, name);
+  };
+
+  return {
+    primary,
+    backup,
+    callerEdge,
+    calleeEdge,
+    start: async () => {
+      await Promise.all(Object.keys(configs).map(launch));
+    },
+    strike: (how) => {
+      processes.get('primary')?.kill(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+    },
+    revive: async () => {
+      const child = processes.get('primary');
+      if (child !== undefined && child.exitCode === null && child.signalCode === null) child.kill('SIGCONT');
+      else await launch('primary');
+    },
+    close: async () => {
+      await Promise.all([...processes.values()].map(end));
+      processes.clear();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const program = join(import.meta.dirname, `../../../src/main${extname(import.meta.filename)}`);
+
+const shared = (directory: string): string => `sqlite:${join(directory, 'locations.sqlite')}`;
+
+const member = (self: ControllerAddress, partner: ControllerAddress, timers: unknown): unknown => ({
+  listen: [formatAddress(self)],
+  domains: [domain],
+  backup: [formatAddress(partner)],
+  backupFor: [formatAddress(partner)],
+  serviceRoute: true,
+  timers,
+});
+
+const edge = (self: ControllerAddress, pair: readonly ControllerAddress[], timers: unknown): unknown => ({
+  listen: [formatAddress(self)],
+  routes: [{ domain, to: pair.map(formatAddress) }],
+  timers,
+});
+
+/** Settles with the log line `ready`; rejects with what the process said instead. */
+function ready(child: ChildProcess, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const listen = (chunk: Buffer): void => {
+      said = (said + chunk.toString()).slice(-8_192);
+      if (said.includes('"msg":"ready"')) resolve();
+    };
+    child.stdout?.on('data', listen);
+    child.stderr?.on('data', listen);
+    child.once('error', reject);
+    child.once('exit', () => reject(new Error(`the ${name} did not start: ${said.trim().split('\n').at(-1) ?? ''}`)));
+  });
+}
+
+function end(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve();
+      return;
+    }
+    child.once('exit', () => resolve());
+    child.kill('SIGKILL');
+  });
+}
