@@ -4,7 +4,7 @@
  * A second part tells loops from spirals (RFC 5393 §4.2).
  */
 import { createHash } from 'node:crypto';
-import { halfSipHash } from './half-siphash.ts';
+import { halfSipHash, tokenOf } from './half-siphash.ts';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import type { Via } from './values.ts';
@@ -52,7 +52,7 @@ export function loopPart(request: SipMessage): string {
   value = Math.imul(value ^ request.cseq, 0x01000193);
   for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
     value = fnv1a(request.valueAt(i), value);
-  return (value >>> 0).toString(36);
+  return tokenOf(value);
 }
 
 export const loopPartOf = (branch: string): string | undefined => {

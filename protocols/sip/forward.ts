@@ -53,6 +53,9 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     added += `Max-Breadth: ${plan.maxBreadth}\r\n`;
   edit.insert(top, added);
   stampVia(edit, request, firstVia, plan.from);
+  if (plan.recordRoute) edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(plan, voice, identity));
+  if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice, identity));
+  editRoutes(edit, request, plan);
   if (request.maxForwards !== undefined) {
     const index = request.fieldIndex(H.maxForwards);
     edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));
@@ -61,9 +64,6 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     const index = request.fieldIndex(H.maxBreadth);
     if (index >= 0) edit.replace(request.valueStart(index), request.valueStop(index), String(plan.maxBreadth));
   }
-  if (plan.recordRoute) edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(plan, voice, identity));
-  if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice, identity));
-  editRoutes(edit, request, plan);
   return edit.text();
 }
 

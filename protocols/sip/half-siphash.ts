@@ -55,8 +55,20 @@ export function halfSipHash(text: string, keyLow: number, keyHigh: number): stri
     }
     if (half === 0) low = v1 ^ v3;
   }
-  return word36(low) + word36(v1 ^ v3);
+  return tokenOf(low) + tokenOf(v1 ^ v3);
 }
 
-/** 32 bits as seven digits of base 36. */
-const word36 = (word: number): string => (word >>> 0).toString(36).padStart(7, '0');
+/** 32 bits as six characters that may stand in a token. */
+export const tokenOf = (word: number): string =>
+  String.fromCharCode(
+    digit(word),
+    digit(word >>> 6),
+    digit(word >>> 12),
+    digit(word >>> 18),
+    digit(word >>> 24),
+    digit(word >>> 30),
+  );
+
+const digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'latin1');
+
+const digit = (bits: number): number => digits[bits & 63] ?? 0;

@@ -38,6 +38,8 @@ export class SipNames implements NameResolver {
   readonly #options: SipNamesOptions;
   readonly #families: readonly ('ipv4' | 'ipv6')[];
   readonly #maxCached: number;
+  /** What a hop that names no transport is reached by. */
+  readonly #preferred: Transport | undefined;
   readonly #cache = new Map<string, Answer & { readonly untilMs: number }>();
   readonly #asked = new Map<string, Promise<Answer>>();
 
@@ -45,9 +47,16 @@ export class SipNames implements NameResolver {
     this.#options = options;
     this.#families = options.families ?? ['ipv4', 'ipv6'];
     this.#maxCached = options.maxCached ?? 10_000;
+    this.#preferred = this.#wantedTransport(undefined, false);
   }
 
   now(hop: NamedHop): Resolution | undefined {
+    // Nearly every hop is a literal: no procedure is begun for it.
+    if (hop.secure !== true && isIpLiteral(hop.host)) {
+      const transport = hop.transport === undefined ? this.#preferred : hop.transport;
+      if (transport !== undefined && this.#options.transports.includes(transport))
+        return ok([{ transport, host: hop.host, port: hop.port ?? sipDefaultPort(transport) }]);
+    }
     const run = this.#locate(hop);
     let step = run.next();
     while (step.done !== true) {

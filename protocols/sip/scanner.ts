@@ -3,7 +3,7 @@
  * Nothing is copied and no value is looked into; positions are offsets into the latin1 text of the octets (RFC 3261 §7).
  */
 import { fail, ok, type Result } from '../../src/index.ts';
-import { type HeaderId, headerId } from './header-names.ts';
+import { H, type HeaderId, headerId } from './header-names.ts';
 
 /** Four numbers per header field, one after the other. */
 export const fieldStride = 4;
@@ -39,7 +39,6 @@ const LF = 10;
 const CR = 13;
 const SP = 32;
 const HTAB = 9;
-const COLON = 58;
 
 export function scan(text: string): Result<Scan, ScanFailure> {
   const { length } = text;
@@ -82,22 +81,17 @@ export function scan(text: string): Result<Scan, ScanFailure> {
     if (fields.length === limits.fields * fieldStride)
       return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, fields, at) });
     const end = lineEnd(text, at, lf);
-    const colon = nameEnd(text, at, end);
-    if (colon < 0)
+    const colon = text.indexOf(':', at);
+    let nameLength = colon < 0 || colon >= end ? 0 : colon - at;
+    while (nameLength > 0 && isBlank(text.charCodeAt(at + nameLength - 1))) nameLength -= 1;
+    const id: HeaderId = nameLength === 0 ? H.other : headerId(text, at, nameLength);
+    // A name that is known is well-formed; any other is looked at.
+    if (id === H.other && !isName(text, at, nameLength))
       return fail({
         reason: 'header line without a name and a colon',
         offset: at,
         partial: partial(start, startLineEnd, fields, at),
       });
-    let nameLength = colon - at;
-    while (nameLength > 0 && isBlank(text.charCodeAt(at + nameLength - 1))) nameLength -= 1;
-    if (nameLength === 0)
-      return fail({
-        reason: 'header line without a name',
-        offset: at,
-        partial: partial(start, startLineEnd, fields, at),
-      });
-    const id: HeaderId = headerId(text, at, nameLength);
     let value = colon + 1;
     while (value < end && isSpace(text.charCodeAt(value))) value += 1;
     let valueEnd = end;
@@ -107,17 +101,13 @@ export function scan(text: string): Result<Scan, ScanFailure> {
   }
 }
 
-/** Offset of the colon, if only token characters and blanks stand before it, else -1. */
-function nameEnd(text: string, at: number, end: number): number {
-  let blank = false;
-  for (let i = at; i < end; i += 1) {
+/** Token characters only, near enough: no blanks, controls or separators that would end a name. */
+function isName(text: string, at: number, length: number): boolean {
+  for (let i = at; i < at + length; i += 1) {
     const c = text.charCodeAt(i);
-    if (c === COLON) return i;
-    if (isBlank(c)) blank = true;
-    else if (blank || c <= SP || c >= 127 || c === 34 || c === 60 || c === 62 || c === 64 || c === 44 || c === 59)
-      return -1;
+    if (c <= SP || c >= 127 || c === 34 || c === 60 || c === 62 || c === 64 || c === 44 || c === 59) return false;
   }
-  return -1;
+  return length > 0;
 }
 
 const lineEnd = (text: string, start: number, lf: number): number =>

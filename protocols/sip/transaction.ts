@@ -23,8 +23,8 @@ import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import {
   type ClientEvent,
-  clientRow,
   type ClientState,
+  clientRow,
   type Effect,
   inviteClient,
   inviteServer,
