@@ -170,7 +170,7 @@ export class SimPhone {
   cancel(callId: string): void {
     for (const [branch, transaction] of this.#clients) {
       if (transaction.method !== 'INVITE' || !transaction.text.includes(`Call-ID: ${callId}\r\n`)) continue;
-      if (transaction.state === 'completed') continue;
+      if (transaction.state === 'completed' || this.#clients.has(`${branch} CANCEL`)) continue;
       const lines = transaction.text.slice(0, transaction.text.indexOf('\r\n\r\n')).split('\r\n');
       const [requestLine = ''] = lines;
       const kept = lines.filter((line) => /^(?:Via|From|To|Call-ID|Max-Forwards|Route):/.test(line));
