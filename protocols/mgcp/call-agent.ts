@@ -23,6 +23,7 @@ import { pathParameter, redListParameter, unknownCritical } from './alternate-pa
 import type { MgcpConfig } from './config.ts';
 import { Endpoint } from './endpoint.ts';
 import { MgcpLineDriver } from './line-driver.ts';
+import { MgcpMediaRelay } from './media-relay.ts';
 import {
   isSuccess,
   type MgcpCommand,
@@ -56,6 +57,7 @@ export class CallAgent implements TransactionUser {
   readonly gateways: GatewayRegistry;
   readonly partners: Partners;
   readonly transactions: MgcpTransactions;
+  readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
   readonly #driver: MgcpLineDriver;
   readonly #takeover: MgcpTakeover;
@@ -94,6 +96,14 @@ export class CallAgent implements TransactionUser {
       routing: (endpoint, flow, named) => this.#routing(endpoint.gateway, flow, named),
       gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
     });
+    const { relay } = config;
+    if (relay !== undefined)
+      this.relay = new MgcpMediaRelay({
+        log,
+        localConnectionOptions: config.localConnectionOptions,
+        gateway: () => this.gateways.byName(relay),
+        transactions: () => this.transactions,
+      });
     this.switchboard = new Switchboard({
       clock,
       random,
@@ -103,6 +113,7 @@ export class CallAgent implements TransactionUser {
       protocol: 'mgcp',
       driver: this.#driver,
       claim: (line, ready) => this.#claim(line, ready),
+      relay: this.relay,
       timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
     });
     this.#takeover = new MgcpTakeover({
@@ -609,6 +620,10 @@ export class CallAgent implements TransactionUser {
     if (endpoints.length > 0)
       this.#parts.services.log.info({ home, lines: endpoints.length }, 'taking lines over by audit');
     this.#takeover.begin(endpoints);
+    // A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more.
+    const relay = this.#parts.config.relay;
+    const gateway = relay === undefined ? undefined : this.gateways.byName(relay);
+    if (gateway !== undefined && this.#homeOf.get(gateway) === home) this.relay?.clearAll();
   }
 
   #release(home: string): void {
@@ -740,6 +755,7 @@ export class CallAgent implements TransactionUser {
       lines: this.switchboard.lines.size,
       linesServed: owned,
       calls: this.switchboard.callCount,
+      ...(this.relay === undefined ? {} : { relayedCalls: this.relay.size }),
       serves: this.#servedHomes().map(formatSocketAddress),
       commandsUnderWay: this.transactions.size,
       commandsWaiting: this.transactions.waiting,

@@ -99,6 +99,8 @@ export const mgcpConfigSchema = section({
     .array(z.union([line, lineFlag]))
     .max(1_000_000)
     .default([]),
+  /** Name of a `media` gateway through which the media of every call runs; absent: directly between the lines. */
+  relay: z.string().max(255).optional(),
   /** Digit map alternatives beyond the numbers of `lines` (RFC 3435 §2.1.5). */
   digitMap: z
     .array(z.string().regex(/^[0-9A-Za-z#*.[\]-]{1,128}$/, 'must be a digit map alternative such as 9x.T'))

@@ -20,6 +20,16 @@ export interface CallTimers {
 
 export const defaultCallTimers: CallTimers = { diallingMs: 60_000, setUpMs: 30_000, noAnswerMs: 120_000 };
 
+/** Something between the parties through which their media runs; descriptions are exchanged for its own on the way. */
+export interface MediaRelay {
+  /** The caller's description comes; `done` gets the one to offer to the callee, undefined where the relay cannot. */
+  offer(callId: string, description: string, done: (description: string | undefined) => void): void;
+  /** The callee's comes; `done` gets the one for the caller. */
+  answer(callId: string, description: string, done: (description: string | undefined) => void): void;
+  /** The call is over, however far it came. */
+  end(callId: string): void;
+}
+
 export interface CallParts {
   readonly clock: Clock;
   readonly timers: CallTimers;
@@ -29,6 +39,7 @@ export interface CallParts {
   /** Finds the called party. `later`: `Call.routeAgain` follows. */
   route(number: string, call: Call): Leg | ReleaseReason | 'later';
   ended(call: Call, reason: ReleaseReason): void;
+  readonly relay?: MediaRelay | undefined;
 }
 
 export class Call {
@@ -39,6 +50,10 @@ export class Call {
   #callId: string | undefined;
   #timer: Cancel | undefined;
   #answeredMs: number | undefined;
+  /** The callee's description, and what the relay made of it. */
+  #answer: { readonly from: string; readonly to: string } | undefined;
+  /** A call that was taken over goes on without the relay: what that held for it nobody can ask. */
+  readonly #relayed: boolean;
   /** Effects may raise events at once: they wait their turn. */
   readonly #waiting: CallEvent[] = [];
   #busy = false;
@@ -49,6 +64,7 @@ export class Call {
     this.#state = restored?.state ?? { phase: 'dialling' };
     this.#callee = restored?.callee;
     this.#callId = restored?.callId;
+    this.#relayed = restored === undefined;
   }
 
   get phase(): CallPhase {
@@ -96,7 +112,40 @@ export class Call {
   }
 
   on(side: Side, event: LegEvent): void {
-    this.#raise({ kind: 'leg', side, event });
+    const { relay } = this.#parts;
+    if (relay === undefined || !this.#relayed) this.#raise({ kind: 'leg', side, event });
+    else this.#throughRelay(relay, side, event);
+  }
+
+  /** A description on its way to the other party is exchanged for the relay's. */
+  #throughRelay(relay: MediaRelay, side: Side, event: LegEvent): void {
+    const callId = this.#callId ?? '';
+    const raise = (exchanged: LegEvent) => this.#raise({ kind: 'leg', side, event: exchanged });
+    if (event.kind === 'offered') {
+      relay.offer(callId, event.description, (description) =>
+        raise(description === undefined ? { kind: 'failed', reason: 'noResources' } : { kind: 'offered', description }),
+      );
+      return;
+    }
+    if ((event.kind === 'alerting' || event.kind === 'answered') && event.description !== undefined) {
+      const { kind } = event;
+      // Asked already: the answer goes on as it is known.
+      if (this.#answer?.from === event.description) {
+        raise({ kind, description: this.#answer.to });
+        return;
+      }
+      const from = event.description;
+      relay.answer(callId, from, (description) => {
+        if (description === undefined) {
+          raise({ kind: 'failed', reason: 'noResources' });
+          return;
+        }
+        this.#answer = { from, to: description };
+        raise({ kind, description });
+      });
+      return;
+    }
+    if (event.kind !== 'modified') raise(event);
   }
 
   #raise(event: CallEvent): void {
@@ -111,7 +160,10 @@ export class Call {
         if (state.phase !== before.phase) this.#timer?.();
         if (state.phase === 'talking' && before.phase !== 'talking') this.#answeredMs = this.#parts.clock.now();
         this.#perform(effects);
-        if (state.phase === 'over' && before.phase !== 'over') this.#parts.ended(this, state.reason);
+        if (state.phase === 'over' && before.phase !== 'over') {
+          if (this.#relayed && this.#callId !== undefined) this.#parts.relay?.end(this.#callId);
+          this.#parts.ended(this, state.reason);
+        }
       }
     } finally {
       this.#busy = false;

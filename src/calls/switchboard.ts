@@ -7,7 +7,7 @@ import type { Contact, LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
-import { Call, type CallTimers, defaultCallTimers, type RestoredCallState } from './call.ts';
+import { Call, type CallTimers, defaultCallTimers, type MediaRelay, type RestoredCallState } from './call.ts';
 import { CallIds } from './call-ids.ts';
 import type { Leg, LegEvent, ReleaseReason } from './leg.ts';
 import { defaultLineTimers, type Line, type LineDriver, type LineTimers } from './line.ts';
@@ -30,6 +30,8 @@ export interface SwitchboardParts {
    * whatever came of it. False: nothing can be done.
    */
   readonly claim?: ((line: Line, ready: () => void) => boolean) | undefined;
+  /** Media of new calls runs through it. */
+  readonly relay?: MediaRelay | undefined;
   /** A leg to a contact of another protocol; `report` takes its events. Absent: only lines can be called. */
   readonly reach?: ((contact: Contact, report: (event: LegEvent) => void) => Leg | ReleaseReason) | undefined;
 }
@@ -254,6 +256,7 @@ export class Switchboard {
         callIdFor: (number) => restored?.callId ?? this.#ids.make(number),
         route: (number, call) => this.#route(number, call),
         ended: (call, reason) => this.#ended(call, reason),
+        relay: this.#parts.relay,
       },
       restored,
     );
