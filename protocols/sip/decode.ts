@@ -16,6 +16,7 @@ import {
   type NameAddr,
   parseNameAddr,
   parseVia,
+  trim,
   unfold,
   type Via,
   valueEnd,
@@ -136,15 +137,17 @@ function collect(text: string, scanned: Scan): Parts | string {
     const start = fields[i + 2] ?? 0;
     const end = fields[i + 3] ?? 0;
     switch (fields[i]) {
-      case H.via:
+      case H.via: {
+        let stop = valueEnd(text, start, end);
         if (via === undefined) {
-          const parsed = parseVia(unfold(text.slice(start, valueEnd(text, start, end)).trimEnd()));
+          const parsed = parseVia(unfold(trim(text, start, stop)));
           if (parsed === undefined) return 'Via';
           via = parsed;
         }
-        vias += 1;
+        for (vias += 1; stop < end; vias += 1) stop = valueEnd(text, stop + 1, end);
         if (vias > limits.vias) return 'too many Via fields';
         break;
+      }
       case H.from: {
         if (from !== undefined) return 'more than one From';
         from = parseNameAddr(unfold(text.slice(start, end)));

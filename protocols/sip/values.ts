@@ -238,8 +238,17 @@ export function parseVia(text: string): Via | undefined {
   };
 }
 
-/** Folding and runs of white space become one blank; for values that are parsed, never for what is forwarded. */
-export const unfold = (text: string): string => (text.includes('\n') ? text.replace(/[ \t]*\r?\n[ \t]+/g, ' ') : text);
+/** Each fold, with the white space around it, becomes one blank; for values that are parsed, never for what is forwarded. */
+export function unfold(text: string): string {
+  if (!text.includes('\n')) return text;
+  let out = '';
+  let at = 0;
+  for (let lf = text.indexOf('\n'); lf >= 0; lf = text.indexOf('\n', at)) {
+    out += `${trim(text, at, lf)} `;
+    at = lf + 1;
+  }
+  return out + trim(text, at, text.length);
+}
 
 export function trim(text: string, start: number, end: number): string {
   let from = start;
