@@ -11,6 +11,7 @@ export class Agent {
   readonly gateway: Gateway;
   readonly naming: TerminationNaming;
   readonly #config: MegacoGatewayConfig;
+  #isTroubled = false;
   #format: PeerFormat;
   /** We command it: it registered with us, or came to us. */
   ours = false;
@@ -45,6 +46,14 @@ export class Agent {
     if (encoding !== this.#format.encoding) this.#format = this.#formatFor(encoding, this.#format.version);
   }
 
+  /** It cannot read us: perhaps because of how we say "no signals". True if the other way has not been tried yet. */
+  isTroubled(): boolean {
+    if (this.#isTroubled || this.#format.encoding === 'binary') return false;
+    this.#isTroubled = true;
+    this.#format = { ...this.#format, bareEmptySignals: this.#format.bareEmptySignals !== true };
+    return true;
+  }
+
   agreed(version: number): void {
     this.#format = { ...this.#format, version };
   }
@@ -69,7 +78,8 @@ export class Agent {
   }
 
   #formatFor(encoding: Encoding, version: number): PeerFormat {
-    return { encoding, version, naming: this.naming, bareEmptySignals: this.#config.emptySignals === 'bare' };
+    const bareEmptySignals = (this.#config.emptySignals === 'bare') !== this.#isTroubled;
+    return { encoding, version, naming: this.naming, bareEmptySignals };
   }
 }
 

@@ -55,8 +55,8 @@ const gateway = section({
   addresses: z.array(address()).min(1).max(8),
   /** What we write before it has said anything; afterwards it is answered in its own encoding. */
   encoding: z.enum(['pretty', 'compact', 'binary']).default('compact'),
-  /** `bare`: `Signals` for "no signals" instead of `Signals{}`, for stacks that read nothing else. */
-  emptySignals: z.enum(['braces', 'bare']).default('braces'),
+  /** "No signals" as `Signals`, which widespread stacks read alone, or `Signals{}`, as Annex B has it. Changed where it is refused. */
+  emptySignals: z.enum(['braces', 'bare']).default('bare'),
   terminations: terminations.prefault({}),
   /** Interim AH (RFC 3525 §10.2): messages are signed, and refused unless signed. Text over IPv4 only. */
   security: section({

@@ -251,6 +251,7 @@ export class MegacoController {
       done();
       return;
     }
+    if (events.length > 0) this.#driver.eventSeen(line);
     for (const event of events) this.#observed(line, event);
     // Not before what follows from the event is on the gateway: if we die until then, it is reported again, to a backup.
     this.#driver.whenSettled(line, done);
@@ -535,7 +536,11 @@ export class MegacoController {
       if (line === undefined) continue;
       this.switchboard.lines.setInService(line, true);
       line.hook = snapshot.hook;
-      this.#driver.adopt(line, media === undefined || callId === undefined ? undefined : { ...media, callId });
+      this.#driver.adopt(
+        line,
+        media === undefined || callId === undefined ? undefined : { ...media, callId },
+        snapshot.tone,
+      );
     }
     for (const call of calls) this.switchboard.restore(call);
     for (const [endpoint, disposition] of lines) {

@@ -35,6 +35,8 @@ export interface LineGoal {
   /** Annex B form, with timers in seconds: T start, S short, L long. */
   readonly digitMap: string;
   readonly chooseLocal: string;
+  /** What the gateway may still be playing to the line. */
+  readonly playing: Tone | undefined;
 }
 
 export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
@@ -43,7 +45,9 @@ export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonl
   const actions: ActionRequest[] = [];
   const leaves = have !== undefined && have.callId !== media?.callId;
   if (leaves) actions.push(leave(termination, have));
-  const descriptors: readonly Descriptor[] = [eventsFor(goal), signalsFor(order.tone)];
+  // §7.1.11: what was on ends with a detected event, and Subtract clears it: an empty descriptor is for the rest.
+  const isSilent = order.tone === undefined && (goal.playing === undefined || leaves);
+  const descriptors: readonly Descriptor[] = isSilent ? [eventsFor(goal)] : [eventsFor(goal), signalsFor(order.tone)];
   if (media === undefined) {
     actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
     return actions;

@@ -2,7 +2,7 @@
  * Brings lines to their orders: one transaction per line at a time, always for the latest order (RFC 3525 §9.1 rule 2), and keeps
  * what the gateway confirmed. It commands only gateways that are ours.
  */
-import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason } from '../../src/index.ts';
+import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason, Tone } from '../../src/index.ts';
 import type { Agent } from './agents.ts';
 import { actionsFor, type LineMedia } from './line-commands.ts';
 import {
@@ -39,6 +39,8 @@ interface LineState {
   sent: LineOrder | undefined;
   /** The order that the gateway has confirmed. */
   confirmed: LineOrder | undefined;
+  /** The tone that may still be on. */
+  playing: Tone | undefined;
   /** How often the gateway's picture had to be cleared for this order. */
   cleared: number;
   readonly waiting: (() => void)[];
@@ -64,14 +66,20 @@ export class MegacoLineDriver implements LineDriver {
     else state.waiting.push(run);
   }
 
+  /** A detected event ends the signals (RFC 3525 §7.1.11). */
+  eventSeen(line: Line): void {
+    this.#state(line).playing = undefined;
+  }
+
   mediaOf(line: Line): LineMedia | undefined {
     return this.#state(line).media;
   }
 
   /** After an audit: this is what the gateway has. */
-  adopt(line: Line, media: LineMedia | undefined): void {
+  adopt(line: Line, media: LineMedia | undefined, playing: Tone | undefined): void {
     const state = this.#state(line);
     state.media = media;
+    state.playing = playing;
     state.confirmed = undefined;
   }
 
@@ -86,7 +94,7 @@ export class MegacoLineDriver implements LineDriver {
   #state(line: Line): LineState {
     let state = this.#states.get(line);
     if (state === undefined) {
-      state = { media: undefined, sent: undefined, confirmed: undefined, cleared: 0, waiting: [] };
+      state = { media: undefined, sent: undefined, confirmed: undefined, playing: undefined, cleared: 0, waiting: [] };
       this.#states.set(line, state);
     }
     return state;
@@ -105,6 +113,7 @@ export class MegacoLineDriver implements LineDriver {
         number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
         digitMap: this.#parts.digitMap(),
         chooseLocal: this.#parts.chooseLocal,
+        playing: state.playing,
       },
       state.media,
     );
@@ -149,6 +158,7 @@ export class MegacoLineDriver implements LineDriver {
   #confirmed(line: Line, state: LineState, order: LineOrder, actions: readonly ActionReply[]): void {
     state.cleared = 0;
     state.confirmed = order;
+    state.playing = order.tone;
     const { media } = order;
     if (media === undefined) state.media = undefined;
     else {

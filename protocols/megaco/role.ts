@@ -115,8 +115,13 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
         incoming.refuse(402, 'Unauthorized');
       }
     },
-    onMessageError: (error, message) =>
-      log.warn({ mId: message.mId, code: error.code, text: error.text }, 'peer could not read our message'),
+    onMessageError: (error, message, flow) => {
+      const agent = controller.agents.sender(message, flow);
+      const changes = agent?.isTroubled() === true;
+      log.warn({ mId: message.mId, code: error.code, text: error.text, changes }, 'peer could not read our message');
+      // What is open is written anew, in the other form.
+      if (changes && agent !== undefined) endpoint.redirect(agent.gateway);
+    },
     onFlowFailed: (flow) => partners.refused(flow.remote.host, flow.remote.port),
   });
   const unauthorized = metrics.counter('requests_unauthorized_total', 'Requests of senders that are not provisioned', {
