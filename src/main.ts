@@ -31,6 +31,7 @@ if (!continuesElsewhere()) {
         ['altpath sip --listen 127.0.0.1 --backup 127.0.0.2', 'with a backup, which every message names …'],
         ['altpath sip --listen 127.0.0.2 --backup-for 127.0.0.1', '… and the backup itself'],
       ],
+      commands: [sip.phoneCommand],
       demo: sip.sipDemo,
     }),
     defineRoom({

@@ -3,3 +3,4 @@ export { createSipAdapter } from './adapter.ts';
 export { type SipConfig, sipConfigSchema } from './config.ts';
 export { sipDemo } from './demo/index.ts';
 export { createSipRole } from './role.ts';
+export { phoneCommand } from './telephone/command.ts';

@@ -224,7 +224,7 @@ class Run {
       if (event.call.state === 'answered') record.acceptedMs = now;
       return;
     }
-    if (event.call.state === 'ringing') record.rangMs = now;
+    if (event.call.state === 'ringing') record.rangMs ??= now;
     if (event.call.state !== 'answered') return;
     record.answeredMs = now;
     systemClock.after(this.#options.talkMs, () => {
@@ -242,6 +242,10 @@ class Run {
       message.header(H.recordRoute)?.startsWith(`<sip:${this.#cast.backup.host}`) === true
     )
       this.#watched.switched = true;
+    // The telephone itself says so a moment later, after the strike that this message may call down.
+    if (at === 'alice' && direction === 'in' && message.status === 180) this.#watched.rangMs ??= systemClock.now();
+    if (at === 'alice' && direction === 'out' && message.isRequest && message.method === 'BYE')
+      this.#watched.byeMs ??= systemClock.now();
     if (at === 'bob' && direction === 'in' && message.method === 'ACK')
       this.#watched.acknowledgedMs ??= systemClock.now();
     if (this.#strikeMs === 0 && strikes(this.#options.moment, at, direction, message)) this.#strike();
