@@ -91,27 +91,39 @@ function print({ title }: Suite, { rows, notes }: SuiteReport): void {
   if (rows.length > 0) {
     const anchor = rows.find((row) => row.anchor !== undefined)?.anchor?.name ?? '';
     process.stdout.write(line('', 'altpath', anchor, anchor === '' ? '' : 'ratio', ''));
-    for (const row of rows) process.stdout.write(lineOf(row));
+    // The rows of one run share its faults: they are told once.
+    let told = '';
+    for (const row of rows) {
+      const faults = faultsOf(row);
+      process.stdout.write(lineOf(row, faults === told ? '' : faults));
+      told = faults;
+    }
   }
   for (const note of notes) process.stdout.write(`${note}\n`);
 }
 
-function lineOf(row: Row): string {
+function lineOf(row: Row, faults: string): string {
   const against = ratio(row);
   const judged = against ?? median(row.ours.values);
-  const met = row.target === undefined ? '' : row.better === 'lower' ? judged <= row.target : judged >= row.target;
-  const verdict = met === '' ? '' : `${met ? 'meets' : 'misses'} ${row.better === 'lower' ? '≤' : '≥'} ${row.target}`;
-  const faults = [
-    ...row.ours.faults.map((fault) => `altpath: ${fault}`),
-    ...(row.anchor?.faults.map((fault) => `${row.anchor?.name}: ${fault}`) ?? []),
-  ];
+  const isMet = row.target === undefined || (row.better === 'lower' ? judged <= row.target : judged >= row.target);
+  const sign = row.better === 'lower' ? '≤' : '≥';
+  const verdict = row.target === undefined ? '' : `${isMet ? 'meets' : 'misses'} ${sign} ${row.target}`;
   return line(
     `${row.what} [${row.unit}]`,
     figure(median(row.ours.values)),
     row.anchor === undefined ? '' : figure(median(row.anchor.values)),
     against === undefined ? '' : against.toFixed(2),
-    [verdict, ...(faults.length === 0 ? [] : [`! ${[...new Set(faults)].join('; ')}`])].join(' '),
+    [verdict, faults === '' ? '' : `! ${faults}`].filter((text) => text !== '').join(' '),
   );
+}
+
+function faultsOf({ ours, anchor }: Row): string {
+  return [
+    ...new Set([
+      ...ours.faults.map((fault) => `altpath: ${fault}`),
+      ...(anchor?.faults.map((fault) => `${anchor.name}: ${fault}`) ?? []),
+    ]),
+  ].join('; ');
 }
 
 function line(what: string, ours: string, anchor: string, against: string, remark: string): string {

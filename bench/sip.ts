@@ -2,9 +2,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { missing } from '../test/interop/support/programs.ts';
 import { type ProxyKind, proxyUnderTest } from '../test/interop/support/proxy.ts';
+import type { SippResult } from '../test/interop/support/sipp.ts';
 import { Inspector } from './support/inspector.ts';
 import { cpuSeconds, memory } from './support/process-cost.ts';
-import { callThrough, faultsOf, startLoad } from './support/sip-load.ts';
+import { callThrough, faultsOf, firstError, startLoad } from './support/sip-load.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
 
 export const suite: Suite = {
@@ -46,7 +47,7 @@ interface Measured {
 
 async function compare(work: string, contenders: readonly Contender[], options: BenchOptions): Promise<Row[]> {
   const measured = new Map<Contender, Measured[]>(contenders.map((contender) => [contender, []]));
-  const runs = options.runs ?? (options.quick ? 1 : 5);
+  const runs = options.runs ?? (options.quick ? 1 : 3);
   for (let run = 1; run <= runs; run++) {
     // In turn, so that a busy minute of the machine falls on both.
     for (const contender of contenders) {
@@ -114,6 +115,8 @@ async function measure(work: string, kind: ProxyKind, options: BenchOptions): Pr
       ...(atOnce === undefined ? {} : { atOnce }),
       contact,
     });
+    const error = firstError(result);
+    if (error !== undefined) options.log(error);
     // Timers that clean up after the last call are part of its cost.
     await pause(options.quick ? 2000 : 6000);
     const after = cpuSeconds(load.proxy.child.pid);
@@ -178,11 +181,13 @@ async function soak(options: BenchOptions): Promise<Row[]> {
   try {
     const inspector = await Inspector.connect('127.0.0.1', port);
     const pid = load.proxy.child.pid;
-    const faults: string[] = [];
+    const results: SippResult[] = [];
     const block = async (count: number): Promise<void> => {
       for (let left = count; left > 0; left -= users) {
         const result = await callThrough(load, { scenario: 'call.xml', calls: Math.min(users, left), rate });
-        faults.push(...faultsOf(result));
+        results.push(result);
+        const error = firstError(result);
+        if (error !== undefined) options.log(error);
       }
       // Timer H, J and the accepted state end 64*T1 = 32 s after the last call (RFC 3261 §17, RFC 6026 §7).
       await pause(36_000);
@@ -198,7 +203,7 @@ async function soak(options: BenchOptions): Promise<Row[]> {
       what: `${calls} calls: ${what}`,
       unit,
       better: 'lower',
-      ours: { values: [value], faults },
+      ours: { values: [value], faults: faultsOf(...results) },
     });
     return [
       alone('live heap left behind', 'bytes/call', (after.heap - before.heap) / calls),

@@ -90,12 +90,21 @@ const sippKeys = (contactHost: string): Record<string, string> => ({
   contact_params: '',
 });
 
-/** What a reader of a figure must know went wrong, in words; empty is good. */
-export function faultsOf(result: SippResult): string[] {
+/** What a reader of a figure must know went wrong in these runs, in words; empty is good. */
+export function faultsOf(...results: readonly SippResult[]): string[] {
+  const sum = (count: (result: SippResult) => number): number =>
+    results.reduce((total, result) => total + count(result), 0);
+  const failed = sum((result) => result.failed);
+  const sentAgain = sum((result) => result.sentAgain);
+  const receivedAgain = sum((result) => result.receivedAgain);
   return [
-    ...(result.failed > 0 ? [`${result.failed} failed`] : []),
-    ...(result.sentAgain > 0 ? [`${result.sentAgain} sent again`] : []),
-    ...(result.receivedAgain > 0 ? [`${result.receivedAgain} received again`] : []),
-    ...(result.successful === 0 ? ['no success'] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(sentAgain > 0 ? [`${sentAgain} sent again`] : []),
+    ...(receivedAgain > 0 ? [`${receivedAgain} received again`] : []),
+    ...(results.some((result) => result.successful === 0) ? ['a run without success'] : []),
   ];
 }
+
+/** The first unexpected message of a run that had failures: SIPp quotes it whole. */
+export const firstError = (result: SippResult): string | undefined =>
+  result.failed > 0 ? result.errors.slice(0, 800) : undefined;
