@@ -74,6 +74,7 @@ export class CallAgent implements TransactionUser {
   /** By local address; there are as many as listeners. */
   readonly #takeoverPaths = new Map<string, PathAttribute>();
   #plan: NumberingPlan;
+  #startedMs = 0;
   #draining = false;
   #stopped = false;
   #evaluating: (() => void) | undefined;
@@ -142,6 +143,7 @@ export class CallAgent implements TransactionUser {
   }
 
   start(): void {
+    this.#startedMs = this.#parts.services.clock.now();
     this.provision(this.#parts.config);
     this.partners.start();
     this.#evaluate();
@@ -549,7 +551,7 @@ export class CallAgent implements TransactionUser {
   #evaluate(): void {
     if (this.#draining || this.#stopped) return;
     const { clock, log } = this.#parts.services;
-    const { holdMs } = this.#parts.config.timers;
+    const { holdMs, startGraceMs } = this.#parts.config.timers;
     const now = clock.now();
     const self = addressKey(this.#parts.self());
     const partners = this.partners.all();
@@ -562,9 +564,13 @@ export class CallAgent implements TransactionUser {
       const isLeaving = owner?.serves.has(leaving) === true;
       if (this.#serving.has(home)) {
         if (home === self) this.#settleContest(home, partners);
-        if (owner?.state !== 'alive' || isLeaving) continue;
+        if (owner?.state !== 'alive' || isLeaving) {
+          // It was back for a while, or has what we never had.
+          if (owner !== undefined && owner.state !== 'unknown') this.#takeRest(home);
+          continue;
+        }
         const dueMs = owner.aliveSinceMs + holdMs - now;
-        if (dueMs > 0) again(dueMs);
+        if (dueMs > 0 && this.#ownsOf(home)) again(dueMs);
         else {
           log.info({ home: formatSocketAddress(address) }, 'partner is back: its gateways return to it');
           this.#release(home);
@@ -579,7 +585,9 @@ export class CallAgent implements TransactionUser {
         continue;
       }
       const releasedMs = this.#released.get(home);
-      if (owner?.state === 'dead' || isLeaving || owner === undefined) {
+      const graceEndsMs = this.#startedMs + startGraceMs;
+      if (owner?.state === 'dead' && owner.lastHeardMs === 0 && now < graceEndsMs) again(graceEndsMs - now);
+      else if (owner?.state === 'dead' || isLeaving || owner === undefined) {
         // Among several backups the lowest address goes first; the others see that it serves.
         const rank = partners.filter(
           (each) => each.state === 'alive' && each !== owner && addressKey(each.address) < self,
@@ -614,16 +622,28 @@ export class CallAgent implements TransactionUser {
     this.#serving.add(home);
     this.#released.delete(home);
     this.partners.ask();
+    this.#takeRest(home);
+  }
+
+  /** What of a member's lines we do not have yet. */
+  #takeRest(home: string): void {
     const endpoints: Endpoint[] = [];
     for (const endpoint of this.#endpoints.values())
-      if (!endpoint.owned && this.#homeOf.get(endpoint.gateway) === home) endpoints.push(endpoint);
+      if (!endpoint.owned && endpoint.gateway.state !== 'down' && this.#homeOf.get(endpoint.gateway) === home)
+        endpoints.push(endpoint);
     if (endpoints.length > 0)
       this.#parts.services.log.info({ home, lines: endpoints.length }, 'taking lines over by audit');
     this.#takeover.begin(endpoints);
     // A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more.
-    const relay = this.#parts.config.relay;
+    const { relay } = this.#parts.config;
     const gateway = relay === undefined ? undefined : this.gateways.byName(relay);
     if (gateway !== undefined && this.#homeOf.get(gateway) === home) this.relay?.clearAll();
+  }
+
+  #ownsOf(home: string): boolean {
+    for (const endpoint of this.#endpoints.values())
+      if (endpoint.owned && this.#homeOf.get(endpoint.gateway) === home) return true;
+    return false;
   }
 
   #release(home: string): void {

@@ -123,6 +123,8 @@ export const mgcpConfigSchema = section({
     heartbeatMs: milliseconds({ min: 50 }).default(500),
     /** … and count as dead after this long without one. */
     partnerDeadMs: milliseconds({ min: 100 }).default(1_500),
+    /** A partner that was never heard of since we started is stood in for after this long. */
+    startGraceMs: milliseconds({ min: 0 }).default(5_000),
     /** A partner that is back gets its gateways back after this long. */
     holdMs: milliseconds({ min: 0 }).default(10_000),
     /** A gateway that was not heard of for this long is audited. */
