@@ -51,13 +51,18 @@ export interface Followable {
   create(options: PackageOptions, onRequest: OnRequest): SipInstance;
 }
 
-/** Changes the package in place and returns it: `start`, `create` and `sip/proxy` follow from then on. */
+/** Changes the package in place and returns it: `start`, `create` and `sip/proxy` follow from then on. A second call replaces the options. */
 export function followAlternatePath<S extends Followable>(sip: S, options: FollowOptions = {}): S {
-  const { create } = sip;
-  sip.create = (given, onRequest) =>
+  const create = originals.get(sip.create) ?? sip.create;
+  const following: S['create'] = (given, onRequest) =>
     createFollowing({ create }, given, onRequest, (listen) => systemParts(options, listen), options.onError).instance;
+  originals.set(following, create);
+  sip.create = following;
   return sip;
 }
+
+/** What a changed `create` was before. */
+const originals = new WeakMap<Followable['create'], Followable['create']>();
 
 export interface Following {
   readonly instance: SipInstance;
