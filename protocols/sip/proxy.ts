@@ -12,21 +12,22 @@ import {
   type Metrics,
   type NamedHop,
 } from '../../src/index.ts';
-import { nameAddrAlternates, uriAddress } from './alternate-path.ts';
+import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
 import { loopPart, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
 import { forkMark, forwardedText, stampedVia } from './forward.ts';
-import { H } from './header-names.ts';
+import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
+import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import { reply, type ServerTransaction, type TransactionLayer, viaAddress, withoutTopVia } from './transaction.ts';
 import type { PathTrust } from './trust.ts';
 import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
-import { type NameAddr, param, parseVia, type Via } from './values.ts';
+import { type NameAddr, param, parseNameAddr, parseVia, unfold, type Via } from './values.ts';
 
 export interface ProxyParts extends Omit<ContextParts, 'ended'> {
   readonly config: SipConfig;
@@ -99,7 +100,10 @@ export class ProxyCore {
     this.#draining = true;
   }
 
-  onMessage(message: SipMessage, flow: Flow): void {
+  onMessage(received: SipMessage, flow: Flow): void {
+    const message = this.#parts.trust.strips(flow)
+      ? stripTags(received, (id, value) => this.#isOurTag(id, value))
+      : received;
     if (message.isRequest) {
       this.#requests.add();
       this.#onRequest(message, flow);
@@ -107,6 +111,22 @@ export class ProxyCore {
       this.#responses.add();
       this.#onResponse(message, flow);
     }
+  }
+
+  /** What we, or hops that the operator named, wrote into a dialog comes back from telephones and stays. */
+  #isOurTag(id: HeaderId, value: string): boolean {
+    const { trust } = this.#parts;
+    const text = unfold(value).trim();
+    if (id === H.via) {
+      const via = parseVia(text);
+      if (via === undefined) return false;
+      return trust.vouches(via.host, this.#identity.isSelf(via.host, via.port), viaAlternates(via)) && onlyOneTag(text);
+    }
+    const entry = parseNameAddr(text);
+    const uri = entry === undefined ? undefined : parseUri(entry.uri);
+    if (entry === undefined || uri === undefined) return false;
+    const isSelf = this.#identity.isSelf(uri.host, uri.port);
+    return trust.vouches(uri.host, isSelf, nameAddrAlternates(entry)) && onlyOneTag(text);
   }
 
   #onResponse(message: SipMessage, flow: Flow): void {
@@ -265,11 +285,13 @@ export class ProxyCore {
   #partner(uri: SipUri, entry: NameAddr, flow: Flow): ControllerAddress | undefined {
     const address = uriAddress(uri);
     if (address === undefined) return undefined;
-    const named = nameAddrAlternates(entry)?.some(({ host, port }) => this.#identity.isSelf(host, port));
-    if (named === false) return undefined;
+    const alternates = nameAddrAlternates(entry) ?? none;
+    const named = alternates.some(({ host, port }) => this.#identity.isSelf(host, port));
+    // Meant for another member. A tag that names nobody we know is a stranger's, and counts for nothing.
+    if (!named && alternates.some((each) => this.#parts.trust.knows(each))) return undefined;
     const { assembler } = this.#parts;
     // A backup of ours that stood in for us names us in turn; without its tag it is a hop like any other.
-    const partner = assembler.partner(address) ?? (named === true ? assembler.backup(address) : undefined);
+    const partner = assembler.partner(address) ?? (named ? assembler.backup(address) : undefined);
     return partner === undefined ? undefined : { ...partner, transport: flow.transport };
   }
 

@@ -76,8 +76,24 @@ export class PathTrust {
     );
   }
 
-  get stripsUntrusted(): boolean {
-    return this.#settings.strip === 'untrusted';
+  /** Did the operator name this controller? */
+  knows({ host, port }: ControllerAddress): boolean {
+    return this.#known.has(`${host}:${port}`);
+  }
+
+  /** Must tags of this peer be taken out? */
+  strips(flow: Flow): boolean {
+    return this.#settings.strip === 'untrusted' && !this.isTrusted(flow);
+  }
+
+  /** A hop that the operator named, with alternates that he named as well: nothing a stranger could have added. */
+  vouches(host: string, isSelf: boolean, alternates: readonly ControllerAddress[] | undefined): boolean {
+    return (
+      (isSelf || this.#known.has(host)) &&
+      alternates !== undefined &&
+      alternates.length > 0 &&
+      alternates.every((each) => this.knows(each))
+    );
   }
 
   /**
