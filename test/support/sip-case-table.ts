@@ -64,6 +64,8 @@ const lost: readonly string[] = [
   '  the backup after four seconds.',
   '- **An unaware telephone directly on the pair** repeats neither INVITE nor BYE elsewhere. What the primary had not forwarded when it',
   '  died is lost, as with any proxy; answers of an aware far end still come back through the backup.',
+  '- **An unaware callee directly on the pair, while it rings.** It answers to where the first INVITE came from, the dead primary; a second',
+  '  INVITE would ring twice. The caller is told 408. Behind an edge of ours the same telephone is saved.',
   "- **A fork to three or more, killed between two of its CANCELs.** The telephones that were not told ring on until the caller's side",
   '  hears the answer past the primary; its edge then cancels through the backup. Without an aware edge they ring until they give up.',
   '- **A location store that is not shared.** In-dialog requests, CANCEL, ACK and responses are taken over all the same; a call in set-up that',

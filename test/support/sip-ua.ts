@@ -12,7 +12,7 @@ import type { Cancel, Clock, Listener, SocketAddress } from '../../src/index.ts'
 import type { MemoryNetwork } from './memory-network.ts';
 
 /** What it does with an incoming call. */
-export type Answering = 'answer' | 'ring' | 'busy' | 'decline';
+export type Answering = 'answer' | 'ring' | 'busy' | 'decline' | 'unavailable';
 
 export interface PhoneOptions {
   readonly network: MemoryNetwork;
@@ -471,6 +471,10 @@ export class SimPhone {
     const dialog = this.dialogs.get(request.callId);
     if (this.answering === 'busy') {
       this.#refuse(transaction, 486, 'Busy Here');
+      return;
+    }
+    if (this.answering === 'unavailable') {
+      this.#refuse(transaction, 503, 'Service Unavailable');
       return;
     }
     this.ringing.add(request.callId);
