@@ -50,6 +50,8 @@ export interface ControllerParts {
   path(): PathAttribute | undefined;
   /** Is one of the partners that we stand in for dead? */
   deadPartner(): ControllerAddress | undefined;
+  /** The one controller that we stand in for, dead or not; undefined where there are several. */
+  primaryOf(): ControllerAddress | undefined;
   /** Asks them; `judged` is called when it is known of each whether it lives. */
   whenJudged(judged: () => void): void;
 }
@@ -389,6 +391,23 @@ export class MegacoController {
     this.#depart(agent);
   }
 
+  /**
+   * It was commanded by another meanwhile, so what we know of it is old, and of every gateway that shares a call with it. Nothing is
+   * sent about the old calls: their contexts may be somebody's.
+   */
+  #forgetStale(agent: Agent): void {
+    const stale = new Set([agent]);
+    for (const line of this.switchboard.lines.of(agent.name)) {
+      const other = line.leg?.call;
+      for (const each of other === undefined ? [] : [other.caller.name, other.callee?.name]) {
+        const owner = this.agents.byName(this.switchboard.lines.byNumber(each ?? '')?.gateway ?? '');
+        if (owner !== undefined) stale.add(owner);
+      }
+    }
+    for (const each of stale) each.ours = false;
+    for (const each of stale) this.#depart(each);
+  }
+
   /** The gateway comes with what it is doing; it and the others of its former controller are asked what that is. */
   #takeOver(agent: Agent, method: string | undefined): void {
     if (agent.ours && method === 'Disconnected') {
@@ -396,7 +415,9 @@ export class MegacoController {
       for (const line of this.switchboard.lines.of(agent.name)) this.#driver.apply(line);
       return;
     }
-    if (agent.ours) this.#depart(agent);
+    if (agent.ours) this.#forgetStale(agent);
+    // Who comes by itself comes from a controller that failed, and goes back to it when that has returned.
+    if (method === undefined || method === 'Failover') agent.home ??= this.#parts.primaryOf();
     const awaited = this.#awaited.get(agent.name);
     this.#own(agent);
     this.#parts.log.info({ gateway: agent.name, method: method ?? 'a message' }, 'gateway is taken over: audit');

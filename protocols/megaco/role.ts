@@ -73,6 +73,10 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     self,
     path: () => pathFrom(self()),
     deadPartner: () => cluster.backupFor.find((partner) => partners.isDead(partner)),
+    primaryOf: () => {
+      const dead = cluster.backupFor.find((partner) => partners.isDead(partner));
+      return dead ?? (cluster.backupFor.length === 1 ? cluster.backupFor[0] : undefined);
+    },
     whenJudged: (judged) => {
       let open = cluster.backupFor.length;
       if (open === 0) judged();
