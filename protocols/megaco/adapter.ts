@@ -14,6 +14,7 @@ import { decode, encode, isBinary, plainNaming } from './codec.ts';
 import { createTpktFraming, isTpkt, withoutTpkt, withTpkt } from './framing.ts';
 import type { Encoding, MegacoMessage, MId, Transaction } from './messages.ts';
 import { addressMId } from './mid.ts';
+import { digest } from './request-ids.ts';
 
 export interface AdapterParts {
   /** Our own mId, for what we answer to messages that are none. */
@@ -66,7 +67,7 @@ export function createMegacoAdapter({
       if (message.mId !== addressMId(primary)) return undefined;
       return { ...message, mId: addressMId(self), alternatePath: alternatesOf(path) };
     },
-    probe: (_to, from, id): MegacoMessage => probeMessage(addressMId(from), Number.parseInt(id, 16) >>> 1, 'pretty'),
+    probe: (_to, from, id): MegacoMessage => probeMessage(addressMId(from), digest(id), 'pretty'),
   };
 }
 
