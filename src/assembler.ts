@@ -4,7 +4,7 @@
  */
 
 import type { Cluster } from './cluster.ts';
-import { addressKey, type ControllerAddress } from './controller-address.ts';
+import { addressKey, type ControllerAddress, isSecure } from './controller-address.ts';
 import { type PathAttribute, pathAttribute } from './path-attribute.ts';
 
 export class Assembler {
@@ -23,14 +23,14 @@ export class Assembler {
     const key = addressKey(self);
     const known = this.#paths.get(key);
     if (known !== undefined || this.#paths.has(key)) return known;
-    const path = pathAttribute(self, this.#cluster.backups);
+    const path = pathAttribute(self, alternatesFor(self, this.#cluster.backups));
     this.#paths.set(key, path);
     return path;
   }
 
   /** As backup for `primary`: ourselves, then the primary (it may come back), then our other backups. */
   takeoverPath(self: ControllerAddress, primary: ControllerAddress): PathAttribute | undefined {
-    return pathAttribute(self, [primary, ...this.#cluster.backups]);
+    return pathAttribute(self, alternatesFor(self, [primary, ...this.#cluster.backups]));
   }
 
   /** The member we name as our backup, if `address` is one. */
@@ -42,4 +42,14 @@ export class Assembler {
   partner(address: ControllerAddress): ControllerAddress | undefined {
     return this.#cluster.backupFor.find((partner) => partner.host === address.host && partner.port === address.port);
   }
+}
+
+/** Those of the sender's own transport where there are any; never a weaker one than the message came by. */
+function alternatesFor(
+  self: ControllerAddress,
+  controllers: readonly ControllerAddress[],
+): readonly ControllerAddress[] {
+  const same = controllers.filter(({ transport }) => transport === self.transport);
+  if (same.length > 0) return same;
+  return isSecure(self.transport) ? controllers.filter(({ transport }) => isSecure(transport)) : controllers;
 }
