@@ -70,7 +70,8 @@ function parseLines(text: string, file: string, realm: string): readonly DigestU
 function parseYamlUsers(text: string, file: string): readonly DigestUser[] {
   let list: unknown;
   try {
-    list = parse(text);
+    // The plain message only: the long one quotes the line, and with it a password.
+    list = parse(text, { prettyErrors: false });
   } catch (error) {
     throw new ConfigError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
