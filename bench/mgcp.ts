@@ -206,7 +206,7 @@ async function setScene(gatewayCount: number, lines: number): Promise<Scene> {
       const until = performance.now() + limitMs;
       while (performance.now() < until) {
         if (gateways.every((gateway) => gateway.lines.every(isIdle))) return true;
-        await pause(10);
+        await pause(25);
       }
       return false;
     },

@@ -13,6 +13,7 @@ import {
   type Gateway,
   GatewayRegistry,
   type GatewayTransactions,
+  isIpLiteral,
   type Line,
   NumberingPlan,
   type PathAttribute,
@@ -167,8 +168,13 @@ export class CallAgent implements TransactionUser {
     const self = this.#parts.self();
     for (const { name, addresses, home, profile } of gateways) {
       if (this.gateways.byName(name) === undefined) changes.push(`gateway ${name} added`);
-      const gateway = this.gateways.add(name, addresses);
+      const literals = addresses.filter(({ host }) => isIpLiteral(host));
+      const gateway =
+        literals.length === addresses.length
+          ? this.gateways.add(name, addresses)
+          : (this.gateways.byName(name) ?? this.gateways.add(name, literals));
       if (profile === 'media') gateway.dialect.add('media');
+      if (addresses.some(({ host }) => !isIpLiteral(host))) this.#resolve(gateway, addresses);
       const homeAddress = home ?? cluster.backupFor[0] ?? self;
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
@@ -201,6 +207,32 @@ export class CallAgent implements TransactionUser {
     this.#plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: digitMap });
     this.#takeover.begin(fresh);
     return changes;
+  }
+
+  /** A gateway given by name: every address of the name, again when its time to live is over (RFC 3435 §4.2). */
+  #resolve(gateway: Gateway, named: readonly ControllerAddress[]): void {
+    const { dns, clock, log } = this.#parts.services;
+    const addressesOf = async (address: ControllerAddress): Promise<readonly ControllerAddress[]> => {
+      if (isIpLiteral(address.host)) return [address];
+      const [v4, v6] = await Promise.all([dns.a(address.host), dns.aaaa(address.host)]);
+      ttlMs = Math.min(ttlMs, v4.ttlMs || ttlMs);
+      return [...v4.records, ...v6.records].map((host) => ({ ...address, host }));
+    };
+    let ttlMs = maxTtlMs;
+    Promise.all(named.map(addressesOf)).then(
+      (found) => {
+        const addresses = found.flat();
+        if (this.#stopped) return;
+        if (addresses.length > 0) gateway.setAddresses(addresses);
+        else log.warn({ gateway: gateway.name }, 'the name of a gateway has no address');
+        if (this.#serves(gateway)) this.#takeover.begin(this.#unownedOf(gateway));
+        clock.after(Math.max(5_000, ttlMs), () => this.#resolve(gateway, named));
+      },
+      (error: unknown) => {
+        log.warn({ gateway: gateway.name, err: error }, 'the name of a gateway cannot be resolved now');
+        if (!this.#stopped) clock.after(5_000, () => this.#resolve(gateway, named));
+      },
+    );
   }
 
   get pending(): number {
@@ -788,6 +820,9 @@ type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) 
 
 /** How long gateways that were given back are left to the one who takes them. */
 const graceMs = 3_000;
+
+/** A name is asked again after this, however long it may live. */
+const maxTtlMs = 60_000;
 
 /** Said instead of the members served: "I leave, take what is mine". A name that no host can have. */
 const leavingHost = 'leaving.invalid';

@@ -8,6 +8,7 @@ import {
   type CoreServices,
   defaultPoolOptions,
   GatewayTransactions,
+  isIpLiteral,
   type Listener,
   memberSlice,
   Receiver,
@@ -84,7 +85,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
       listeners = await receiver.start();
       for (const partner of partners) pool.admit(partner, 'configured');
       // ICMP errors need a socket per peer: worth it for gateways that can be counted.
-      const addresses = config.gateways.flatMap((gateway) => gateway.addresses);
+      const addresses = config.gateways.flatMap((gateway) => gateway.addresses).filter(({ host }) => isIpLiteral(host));
       if (addresses.length <= maxWatchedGateways) for (const address of addresses) pool.admit(address, 'configured');
       agent = new CallAgent({
         services: { ...services, log },

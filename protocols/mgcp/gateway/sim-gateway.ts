@@ -74,6 +74,7 @@ export class SimGateway {
   readonly #pool: ControllerPool;
   readonly #transactions: MgcpTransactions;
   readonly #destinations = new Map<SimLine, Destination>();
+  readonly #byLocal = new Map<string, SimLine>();
   readonly #gatewayWide: Destination;
   readonly #disconnected = new Map<SimLine, { waitMs: number; cancel: Cancel }>();
   #nextPort = 20_000;
@@ -161,7 +162,7 @@ export class SimGateway {
   /** The lines that a local name covers; empty where it names none. */
   covered(local: string): readonly SimLine[] {
     if (local.includes('*')) return this.lines.filter((line) => covers(local, line.local));
-    const exact = this.lines.find((line) => line.local.toLowerCase() === local.toLowerCase());
+    const exact = this.#byLocal.get(local.toLowerCase());
     return exact === undefined ? [] : [exact];
   }
 
@@ -204,6 +205,7 @@ export class SimGateway {
       activity: (of) => this.#reportDisconnected(of),
     });
     this.#destinations.set(line, this.#newDestination(local));
+    this.#byLocal.set(local.toLowerCase(), line);
     return line;
   }
 
@@ -223,10 +225,10 @@ export class SimGateway {
     return destination;
   }
 
-  #onCommand(command: MgcpCommand, _flow: Flow, respond: Respond): void {
+  #onCommand(command: MgcpCommand, flow: Flow, respond: Respond): void {
     const local = readEndpointName(command.endpoint)?.local ?? '';
     const response = executeCommand(this, command, local);
-    if (isSuccess(response.code)) for (const line of this.covered(local)) this.#follow(line, command);
+    if (isSuccess(response.code)) for (const line of this.covered(local)) this.#follow(line, command, flow);
     respond(response);
     // RFC 3435 §4.4.7: a command for a disconnected endpoint starts the procedure anew.
     if (command.verb !== 'AUEP' && command.verb !== 'AUCX')
@@ -234,10 +236,13 @@ export class SimGateway {
   }
 
   /** Routing parameters that a message of a call agent brings, for the line it concerns. */
-  #follow(line: SimLine, message: MgcpCommand | MgcpResponse): void {
+  #follow(line: SimLine, message: MgcpCommand | MgcpResponse, { remote }: Flow): void {
     const named = parameter(message, 'N') ?? parameter(message, 'RED/N');
     const entity = named === undefined ? undefined : readNotifiedEntity(named);
-    if (this.options.aware !== false) {
+    // The attribute is obeyed from call agents that were provisioned or named by one (design §8).
+    const { callAgents, aware = true } = this.options;
+    const known = [...callAgents, ...this.destination(line).addresses()];
+    if (aware && known.some(({ host }) => host === remote.host)) {
       const path: PathAttribute | undefined = readPath(message);
       if (path !== undefined) this.setAlternates(line, path.alternates);
     }
@@ -260,7 +265,7 @@ export class SimGateway {
           this.#disconnect(line);
           return;
         }
-        this.#follow(line, outcome.response);
+        this.#follow(line, outcome.response, outcome.flow);
         line.notification.answered();
       },
     });
@@ -328,7 +333,7 @@ export class SimGateway {
           return;
         }
         const { response } = outcome;
-        for (const line of this.covered(local)) this.#follow(line, response);
+        for (const line of this.covered(local)) this.#follow(line, response, outcome.flow);
         const named = parameter(response, 'N');
         const entity = named === undefined ? undefined : readNotifiedEntity(named);
         if (entity !== undefined && to === this.#gatewayWide) to.entity = entity;
