@@ -20,7 +20,7 @@ export const defaultBinaryPort = 2945;
 export const pathProperty = 'alternatepath/addr';
 export const pathPackage = 'alternatepath';
 
-/** The extension parameter of a HandOff: X- and six characters are all the grammar has room for. */
+/** The extension parameter of a HandOff, as it is read: X- and six characters are all the grammar has room for. */
 export const pathExtension = 'x-altpth';
 
 export const alternatesOf = (path: PathAttribute | undefined): readonly MId[] | undefined =>
@@ -65,7 +65,7 @@ export const pathPropertyCommand = (path: PathAttribute): Command => ({
 });
 
 export const pathExtensionParameter = (path: PathAttribute): Parameter => ({
-  name: pathExtension,
+  name: 'X-AltPth',
   relation: '=',
   values: [pathValue(path)],
 });

@@ -41,9 +41,9 @@ describe.skipIf(missing('tshark') !== undefined)('tshark, the judge of every dat
 
   it('finds nothing malformed in the appendix as we write it, path attribute included', () => {
     const alternatePath = ['[127.0.0.2]:2944', '<mgc3.example>:2944'];
-    // The RFC's own session description has an fmtp attribute that names no payload type: tshark calls the SDP malformed, not us.
+    // Two of the RFC's own session descriptions are none (fmtp without a payload type, two blanks): tshark says so of the SDP.
     const sent = vectors.flatMap(({ compact: text }) => {
-      const compact = text.replace('a=fmtp:PCMU', 'a=fmtp:0');
+      const compact = text.replace('a=fmtp:PCMU', 'a=fmtp:0').replaceAll('AVP  4', 'AVP 4');
       const decoded = decodeText(Buffer.from(compact, 'latin1'));
       if (!decoded.ok) return [];
       return (['pretty', 'compact'] as const).map((style) => ({

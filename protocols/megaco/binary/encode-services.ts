@@ -63,7 +63,7 @@ function writeNonStandard(w: BerWriter, { name, values }: Parameter): void {
   const [value = ''] = values;
   w.string(0x81, value.startsWith('"') ? value.slice(1, -1) : value);
   const choice = w.mark;
-  w.string(0x82, name === 'x-altpth' ? 'X-AltPth' : name.padEnd(8).slice(0, 8));
+  w.string(0x82, name.toLowerCase() === 'x-altpth' ? 'X-AltPth' : name.padEnd(8).slice(0, 8));
   w.close(0xa0, choice);
   w.close(0xa8, mark);
 }
