@@ -7,7 +7,7 @@ import { H } from './header-names.ts';
 import type { Identity, Voice } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { fieldStride } from './scanner.ts';
-import { isSpace, valueEnd } from './values.ts';
+import { isSpace, replaceParam, trim, valueEnd } from './values.ts';
 
 export interface ForwardPlan {
   readonly branch: string;
@@ -74,13 +74,12 @@ export function stampedVia(request: SipMessage, from: Flow): string | undefined 
   const wantsPort = via.rport !== undefined && via.rport !== String(port) && !from.reliable;
   if (via.host === host && !wantsPort && via.received === undefined) return undefined;
   if (via.received === host && !wantsPort) return undefined;
-  let stamped = via.text;
+  let { params } = via;
   // What the sender wrote there itself is not believed.
-  if (via.received !== undefined) stamped = stamped.replace(/;\s*received\s*=\s*[^;,\s]*/i, '');
-  if (via.rport !== undefined && !from.reliable)
-    stamped = stamped.replace(/;\s*rport(?:\s*=\s*\d*)?(?=\s*(?:;|$))/i, `;rport=${port}`);
-  if (via.host !== host || wantsPort) stamped += `;received=${host}`;
-  return stamped;
+  if (via.received !== undefined) params = replaceParam(params, 'received', '');
+  if (via.rport !== undefined && !from.reliable) params = replaceParam(params, 'rport', `;rport=${port}`);
+  const stamped = via.text.slice(0, via.text.length - via.params.length) + params;
+  return via.host !== host || wantsPort ? `${stamped};received=${host}` : stamped;
 }
 
 function stampVia(edit: Edit, request: SipMessage, index: number, from: Flow): void {
@@ -144,7 +143,8 @@ function popFrom(edit: Edit, request: SipMessage, index: number, count: number):
   let left = count;
   while (left > 0 && at < stop) {
     const end = valueEnd(text, at, stop);
-    left -= 1;
+    // An empty element of the list was not counted as a Route entry, so it is none here.
+    if (trim(text, at, end) !== '') left -= 1;
     at = end + 1;
     while (at < stop && isSpace(text.charCodeAt(at))) at += 1;
   }

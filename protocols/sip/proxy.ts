@@ -171,7 +171,7 @@ export class ProxyCore {
     if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
     const context = new ResponseContext(this.#context, server, request, this.#plan(request, routing));
     this.#open.set(server.key, context);
-    const targets = this.#targets(routing);
+    const targets = this.#targets(routing, request.toTag !== '');
     if ('status' in targets) context.refuse(targets.status, targets.reason);
     else context.start(targets);
   }
@@ -322,7 +322,7 @@ export class ProxyCore {
 
   // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
 
-  #targets(routing: Routing): readonly (readonly ProxyTarget[])[] | Refusal {
+  #targets(routing: Routing, inDialog: boolean): readonly (readonly ProxyTarget[])[] | Refusal {
     const { uri, requestUri, next } = routing;
     if (next !== undefined) return this.#towardsRoute(routing, next);
     if (!this.#identity.isLocal(uri) || uri.user === undefined) {
@@ -333,7 +333,10 @@ export class ProxyCore {
             ? { status: 416, reason: 'Unsupported URI Scheme' }
             : { status: 404, reason: 'Not Found' })
         );
-      return this.#configured(routing) ?? [[this.#direct(uri, requestUri, routing)]];
+      const direct = this.#direct(uri, requestUri, routing);
+      // The Request-URI of a dialog is where its other end is, and a token of ours a connection to it: no route knows better.
+      if (inDialog || direct.flow !== undefined) return [[direct]];
+      return this.#configured(routing) ?? [[direct]];
     }
     const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
     if (contacts.length > 0) return this.#contactGroups(contacts);
@@ -456,7 +459,7 @@ export class ProxyCore {
   /** ACK for a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11): to each target once. */
   #forwardStateless(request: SipMessage, flow: Flow, routing: Routing): void {
     if (request.maxForwards === 0) return;
-    const targets = this.#targets(routing);
+    const targets = this.#targets(routing, request.toTag !== '');
     if ('status' in targets) {
       if (request.method === 'CANCEL')
         this.#refuseStateless(request, flow, { status: 481, reason: 'Call/Transaction Does Not Exist' });

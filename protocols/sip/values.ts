@@ -71,6 +71,26 @@ export function param(text: string, name: string, start = 0, end = text.length):
   return undefined;
 }
 
+/** `;a=b;c` with `written` in place of the first parameter of this name (in lower case), and without further ones of it. */
+export function replaceParam(params: string, name: string, written: string): string {
+  let out = '';
+  let left = written;
+  for (let at = 0; at < params.length; ) {
+    // `at` is the parameter's semicolon.
+    const stop = paramEnd(params, at + 1, params.length);
+    let from = at + 1;
+    while (from < stop && isSpace(params.charCodeAt(from))) from += 1;
+    let nameEnd = from;
+    while (nameEnd < stop && isTokenChar(params.charCodeAt(nameEnd))) nameEnd += 1;
+    if (params.slice(from, nameEnd).toLowerCase() === name) {
+      out += left;
+      left = '';
+    } else out += params.slice(at, stop);
+    at = stop;
+  }
+  return out;
+}
+
 /** End of the parameter that begins at `start`: its semicolon, or `end`. */
 export function paramEnd(text: string, start: number, end: number): number {
   for (let i = start; i < end; i += 1) {
