@@ -166,8 +166,38 @@ class Run {
       .find((status) => status !== 200);
     if (refused !== undefined) throw new Error(`a registration was refused with ${refused}`);
     // The backup looks for commits of the primary in the common store.
-    await pause(600);
+    await pause(400);
+    await this.#warmUp();
     return [alice, bob];
+  }
+
+  /** The backup is no cold spare: it has calls of its own (active-active). They are not part of the figures. */
+  async #warmUp(): Promise<void> {
+    const { holdMs } = this.#options;
+    const { primary, backup } = this.#cast;
+    const agent = new LoadAgent({
+      kind: 'aware',
+      user: 'other-caller',
+      host: '127.0.0.9',
+      proxy: backup,
+      backup: primary,
+      domain,
+      ringMs: 0,
+      holdMs,
+      records: this.#records,
+    });
+    this.#stops.push(() => agent.stop());
+    await agent.start();
+    const calls: CallRecord[] = [];
+    for (let n = 0; n < warmUpCalls; n += 1) {
+      calls.push(agent.call(n % 2 === 0 ? callees.plain : callees.aware, 0, n % 4 < 2 ? 'caller' : 'callee'));
+      await pause(10);
+    }
+    const deadline = systemClock.now() + limitMs;
+    while (calls.some((record) => !record.isOver) && systemClock.now() < deadline) await pause(10);
+    const failed = calls.find((record) => record.isLost);
+    if (failed !== undefined) throw new Error(`a call through the backup alone failed: ${failed.complaint}`);
+    this.#records.clear();
   }
 
   async #telephone(user: 'alice' | 'bob', host: string): Promise<Telephone> {
@@ -315,6 +345,8 @@ function strikes(moment: Moment, at: string, direction: string, message: SipMess
 }
 
 const limitMs = 12_000;
+
+const warmUpCalls = 60;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
