@@ -9,6 +9,7 @@ import {
   type Counter,
   type Flow,
   formatSocketAddress,
+  isSecure,
   type Metrics,
   type NamedHop,
 } from '../../src/index.ts';
@@ -356,7 +357,7 @@ export class ProxyCore {
     if (address === undefined) return { status: 416, reason: 'Unsupported URI Scheme' };
     const strictNext = uriParam(nextUri, 'lr') === undefined;
     const hop = hopOf(nextUri);
-    const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from);
+    const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
     // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
     const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
     const common = { hop, alternates, flow: this.#tokenFlow(nextUri.user), pushRoutes: none, q: 1_000 };

@@ -29,6 +29,7 @@ import {
   type TransactionLayer,
   withoutTopVia,
 } from './transaction.ts';
+import { isUnicast } from './trust.ts';
 
 /** One place a request may go to, and how it must look there. */
 export interface ProxyTarget {
@@ -329,7 +330,9 @@ class Branch implements ClientUser {
         this.#end();
         return;
       }
-      this.#send(resolution.value);
+      // A name may have led where no tag may lead (docs/alternate-path.md §8).
+      const addresses = resolution.value;
+      this.#send(addresses.length > 1 ? addresses.filter(({ host }) => isUnicast(host)) : addresses);
     });
   }
 

@@ -10,6 +10,7 @@ import {
   type Counter,
   type Flow,
   isIpLiteral,
+  isSecure,
   type Metrics,
   type NamedHop,
   type TrustSettings,
@@ -107,7 +108,8 @@ export class PathTrust {
     const text = at < 0 ? params : params.slice(at);
     let known = this.#backWays.get(text);
     if (known === undefined) {
-      known = this.alternates(viaAlternates(via), from);
+      // A response is sent at once, without asking for names.
+      known = this.alternates(viaAlternates(via), from).filter(({ host }) => isIpLiteral(host));
       if (this.#backWays.size > 1_000) this.#backWays.clear();
       this.#backWays.set(text, known);
     }
@@ -115,14 +117,21 @@ export class PathTrust {
   }
 
   /** Those of a tag's alternates that we may send to: all allowed ones if a trusted hop says so, else only controllers we know. */
-  alternates(named: readonly ControllerAddress[] | undefined, from: Flow): readonly ControllerAddress[] {
+  alternates(
+    named: readonly ControllerAddress[] | undefined,
+    from: Flow,
+    secure = isSecure(from.transport),
+  ): readonly ControllerAddress[] {
     if (named === undefined) return none;
     if (named.length === 0) {
       this.#malformed.add();
       return none;
     }
     const trusted = this.isTrusted(from);
-    const kept = named.filter((alternate) => this.#mayLead(alternate, trusted));
+    // Where the primary is reached by TLS, so is its alternate: a tag must not talk anybody out of it.
+    const kept = named.filter(
+      (alternate) => (!secure || isSecure(alternate.transport)) && this.#mayLead(alternate, trusted),
+    );
     if (kept.length < named.length) this.#refused.add(named.length - kept.length);
     return kept;
   }

@@ -22,6 +22,7 @@ export interface RunOptions {
   readonly conditions?: Partial<Conditions>;
   readonly seed?: number;
   readonly copiesParams?: boolean;
+  readonly transport?: 'udp' | 'tcp';
   readonly trace?: (line: string) => void;
 }
 
@@ -35,10 +36,20 @@ export interface RunResult {
 }
 
 export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<RunResult> {
-  const { death, at = 0, moment = 'sent', conditions = {}, seed = 1, copiesParams = true, trace } = options;
+  const {
+    death,
+    at = 0,
+    moment = 'sent',
+    conditions = {},
+    seed = 1,
+    copiesParams = true,
+    transport = 'udp',
+    trace,
+  } = options;
   const actors = await usualWorld({
     seed,
     copiesParams,
+    transport,
     ...(flow.callees === undefined ? {} : { callees: flow.callees }),
   });
   const { world, caller, callees } = actors;

@@ -87,7 +87,7 @@ export class SipWorld {
         locations: options.locations ?? this.locations,
         cluster,
       },
-      sipConfigSchema.parse({ listen: [`udp:${host}:5060`], ...options.config }),
+      sipConfigSchema.parse({ listen: [`udp:${host}:5060`, `tcp:${host}:5060`], ...options.config }),
       options.trust ?? cautious,
     );
     await role.start();
@@ -154,13 +154,16 @@ export async function usualWorld(
     readonly seed?: number;
     readonly copiesParams?: boolean;
     readonly callees?: number;
+    /** Between the edges and the pair. */
+    readonly transport?: 'udp' | 'tcp';
   } = {},
 ): Promise<{ world: SipWorld; caller: SimPhone; callees: readonly SimPhone[] }> {
   const world = new SipWorld({}, options.seed);
   await world.pair();
-  await world.edge(hosts.callerEdge);
-  await world.edge(hosts.calleeEdge);
-  const { copiesParams = true } = options;
+  const { copiesParams = true, transport = 'udp' } = options;
+  const defaultRoute = [hosts.primary, hosts.backup].map((host) => `${transport}:${host}:5060`);
+  await world.edge(hosts.callerEdge, { defaultRoute });
+  await world.edge(hosts.calleeEdge, { defaultRoute });
   const caller = await world.phone({ address: '127.0.3.1', user: 'alice', edge: hosts.callerEdge, copiesParams });
   const callees: SimPhone[] = [];
   for (let i = 0; i < (options.callees ?? 1); i += 1)

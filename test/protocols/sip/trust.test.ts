@@ -57,6 +57,13 @@ describe('whose alternates are obeyed', () => {
     expect(trust.alternates(named, flowFrom('127.0.5.5'))).toEqual([]);
   });
 
+  it('where the hop is reached by TLS, no alternate without it', () => {
+    const { trust } = trustOf();
+    const named: ControllerAddress[] = [udp('127.0.2.2'), { transport: 'tls', host: '127.0.2.2', port: 5_060 }];
+    expect(trust.alternates(named, flowFrom('127.0.2.1'), true)).toEqual([named[1]]);
+    expect(trust.alternates(named, { ...flowFrom('127.0.2.1'), transport: 'tls' })).toEqual([named[1]]);
+  });
+
   it('never a multicast, broadcast or unspecified address, whoever says so', () => {
     const { trust } = trustOf();
     const named = ['224.0.1.75', '255.255.255.255', '0.0.0.0', '239.1.1.1', '::', 'ff02::1'].map((host) => udp(host));

@@ -1,0 +1,289 @@
+/** Design §4: sending with failover, on a simulated network. */
+import { describe, expect, it } from 'vitest';
+import {
+  type Attempt,
+  type ControllerAddress,
+  ControllerPool,
+  type Delivery,
+  defaultPoolOptions,
+  type Listener,
+  Metrics,
+  silentLog,
+  Transmitter,
+  type TransmitterOptions,
+} from '../../src/index.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { MemoryNetwork } from '../support/memory-network.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+
+const at = (n: number): ControllerAddress => ({ transport: 'udp', host: `127.0.0.${n}`, port: 5_060 });
+const [a, b, c, self] = [at(1), at(2), at(3), at(9)];
+
+interface Sent {
+  readonly delivery: Delivery;
+  readonly switches: readonly string[];
+  /** Empty until no address is left. */
+  readonly tried: readonly Attempt[];
+}
+
+class Bench {
+  readonly clock = new FakeClock();
+  readonly network = new MemoryNetwork(this.clock);
+  readonly metrics = new Metrics();
+  readonly pool = new ControllerPool(this.clock, seededRandom(1), defaultPoolOptions);
+  readonly transmitter: Transmitter;
+  /** `1 hello`: what arrived at which peer. */
+  readonly arrived: string[] = [];
+  #listeners: readonly Listener[] = [];
+
+  constructor(options: Partial<TransmitterOptions>, probes: boolean) {
+    this.transmitter = new Transmitter({
+      clock: this.network.host(self.host).clock,
+      pool: this.pool,
+      log: silentLog,
+      metrics: this.metrics,
+      protocol: 'test',
+      listeners: () => this.#listeners,
+      options,
+      ...(probes ? { probe: () => Buffer.from('probe') } : {}),
+    });
+  }
+
+  async start(): Promise<this> {
+    const events = {
+      received: (_bytes: Buffer, flow: Parameters<Transmitter['heard']>[0]) => this.transmitter.heard(flow),
+      failed: (...failure: Parameters<Transmitter['flowFailed']>) => this.transmitter.flowFailed(...failure),
+    };
+    this.#listeners = [await this.network.host(self.host).bind(self, {}, events)];
+    return this;
+  }
+
+  /** A living peer; it answers probes, everything, or nothing. */
+  async peer(address: ControllerAddress, answers: 'probes' | 'all' | 'nothing' = 'probes'): Promise<void> {
+    await this.network.host(address.host).bind(
+      address,
+      {},
+      {
+        received: (bytes, flow) => {
+          const text = bytes.toString();
+          if (text !== 'probe') this.arrived.push(`${address.host.slice(-1)} ${text}`);
+          if (answers === 'all' || (answers === 'probes' && text === 'probe')) flow.send(Buffer.from('ok'));
+        },
+        failed: () => undefined,
+      },
+    );
+  }
+
+  send(addresses: readonly ControllerAddress[], text = 'hello'): Sent {
+    const switches: string[] = [];
+    const tried: Attempt[] = [];
+    const delivery = this.transmitter.deliver(
+      { addresses },
+      {
+        encode: () => Buffer.from(text),
+        switched: (from, to, because) => switches.push(`${from.host.slice(-1)}>${to.host.slice(-1)} ${because}`),
+        exhausted: (attempts) => tried.push(...attempts),
+      },
+    );
+    return { delivery, switches, tried };
+  }
+}
+
+const makeBench = (options: Partial<TransmitterOptions> = {}, probes = true): Promise<Bench> =>
+  new Bench(options, probes).start();
+
+describe('the order of addresses', () => {
+  it('ICMP moves a message within a round trip, and the peer is remembered', async () => {
+    const bench = await makeBench();
+    await bench.peer(b);
+    const { switches } = bench.send([a, b]);
+    bench.clock.advance(5);
+    expect([switches, bench.arrived]).toEqual([['1>2 refused'], ['2 hello']]);
+    bench.send([a, b], 'again');
+    bench.clock.advance(1);
+    expect(bench.arrived).toEqual(['2 hello', '2 again']);
+  });
+
+  it('a silent peer costs the first message the silence limit, and the later ones nothing', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    bench.send([a, b]);
+    bench.clock.advance(990);
+    expect(bench.arrived).toEqual([]);
+    bench.clock.advance(15);
+    expect(bench.arrived).toEqual(['2 hello']);
+    bench.send([a, b], 'again');
+    bench.clock.advance(2);
+    expect(bench.arrived).toEqual(['2 hello', '2 again']);
+  });
+
+  it('a living peer that is slow with one answer is not declared dead; after some seconds the other way is tried as well', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    const { switches } = bench.send([a, b]);
+    bench.clock.advance(3_400);
+    expect(switches).toEqual([]);
+    bench.clock.advance(1_000);
+    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 silent'], 'up']);
+  });
+
+  it('where the protocol has no probe, silence alone decides', async () => {
+    const bench = await makeBench({}, false);
+    await bench.peer(a, 'nothing');
+    await bench.peer(b);
+    const { switches } = bench.send([a, b]);
+    bench.clock.advance(1_010);
+    expect(switches).toEqual(['1>2 silent']);
+  });
+
+  it('each address once: when all refuse, what was tried is said once', async () => {
+    const bench = await makeBench();
+    const { switches, tried } = bench.send([a, b, c]);
+    bench.clock.advance(100);
+    expect(switches).toEqual(['1>2 refused', '2>3 refused']);
+    expect(tried).toEqual([a, b, c].map((address) => ({ address, failure: 'refused' })));
+  });
+
+  it('silence of the last one left is not the end: the message stays with it', async () => {
+    const bench = await makeBench();
+    for (const each of [a, b]) bench.network.silence(each.host);
+    const { switches, tried } = bench.send([a, b]);
+    bench.clock.advance(30_000);
+    expect([switches, tried]).toEqual([['1>2 silent'], []]);
+  });
+});
+
+describe('watching what is pending', () => {
+  it('a peer that answered provisionally and then goes dark loses the message to the alternate', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    const { delivery, switches } = bench.send([a, b]);
+    bench.clock.advance(100);
+    delivery.provisional();
+    bench.clock.advance(60_000);
+    expect(switches).toEqual([]);
+    bench.network.silence(a.host);
+    bench.clock.advance(1_600);
+    expect(switches).toEqual(['1>2 silent']);
+  });
+
+  it('an answered message never moves, and nobody is probed for it', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    const { delivery, switches } = bench.send([a, b]);
+    bench.clock.advance(10);
+    delivery.answered();
+    const before = bench.network.sent;
+    bench.network.crash(a.host);
+    bench.clock.advance(60_000);
+    expect([switches, bench.network.sent - before, bench.clock.pending]).toEqual([[], 0, 0]);
+  });
+
+  it('a dead peer is asked whether it is back, and gets new work again after the hold time', async () => {
+    const bench = await makeBench();
+    await bench.peer(b, 'all');
+    bench.send([a, b]).delivery.unanswerable();
+    bench.clock.advance(10);
+    await bench.peer(a);
+    bench.clock.advance(2_000);
+    expect(bench.pool.find(a)?.health).toBe('recovering');
+    bench.send([a, b], 'held').delivery.unanswerable();
+    bench.clock.advance(14_000);
+    bench.send([a, b], 'back').delivery.unanswerable();
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['2 hello', '2 held', '1 back']);
+  });
+});
+
+describe('a hop that refuses work', () => {
+  it('loses this message and the next ones, but nothing that is open there', async () => {
+    const bench = await makeBench();
+    bench.pool.admit(a, 'configured');
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'all');
+    const open = bench.send([a, b], 'open');
+    const refused = bench.send([a, b], 'refused');
+    bench.clock.advance(5);
+    open.delivery.provisional();
+    expect(refused.delivery.refused()).toBe(true);
+    bench.send([a, b], 'next');
+    bench.clock.advance(50);
+    expect([open.switches, refused.switches]).toEqual([[], ['1>2 refusing']]);
+    expect(bench.arrived).toEqual(['1 open', '1 refused', '2 refused', '2 next']);
+  });
+
+  it('is not believed for others where it was only learned', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'all');
+    const { delivery } = bench.send([a, b]);
+    bench.clock.advance(5);
+    delivery.refused();
+    expect(bench.pool.find(a)?.health).toBe('up');
+  });
+});
+
+describe('what nobody answers', () => {
+  it('a response to a peer found dead right afterwards goes to its alternates at once', async () => {
+    const bench = await makeBench();
+    await bench.peer(b);
+    bench.transmitter.sendToFirst([a, b], Buffer.from('180'));
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['2 180']);
+  });
+
+  it('a repetition takes the next way', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'nothing');
+    await bench.peer(b, 'nothing');
+    for (const turn of [0, 1, 2]) bench.transmitter.sendToFirst([a, b], Buffer.from(`200 #${turn}`), turn);
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['1 200 #0', '2 200 #1', '1 200 #2']);
+  });
+
+  it('an unanswerable message is moved by the network only', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    bench.send([a, b], 'ack').delivery.unanswerable();
+    bench.clock.advance(5_000);
+    expect(bench.arrived).toEqual([]);
+    bench.send([c, b], 'ack').delivery.unanswerable();
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['2 ack']);
+  });
+});
+
+describe('budgets', () => {
+  it('no more messages move to one alternate than its bucket holds; the others go on to the next', async () => {
+    const bench = await makeBench({ switchBurst: 3, switchesPerSecond: 0 });
+    await bench.peer(b, 'nothing');
+    await bench.peer(c, 'nothing');
+    for (let i = 0; i < 5; i += 1) bench.send([a, b, c], `m${i}`);
+    bench.clock.advance(5);
+    expect(bench.arrived.map((line) => line.slice(0, 1)).sort()).toEqual(['2', '2', '2', '3', '3']);
+  });
+
+  it('every switch is counted by its reason', async () => {
+    const bench = await makeBench();
+    await bench.peer(b);
+    bench.send([a, b]);
+    bench.clock.advance(5);
+    const text = await bench.metrics.text();
+    expect(text).toContain('altpath_switches_total{protocol="test",reason="refused"} 1');
+    expect(text).toContain('altpath_peers_failed_total{protocol="test",reason="refused"} 1');
+  });
+
+  it('after stop nothing is sent and no timer waits', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    bench.send([a, b]);
+    bench.clock.advance(600);
+    bench.transmitter.stop();
+    const before = bench.network.sent;
+    bench.clock.advance(60_000);
+    expect([bench.network.sent - before, bench.clock.pending]).toEqual([0, 0]);
+  });
+});
