@@ -1,5 +1,6 @@
 /** SIP as the core sees it (src/protocol-adapter.ts): decode, encode, identity of a transaction, and where AlternatePath sits. */
 import {
+  alternatePathTag,
   bracketed,
   type ControllerAddress,
   formatSocketAddress,
@@ -27,7 +28,7 @@ import { H, type HeaderId } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import { viaAddress } from './transaction.ts';
 import { isSipScheme, parseUri } from './uri.ts';
-import { type NameAddr, parseNameAddr, valueEnd } from './values.ts';
+import { type NameAddr, parseNameAddr, replaceParam, valueEnd } from './values.ts';
 
 /** The branch of our probes begins so; their answers are signs of life and nothing more. */
 export const probeBranch = `${magicCookie}probe`;
@@ -46,7 +47,7 @@ export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapt
     pathAttributes,
     insertPath: (message, path) => insertPath(message, path, placement),
     namedAddresses,
-    takeOver,
+    takeOver: (message, takeover) => takeOver(message, takeover, placement),
     probe,
   };
 }
@@ -114,7 +115,8 @@ function insertPath(message: SipMessage, path: PathAttribute, placement: Placeme
     edit.replace(
       message.valueStart(i),
       message.valueStart(i) + message.via.text.length,
-      withoutTag(message.via.text) + tagText(path),
+      message.via.text.slice(0, message.via.text.length - message.via.params.length) +
+        taggedParams(message.via.params, tagText(path)),
     );
     changed = true;
   }
@@ -139,8 +141,8 @@ function tagField(edit: Edit, message: SipMessage, index: number, path: PathAttr
       address.host === path.primary.host &&
       address.port === path.primary.port
     ) {
-      const uri = placement === 'header' ? entry.uri : withoutUriTag(entry.uri) + uriTagText(path);
-      const params = placement === 'uri' ? entry.params : withoutTag(entry.params) + tagText(path);
+      const uri = taggedUri(entry.uri, placement === 'header' ? '' : uriTagText(path));
+      const params = taggedParams(entry.params, placement === 'uri' ? '' : tagText(path));
       const lead = written.length - written.trimStart().length;
       edit.replace(at + lead, end, `${entry.display === '' ? '' : `${entry.display} `}<${uri}>${params}`);
       changed = true;
@@ -150,10 +152,18 @@ function tagField(edit: Edit, message: SipMessage, index: number, path: PathAttr
   return changed;
 }
 
-const withoutTag = (params: string): string =>
-  params.replace(/;\s*AlternatePath\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)/gi, '');
+/** Every tag that was there goes, in either place: a reader must not find an older one. */
+const taggedUri = (text: string, written: string): string => {
+  const uri = parseUri(text);
+  if (uri === undefined) return text;
+  const tail = uri.headers === '' ? '' : `?${uri.headers}`;
+  const head = text.slice(0, text.length - tail.length - uri.params.length);
+  return `${head}${replaceParam(uri.params, lowerTag, '')}${written}${tail}`;
+};
 
-const withoutUriTag = (uri: string): string => uri.replace(/;AlternatePath=[^;?]*/gi, '');
+const taggedParams = (params: string, written: string): string => replaceParam(params, lowerTag, '') + written;
+
+const lowerTag = alternatePathTag.toLowerCase();
 
 /** The message itself names its next hop: the top Route, else the Request-URI; a response by its top Via. */
 function namedAddresses(message: SipMessage): readonly ControllerAddress[] {
@@ -171,7 +181,11 @@ function namedAddresses(message: SipMessage): readonly ControllerAddress[] {
 }
 
 /** Route and Record-Route entries of the primary become ours, with our path; undefined where the message names it nowhere. */
-function takeOver(message: SipMessage, { primary, self, path }: Takeover): SipMessage | undefined {
+function takeOver(
+  message: SipMessage,
+  { primary, self, path }: Takeover,
+  placement: Placement,
+): SipMessage | undefined {
   const edit = new Edit(message);
   let changed = false;
   for (const id of [H.route, H.recordRoute]) {
@@ -185,7 +199,7 @@ function takeOver(message: SipMessage, { primary, self, path }: Takeover): SipMe
           edit.replace(
             at,
             end,
-            `<sip:${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`};lr>${tagText(path)}`,
+            `<sip:${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`}${placement === 'header' ? '' : uriTagText(path)};lr>${placement === 'uri' ? '' : tagText(path)}`,
           );
           changed = true;
         }

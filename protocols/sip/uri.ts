@@ -93,10 +93,12 @@ export function uriParam(uri: SipUri, name: string): string | undefined {
   const { params } = uri;
   if (params === '') return undefined;
   let at = 1;
+  let equals = params.indexOf('=');
   while (at <= params.length) {
     let end = params.indexOf(';', at);
     if (end < 0) end = params.length;
-    const equals = params.indexOf('=', at);
+    // Looked for once per sign, not once per parameter: the time stays linear without any.
+    if (equals >= 0 && equals < at) equals = params.indexOf('=', at);
     const nameStop = equals >= 0 && equals < end ? equals : end;
     if (nameStop - at === name.length && params.slice(at, nameStop).toLowerCase() === name)
       return nameStop === end ? '' : params.slice(nameStop + 1, end);
