@@ -23,6 +23,10 @@ describe('the primary call agent is killed after every single message of a call 
     expect(await everyMessage('afterSending', {}, 'silence')).toBeGreaterThan(20);
   });
 
+  it('the same between two lines of one gateway', async () => {
+    expect(await everyMessage('beforeReading', {}, 'crash', ['200', '201'])).toBeGreaterThan(20);
+  });
+
   it('the same with 5 % loss, duplicates and reordering', async () => {
     for (const seed of [1, 2])
       await everyMessage('afterSending', { seed, conditions: { loss: 0.05, duplication: 0.05, reordering: 0.05 } });
@@ -34,10 +38,11 @@ async function everyMessage(
   moment: Moment,
   options: WorldOptions,
   how: 'crash' | 'silence' = 'crash',
+  parties: readonly [string, string] = ['200', '202'],
 ): Promise<number> {
   const failures: string[] = [];
   for (let at = 1; at < 200; at += 1) {
-    const outcome = await play(at, moment, options, how);
+    const outcome = await play(at, moment, options, how, parties);
     if (outcome === 'notReached') {
       expect(failures).toEqual([]);
       return at - 1;
@@ -53,6 +58,7 @@ async function play(
   moment: Moment,
   options: WorldOptions,
   how: 'crash' | 'silence',
+  parties: readonly [string, string],
 ): Promise<string | undefined> {
   const world = await World.up(options);
   let count = 0;
@@ -68,7 +74,7 @@ async function play(
   if (moment === 'afterSending') world.network.onPacket(tap);
   else world.network.onArrival(tap);
   try {
-    const failure = await call(world, '200', '202');
+    const failure = await call(world, ...parties);
     if (failure === undefined && killed === undefined) return 'notReached';
     if (failure !== undefined) return `${failure} (killed at ${killed ?? 'the end'})`;
     // What was lost on the way may still be repeated; afterwards everything must be as new.
