@@ -76,7 +76,7 @@ export class MegacoController {
   #auditing = 0;
   /** Questions under way whether a partner lives. */
   #judging = 0;
-  #plan: NumberingPlan;
+  #digitMap = '';
   #numbers = new Map<number, string>();
   #draining = false;
   #quietTimer: Cancel | undefined;
@@ -90,7 +90,7 @@ export class MegacoController {
       agentOf: (line) => this.agents.byName(line.gateway),
       terminationOf: (line) => this.#terminations.get(line) ?? '',
       request: (agent, actions, ended) => this.#request(agent, actions, ended),
-      digitMap: () => h248DigitMap(this.#plan.digitMap),
+      digitMap: () => this.#digitMap,
       chooseLocal: chooseLocal(config.payloadTypes),
       mediaReady: (line, callId, local) => this.switchboard.mediaReady(line, callId, local),
       refused: (line, reason) => this.switchboard.refused(line, reason),
@@ -109,10 +109,11 @@ export class MegacoController {
     this.#audits = new AuditTakeover({
       audit: (name, answer) => this.#audit(name, answer),
       completed: ({ snapshots }) => this.#rebuild(snapshots),
+      maxHeld: 10_000,
     });
     for (const gateway of config.gateways) this.agents.add(gateway);
     for (const line of config.lines) this.addLine(line);
-    this.#plan = this.#planNumbers(config);
+    this.#planNumbers(config);
   }
 
   start(): void {
@@ -149,7 +150,7 @@ export class MegacoController {
         if (this.agents.byName(added.gateway)?.ours === true) this.switchboard.inService(added, 'on');
         changes.push(`line ${line.number} added`);
       }
-    this.#plan = this.#planNumbers(config);
+    this.#planNumbers(config);
     return changes;
   }
 
@@ -162,15 +163,19 @@ export class MegacoController {
     return line;
   }
 
-  #planNumbers(config: MegacoConfig): NumberingPlan {
+  #planNumbers(config: MegacoConfig): void {
     this.#numbers = new Map([...this.switchboard.lines.numbers()].map((number) => [digest(number), number]));
-    return new NumberingPlan(this.switchboard.lines.numbers(), { extra: config.digitMap });
+    const plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: config.digitMap });
+    this.#digitMap = h248DigitMap(plan.digitMap);
   }
 
   /** A gateway's request; the sender has been found already. */
   onRequest(agent: Agent, incoming: IncomingRequest): void {
     // What a gateway still sends to us while we hand it over is for its new controller: it will be repeated there (§11.5).
-    if (this.#leaving.has(agent)) return;
+    if (this.#leaving.has(agent)) {
+      incoming.ignore();
+      return;
+    }
     const { message, flow } = incoming;
     if (message.encoding !== undefined) agent.speaks(message.encoding);
     this.agents.registry.heard(agent.gateway);
@@ -232,7 +237,9 @@ export class MegacoController {
         const held = this.#audits.hold(agent.name, () =>
           this.#notified(agent, terminationId, events, () => done(plain)),
         );
-        if (!held) this.#parts.log.info({ gateway: agent.name }, 'too many events wait for an audit');
+        if (held) return;
+        this.#parts.log.warn({ gateway: agent.name }, 'too many events wait for an audit');
+        incoming.ignore();
         return;
       }
       case 'AuditValue':

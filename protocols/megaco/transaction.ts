@@ -93,6 +93,8 @@ export interface IncomingRequest {
   reply(actions: readonly ActionReply[]): void;
   /** The transaction failed as a whole. */
   refuse(code: number, text: string): void;
+  /** It is somebody else's to answer: nothing is sent, and a repetition counts as new. */
+  ignore(): void;
 }
 
 export class MegacoEndpoint {
@@ -307,6 +309,11 @@ export class MegacoEndpoint {
       flow,
       reply: (actions) => finish(actions, undefined),
       refuse: (code, text) => finish([], { kind: 'Error', code, text }),
+      ignore: () => {
+        if (!this.#executing.delete(key)) return;
+        provisional();
+        this.#replies.drop(key);
+      },
     });
   }
 

@@ -65,6 +65,11 @@ export class ReplyCache {
     known.confirmed = true;
   }
 
+  /** The command is not ours to execute after all: a repetition counts as new. */
+  drop(key: string): void {
+    this.#forget(key);
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#bytes = 0;
