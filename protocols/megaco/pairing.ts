@@ -13,19 +13,19 @@ export function pairLines(
   numberOf: (digest: number) => string | undefined,
 ): readonly LineSnapshot[] {
   const byLocal = new Map<string, AuditedLine>();
+  const byRemote = new Map<string, AuditedLine>();
   for (const line of lines) {
     const local = mediaAddress(line.media?.local);
+    const remote = mediaAddress(line.media?.remote);
     if (local !== undefined) byLocal.set(local, line);
+    if (remote !== undefined) byRemote.set(remote, line);
   }
   const partnerOf = (line: AuditedLine): AuditedLine | undefined => {
-    const remote = mediaAddress(line.media?.remote);
-    const named = remote === undefined ? undefined : byLocal.get(remote);
+    const named = byLocal.get(mediaAddress(line.media?.remote) ?? '');
     if (named !== undefined && named !== line) return named;
-    const local = mediaAddress(line.media?.local);
     // The other end may know us before we know it.
-    return local === undefined
-      ? undefined
-      : lines.find((other) => other !== line && mediaAddress(other.media?.remote) === local);
+    const knows = byRemote.get(mediaAddress(line.media?.local) ?? '');
+    return knows === line ? undefined : knows;
   };
   return lines.map((line) => {
     const { snapshot, media } = line;
