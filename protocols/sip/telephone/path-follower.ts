@@ -60,8 +60,8 @@ export interface FollowerParts {
 const t1Ms = 500;
 const t2Ms = 4_000;
 const timeoutMs = 64 * t1Ms;
-/** How long the hop of an ACK is watched: two probes more than the silence limit takes. */
-const ackWatchMs = 2_000;
+/** How long the hop of an ACK is watched: two probes. An ACK that is lost later than that makes the 2xx come again, after T1 at first. */
+const ackWatchMs = 600;
 /** As long as an ICMP error may take. A response that is lost without one is asked for again: the request comes by the other way. */
 const responseWatchMs = 100;
 const maxTransactions = 100_000;
@@ -320,8 +320,11 @@ export class PathFollower {
     }
     const key = serverKey(request, request.method);
     const known = this.#served.get(key);
-    if (known !== undefined) known.from = hopOf(flow);
-    else {
+    if (known !== undefined) {
+      known.from = hopOf(flow);
+      // What is said next answers this very copy: it is no repetition of ours that would have to try the other way.
+      known.last = '';
+    } else {
       const named = viaAddress({ ...request.via, received: undefined });
       const served: ServedRequest = {
         from: hopOf(flow),

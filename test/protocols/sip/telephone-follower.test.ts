@@ -235,11 +235,16 @@ describe('docs/alternate-path.md §4 responses', () => {
     const bye = invitation(primary).replaceAll('INVITE', 'BYE');
     world.speak(primary, bye);
     world.clock.advance(5);
+    world.say(answerTo(bye, '200 OK'));
+    world.clock.advance(5);
+    expect(world.heard(primary).at(-1)).toBe('SIP/2.0 200 OK');
+    const before = world.heard(primary).length;
     world.speak(backup, bye);
     world.clock.advance(5);
     world.say(answerTo(bye, '200 OK'));
     world.clock.advance(5);
     expect(world.heard(backup)).toEqual(['SIP/2.0 200 OK']);
+    expect(world.heard(primary)).toHaveLength(before);
   });
 });
 
