@@ -51,6 +51,16 @@ describe('the primary is killed on a network that loses, doubles and reorders', 
       }, 240_000);
 });
 
+describe('between the edges and the pair there is TCP', () => {
+  for (const flow of flows)
+    for (const death of ['crash', 'silent'] as const)
+      it(`${flow.name}: ${death}`, async () => {
+        const row = await runAllMoments(flow, death, { stride: isFull ? 1 : 5, transport: 'tcp' });
+        rows.push(row);
+        expect(row.failures).toEqual([]);
+      }, 60_000);
+});
+
 describe('telephones that keep only the URI of a Record-Route entry', () => {
   for (const flow of flows)
     it(`${flow.name}: crash`, async () => {

@@ -18,6 +18,7 @@ export function writeTable(rows: readonly CaseRow[]): string {
     '- **stall**: silent for three seconds, then it goes on where it was',
     "- **cut**, **cut one way**: nothing passes between the caller's edge and the primary, or only nothing from the primary",
     '- **lossy**: besides, 5 % of all datagrams are lost, 5 % doubled, 10 % delayed up to 20 ms, by seed',
+    '- **TCP**: connections between the edges and the pair; a killed process resets them',
     '- **URI only**: telephones that keep nothing but the URI of a Record-Route entry (RFC 3261 §12.1)',
     '',
     '| flow | death | network | routes | cases | saved | next call rings within |',

@@ -150,7 +150,7 @@ const firstLine = ({ bytes }: MemoryPacket): string => {
 export interface CaseRow {
   readonly flow: string;
   readonly death: Death;
-  readonly network: 'clean' | 'lossy';
+  readonly network: 'clean' | 'lossy' | 'TCP';
   readonly routes: 'whole' | 'URI only';
   readonly cases: number;
   readonly saved: number;
@@ -164,18 +164,20 @@ export interface MomentOptions {
   readonly seed?: number;
   readonly conditions?: Partial<Conditions>;
   readonly copiesParams?: boolean;
+  readonly transport?: 'udp' | 'tcp';
 }
 
 export async function runAllMoments(flow: Flow, death: Death, options: MomentOptions): Promise<CaseRow> {
-  const { stride, seed = 1, conditions = {}, copiesParams = true } = options;
-  const base = await runFlow(flow, { seed, conditions, copiesParams });
+  const { stride, seed = 1, conditions = {}, copiesParams = true, transport = 'udp' } = options;
+  const same = { seed, conditions, copiesParams, transport };
+  const base = await runFlow(flow, same);
   const failures = base.complaints.map((complaint) => `without any death: ${complaint}`);
   let cases = 0;
   let nextCallMs = 0;
   for (const moment of ['sent', 'arrived'] as const)
     for (let at = 1 + (seed % stride); at <= base.messages; at += stride) {
       cases += 1;
-      const result = await runFlow(flow, { death, at, moment, seed, conditions, copiesParams });
+      const result = await runFlow(flow, { ...same, death, at, moment });
       nextCallMs = Math.max(nextCallMs, result.nextCallMs);
       if (result.complaints.length > 0)
         failures.push(`seed ${seed}, #${at} ${moment} (${result.killedAfter}): ${result.complaints.join('; ')}`);
@@ -183,7 +185,7 @@ export async function runAllMoments(flow: Flow, death: Death, options: MomentOpt
   return {
     flow: flow.name,
     death,
-    network: Object.keys(conditions).length === 0 ? 'clean' : 'lossy',
+    network: transport === 'tcp' ? 'TCP' : Object.keys(conditions).length === 0 ? 'clean' : 'lossy',
     routes: copiesParams ? 'whole' : 'URI only',
     cases,
     saved: cases - failures.length,
