@@ -350,11 +350,19 @@ export class PathFollower {
       return;
     }
     const { text } = response;
+    const answersCopy = served.last === '';
     served.sent = served.last === text ? served.sent + 1 : 0;
     served.last = text;
     const success = response.method === 'INVITE' && response.status >= 200 && response.status < 300;
     const key = dialogKey(response);
-    if (success && this.#accepted.has(key)) return;
+    if (success && this.#accepted.has(key)) {
+      // Under way already, by our own timer; whoever asked again hears it now.
+      if (answersCopy) {
+        this.#tapOut(response, served.from);
+        this.#transmitter.sendOnce(served.from, () => bytes);
+      }
+      return;
+    }
     // A repetition says that the last one may not have arrived: the next one takes the other way.
     const addresses = rotated(this.#usable(ways(served)), served.sent);
     served.delivery?.end();

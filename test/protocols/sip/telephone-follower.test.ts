@@ -230,6 +230,19 @@ describe('docs/alternate-path.md §4 responses', () => {
     expect(world.heard(backup)).toHaveLength(sent);
   });
 
+  it('a 2xx goes at once to a backup that asks again', () => {
+    introduced();
+    world.speak(primary, invitation(primary));
+    world.clock.advance(5);
+    world.say(answerTo(invitation(primary), '200 OK'));
+    world.clock.advance(5);
+    world.speak(backup, invitation(primary));
+    world.clock.advance(5);
+    world.say(answerTo(invitation(primary), '200 OK'));
+    world.clock.advance(5);
+    expect(world.heard(backup)).toEqual(['SIP/2.0 200 OK']);
+  });
+
   it('go to the controller that repeated the request', () => {
     introduced();
     const bye = invitation(primary).replaceAll('INVITE', 'BYE');
