@@ -42,6 +42,7 @@ if (!continuesElsewhere()) {
       flags: mgcp.mgcpFlags,
       examples: mgcp.mgcpExamples,
       commands: [gatewayCommand([mgcp.mgcpGatewayCommand, megaco.megacoGatewayCommand])],
+      demo: mgcp.mgcpDemo,
     }),
     defineRoom({
       name: 'megaco',

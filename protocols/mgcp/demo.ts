@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import {
   type ControllerAddress,
   createNetwork,
+  type Demo,
   formatSocketAddress,
   Metrics,
   type Network,
@@ -25,7 +26,20 @@ export interface MgcpDemoOptions {
   /** Phases to kill in; all if absent. */
   readonly phases?: readonly DemoPhase[];
   readonly print?: (text: string) => void;
+  /** `stop`: the primary falls silent instead of dying (SIGSTOP). */
+  readonly how?: 'kill' | 'stop';
 }
+
+/** For `altpath demo --protocol mgcp`. */
+export const mgcpDemo: Demo = {
+  moments: ['every', 'dialling', 'ringing', 'talking'],
+  async run({ how, moment, print }) {
+    const phases = demoPhases.filter((phase) => moment === 'every' || moment === phase);
+    const outcomes = await playPhases(phases, how, print);
+    printTable(outcomes, print);
+    return { isSound: outcomes.every(({ ok }) => ok), figures: { outcomes } };
+  },
+};
 
 export const demoPhases = ['dialling', 'ringing', 'talking'] as const;
 
@@ -42,29 +56,42 @@ export interface DemoOutcome {
 /** The exit code: 0 where every call survived. */
 export async function runMgcpDemo(options: MgcpDemoOptions = {}): Promise<number> {
   const print = options.print ?? ((text: string) => process.stdout.write(`${text}\n`));
+  const ladder = options.json === true ? () => {} : print;
+  const outcomes = await playPhases(options.phases ?? demoPhases, options.how ?? 'kill', ladder);
+  if (options.json === true) print(JSON.stringify({ protocol: 'mgcp', outcomes }));
+  else printTable(outcomes, print);
+  return outcomes.every(({ ok }) => ok) ? 0 : 1;
+}
+
+async function playPhases(
+  phases: readonly DemoPhase[],
+  how: 'kill' | 'stop',
+  print: (text: string) => void,
+): Promise<readonly DemoOutcome[]> {
   const outcomes: DemoOutcome[] = [];
-  for (const phase of options.phases ?? demoPhases) {
-    const stage = new Stage(phase, options.json === true ? () => {} : print);
+  for (const phase of phases) {
+    const stage = new Stage(phase, how, print);
     try {
       outcomes.push(await stage.play());
     } finally {
       await stage.close();
     }
   }
-  if (options.json === true) print(JSON.stringify({ protocol: 'mgcp', outcomes }));
-  else {
-    print('');
-    print('primary killed while   call survives   first word of the backup');
-    for (const { phase, ok, detail, switchMs } of outcomes)
-      print(
-        `${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
-      );
-  }
-  return outcomes.every(({ ok }) => ok) ? 0 : 1;
+  return outcomes;
+}
+
+function printTable(outcomes: readonly DemoOutcome[], print: (text: string) => void): void {
+  print('');
+  print('primary gone while     call survives   first word of the backup');
+  for (const { phase, ok, detail, switchMs } of outcomes)
+    print(
+      `${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
+    );
 }
 
 class Stage {
   readonly #phase: DemoPhase;
+  readonly #how: 'kill' | 'stop';
   readonly #print: (text: string) => void;
   readonly #port = 20_000 + Math.floor(systemRandom.fraction() * 20_000);
   readonly #children: ChildProcess[] = [];
@@ -73,13 +100,14 @@ class Stage {
   #killedMs: number | undefined;
   #switchMs: number | undefined;
 
-  constructor(phase: DemoPhase, print: (text: string) => void) {
+  constructor(phase: DemoPhase, how: 'kill' | 'stop', print: (text: string) => void) {
     this.#phase = phase;
+    this.#how = how;
     this.#print = print;
   }
 
   async play(): Promise<DemoOutcome> {
-    this.#print(`\n── the primary is killed while ${this.#phase} ──`);
+    this.#print(`\n── the primary is gone while ${this.#phase} ──`);
     const primary = await this.#agent('127.0.0.1', ['--backup', this.#at('127.0.0.2')]);
     await this.#agent('127.0.0.2', ['--backup-for', this.#at('127.0.0.1')]);
     const a = await this.#gateway('rgw1', '127.0.0.3');
@@ -139,9 +167,9 @@ class Stage {
   }
 
   #kill(child: ChildProcess): void {
-    child.kill('SIGKILL');
+    child.kill(this.#how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
     this.#killedMs = systemClock.now();
-    this.#note('kill -9 of the primary');
+    this.#note(this.#how === 'kill' ? 'kill -9 of the primary' : 'the primary falls silent');
   }
 
   async #agent(host: string, partner: readonly string[]): Promise<ChildProcess> {

@@ -1,7 +1,7 @@
 /** The door of the MGCP room. */
 export { createMgcpAdapter } from './adapter.ts';
 export { type MgcpConfig, mgcpConfigSchema } from './config.ts';
-export { type MgcpDemoOptions, runMgcpDemo } from './demo.ts';
+export { type MgcpDemoOptions, mgcpDemo, runMgcpDemo } from './demo.ts';
 export { mgcpExamples, mgcpFlags } from './flags.ts';
 export { mgcpGatewayCommand } from './gateway/command.ts';
 export { createMgcpRole } from './role.ts';
