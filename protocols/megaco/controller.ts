@@ -180,6 +180,8 @@ export class MegacoController {
     if (message.encoding !== undefined) agent.speaks(message.encoding);
     this.agents.registry.heard(agent.gateway);
     agent.mId = message.mId;
+    // A connection is its own way back (Annex D.2); datagrams go where the gateway said it listens.
+    if (flow.reliable) agent.reachedAt(remoteOf(flow));
     this.#run(agent, incoming, flow.remote.host);
   }
 

@@ -179,7 +179,7 @@ export class SimGateway {
   #isController(message: MegacoMessage, flow: Flow): boolean {
     if (this.#controller === undefined) return false;
     if (message.mId === this.#controllerMId && this.options.aware === false) return true;
-    return sameAddress(remoteOf(flow), this.#controller);
+    return comesFrom(flow, this.#controller);
   }
 
   /** Alternates are learned from our own controller alone (docs/alternate-path.md). */
@@ -194,9 +194,9 @@ export class SimGateway {
   #onRequest(incoming: IncomingRequest): void {
     const { message, flow, request } = incoming;
     const commands = request.actions.flatMap((action) => action.commands);
-    const isCandidate = this.#candidate !== undefined && sameAddress(remoteOf(flow), this.#candidate);
+    const isCandidate = this.#candidate !== undefined && comesFrom(flow, this.#candidate);
     if (!this.#isController(message, flow) && !isCandidate) {
-      const isAlternate = this.#alternates.some((alternate) => sameAddress(alternate, remoteOf(flow)));
+      const isAlternate = this.#alternates.some((alternate) => comesFrom(flow, alternate));
       const harmless = commands.every(({ verb }) => verb === 'AuditValue' || verb === 'ServiceChange');
       if (!(isAlternate && harmless)) {
         incoming.refuse(504, 'Command received from unauthorized entity');
@@ -449,6 +449,12 @@ export class SimGateway {
     this.#seek('Failover', '909 MGC Impending Failure', list, 0);
   }
 }
+
+/** A connection that the other end opened has any port. */
+const comesFrom = (flow: Flow, address: ControllerAddress): boolean =>
+  flow.reliable
+    ? flow.remote.host === address.host && flow.transport === address.transport
+    : sameAddress(remoteOf(flow), address);
 
 /** Events per termination that wait for a controller. */
 const maxWaiting = 32;
