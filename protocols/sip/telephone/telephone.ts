@@ -217,7 +217,7 @@ export class Telephone implements TelephoneLine {
     }
     this.#serviceRoute = readServiceRoute(headers['service-route']);
     const granted = this.#grantedSeconds(response) ?? expiresSeconds;
-    this.#refreshAfter(Math.max(1_000, granted * 1_000 - Math.min(30_000, granted * 200)));
+    this.#refreshAfter(Math.max(500, granted * 1_000 - Math.min(30_000, granted * 200)));
     this.#emit({ kind: 'registered', expiresSeconds: granted });
     return { status, reason };
   }

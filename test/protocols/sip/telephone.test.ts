@@ -34,6 +34,22 @@ describe('RFC 3261 §10.2 registration', () => {
   });
 });
 
+describe('RFC 3261 §10.2.4, §10.2.8 refreshing', () => {
+  it('registers again before the registration ends, and asks for as long as the registrar wants', async () => {
+    await world.startPair({ registrar: { minExpiresSeconds: 2, defaultExpiresSeconds: 2 } });
+    const granted: number[] = [];
+    const alice = await world.telephone('127.0.0.3', 'alice', {
+      expiresSeconds: 1,
+      onEvent: (event) => {
+        if (event.kind === 'registered') granted.push(event.expiresSeconds);
+      },
+    });
+    expect(await alice.register()).toMatchObject({ status: 200 });
+    expect(granted[0]).toBeGreaterThanOrEqual(1);
+    await until(() => granted.length >= 2, 'the refresh');
+  });
+});
+
 describe('RFC 3261 §13, §15 calls', () => {
   it('calls, is answered, and hangs up', async () => {
     await world.startPair();
