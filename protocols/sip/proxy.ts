@@ -491,7 +491,11 @@ export class ProxyCore {
             ),
           );
         if (resolution.value.length > 1) {
-          this.#unanswered.send(branch, { addresses: resolution.value, flow: target.flow }, encode);
+          this.#unanswered.send(
+            `${request.method} ${branch}`,
+            { addresses: resolution.value, flow: target.flow },
+            encode,
+          );
           return;
         }
         const [to] = resolution.value;

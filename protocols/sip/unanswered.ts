@@ -7,18 +7,18 @@ import type { Cancel, Delivery, Flow, Target, Transmitter } from '../../src/inde
 
 export class UnansweredRequests {
   readonly #transmitter: Transmitter;
-  /** By branch, which is the same for a repetition; in order of the first copy. */
+  /** By method and branch, which are the same for a repetition; in order of the first copy. */
   readonly #sent = new Map<string, Sent>();
 
   constructor(transmitter: Transmitter) {
     this.#transmitter = transmitter;
   }
 
-  send(branch: string, target: Target, encode: (flow: Flow) => Buffer): void {
+  send(key: string, target: Target, encode: (flow: Flow) => Buffer): void {
     const { clock, pool } = this.#transmitter;
     const now = clock.now();
     this.#forget(now);
-    const known = this.#sent.get(branch);
+    const known = this.#sent.get(key);
     if (known !== undefined) {
       known.turn += 1;
       known.settle();
@@ -33,13 +33,13 @@ export class UnansweredRequests {
       cancel();
       delivery.end();
     };
-    this.#sent.set(branch, { atMs: now, turn: 0, settle });
+    this.#sent.set(key, { atMs: now, turn: 0, settle });
   }
 
   #forget(now: number): void {
-    for (const [branch, { atMs }] of this.#sent) {
+    for (const [key, { atMs }] of this.#sent) {
       if (now - atMs < rememberMs && this.#sent.size < maxSent) break;
-      this.#sent.delete(branch);
+      this.#sent.delete(key);
     }
   }
 }

@@ -51,6 +51,31 @@ describe('two proxies, each the backup of the other', () => {
   });
 });
 
+describe('the branches of a cluster', () => {
+  for (const [secret, rings] of [
+    ['one secret for all', 1],
+    ['another one', 2],
+  ] as const)
+    it(`with ${rings === 1 ? 'the same secret' : 'different secrets'} a call that moves rings ${rings === 1 ? 'once' : 'twice'}`, async () => {
+      const world = new SipWorld();
+      const config = { domains: [domain] };
+      await world.primary();
+      await world.node(hosts.backup, { config, backups: [hosts.primary], backupFor: [hosts.primary], secret });
+      await world.edge(hosts.callerEdge);
+      await world.edge(hosts.calleeEdge);
+      const alice = await world.phone({ address: '127.0.3.1', user: 'alice', edge: hosts.callerEdge });
+      const callee = await world.phone({ address: '127.0.3.2', user: 'bob', edge: hosts.calleeEdge });
+      callee.register();
+      await world.clock.advanceAsync(100);
+      callee.answering = 'ring';
+      const callId = alice.call(bob);
+      world.clock.advance(300);
+      world.network.crash(hosts.primary);
+      world.clock.advance(4_000);
+      expect(callee.rung.get(callId)).toBe(rings);
+    });
+});
+
 describe('a chain of two backups', () => {
   it('a call survives the death of the primary and then of the first backup', async () => {
     const chain = [hosts.primary, hosts.backup, hosts.second] as const;

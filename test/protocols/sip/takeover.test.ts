@@ -1,0 +1,119 @@
+/** Design §5.2: branches that prove where a response belongs, and routing headers that lead to the stand-in. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BranchKey } from '../../../protocols/sip/branch.ts';
+import { decode } from '../../../protocols/sip/decode.ts';
+import { H } from '../../../protocols/sip/header-names.ts';
+import { Identity } from '../../../protocols/sip/identity.ts';
+import type { SipMessage } from '../../../protocols/sip/messages.ts';
+import { adoptRecordRoute } from '../../../protocols/sip/takeover.ts';
+import { parseVia } from '../../../protocols/sip/values.ts';
+import { Assembler, type ControllerAddress, type Listener } from '../../../src/index.ts';
+
+const read = (...lines: readonly string[]): SipMessage => {
+  const decoded = decode(Buffer.from(`${lines.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`, 'latin1'));
+  if (!decoded.ok) throw new Error(decoded.error.reason);
+  return decoded.value;
+};
+
+const dialogue = ['From: <sip:a@b>;tag=1', 'To: <sip:c@d>', 'Call-ID: x'];
+
+const request = (method: string, viaBranch = 'z9hG4bKedge'): SipMessage =>
+  read(
+    `${method} sip:c@d SIP/2.0`,
+    `Via: SIP/2.0/UDP 127.0.1.1:5060;branch=${viaBranch}`,
+    ...dialogue,
+    `CSeq: 1 ${method}`,
+  );
+
+const response = (branch: string, next = '127.0.1.1:5060;branch=z9hG4bKedge'): SipMessage =>
+  read(
+    'SIP/2.0 180 Ringing',
+    `Via: SIP/2.0/UDP 127.0.2.1:5060;branch=${branch}`,
+    `Via: SIP/2.0/UDP ${next}`,
+    ...dialogue,
+    'CSeq: 1 INVITE',
+  );
+
+function isOurs(key: BranchKey, message: SipMessage): boolean {
+  const via = parseVia(message.list(H.via)[1] ?? '');
+  return via !== undefined && key.isOurs(message, via);
+}
+
+describe('branches (RFC 3261 §16.11)', () => {
+  const key = new BranchKey('secret');
+
+  it('every member makes the same one for the same request and target, and another one for every other', () => {
+    const branch = key.branchFor(request('INVITE'), 'sip:c@1');
+    expect(new BranchKey('secret').branchFor(request('INVITE'), 'sip:c@1')).toBe(branch);
+    expect(key.branchFor(request('INVITE'), 'sip:c@2')).not.toBe(branch);
+    expect(key.branchFor(request('INVITE', 'z9hG4bKother'), 'sip:c@1')).not.toBe(branch);
+    expect(new BranchKey('other').branchFor(request('INVITE'), 'sip:c@1')).not.toBe(branch);
+  });
+
+  it('CANCEL and ACK hash to that of their INVITE', () => {
+    const branch = key.branchFor(request('INVITE'), 'sip:c@1');
+    for (const method of ['CANCEL', 'ACK']) expect(key.branchFor(request(method), 'sip:c@1')).toBe(branch);
+  });
+
+  it('a response of whatever target proves that it belongs to the Via below ours', () => {
+    for (const target of ['sip:c@1', 'sip:c@2'])
+      expect(isOurs(key, response(key.branchFor(request('INVITE'), target)))).toBe(true);
+  });
+
+  it('with another way back, or a branch made up, it proves nothing', () => {
+    const branch = key.branchFor(request('INVITE'), 'sip:c@1');
+    expect(isOurs(key, response(branch, '127.0.6.6:5060;branch=z9hG4bKedge'))).toBe(false);
+    expect(isOurs(key, response(branch, '127.0.1.1:5060;branch=z9hG4bKelse'))).toBe(false);
+    expect(isOurs(new BranchKey('other'), response(branch))).toBe(false);
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Za-z0-9._-]{0,40}$/), (made) => {
+        expect(isOurs(key, response(`z9hG4bK${made}`))).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('an adopted dialog-forming response (RFC 3261 §13.2.2.4)', () => {
+  const primary: ControllerAddress = { transport: 'udp', host: '127.0.2.1', port: 5_060 };
+  const self: ControllerAddress = { transport: 'udp', host: '127.0.2.2', port: 5_060 };
+  const cluster = { secret: 's', backups: [primary], backupFor: [primary] };
+  const identity = new Identity(
+    { domains: [], placement: 'header', partners: [primary], secret: 's' },
+    new Assembler(cluster),
+  );
+  const listener: Listener = {
+    local: self,
+    connections: 0,
+    flowTo: () => {
+      throw new Error('nothing is sent here');
+    },
+    flowById: () => undefined,
+    close: () => Promise.resolve(),
+  };
+  identity.bound([listener]);
+  const ours = '<sip:127.0.2.2:5060;lr>;AlternatePath="sip:127.0.2.1:5060;transport=udp"';
+  const adopt = (...fields: readonly string[]): string =>
+    adoptRecordRoute(['SIP/2.0 200 OK', ...fields, 'Content-Length: 4', '', 'body'].join('\r\n'), primary, identity);
+
+  it('names us where it named the primary, with the primary as our alternate', () => {
+    const adopted = adopt('Record-Route: <sip:127.0.2.1:5060;lr>;AlternatePath="sip:127.0.2.2"', 'To: <sip:c@d>');
+    expect(adopted).toBe(
+      ['SIP/2.0 200 OK', `Record-Route: ${ours}`, 'To: <sip:c@d>', 'Content-Length: 4', '', 'body'].join('\r\n'),
+    );
+  });
+
+  it('leaves the entries of others alone, in joined, folded and repeated fields', () => {
+    const adopted = adopt(
+      'record-route: <sip:127.0.1.2;lr>,\r\n <sip:127.0.2.1;lr>, "x, y" <sip:127.0.9.9;lr>',
+      'Record-Route: <sip:127.0.1.1;lr>',
+    );
+    expect(adopted).toContain(`Record-Route: <sip:127.0.1.2;lr>, ${ours}, "x, y" <sip:127.0.9.9;lr>\r\n`);
+    expect(adopted).toContain('Record-Route: <sip:127.0.1.1;lr>\r\n');
+  });
+
+  it('touches nothing where the primary is not named, and never the body', () => {
+    const text = 'SIP/2.0 200 OK\r\nTo: <sip:c@d>\r\n\r\nRecord-Route: <sip:127.0.2.1:5060;lr>\r\n';
+    expect(adoptRecordRoute(text, primary, identity)).toBe(text);
+  });
+});
