@@ -35,7 +35,7 @@ import {
   serverRow,
 } from './transaction-machines.ts';
 import { isUnicast } from './trust.ts';
-import type { Via } from './values.ts';
+import { trim, type Via } from './values.ts';
 
 export interface TransactionTimers {
   readonly t1Ms: number;
@@ -590,20 +590,20 @@ function dialogless(inviteText: string, method: 'ACK' | 'CANCEL', to: string | u
         break;
       case 't':
       case 'to':
-        rest += `${to ?? line.trimEnd()}\r\n`;
+        rest += `${to ?? trim(line, 0, line.length)}\r\n`;
         break;
       case 'f':
       case 'from':
       case 'i':
       case 'call-id':
       case 'route':
-        rest += `${line.trimEnd()}\r\n`;
+        rest += `${trim(line, 0, line.length)}\r\n`;
         break;
       case 'cseq':
         rest += `CSeq: ${Number.parseInt(line.slice(line.indexOf(':') + 1), 10)} ${method}\r\n`;
         break;
       case 'max-forwards':
-        max = `${line.trimEnd()}\r\n`;
+        max = `${trim(line, 0, line.length)}\r\n`;
         break;
     }
   }
