@@ -76,6 +76,49 @@ describe('the branches of a cluster', () => {
     });
 });
 
+describe('what reaches the backup before the INVITE does', () => {
+  it('a CANCEL stops the telephone that the primary made ring, and its 487 comes back; the ACK goes the same way', async () => {
+    const { world, callees } = await usualWorld();
+    const [callee] = callees;
+    if (callee !== undefined) callee.answering = 'ring';
+    const told: string[] = [];
+    const self = '127.0.3.9';
+    const phone = await world.network.host(self).bind(
+      { transport: 'udp', host: self, port: 5_060 },
+      {},
+      {
+        received: (bytes) =>
+          told.push(bytes.toString('latin1', 8, 11) + (/CSeq: 1 (\w+)/.exec(bytes.toString('latin1'))?.[1] ?? '')),
+        failed: () => undefined,
+      },
+    );
+    const send = (host: string, method: string, to = ''): void =>
+      phone
+        .flowTo({ host, port: 5_060 })
+        .send(
+          Buffer.from(
+            `${method} ${bob} SIP/2.0\r\nVia: SIP/2.0/UDP ${self}:5060;branch=z9hG4bKaware;rport\r\nMax-Forwards: 70\r\n` +
+              `Route: <sip:${hosts.primary}:5060;lr>;AlternatePath="sip:${hosts.backup}:5060"\r\n` +
+              `From: <sip:eve@${domain}>;tag=1\r\nTo: <${bob}>${to}\r\nCall-ID: aware\r\nCSeq: 1 ${method}\r\n` +
+              `Contact: <sip:eve@${self}:5060>\r\nContent-Length: 0\r\n\r\n`,
+          ),
+        );
+    send(hosts.primary, 'INVITE');
+    world.clock.advance(100);
+    expect([told, callee?.ringing.size]).toEqual([['180INVITE'], 1]);
+    world.network.crash(hosts.primary);
+    send(hosts.backup, 'CANCEL');
+    world.clock.advance(400);
+    expect(callee?.ringing.size).toBe(0);
+    expect([...new Set(told)].sort()).toEqual(['180INVITE', '200CANCEL', '487INVITE']);
+    send(hosts.backup, 'ACK', ';tag=whatever');
+    world.clock.advance(40_000);
+    // Acknowledged at the callee's edge: the 487 was not repeated for 32 seconds.
+    expect(told.filter((line) => line === '487INVITE').length).toBeLessThan(3);
+    expect(world.transactions(hosts.calleeEdge, hosts.backup)).toBe(0);
+  });
+});
+
 describe('a chain of two backups', () => {
   it('a call survives the death of the primary and then of the first backup', async () => {
     const chain = [hosts.primary, hosts.backup, hosts.second] as const;
