@@ -103,7 +103,7 @@ export class PathTrust {
    */
   backWays(via: Via, from: Flow): readonly ControllerAddress[] {
     const { params } = via;
-    if (!hasTag(params) || !this.isTrusted(from)) return none;
+    if (!this.isTrusted(from) || !hasTag(params)) return none;
     const at = params.indexOf(alternatePathTag);
     const text = at < 0 ? params : params.slice(at);
     let known = this.#backWays.get(text);
