@@ -51,6 +51,7 @@ if (!continuesElsewhere()) {
       createRole: megaco.createMegacoRole,
       flags: megaco.megacoFlags,
       examples: megaco.megacoExamples,
+      demo: megaco.megacoDemo,
     }),
   ];
   process.exitCode = await runCommandLine(rooms, process.argv.slice(2));

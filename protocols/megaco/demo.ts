@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import {
   createNetwork,
+  type Demo,
   formatSocketAddress,
   Metrics,
   type Network,
@@ -25,6 +26,7 @@ export interface MegacoDemoOptions {
   /** Phases to kill in; all if absent. */
   readonly phases?: readonly DemoPhase[];
   readonly encoding?: Encoding;
+  readonly how?: 'kill' | 'stop';
   readonly print?: (text: string) => void;
 }
 
@@ -32,7 +34,7 @@ export const demoPhases = ['dialling', 'ringing', 'talking'] as const;
 
 export type DemoPhase = (typeof demoPhases)[number];
 
-export interface DemoOutcome {
+export interface PhaseOutcome {
   readonly phase: DemoPhase;
   readonly ok: boolean;
   readonly detail: string;
@@ -40,32 +42,56 @@ export interface DemoOutcome {
   readonly switchMs: number | undefined;
 }
 
+export const megacoDemo: Demo = {
+  moments: ['every', 'dialling', 'ringing', 'talking'],
+  async run({ how, moment, print }) {
+    const phases = demoPhases.filter((phase) => moment === 'every' || moment === phase);
+    const outcomes = await playPhases(phases, how, 'compact', print);
+    printTable(outcomes, print);
+    return { isSound: outcomes.every(({ ok }) => ok), figures: { outcomes } };
+  },
+};
+
 /** The exit code: 0 where every call survived. */
 export async function runMegacoDemo(options: MegacoDemoOptions = {}): Promise<number> {
   const print = options.print ?? ((text: string) => process.stdout.write(`${text}\n`));
-  const outcomes: DemoOutcome[] = [];
-  for (const phase of options.phases ?? demoPhases) {
-    const stage = new Stage(phase, options.encoding ?? 'compact', options.json === true ? () => {} : print);
+  const { phases = demoPhases, how = 'kill', encoding = 'compact' } = options;
+  const outcomes = await playPhases(phases, how, encoding, options.json === true ? () => {} : print);
+  if (options.json === true) print(JSON.stringify({ protocol: 'megaco', outcomes }));
+  else printTable(outcomes, print);
+  return outcomes.every(({ ok }) => ok) ? 0 : 1;
+}
+
+async function playPhases(
+  phases: readonly DemoPhase[],
+  how: 'kill' | 'stop',
+  encoding: Encoding,
+  print: (text: string) => void,
+): Promise<readonly PhaseOutcome[]> {
+  const outcomes: PhaseOutcome[] = [];
+  for (const phase of phases) {
+    const stage = new Stage(phase, how, encoding, print);
     try {
       outcomes.push(await stage.play());
     } finally {
       await stage.close();
     }
   }
-  if (options.json === true) print(JSON.stringify({ protocol: 'megaco', outcomes }));
-  else {
-    print('');
-    print('primary killed while   call survives   first word of the backup');
-    for (const { phase, ok, detail, switchMs } of outcomes)
-      print(
-        `${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
-      );
-  }
-  return outcomes.every(({ ok }) => ok) ? 0 : 1;
+  return outcomes;
+}
+
+function printTable(outcomes: readonly PhaseOutcome[], print: (text: string) => void): void {
+  print('');
+  print('primary gone while     call survives   first word of the backup');
+  for (const { phase, ok, detail, switchMs } of outcomes)
+    print(
+      `${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
+    );
 }
 
 class Stage {
   readonly #phase: DemoPhase;
+  readonly #how: 'kill' | 'stop';
   readonly #encoding: Encoding;
   readonly #print: (text: string) => void;
   readonly #port = 20_000 + Math.floor(systemRandom.fraction() * 20_000);
@@ -75,14 +101,15 @@ class Stage {
   #killedMs: number | undefined;
   #switchMs: number | undefined;
 
-  constructor(phase: DemoPhase, encoding: Encoding, print: (text: string) => void) {
+  constructor(phase: DemoPhase, how: 'kill' | 'stop', encoding: Encoding, print: (text: string) => void) {
     this.#phase = phase;
+    this.#how = how;
     this.#encoding = encoding;
     this.#print = print;
   }
 
-  async play(): Promise<DemoOutcome> {
-    this.#print(`\n── the primary is killed while ${this.#phase} ──`);
+  async play(): Promise<PhaseOutcome> {
+    this.#print(`\n── the primary ${this.#how === 'kill' ? 'is killed' : 'falls silent'} while ${this.#phase} ──`);
     const primary = await this.#controller('127.0.0.1', ['--backup', this.#at('127.0.0.2')]);
     await this.#controller('127.0.0.2', ['--backup-for', this.#at('127.0.0.1')]);
     const a = await this.#gateway('gw1', '127.0.0.3');
@@ -150,9 +177,9 @@ class Stage {
   }
 
   #kill(child: ChildProcess): void {
-    child.kill('SIGKILL');
+    child.kill(this.#how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
     this.#killedMs = systemClock.now();
-    this.#note('kill -9 of the primary');
+    this.#note(this.#how === 'kill' ? 'kill -9 of the primary' : 'the primary is stopped');
   }
 
   async #controller(host: string, partner: readonly string[]): Promise<ChildProcess> {

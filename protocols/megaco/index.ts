@@ -1,7 +1,7 @@
 /** The door of the MEGACO room. */
 export { createMegacoAdapter } from './adapter.ts';
 export { type MegacoConfig, megacoConfigSchema } from './config.ts';
-export { type MegacoDemoOptions, runMegacoDemo } from './demo.ts';
+export { type MegacoDemoOptions, megacoDemo, runMegacoDemo } from './demo.ts';
 export { megacoExamples, megacoFlags } from './flags.ts';
 export { megacoGatewayCommand } from './gateway/command.ts';
 export { createMegacoRole } from './role.ts';
