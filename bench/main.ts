@@ -95,14 +95,15 @@ function print({ title }: Suite, { rows, notes }: SuiteReport): void {
     let told = '';
     for (const row of rows) {
       const faults = faultsOf(row);
-      process.stdout.write(lineOf(row, faults === told ? '' : faults));
+      const beside = row.anchor === undefined || row.anchor.name === anchor ? '' : `beside a ${row.anchor.name}`;
+      process.stdout.write(lineOf(row, beside, faults === told ? '' : faults));
       told = faults;
     }
   }
   for (const note of notes) process.stdout.write(`${note}\n`);
 }
 
-function lineOf(row: Row, faults: string): string {
+function lineOf(row: Row, beside: string, faults: string): string {
   const against = ratio(row);
   const judged = against ?? median(row.ours.values);
   const isMet = row.target === undefined || (row.better === 'lower' ? judged <= row.target : judged >= row.target);
@@ -113,7 +114,7 @@ function lineOf(row: Row, faults: string): string {
     figure(median(row.ours.values)),
     row.anchor === undefined ? '' : figure(median(row.anchor.values)),
     against === undefined ? '' : against.toFixed(2),
-    [verdict, faults === '' ? '' : `! ${faults}`].filter((text) => text !== '').join(' '),
+    [verdict, beside, faults === '' ? '' : `! ${faults}`].filter((text) => text !== '').join(' '),
   );
 }
 

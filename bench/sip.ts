@@ -5,6 +5,7 @@ import { type ProxyKind, proxyUnderTest } from '../test/interop/support/proxy.ts
 import type { SippResult } from '../test/interop/support/sipp.ts';
 import { Inspector } from './support/inspector.ts';
 import { cpuSeconds, memory } from './support/process-cost.ts';
+import { floorUs } from './support/sip-floor.ts';
 import { callThrough, faultsOf, firstError, startLoad } from './support/sip-load.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
 
@@ -46,10 +47,16 @@ interface Measured {
 }
 
 async function compare(work: string, contenders: readonly Contender[], options: BenchOptions): Promise<Row[]> {
+  const floor: number[] = [];
   const measured = new Map<Contender, Measured[]>(contenders.map((contender) => [contender, []]));
   const runs = options.runs ?? (options.quick ? 1 : 3);
   for (let run = 1; run <= runs; run++) {
     // In turn, so that a busy minute of the machine falls on both.
+    if (work === 'call') {
+      const plan = planOf(work);
+      floor.push(await floorUs({ calls: 2000, warmUp: 1000, rate: options.rate ?? 300 * plan.rateFactor }));
+      options.log(`${work} blind relay ${run}/${runs}: ${floor.at(-1)?.toFixed(1)} µs each`);
+    }
     for (const contender of contenders) {
       const result = await measure(work, kindOf(contender), options);
       measured.get(contender)?.push(result);
@@ -86,7 +93,10 @@ async function compare(work: string, contenders: readonly Contender[], options: 
   const rate = row(`${work}: as fast as it goes`, '/s', 'higher', (m) => m.perSecond);
   const cost = (target?: number): Row => row(`${work}: processor time each`, 'µs', 'lower', (m) => m.cpuUs, target);
   if (work === 'capacity') return [rate, cost(), ...memoryRows];
-  if (work === 'call') return [cost(0.5), ...memoryRows];
+  if (work === 'call') {
+    const overFloor: Row = { ...cost(), anchor: { name: 'blind relay on Node', values: floor, faults: [] } };
+    return [cost(0.5), overFloor, ...memoryRows];
+  }
   if (work === 'register') return [cost(), rate, ...memoryRows];
   return [cost()];
 }

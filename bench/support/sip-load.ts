@@ -81,7 +81,8 @@ export function callThrough(
   );
 }
 
-const sippKeys = (contactHost: string): Record<string, string> => ({
+/** Keys of every scenario, for a Contact at this host. */
+export const sippKeys = (contactHost: string): Record<string, string> => ({
   user: 'u',
   via: 'UDP',
   cip: contactHost,
