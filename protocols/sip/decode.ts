@@ -175,7 +175,7 @@ function collect(text: string, scanned: Scan): Parts | string {
         seenMaxForwards = true;
         const value = digits(text, start, end);
         if (value < 0) return 'Max-Forwards';
-        maxForwards = value > 255 ? 255 : value;
+        maxForwards = Math.min(value, 255);
         break;
       }
       case H.contentLength: {
