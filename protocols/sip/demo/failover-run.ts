@@ -58,6 +58,8 @@ export interface RunResult {
   readonly failbackMs: number | undefined;
 }
 
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
 const callees: Readonly<Record<Kind, string>> = { plain: 'plain-callee', aware: 'aware-callee' };
 
 export async function runFailover(options: RunOptions): Promise<RunResult> {
@@ -66,7 +68,11 @@ export async function runFailover(options: RunOptions): Promise<RunResult> {
   const stops: (() => Promise<void>)[] = [() => cast.close()];
   // Whoever interrupts the demo leaves no process behind.
   const onExit = (): void => void cast.close();
+  const onSignal = (): void => {
+    void cast.close().then(() => process.exit(130));
+  };
   process.once('exit', onExit);
+  for (const signal of signals) process.once(signal, onSignal);
   try {
     options.onEvent({
       kind: 'step',
@@ -77,6 +83,7 @@ export async function runFailover(options: RunOptions): Promise<RunResult> {
   } finally {
     for (const stop of stops.reverse()) await stop();
     process.removeListener('exit', onExit);
+    for (const signal of signals) process.removeListener(signal, onSignal);
   }
 }
 

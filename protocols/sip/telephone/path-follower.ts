@@ -83,6 +83,8 @@ interface ServedRequest {
   delivery: Delivery | undefined;
   last: string;
   sent: number;
+  /** Our 2xx while its ACK is awaited. */
+  unacknowledged: { readonly message: SipMessage; readonly bytes: Buffer } | undefined;
 }
 
 interface Acknowledgement {
@@ -324,6 +326,8 @@ export class PathFollower {
       known.from = hopOf(flow);
       // What is said next answers this very copy: it is no repetition of ours that would have to try the other way.
       known.last = '';
+      // RFC 6026 §7.1: the transaction is silent on a repeated INVITE, but a backup that asks has nothing to pass on yet.
+      if (known.unacknowledged !== undefined) this.#say(known.unacknowledged, known.from);
     } else {
       const named = viaAddress({ ...request.via, received: undefined });
       const served: ServedRequest = {
@@ -333,6 +337,7 @@ export class PathFollower {
         delivery: undefined,
         last: '',
         sent: 0,
+        unacknowledged: undefined,
       };
       this.#served.set(key, served);
       this.#forgetLater(() => this.#served.delete(key), served);
@@ -357,10 +362,7 @@ export class PathFollower {
     const key = dialogKey(response);
     if (success && this.#accepted.has(key)) {
       // Under way already, by our own timer; whoever asked again hears it now.
-      if (answersCopy) {
-        this.#tapOut(response, served.from);
-        this.#transmitter.sendOnce(served.from, () => bytes);
-      }
+      if (answersCopy) this.#say({ message: response, bytes }, served.from);
       return;
     }
     // A repetition says that the last one may not have arrived: the next one takes the other way.
@@ -381,9 +383,11 @@ export class PathFollower {
     const end = (): void => {
       cancel();
       delivery.end();
+      served.unacknowledged = undefined;
       if (this.#accepted.get(key) === end) this.#accepted.delete(key);
     };
     this.#accepted.set(key, end);
+    served.unacknowledged = { message: response, bytes };
 
     function repeat(this: PathFollower): void {
       turn += 1;
@@ -393,13 +397,15 @@ export class PathFollower {
         return;
       }
       const [to] = rotated(this.#usable(ways(served)), turn);
-      if (to !== undefined) {
-        this.#tapOut(response, to);
-        this.#transmitter.sendOnce(to, () => bytes);
-      }
+      if (to !== undefined) this.#say({ message: response, bytes }, to);
       waitMs = nextWaitMs(waitMs, t2Ms);
       cancel = clock.after(waitMs, repeat.bind(this));
     }
+  }
+
+  #say({ message, bytes }: { readonly message: SipMessage; readonly bytes: Buffer }, to: ControllerAddress): void {
+    this.#tapOut(message, to);
+    this.#transmitter.sendOnce(to, () => bytes);
   }
 
   // --- common ---------------------------------------------------------------------------------------------------------------
