@@ -69,6 +69,8 @@ class Teller {
     const { print, how } = this.#request;
     switch (event.kind) {
       case 'step':
+        // The one step after the first message is the return of the primary.
+        if (this.#startMs !== undefined) this.#ladder.revived();
         print(this.#startMs === undefined ? `· ${event.text}` : `\n· ${event.text}\n`);
         break;
       case 'strike':
