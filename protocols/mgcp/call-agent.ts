@@ -69,6 +69,7 @@ export class CallAgent implements TransactionUser {
   readonly #serving = new Set<string>();
   /** When we gave gateways back: what they still send to us belongs to the one who takes them. */
   readonly #released = new Map<string, number>();
+  /** Members whose gateways another member may have commanded beside us: what we believe of them is asked again before it counts. */
   readonly #contested = new Set<string>();
   readonly #polls = new Map<Gateway, () => void>();
   readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
@@ -597,10 +598,12 @@ export class CallAgent implements TransactionUser {
       if (this.#serving.has(home)) {
         if (home === self) this.#settleContest(home, partners);
         if (owner?.state !== 'alive' || isLeaving) {
-          // It was back for a while, or has what we never had.
+          // Back for a while, it may have commanded lines that reported to it: they are asked again.
+          if (owner !== undefined && this.#contested.delete(home)) this.#letGo(home);
           if (owner !== undefined && owner.state !== 'unknown') this.#takeRest(home);
           continue;
         }
+        this.#contested.add(home);
         const dueMs = owner.aliveSinceMs + holdMs - now;
         if (dueMs > 0 && this.#ownsOf(home)) again(dueMs);
         else {
@@ -610,7 +613,10 @@ export class CallAgent implements TransactionUser {
         continue;
       }
       const isServed = partners.some(({ state, serves }) => state === 'alive' && serves.has(home));
-      if (isServed) continue;
+      if (isServed) {
+        this.#contested.add(home);
+        continue;
+      }
       if (home === self) {
         if (partners.some(({ state }) => state === 'unknown')) continue;
         this.#serve(home);
@@ -645,12 +651,12 @@ export class CallAgent implements TransactionUser {
       this.#contested.add(home);
       return;
     }
-    if (!this.#contested.delete(home)) return;
-    this.#letGo(home);
-    this.#serve(home);
+    if (this.#contested.has(home)) this.#serve(home);
   }
 
   #serve(home: string): void {
+    // What reported to us while another served it, the other may have commanded since.
+    if (this.#contested.delete(home)) this.#letGo(home);
     this.#serving.add(home);
     this.#released.delete(home);
     this.partners.ask();
@@ -681,6 +687,7 @@ export class CallAgent implements TransactionUser {
   #release(home: string): void {
     const { clock } = this.#parts.services;
     this.#serving.delete(home);
+    this.#contested.delete(home);
     this.#released.set(home, clock.now());
     this.#letGo(home);
     this.partners.ask();
