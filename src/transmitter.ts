@@ -335,11 +335,19 @@ export class Transmitter {
     this.#tickAtMs = atMs;
     this.#ticking = this.#parts.clock.after(inMs, () => {
       this.#ticking = undefined;
+      this.#excuse(this.#parts.clock.now() - atMs);
       const pending = this.#probePending();
       const ailing = this.#probeAiling();
       if (pending) this.#tick(this.#options.probeMs);
       else if (ailing) this.#tick(Math.min(this.#options.downProbeMs, this.#options.probeMs * 2));
     });
+  }
+
+  /** We come late ourselves (a stalled process, a stopped machine): what peers answered meanwhile is not read yet. */
+  #excuse(lateMs: number): void {
+    if (lateMs <= this.#options.probeMs) return;
+    for (const [key, { sinceMs, sentMs }] of this.#probing)
+      this.#probing.set(key, { sinceMs: sinceMs + lateMs, sentMs });
   }
 
   #probePending(): boolean {
@@ -583,16 +591,21 @@ export class Delivery {
     const { clock, options, canProbe } = transmitter;
     const sentMs = clock.now();
     const quarterMs = options.silenceMs / 4;
-    const check = (elapsedMs: number): void => {
+    const wait = (ms: number, elapsedMs: number): void => {
+      const dueMs = clock.now() + ms;
+      this.#silence = clock.after(ms, () => check(elapsedMs, clock.now() - dueMs > quarterMs));
+    };
+    // `late`: it was us who slept; what the hop said meanwhile is read before the next look.
+    const check = (elapsedMs: number, late: boolean): void => {
       if (transmitter.heardSince(to, sentMs)) this.#waitLonger(to);
-      else if (!canProbe || elapsedMs >= options.silenceMs) transmitter.silent(to);
+      else if (!late && (!canProbe || elapsedMs >= options.silenceMs)) transmitter.silent(to);
       else {
         transmitter.askForLife(to);
-        this.#silence = clock.after(quarterMs, () => check(elapsedMs + quarterMs));
+        wait(quarterMs, late ? elapsedMs : elapsedMs + quarterMs);
       }
     };
     const firstMs = canProbe ? 2 * quarterMs : options.silenceMs;
-    this.#silence = clock.after(firstMs, () => check(firstMs));
+    wait(firstMs, firstMs);
   }
 
   /**
