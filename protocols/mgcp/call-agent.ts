@@ -24,6 +24,7 @@ import { pathParameter, redListParameter, unknownCritical } from './alternate-pa
 import type { MgcpConfig } from './config.ts';
 import { Endpoint } from './endpoint.ts';
 import { MgcpLineDriver } from './line-driver.ts';
+import { listEndpoints } from './listing.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import {
   isSuccess,
@@ -40,7 +41,7 @@ import { MgcpTakeover } from './takeover.ts';
 import { MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
 import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
 import { option, readOptions, readPackages } from './values/lists.ts';
-import { covers, readEndpointName, writeNotifiedEntity } from './values/names.ts';
+import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './values/names.ts';
 
 export interface CallAgentParts {
   readonly services: CoreServices;
@@ -71,6 +72,8 @@ export class CallAgent implements TransactionUser {
   readonly #released = new Map<string, number>();
   /** Members whose gateways another member may have commanded beside us: what we believe of them is asked again before it counts. */
   readonly #contested = new Set<string>();
+  /** Who is being asked for its endpoints, for the last time that it was. */
+  readonly #listings = new Map<Gateway, object>();
   readonly #polls = new Map<Gateway, () => void>();
   readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
   /** By local address; there are as many as listeners. */
@@ -355,8 +358,10 @@ export class CallAgent implements TransactionUser {
     const process = () => {
       // The answer first: what the events cause goes with it in one datagram (RFC 3435 §3.5.5, §4.4.1).
       reply(200, 'OK');
+      this.#arm(endpoint);
       this.#onEvents(endpoint, events);
     };
+    endpoint.isUnlisted = false;
     if (endpoint.owned) {
       process();
       return;
@@ -410,7 +415,7 @@ export class CallAgent implements TransactionUser {
         reply(200, 'OK', here);
         // Announced for later: it will say so again (§2.3.12).
         if (delaySeconds > 0) return;
-        this.#restarted(concerned);
+        this.#restarted(command.endpoint, gateway, concerned);
         return;
       case 'disconnected':
         reply(200, 'OK', here);
@@ -428,22 +433,74 @@ export class CallAgent implements TransactionUser {
       case 'cancel-graceful':
         reply(200, 'OK', here);
         for (const endpoint of concerned) if (endpoint.owned) this.switchboard.lines.setInService(endpoint.line, true);
+        if (isAllOf(readEndpointName(command.endpoint)?.local ?? ''))
+          this.#list(command.endpoint, gateway, concerned, () => {});
         return;
       default:
         reply(536, 'Unknown or unsupported RestartMethod');
     }
   }
 
-  #restarted(endpoints: readonly Endpoint[]): void {
+  /** Clean state; armed once the gateway has said which endpoints it has. Who restarts alone has spoken for itself. */
+  #restarted(name: string, gateway: Gateway, endpoints: readonly Endpoint[]): void {
     for (const endpoint of endpoints) {
-      const { line } = endpoint;
       this.#takeover.drop(endpoint);
-      this.switchboard.lost(line);
+      this.switchboard.lost(endpoint.line);
       endpoint.reset();
       endpoint.owned = true;
-      this.switchboard.inService(line, 'on');
-      this.#driver.reconcile(endpoint);
+      endpoint.isUnlisted = false;
+      endpoint.isUnarmed = true;
     }
+    const arm = () => {
+      for (const endpoint of endpoints) this.#arm(endpoint);
+    };
+    if (!isAllOf(readEndpointName(name)?.local ?? '')) {
+      arm();
+      return;
+    }
+    // Lines do not stay dead for long if the answer does not come.
+    const cancel = this.#parts.services.clock.after(listingMs, arm);
+    this.#list(name, gateway, endpoints, () => {
+      cancel();
+      arm();
+    });
+  }
+
+  #arm(endpoint: Endpoint): void {
+    if (!endpoint.isUnarmed || this.#stopped) return;
+    endpoint.isUnarmed = false;
+    this.switchboard.inService(endpoint.line, 'on');
+    this.#driver.reconcile(endpoint);
+  }
+
+  /** One audit for all that the name covers; lines that the gateway does not have are taken out. */
+  #list(name: string, gateway: Gateway, endpoints: readonly Endpoint[], done: () => void): void {
+    if (endpoints.length === 0) return;
+    // A list that was asked for before the gateway restarted again says nothing.
+    const turn = {};
+    this.#listings.set(gateway, turn);
+    const path = (flow: Flow) => this.#routing(gateway, flow, false);
+    listEndpoints({ transactions: this.transactions, path }, gateway, name, (has) => {
+      if (this.#listings.get(gateway) !== turn) return;
+      this.#listings.delete(gateway);
+      const missing = endpoints.filter(
+        ({ owned, line }) => has !== undefined && owned && !has(readEndpointName(line.endpoint)?.local ?? ''),
+      );
+      for (const endpoint of missing) {
+        this.#takeOut(endpoint);
+        endpoint.isUnlisted = true;
+      }
+      if (missing.length > 0)
+        this.#parts.services.log.warn(
+          {
+            gateway: gateway.name,
+            lines: missing.length,
+            endpoints: missing.slice(0, 10).map(({ line }) => line.endpoint),
+          },
+          'the gateway does not have endpoints that are provisioned: not armed',
+        );
+      done();
+    });
   }
 
   /** The gateway deleted a connection by itself (RFC 3435 §2.3.9). */
@@ -667,7 +724,12 @@ export class CallAgent implements TransactionUser {
   #takeRest(home: string): void {
     const endpoints: Endpoint[] = [];
     for (const endpoint of this.#endpoints.values())
-      if (!endpoint.owned && endpoint.gateway.state !== 'down' && this.#homeOf.get(endpoint.gateway) === home)
+      if (
+        !endpoint.owned &&
+        !endpoint.isUnlisted &&
+        endpoint.gateway.state !== 'down' &&
+        this.#homeOf.get(endpoint.gateway) === home
+      )
         endpoints.push(endpoint);
     if (endpoints.length > 0)
       this.#parts.services.log.info({ home, lines: endpoints.length }, 'taking lines over by audit');
@@ -746,7 +808,7 @@ export class CallAgent implements TransactionUser {
   }
 
   #unownedOf(gateway: Gateway): readonly Endpoint[] {
-    return this.#endpointsOf(gateway).filter(({ owned }) => !owned);
+    return this.#endpointsOf(gateway).filter(({ owned, isUnlisted }) => !owned && !isUnlisted);
   }
 
   #covered(name: string, gateway: Gateway): readonly Endpoint[] {
@@ -808,11 +870,16 @@ export class CallAgent implements TransactionUser {
 
   status(): Readonly<Record<string, unknown>> {
     let owned = 0;
-    for (const endpoint of this.#endpoints.values()) if (endpoint.owned) owned += 1;
+    let unlisted = 0;
+    for (const endpoint of this.#endpoints.values()) {
+      if (endpoint.owned) owned += 1;
+      if (endpoint.isUnlisted) unlisted += 1;
+    }
     return {
       gateways: this.gateways.size,
       lines: this.switchboard.lines.size,
       linesServed: owned,
+      linesUnlisted: unlisted,
       calls: this.switchboard.callCount,
       ...(this.relay === undefined ? {} : { relayedCalls: this.relay.size }),
       serves: this.#servedHomes().map(formatSocketAddress),
@@ -827,6 +894,9 @@ type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) 
 
 /** How long gateways that were given back are left to the one who takes them. */
 const graceMs = 3_000;
+
+/** Lines of a restarted gateway are armed after this, even if it has not said yet which it has. */
+const listingMs = 500;
 
 /** A name is asked again after this, however long it may live. */
 const maxTtlMs = 60_000;

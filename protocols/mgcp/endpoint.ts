@@ -16,6 +16,10 @@ export class Endpoint {
   readonly gateway: Gateway;
   /** Do we know its state and command it? */
   owned = false;
+  /** Its gateway restarted, and is being asked whether it still has it. */
+  isUnarmed = false;
+  /** Its gateway, asked for its endpoints, did not name it: not armed until it is named or speaks. */
+  isUnlisted = false;
   connection: Connection | undefined;
   /** Connections an audit found that belong to no call: to be deleted. */
   strays: string[] = [];
@@ -36,6 +40,7 @@ export class Endpoint {
 
   /** The gateway lost everything about it. */
   reset(): void {
+    this.isUnarmed = false;
     this.connection = undefined;
     this.strays = [];
     this.requested = undefined;
