@@ -117,6 +117,15 @@ process.on('exit', () => {
   for (const child of running) signalGroup(child.pid, 'SIGKILL');
 });
 
+// In groups of their own, they hear nothing of a Ctrl-C.
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+  ['SIGHUP', 1],
+] as const) {
+  process.once(signal, () => process.exit(128 + number));
+}
+
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   if (pid === 0) return;
   try {
