@@ -111,7 +111,7 @@ function pathLines(request: SipMessage, { from }: ForwardPlan, voice: Voice, ide
   return `Path: ${entry}\r\n${knowsPath ? '' : 'Supported: path\r\n'}`;
 }
 
-/** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §6). */
+/** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §5). */
 function recordRouteLines(plan: ForwardPlan, out: Voice, identity: Identity): string {
   const { from, toToken } = plan;
   const incoming = plan.standIn === undefined ? identity.voice(from) : identity.standInVoice(from, plan.standIn);

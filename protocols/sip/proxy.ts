@@ -43,6 +43,11 @@ export interface ProxyParts extends Omit<ContextParts, 'ended'> {
   knows(uri: SipUri): boolean;
 }
 
+/** Where requests go that are not for users of ours. */
+export type RoutingTable = Pick<SipConfig, 'routes' | 'defaultRoute'>;
+
+const leadsOn = ({ routes, defaultRoute }: RoutingTable): boolean => routes.length > 0 || defaultRoute !== undefined;
+
 export interface Refusal {
   readonly status: number;
   readonly reason: string;
@@ -64,7 +69,8 @@ export class ProxyCore {
   readonly #takeovers: Counter;
   readonly #unanswered: UnansweredRequests;
   /** Requests go on to hops behind us. */
-  readonly #isEdge: boolean;
+  #isEdge: boolean;
+  #routing: RoutingTable;
   #draining = false;
 
   constructor(parts: ProxyParts) {
@@ -72,7 +78,8 @@ export class ProxyCore {
     this.#context = { ...parts, ended: (context) => this.#open.delete(context.server.key) };
     this.#layer = parts.layer;
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
-    this.#isEdge = parts.config.routes.length > 0 || parts.config.defaultRoute !== undefined;
+    this.#routing = parts.config;
+    this.#isEdge = leadsOn(parts.config);
     this.#identity = parts.identity;
     const { metrics } = parts;
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
@@ -94,6 +101,12 @@ export class ProxyCore {
       from: request.from.uri,
       to: request.requestUri,
     }));
+  }
+
+  /** From the next request on; what is under way keeps its hops. */
+  reroute(table: RoutingTable): void {
+    this.#routing = table;
+    this.#isEdge = leadsOn(table);
   }
 
   /** From now on new work is refused, what is open goes on. */
@@ -431,14 +444,14 @@ export class ProxyCore {
   #configured(routing: Routing): readonly (readonly ProxyTarget[])[] | undefined {
     const { uri } = routing;
     const user = uri.user ?? '';
-    const { config } = this.#parts;
+    const { routes, defaultRoute } = this.#routing;
     let best: SipConfig['routes'][number] | undefined;
-    for (const route of config.routes) {
+    for (const route of routes) {
       if (route.domain !== undefined && route.domain !== uri.host) continue;
       if (route.prefix !== undefined && !user.startsWith(route.prefix)) continue;
       if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
     }
-    const hops = best?.to ?? config.defaultRoute;
+    const hops = best?.to ?? defaultRoute;
     const [hop, ...others] = hops ?? [];
     if (hop === undefined || this.#comesFrom(hops, routing)) return undefined;
     const requestUri =

@@ -1,4 +1,5 @@
 /** The SIP role: sockets, proxy core, registrar and their four parts of the core, put together. */
+import { isDeepStrictEqual } from 'node:util';
 import {
   AddressResolver,
   Assembler,
@@ -16,9 +17,9 @@ import {
 } from '../../src/index.ts';
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
-import type { SipConfig } from './config.ts';
+import { type SipConfig, sipConfigSchema } from './config.ts';
 import { Identity } from './identity.ts';
-import { ProxyCore } from './proxy.ts';
+import { ProxyCore, type RoutingTable } from './proxy.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { readTls } from './tls.ts';
@@ -94,18 +95,25 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
 
   let listeners: readonly Listener[] = [];
   const startedMs = clock.now();
+  let routing: RoutingTable = config;
+
+  /** The hops that the operator names are trusted, watched, and stand for one another where they are listed together. */
+  function knowHops(table: RoutingTable): void {
+    const sets = [...table.routes.map(({ to }) => to), table.defaultRoute ?? []];
+    const hops: readonly NamedHop[] = [...partners, ...sets.flat()];
+    trust.know(hops);
+    trust.knowSets(sets);
+    for (const hop of hops)
+      if (hop.port !== undefined)
+        pool.admit({ host: hop.host, port: hop.port, transport: hop.transport ?? 'udp' }, 'configured');
+  }
 
   return {
     name: 'sip',
     async start() {
       listeners = await receiver.start();
       identity.bound(listeners);
-      const configured = configuredHops(config, partners);
-      trust.know(configured);
-      trust.knowSets([...config.routes.map(({ to }) => to), config.defaultRoute ?? []]);
-      for (const hop of configured)
-        if (hop.port !== undefined)
-          pool.admit({ host: hop.host, port: hop.port, transport: hop.transport ?? 'udp' }, 'configured');
+      knowHops(config);
       announce(log, 'sip', 'SIP proxy and registrar', listeners);
       return listeners;
     },
@@ -119,7 +127,16 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       transmitter.stop();
       await receiver.stop();
     },
-    reload: (fresh) => registration.reload(fresh),
+    reload(fresh) {
+      // Users first: they may be refused, and then nothing changes.
+      const changed = registration.reload(fresh);
+      const table = sipConfigSchema.parse(fresh);
+      if (isDeepStrictEqual([table.routes, table.defaultRoute], [routing.routes, routing.defaultRoute])) return changed;
+      routing = table;
+      knowHops(table);
+      proxy.reroute(table);
+      return [...changed, `${table.routes.length} routes${table.defaultRoute === undefined ? '' : ' and the default'}`];
+    },
     status: () => ({
       listeners: listeners.map(({ local, connections }) => ({ ...local, connections })),
       transactions: layer.size,
@@ -139,8 +156,4 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
         lastHeardMs,
       })),
   };
-}
-
-function configuredHops(config: SipConfig, partners: readonly ControllerAddress[]): readonly NamedHop[] {
-  return [...partners, ...config.routes.flatMap(({ to }) => to), ...(config.defaultRoute ?? [])];
 }

@@ -554,7 +554,7 @@ export const reply = (transmitter: Transmitter, request: SipMessage, flow: Flow,
 function sendBack(transmitter: Transmitter, way: ReplyWay, bytes: Buffer, turn: number): void {
   const { flow, port, maddr, alternates } = way;
   if (alternates.length > 0) {
-    // RFC 3263 §5 comes after what the hop itself named (docs/alternate-path.md §5).
+    // RFC 3263 §5 comes after what the hop itself named (docs/alternate-path.md §7.5).
     const isGone = flow.reliable && !transmitter.isOpen(flow);
     const addresses = isGone ? [...alternates.slice(1), ...alternates.slice(0, 1)] : alternates;
     transmitter.sendToFirst(addresses, bytes, turn, flow.reliable && !isGone ? flow : undefined);
