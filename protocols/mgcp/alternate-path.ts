@@ -27,6 +27,13 @@ export function readPath(message: MgcpMessage): PathAttribute | undefined {
   return pathAttribute(primaryOf(message), alternates);
 }
 
+/** Has it an attribute that cannot be read? It is passed over whole. */
+export function hasMalformedPath(message: MgcpMessage): boolean {
+  if (message.kind === 'broken') return false;
+  const value = pathValue(message.parameters) ?? parameter(message, redListCode);
+  return value !== undefined && readList(value) === undefined;
+}
+
 /** The parameter that carries our alternates. */
 export const pathParameter = (path: PathAttribute): Parameter => ({
   code: pathCode,

@@ -3,11 +3,14 @@
  * when that is dead to its alternates, by the core's Transmitter; what it is told, it does (RFC 3435 §2.3, §4.3, §4.4).
  */
 import {
+  type AllowRule,
+  allowHolds,
   type Cancel,
   type ControllerAddress,
   ControllerPool,
   type ControlPeer,
   type CoreServices,
+  type Counter,
   type Flow,
   GatewayTransactions,
   isIpLiteral,
@@ -19,7 +22,7 @@ import {
   Transmitter,
 } from '../../../src/index.ts';
 import { createMgcpAdapter, keepAlive } from '../adapter.ts';
-import { readPath } from '../alternate-path.ts';
+import { hasMalformedPath, readPath } from '../alternate-path.ts';
 import { maxDatagramBytes } from '../decode.ts';
 import { encodeMessage, messageText } from '../encode.ts';
 import {
@@ -49,6 +52,8 @@ export interface SimGatewayOptions {
   readonly lines: number;
   /** false: a plain gateway that ignores the path attribute. */
   readonly aware?: boolean;
+  /** Where an alternate may lie; empty: wherever a known call agent says. */
+  readonly allow?: readonly AllowRule[];
   /** Answers 539 to vendor parameters, against RFC 3435 §3.2.2, as some gateways do. */
   readonly refusesExtensions?: boolean;
   /** Does it list package RED (RFC 3991)? */
@@ -76,6 +81,8 @@ export class SimGateway {
   readonly #destinations = new Map<SimLine, Destination>();
   readonly #byLocal = new Map<string, SimLine>();
   readonly #gatewayWide: Destination;
+  readonly #malformed: Counter;
+  readonly #refused: Counter;
   readonly #disconnected = new Map<SimLine, { waitMs: number; cancel: Cancel }>();
   #nextPort = 20_000;
   #stopped = false;
@@ -86,6 +93,8 @@ export class SimGateway {
     const { clock, random, metrics, network } = services;
     const log = services.log.child({ gateway: options.name });
     const adapter = createMgcpAdapter('gateway');
+    this.#malformed = metrics.counter('mgcp_alternates_malformed_total', 'Path attributes that could not be read');
+    this.#refused = metrics.counter('mgcp_alternates_refused_total', 'Alternates outside of what is allowed');
     this.#pool = new ControllerPool(clock, random);
     for (const callAgent of options.callAgents) this.#pool.admit(callAgent, 'configured');
     this.#receiver = new Receiver({
@@ -185,7 +194,11 @@ export class SimGateway {
   }
 
   setAlternates(line: SimLine, alternates: readonly ControllerAddress[]): void {
-    const usable = alternates.filter(({ host }) => isIpLiteral(host));
+    const { allow = [] } = this.options;
+    const usable = alternates.filter(
+      (each) => isIpLiteral(each.host) && (allow.length === 0 || allow.some((rule) => allowHolds(rule, each))),
+    );
+    this.#refused.add(alternates.length - usable.length);
     this.destination(line).alternates = usable;
     for (const each of usable) this.#pool.admit(each, 'learned');
   }
@@ -244,6 +257,7 @@ export class SimGateway {
     const known = [...callAgents, ...this.destination(line).addresses()];
     if (aware && known.some(({ host }) => host === remote.host)) {
       const path: PathAttribute | undefined = readPath(message);
+      if (hasMalformedPath(message)) this.#malformed.add();
       if (path !== undefined) this.setAlternates(line, path.alternates);
     }
     if (entity !== undefined) this.setEntity(line, entity);
