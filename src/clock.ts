@@ -12,13 +12,24 @@ export type Cancel = () => void;
 export const systemClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   after(ms, run) {
+    if (ms > maxNativeMs) return afterLong(ms, run);
     const queue = queueFor(ms);
     if (queue !== undefined) return queue.add(run);
-    const timer = setTimeout(run, ms);
+    const timer = setTimeout(run, Math.max(0, ms));
     timer.unref();
     return () => clearTimeout(timer);
   },
 };
+
+/** A longer wait overflows a native timer, which then comes due at once; an unheard-of TTL or lifetime must not. */
+const maxNativeMs = 2_147_483_647;
+
+function afterLong(ms: number, run: () => void): Cancel {
+  let cancel = systemClock.after(maxNativeMs, () => {
+    cancel = systemClock.after(ms - maxNativeMs, run);
+  });
+  return () => cancel();
+}
 
 /**
  * Waits of one length come due in the order they were begun: a list and one native timer serve them all. Protocol timers have a
