@@ -130,6 +130,7 @@ export class CallAgent implements TransactionUser {
       path: (endpoint, flow) => this.#routing(endpoint.gateway, flow, false),
       endpointByName: (name) => this.#endpointByName(name),
       endpoints: () => this.#endpoints.values(),
+      learn: (endpoint, learned) => this.#learnPackages(endpoint, learned),
       unreachable: (endpoint, code) => this.#auditFailed(endpoint, code),
     });
     this.partners = new Partners({
@@ -587,9 +588,12 @@ export class CallAgent implements TransactionUser {
   }
 
   /** Packages decide whether RED/NL may be used; a gateway without a list has none of interest (RFC 3435 §2.1.6). */
-  #learnPackages(endpoint: Endpoint): void {
+  #learnPackages(endpoint: Endpoint, learned: (answered: boolean) => void = () => {}): void {
     const { gateway } = endpoint;
-    if (gateway.dialect.has('asked')) return;
+    if (gateway.dialect.has('asked')) {
+      learned(true);
+      return;
+    }
     gateway.dialect.add('asked');
     this.transactions.submit({
       peer: gateway,
@@ -600,11 +604,16 @@ export class CallAgent implements TransactionUser {
         sdp: [],
       }),
       ended: (outcome) => {
-        if (outcome.kind !== 'answered' || !isSuccess(outcome.response.code)) return;
+        if (outcome.kind !== 'answered') gateway.dialect.delete('asked');
+        if (outcome.kind !== 'answered' || !isSuccess(outcome.response.code)) {
+          learned(outcome.kind === 'answered');
+          return;
+        }
         const packages = parameterValues(outcome.response, 'A')
           .map((value) => option(readOptions(value) ?? [], 'v') ?? '')
           .flatMap(readPackages);
-        if (packages.includes('RED')) gateway.dialect.add('RED');
+        for (const name of ['RED', 'BA']) if (packages.includes(name)) gateway.dialect.add(name);
+        learned(true);
       },
     });
   }

@@ -6,14 +6,17 @@ import {
   type AuditRound,
   AuditTakeover,
   dialledNumber,
+  type Gateway,
   type LineSnapshot,
   type Logger,
   rebuild,
   type Switchboard,
 } from '../../src/index.ts';
 import { type AuditParts, auditEndpoint, type EndpointAudit } from './audit.ts';
+import { bulkAudit } from './bulk-audit.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-driver.ts';
+import { readEndpointName } from './values/names.ts';
 
 export interface TakeoverParts extends AuditParts {
   readonly log: Logger;
@@ -22,6 +25,8 @@ export interface TakeoverParts extends AuditParts {
   endpointByName(name: string): Endpoint | undefined;
   /** Every endpoint, for pairing. */
   endpoints(): Iterable<Endpoint>;
+  /** Asks the gateway for its packages unless that was done; false: it does not answer. */
+  learn(endpoint: Endpoint, learned: (answered: boolean) => void): void;
   /** The audit failed; `code` if the gateway said one. */
   unreachable(endpoint: Endpoint, code: number | undefined): void;
 }
@@ -33,6 +38,8 @@ export class MgcpTakeover {
   /** Endpoints that are to be ours after the round. */
   #scope = new Set<Endpoint>();
   #paired = false;
+  /** What is about to be asked, by gateway. */
+  #batches = new Map<Gateway, Wanted[]>();
 
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
@@ -49,7 +56,53 @@ export class MgcpTakeover {
   begin(endpoints: Iterable<Endpoint>): void {
     const fresh = [...endpoints];
     for (const endpoint of fresh) this.#scope.add(endpoint);
-    if (fresh.length > 0) this.#audits.begin(fresh.map(({ line }) => line.endpoint));
+    if (fresh.length > 0) this.#begin(fresh.map(({ line }) => line.endpoint));
+  }
+
+  #begin(names: readonly string[]): void {
+    this.#audits.begin(names);
+    const batches = this.#batches;
+    this.#batches = new Map();
+    for (const [gateway, wanted] of batches) this.#ask(gateway, wanted);
+  }
+
+  /** Many endpoints of one gateway: by the bulk audit package where it has that (RFC 3624), else one by one. */
+  #ask(gateway: Gateway, wanted: readonly Wanted[]): void {
+    const [first] = wanted;
+    const each = (some: readonly Wanted[]) => {
+      for (const { endpoint, answer } of some) this.#askOne(endpoint, answer);
+    };
+    const none = () => {
+      for (const { answer } of wanted) answer(undefined);
+    };
+    if (first === undefined || wanted.length < minBulk) {
+      each(wanted);
+      return;
+    }
+    this.#parts.learn(first.endpoint, (answered) => {
+      if (!answered) none();
+      else if (!gateway.dialect.has('BA')) each(wanted);
+      else
+        bulkAudit(
+          {
+            transactions: this.#parts.transactions(),
+            gateway,
+            endpoint: `*@${gateway.name}`,
+            path: (flow) => this.#parts.path(first.endpoint, flow),
+          },
+          (audit) => {
+            if (audit.kind === 'silent') none();
+            else if (audit.kind === 'refused') {
+              gateway.dialect.delete('BA');
+              each(wanted);
+            } else {
+              const isIdle = ({ local }: Wanted) => audit.locals.has(local);
+              each(wanted.filter((one) => !isIdle(one)));
+              for (const { endpoint, answer } of wanted.filter(isIdle)) answer(idle(endpoint.line.endpoint));
+            }
+          },
+        );
+    });
   }
 
   /** Runs now, or once the endpoint is known. */
@@ -69,8 +122,16 @@ export class MgcpTakeover {
       answer(undefined);
       return;
     }
+    const local = readEndpointName(name)?.local.toLowerCase() ?? '';
+    const wanted = { endpoint, local, answer };
+    const batch = this.#batches.get(endpoint.gateway);
+    if (batch === undefined) this.#batches.set(endpoint.gateway, [wanted]);
+    else batch.push(wanted);
+  }
+
+  #askOne(endpoint: Endpoint, answer: (audit: EndpointAudit | undefined) => void): void {
     auditEndpoint(this.#parts, endpoint, (audit, code) => {
-      this.#codes.set(name, code);
+      this.#codes.set(endpoint.line.endpoint, code);
       answer(audit);
     });
   }
@@ -80,7 +141,7 @@ export class MgcpTakeover {
     const others = this.#unknownEndpoints(snapshots);
     if (!this.#paired && others.length > 0 && hasLooseEnd(known)) {
       this.#paired = true;
-      this.#audits.begin([...snapshots.keys(), ...others]);
+      this.#begin([...snapshots.keys(), ...others]);
       return;
     }
     this.#paired = false;
@@ -166,6 +227,27 @@ export class MgcpTakeover {
     return names;
   }
 }
+
+interface Wanted {
+  readonly endpoint: Endpoint;
+  /** In lower case. */
+  readonly local: string;
+  readonly answer: (audit: EndpointAudit | undefined) => void;
+}
+
+/** For fewer endpoints it is not worth a question about packages. */
+const minBulk = 4;
+
+/** What an audit of such a line would say, as far as it matters. */
+const idle = (endpoint: string): EndpointAudit => ({
+  endpoint,
+  hook: 'on',
+  tone: undefined,
+  mark: undefined,
+  collecting: false,
+  media: [],
+  connections: [],
+});
 
 /** Is there a call of which one end only is known? */
 function hasLooseEnd(audits: readonly LineSnapshot[]): boolean {

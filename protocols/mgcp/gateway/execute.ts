@@ -5,6 +5,7 @@ import { readRequestedEvents, readSignals, writeRequestedEvents, writeSignals } 
 import { writeConnectionParameters } from '../values/lists.ts';
 import { isAllOf, isAnyOf, writeNotifiedEntity } from '../values/names.ts';
 import { readAudio } from '../values/sdp.ts';
+import { bulkReport } from './bulk-report.ts';
 import type { NotificationRequest } from './notification.ts';
 import type { SimGateway } from './sim-gateway.ts';
 import type { SimConnection, SimLine } from './sim-line.ts';
@@ -177,6 +178,7 @@ function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
 
 function auditEndpointOn(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
   const lines = gateway.covered(local);
+  if (parameter(command, 'BA/F') !== undefined) return bulkReport(command, lines);
   const info = (parameter(command, 'F') ?? '')
     .split(',')
     .map((code) => code.trim().toUpperCase())
@@ -260,10 +262,17 @@ function connectionValue({ callId, mode }: SimConnection, code: string): string 
 const isKnown = (code: string, gateway: SimGateway): boolean =>
   code.length <= 2 ||
   (/^x[-+]/i.test(code) && gateway.options.refusesExtensions !== true) ||
+  (gateway.options.bulk === true && /^BA\/(F|SE|NU)$/i.test(code)) ||
   (gateway.options.red === true && /^RED\/NL?$/i.test(code));
 
 const packages = (gateway: SimGateway, version: string): string => {
-  const names = ['L', 'D', 'G', ...(gateway.options.red === true ? ['RED'] : [])];
+  const names = [
+    'L',
+    'D',
+    'G',
+    ...(gateway.options.red === true ? ['RED'] : []),
+    ...(gateway.options.bulk === true ? ['BA'] : []),
+  ];
   return version === '' ? names.join(';') : names.map((name) => `${name}${version}`).join(',');
 };
 

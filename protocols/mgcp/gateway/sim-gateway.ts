@@ -58,6 +58,8 @@ export interface SimGatewayOptions {
   readonly refusesExtensions?: boolean;
   /** Does it list package RED (RFC 3991)? */
   readonly red?: boolean;
+  /** Does it list package BA (RFC 3624)? */
+  readonly bulk?: boolean;
   /** RFC 3435 §4.4.7: Tdinit; the first wait is a random part of it. */
   readonly disconnectedMs?: number;
   readonly tMaxMs?: number;
