@@ -1,6 +1,6 @@
 /**
  * The four transaction machines of RFC 3261 §17 as tables, with the accepted state of RFC 6026. Each row is (state, event) → next
- * state and effects, in order; what is absent from a row's events is ignored there by the explicit `ignore` row.
+ * state and effects, in order; an event that changes nothing has a row without effects.
  *
  *     INVITE client:  calling ─1xx► proceeding ─2xx► accepted ─timeout► terminated
  *                        └───────── 3xx-6xx ► completed ─────┘
