@@ -33,22 +33,25 @@ function afterLong(ms: number, run: () => void): Cancel {
 
 /**
  * Waits of one length come due in the order they were begun: a list and one native timer serve them all. Protocol timers have a
- * handful of lengths and are nearly always cancelled, which here costs one assignment.
+ * handful of lengths and are nearly always cancelled, which here costs one assignment. A long wait (Timers D, J, K: state kept for
+ * repetitions) may end up to a 64th of its length late: what comes due in that time shares one waking of the process.
  */
 class TimerQueue {
   readonly #ms: number;
+  readonly #slackMs: number;
   #entries: Entry[] = [];
   #head = 0;
   #armed = false;
 
   constructor(ms: number) {
     this.#ms = ms;
+    this.#slackMs = ms < patientMs ? 0 : ms >> 6;
   }
 
   add(run: () => void): Cancel {
     const entry: Entry = { dueMs: performance.now() + this.#ms, run };
     this.#entries.push(entry);
-    if (!this.#armed) this.#arm(this.#ms);
+    if (!this.#armed) this.#arm(this.#ms + this.#slackMs);
     return () => {
       entry.run = undefined;
     };
@@ -56,7 +59,7 @@ class TimerQueue {
 
   #arm(ms: number): void {
     this.#armed = true;
-    setTimeout(() => this.#fire(), Math.max(0, Math.ceil(ms))).unref();
+    setTimeout(() => this.#fire(), Math.min(maxNativeMs, Math.max(0, Math.ceil(ms)))).unref();
   }
 
   #fire(): void {
@@ -87,9 +90,12 @@ class TimerQueue {
       this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }
-    this.#arm((this.#entries[this.#head]?.dueMs ?? now) - now);
+    this.#arm((this.#entries[this.#head]?.dueMs ?? now) - now + this.#slackMs);
   }
 }
+
+/** From here on nobody waits for the moment itself. */
+const patientMs = 4_000;
 
 interface Entry {
   readonly dueMs: number;

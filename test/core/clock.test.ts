@@ -50,6 +50,29 @@ describe.concurrent('the system clock', () => {
     claim(tookMs).toBeLessThan(1_160);
   });
 
+  it('ends long waits together that come due within a 64th of their length, none early', async ({ expect: claim }) => {
+    const turns: number[] = [];
+    let turn = 0;
+    const count = (): void => {
+      turn += 1;
+      if (turns.length < 4) setImmediate(count);
+    };
+    const begunMs = performance.now();
+    const waits = [0, 8, 16, 24].map(async (laterMs) => {
+      await wait(laterMs);
+      await new Promise<void>((resolve) =>
+        systemClock.after(4_100, () => {
+          if (turns.length === 0) count();
+          turns.push(turn);
+          resolve();
+        }),
+      );
+      return performance.now() - begunMs - laterMs;
+    });
+    for (const tookMs of await Promise.all(waits)) claim(tookMs).toBeGreaterThanOrEqual(4_099);
+    claim(new Set(turns).size).toBe(1);
+  });
+
   it('forgets what was cancelled: at once, twice, from another timer, and after it ran', async ({ expect: claim }) => {
     const ran: string[] = [];
     for (const ms of [20, 125]) {
