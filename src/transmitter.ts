@@ -5,6 +5,7 @@
 import type { Cancel, Clock } from './clock.ts';
 import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
+import { Doubts } from './doubts.ts';
 import {
   type Attempt,
   beginFailover,
@@ -40,6 +41,8 @@ export interface Outgoing {
 export interface TransmitterOptions {
   /** No response of any kind for this long: the hop is silent (only where another address remains). */
   readonly silenceMs: number;
+  /** Nothing heard for this long after a datagram that has an alternate: the hop is asked for a sign of life. No verdict by itself. */
+  readonly askMs: number;
   /** While something is pending towards a controller it is probed this often. */
   readonly probeMs: number;
   /** A peer that is down is probed this often. */
@@ -51,6 +54,7 @@ export interface TransmitterOptions {
 
 export const defaultTransmitterOptions: TransmitterOptions = {
   silenceMs: 1_000,
+  askMs: 40,
   probeMs: 250,
   downProbeMs: 1_000,
   switchesPerSecond: 2_000,
@@ -75,7 +79,8 @@ export class Transmitter {
   readonly #options: TransmitterOptions;
   /** Deliveries that a failure of their hop concerns, by hop. */
   readonly #open = new Map<string, Set<Delivery>>();
-  readonly #probing = new Map<string, { sinceMs: number; sentMs: number }>();
+  readonly #probing = new Map<string, Probing>();
+  readonly #doubts: Doubts;
   readonly #buckets = new Map<string, TokenBucket>();
   /** What was sent lately to a peer and awaits no answer, for the case that the peer turns out to be dead. */
   readonly #recent = new Map<string, Recent[]>();
@@ -86,6 +91,13 @@ export class Transmitter {
   constructor(parts: TransmitterParts) {
     this.#parts = parts;
     this.#options = { ...defaultTransmitterOptions, ...parts.options };
+    const { askMs, silenceMs } = this.#options;
+    this.#doubts = new Doubts({
+      clock: parts.clock,
+      askMs: Math.min(askMs, silenceMs / 4),
+      untilMs: silenceMs,
+      ask: (peer) => this.askForLife(peer.address),
+    });
   }
 
   get pool(): ControllerPool {
@@ -132,6 +144,7 @@ export class Transmitter {
     recent.push({ atMs: clock.now(), addresses, bytes });
     this.#recent.set(key, recent);
     flow.send(bytes);
+    if (addresses.length > 1) this.doubt(to);
     return true;
   }
 
@@ -198,6 +211,7 @@ export class Transmitter {
   stop(): void {
     this.#stopped = true;
     this.#ticking?.();
+    this.#doubts.stop();
     for (const deliveries of this.#open.values()) for (const delivery of [...deliveries]) delivery.end();
     this.#open.clear();
   }
@@ -240,10 +254,22 @@ export class Transmitter {
     return peer !== undefined && peer.lastHeardMs > sinceMs;
   }
 
-  /** @internal */
+  /** @internal One question serves all who wait: another one just asked and unanswered stands for this one, too. */
   askForLife(address: ControllerAddress): void {
-    const peer = this.#parts.pool.find(address);
-    if (peer !== undefined) this.#sendProbe(peer, this.#parts.clock.now());
+    const { pool, clock } = this.#parts;
+    const peer = pool.find(address);
+    if (peer === undefined) return;
+    const now = clock.now();
+    const probe = this.#probing.get(peer.key);
+    const isAsked = probe !== undefined && now - probe.sentMs < this.#options.askMs / 2;
+    if (!isAsked || peer.lastHeardMs > probe.sentMs) this.#sendProbe(peer, now);
+  }
+
+  /** @internal A datagram that has an alternate went to this hop. A connection tells by itself. */
+  doubt(to: ControllerAddress): void {
+    if (this.#stopped || this.#parts.probe === undefined || isReliable(to.transport)) return;
+    const peer = this.#parts.pool.find(to);
+    if (peer !== undefined) this.#doubts.sent(peer);
   }
 
   /** @internal May one more message move to this alternate? */
@@ -313,7 +339,10 @@ export class Transmitter {
     if (recent === undefined) return;
     this.#recent.delete(key);
     const { clock, pool } = this.#parts;
-    const sinceMs = clock.now() - 2 * this.#options.silenceMs;
+    const { silenceMs } = this.#options;
+    const heardMs = pool.find(address)?.lastHeardMs ?? 0;
+    // Whoever spoke some time after a message had got it: what is older than that is not sent to everybody all over again.
+    const sinceMs = Math.max(clock.now() - 2 * silenceMs, heardMs - silenceMs / 4);
     for (const { atMs, addresses, bytes } of recent) {
       if (atMs < sinceMs) continue;
       const to = pool.choose(
@@ -368,7 +397,7 @@ export class Transmitter {
       if (peer === undefined) continue;
       pending = true;
       const probe = this.#probing.get(key);
-      if (probe !== undefined && peer.lastHeardMs < probe.sinceMs && now - probe.sinceMs >= this.#options.silenceMs) {
+      if (this.#isSilent(peer, probe, now)) {
         this.#probing.delete(key);
         this.silent(hop);
         continue;
@@ -387,13 +416,7 @@ export class Transmitter {
       const probe = this.#probing.get(peer.key);
       if (probe !== undefined && now - probe.sentMs < this.#options.downProbeMs) continue;
       // A recovering peer that falls silent again is down again.
-      if (
-        peer.health === 'recovering' &&
-        probe !== undefined &&
-        peer.lastHeardMs < probe.sinceMs &&
-        now - probe.sinceMs >= this.#options.silenceMs
-      )
-        pool.failed(peer, 'silent');
+      if (peer.health === 'recovering' && this.#isSilent(peer, probe, now)) pool.failed(peer, 'silent');
       this.#sendProbe(peer, now);
     }
     return ailing.length > 0;
@@ -402,11 +425,25 @@ export class Transmitter {
   #sendProbe(peer: Peer, now: number): void {
     const known = this.#probing.get(peer.key);
     // The silence is counted from the first probe that nothing was heard after.
-    const sinceMs = known !== undefined && peer.lastHeardMs < known.sinceMs ? known.sinceMs : now;
+    const sinceMs = this.#isUnanswered(peer, known, now) ? known.sinceMs : now;
     this.#probing.set(peer.key, { sinceMs, sentMs: now });
     const flow = this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
     const bytes = flow && this.#parts.probe?.(peer.address, flow);
     if (flow !== undefined && bytes !== undefined) flow.send(bytes);
+  }
+
+  #isSilent(peer: Peer, probe: Probing | undefined, now: number): boolean {
+    return this.#isUnanswered(peer, probe, now) && now - probe.sinceMs >= this.#options.silenceMs;
+  }
+
+  /** A question of long ago, when somebody else wanted to know, proves nothing today: it may have been lost. */
+  #isUnanswered(peer: Peer, probe: Probing | undefined, now: number): probe is Probing {
+    const { silenceMs, downProbeMs } = this.#options;
+    return (
+      probe !== undefined &&
+      peer.lastHeardMs < probe.sinceMs &&
+      now - probe.sentMs < 2 * Math.max(silenceMs, downProbeMs)
+    );
   }
 
   #listenerFor(to: ControllerAddress): Listener | undefined {
@@ -416,6 +453,12 @@ export class Transmitter {
     }
     return undefined;
   }
+}
+
+/** Signs of life asked for: the first that nothing was heard after, and the last. */
+interface Probing {
+  readonly sinceMs: number;
+  readonly sentMs: number;
 }
 
 interface Recent {
@@ -579,7 +622,9 @@ export class Delivery {
     }
     this.#bytes = this.#outgoing.encode(flow, to);
     flow.send(this.#bytes);
-    if (this.#hasAlternate()) this.#armSilence(to);
+    if (!this.#hasAlternate()) return;
+    this.#transmitter.doubt(to);
+    this.#armSilence(to);
   }
 
   /**

@@ -193,7 +193,7 @@ describe('watching what is pending', () => {
 
   it('an answered message never moves, and nobody is probed for it', async () => {
     const bench = await makeBench();
-    await bench.peer(a);
+    await bench.peer(a, 'all');
     const { delivery, switches } = bench.send([a, b]);
     bench.clock.advance(10);
     delivery.answered();
@@ -216,6 +216,77 @@ describe('watching what is pending', () => {
     bench.send([a, b], 'back').delivery.unanswerable();
     bench.clock.advance(5);
     expect(bench.arrived).toEqual(['2 hello', '2 held', '1 back']);
+  });
+});
+
+describe('asking for a sign of life', () => {
+  it('a dying process that swallows a message loses it as soon as its sockets refuse', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    bench.network.silence(a.host);
+    const { switches } = bench.send([a, b]);
+    bench.transmitter.sendToFirst([a, b], Buffer.from('180'));
+    bench.clock.advance(30);
+    bench.network.crash(a.host);
+    bench.network.revive(a.host);
+    bench.clock.advance(9);
+    expect(switches).toEqual([]);
+    bench.clock.advance(5);
+    expect(switches).toEqual(['1>2 refused']);
+    expect(bench.arrived).toEqual(['2 180', '2 hello']);
+  });
+
+  it('asks again, later each time, where the first question was swallowed too', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    const before = bench.network.sent;
+    const { switches } = bench.send([a, b]);
+    bench.clock.advance(70);
+    expect(bench.network.sent - before).toBe(2);
+    bench.network.revive(a.host);
+    bench.clock.advance(15);
+    expect(switches).toEqual(['1>2 refused']);
+  });
+
+  it('a thousand messages to a hop that is slow share its questions, and none of them makes it dead', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'nothing');
+    const asked = bench.network.sent;
+    const sent = Array.from({ length: 1_000 }, () => bench.send([a, b]));
+    bench.clock.advance(900);
+    expect(bench.network.sent - asked - sent.length).toBeLessThanOrEqual(7);
+    await bench.peer(b);
+    for (const { delivery } of sent) delivery.answered();
+    expect([bench.pool.find(a)?.health, sent.flatMap(({ switches }) => switches)]).toEqual(['up', []]);
+  });
+
+  it('a hop that speaks all the time is not asked, and neither is one that is the only one', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'nothing');
+    const before = bench.network.sent;
+    for (let i = 0; i < 50; i += 1) {
+      bench.send([a, c]).delivery.unanswerable();
+      bench.send([b]);
+      bench.clock.advance(20);
+    }
+    expect(bench.network.sent - before).toBe(150);
+  });
+
+  it('a question of long ago that got lost condemns nobody later', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    bench.send([a, b]).delivery.unanswerable();
+    bench.clock.advance(60_000);
+    await bench.peer(a, 'nothing');
+    bench.network.revive(a.host);
+    const { delivery, switches } = bench.send([a, b]);
+    delivery.provisional();
+    bench.clock.advance(900);
+    expect(switches).toEqual([]);
   });
 });
 
