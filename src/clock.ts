@@ -39,8 +39,12 @@ function afterLong(ms: number, run: () => void): Cancel {
 class TimerQueue {
   readonly #ms: number;
   readonly #slackMs: number;
-  #entries: Entry[] = [];
+  /** What to run, undefined where it was cancelled, and when; side by side, so that a wait leaves no object behind. */
+  #runs: ((() => void) | undefined)[] = [];
+  #dueMs: number[] = [];
   #head = 0;
+  /** Waits that were in the lists before their first place. */
+  #gone = 0;
   #armed = false;
 
   constructor(ms: number) {
@@ -49,11 +53,12 @@ class TimerQueue {
   }
 
   add(run: () => void): Cancel {
-    const entry: Entry = { dueMs: performance.now() + this.#ms, run };
-    this.#entries.push(entry);
+    const number = this.#gone + this.#runs.push(run) - 1;
+    this.#dueMs.push(performance.now() + this.#ms);
     if (!this.#armed) this.#arm(this.#ms + this.#slackMs);
     return () => {
-      entry.run = undefined;
+      const at = number - this.#gone;
+      if (at >= this.#head) this.#runs[at] = undefined;
     };
   }
 
@@ -64,20 +69,13 @@ class TimerQueue {
 
   #fire(): void {
     const now = performance.now();
-    // What is added from here on comes due later, so the list only grows at its end while we run.
-    for (;;) {
-      const entry = this.#entries[this.#head];
-      if (entry === undefined) {
-        this.#entries = [];
-        this.#head = 0;
-        this.#armed = false;
-        return;
-      }
-      if (entry.run !== undefined && entry.dueMs > now) break;
+    // What is added from here on comes due later, so the lists only grow at their end while we run.
+    while (this.#head < this.#runs.length) {
+      const run = this.#runs[this.#head];
+      if (run !== undefined && (this.#dueMs[this.#head] ?? 0) > now) break;
+      this.#runs[this.#head] = undefined;
       this.#head += 1;
-      const { run } = entry;
       if (run === undefined) continue;
-      entry.run = undefined;
       try {
         run();
       } catch (error) {
@@ -86,21 +84,26 @@ class TimerQueue {
         throw error;
       }
     }
-    if (this.#head > 1_024 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head);
-      this.#head = 0;
+    if (this.#head === this.#runs.length) {
+      this.#forget();
+      this.#armed = false;
+      return;
     }
-    this.#arm((this.#entries[this.#head]?.dueMs ?? now) - now + this.#slackMs);
+    if (this.#head > 1_024 && this.#head * 2 > this.#runs.length) this.#forget();
+    this.#arm((this.#dueMs[this.#head] ?? now) - now + this.#slackMs);
+  }
+
+  /** Gives back the places before the first wait that is left. */
+  #forget(): void {
+    this.#gone += this.#head;
+    this.#runs = this.#runs.slice(this.#head);
+    this.#dueMs = this.#dueMs.slice(this.#head);
+    this.#head = 0;
   }
 }
 
 /** From here on nobody waits for the moment itself. */
 const patientMs = 4_000;
-
-interface Entry {
-  readonly dueMs: number;
-  run: (() => void) | undefined;
-}
 
 const queues = new Map<number, TimerQueue>();
 
