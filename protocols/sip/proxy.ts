@@ -24,7 +24,14 @@ import type { SipMessage } from './messages.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
-import { reply, type ServerTransaction, type TransactionLayer, viaAddress, withoutTopVia } from './transaction.ts';
+import {
+  reply,
+  requestKey,
+  type ServerTransaction,
+  type TransactionLayer,
+  viaAddress,
+  withoutTopVia,
+} from './transaction.ts';
 import type { PathTrust } from './trust.ts';
 import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
@@ -36,7 +43,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended'> {
   readonly metrics: Metrics;
   readonly trust: PathTrust;
   /** REGISTER for a domain of ours. */
-  register(request: SipMessage, flow: Flow, respond: (status: number, bytes: Buffer) => void): void;
+  register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
   authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
   /** Is this user one we know, registered or not? */
@@ -153,7 +160,8 @@ export class ProxyCore {
   }
 
   #onRequest(request: SipMessage, flow: Flow): void {
-    const known = this.#layer.server(request);
+    const key = requestKey(request);
+    const known = this.#layer.server(request, key);
     if (known !== undefined && !(request.method === 'ACK' && known.state === 'accepted')) {
       known.receive(request, flow);
       return;
@@ -177,7 +185,7 @@ export class ProxyCore {
       this.#refuseStateless(request, flow, refusal);
       return;
     }
-    const server = this.#layer.accept(request, flow);
+    const server = this.#layer.accept(request, flow, key);
     if (refusal !== undefined) {
       this.#refuse(server, request, refusal);
       return;
@@ -316,7 +324,7 @@ export class ProxyCore {
     const { uri } = routing;
     if (!isSipScheme(uri.scheme) || !this.#identity.isLocal(uri)) return false;
     if (request.method === 'REGISTER') {
-      this.#parts.register(request, flow, (status, bytes) => server.respond(status, bytes));
+      this.#parts.register(request, flow, (status, text) => server.respond(status, text));
       return true;
     }
     if (uri.user !== undefined) return false;
@@ -566,17 +574,15 @@ export class ProxyCore {
   }
 
   #refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {
-    reply(this.#layer.transmitter, request, flow, this.#answer(request, flow, refusal));
+    reply(this.#layer.transmitter, request, flow, toBytes(this.#answer(request, flow, refusal)));
   }
 
-  #answer(request: SipMessage, flow: Flow, { status, reason, fields }: Refusal): Buffer {
-    return toBytes(
-      response(request, status, reason, {
-        toTag: this.#identity.localTag(request),
-        fields,
-        topVia: stampedVia(request, flow),
-      }),
-    );
+  #answer(request: SipMessage, flow: Flow, { status, reason, fields }: Refusal): string {
+    return response(request, status, reason, {
+      toTag: this.#identity.localTag(request),
+      fields,
+      topVia: stampedVia(request, flow),
+    });
   }
 }
 

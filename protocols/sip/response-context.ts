@@ -15,7 +15,7 @@ import type {
 } from '../../src/index.ts';
 import { formatAddress } from '../../src/index.ts';
 import type { BranchKey } from './branch.ts';
-import { response, toBytes } from './encode.ts';
+import { response } from './encode.ts';
 import { forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
@@ -227,19 +227,17 @@ export class ResponseContext {
         best.status === 503 ? [500, 'Server Internal Error - next hop unavailable'] : [best.status, best.reason];
       this.server.respond(
         status,
-        toBytes(
-          response(this.request, status, reason, {
-            toTag: this.parts.identity.localTag(this.request),
-            fields: best.fields,
-            topVia: stampedVia(this.request, this.server.flow),
-          }),
-        ),
+        response(this.request, status, reason, {
+          toTag: this.parts.identity.localTag(this.request),
+          fields: best.fields,
+          topVia: stampedVia(this.request, this.server.flow),
+        }),
       );
       return;
     }
     const text = withoutTopVia(best.response);
     if (text === undefined) return;
-    this.server.respond(best.status, toBytes(this.#withChallenges(text, best.response)));
+    this.server.respond(best.status, this.#withChallenges(text, best.response));
   }
 
   /** RFC 3261 §16.7 item 7: the chosen 401 or 407 carries the challenges of all. */
@@ -263,7 +261,7 @@ export class ResponseContext {
     if (this.server.isFinal) return;
     this.server.respond(
       100,
-      toBytes(response(this.request, 100, 'Trying', { topVia: stampedVia(this.request, this.server.flow) })),
+      response(this.request, 100, 'Trying', { topVia: stampedVia(this.request, this.server.flow) }),
     );
   }
 
@@ -398,15 +396,8 @@ class Branch implements ClientUser {
 
   /** Later 2xx responses of this branch only need the way back. */
   afterwards(): ClientUser {
-    const { server, plan, parts } = this.#context;
-    const context = { server, plan, parts };
-    return {
-      onResponse: (message) => {
-        if (message.status >= 200 && message.status < 300) relay(context, message);
-      },
-      onTimeout: () => undefined,
-      onTransportError: () => undefined,
-    };
+    const { server, plan, parts, request } = this.#context;
+    return request.method === 'INVITE' ? new Repeated(server, plan, parts) : ignoreAnswer;
   }
 
   #send(addresses: readonly ControllerAddress[]): void {
@@ -508,6 +499,27 @@ class Branch implements ClientUser {
   }
 }
 
+/** Takes the 2xx responses of an INVITE that come after the first. */
+class Repeated implements ClientUser {
+  readonly server: ServerTransaction;
+  readonly plan: RoutePlan;
+  readonly parts: ContextParts;
+
+  constructor(server: ServerTransaction, plan: RoutePlan, parts: ContextParts) {
+    this.server = server;
+    this.plan = plan;
+    this.parts = parts;
+  }
+
+  onResponse(message: SipMessage): void {
+    if (message.status >= 200 && message.status < 300) relay(this, message);
+  }
+
+  onTimeout(): void {}
+
+  onTransportError(): void {}
+}
+
 /** A stand-in writes itself in the place of its partner: the callee may have heard of the call from that one. */
 function relay(
   {
@@ -520,7 +532,7 @@ function relay(
   const text = withoutTopVia(message);
   if (text === undefined) return;
   const adopted = plan.standIn === undefined ? text : adoptRecordRoute(text, plan.standIn, parts.identity);
-  server.respond(message.status, toBytes(adopted));
+  server.respond(message.status, adopted);
 }
 
 interface Candidate {
@@ -550,7 +562,7 @@ function fieldLines(message: SipMessage, id: HeaderId): string {
   return lines;
 }
 
-/** The 200 of a CANCEL says nothing about the INVITE. */
+/** The 200 of a CANCEL says nothing about the INVITE, and no request but INVITE has two final responses to pass on. */
 const ignoreAnswer: ClientUser = {
   onResponse: () => undefined,
   onTimeout: () => undefined,

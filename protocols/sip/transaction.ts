@@ -20,6 +20,7 @@ import { magicCookie } from './branch.ts';
 import { sipDefaultPort } from './config.ts';
 import { Edit, toBytes } from './encode.ts';
 import { H } from './header-names.ts';
+import { type Lingerer, Lingering } from './lingering.ts';
 import type { SipMessage } from './messages.ts';
 import {
   type ClientEvent,
@@ -74,6 +75,8 @@ export class TransactionLayer {
 
   /** The alternates of the hop that a request came from, as far as we obey them. */
   readonly alternatesOf: AlternatesOf;
+  /** @internal */
+  readonly lingering: Lingering;
 
   constructor(
     clock: Clock,
@@ -85,6 +88,7 @@ export class TransactionLayer {
     this.transmitter = transmitter;
     this.timers = timers;
     this.alternatesOf = alternatesOf;
+    this.lingering = new Lingering(clock);
   }
 
   /** Transactions that may still do something. */
@@ -112,9 +116,9 @@ export class TransactionLayer {
     return this.#clients.get(clientKey(response.via.branch ?? '', response.method));
   }
 
-  /** The server transaction that a request repeats or, as ACK, completes. */
-  server(request: SipMessage): ServerTransaction | undefined {
-    return this.#servers.get(serverKey(request, request.method === 'ACK' ? 'INVITE' : request.method));
+  /** The server transaction that a request repeats or, as ACK, completes; `key` is its `requestKey`. */
+  server(request: SipMessage, key = requestKey(request)): ServerTransaction | undefined {
+    return this.#servers.get(key);
   }
 
   /** The INVITE that a CANCEL is meant for (RFC 3261 §9.2). */
@@ -122,8 +126,8 @@ export class TransactionLayer {
     return this.#servers.get(serverKey(cancel, 'INVITE'));
   }
 
-  accept(request: SipMessage, flow: Flow): ServerTransaction {
-    const transaction = new ServerTransaction(this, flat(serverKey(request, request.method)), request, flow);
+  accept(request: SipMessage, flow: Flow, key = requestKey(request)): ServerTransaction {
+    const transaction = new ServerTransaction(this, flat(key), request, flow);
     this.#servers.set(transaction.key, transaction);
     return transaction;
   }
@@ -144,7 +148,7 @@ export class TransactionLayer {
   }
 }
 
-export class ClientTransaction implements Outgoing {
+export class ClientTransaction implements Outgoing, Lingerer {
   readonly key: string;
   readonly branch: string;
   readonly method: string;
@@ -352,11 +356,14 @@ export class ClientTransaction implements Outgoing {
 
   #linger(ms: number): void {
     this.#deadline?.();
-    if (ms === 0) {
-      this.#state = 'terminated';
-      return;
-    }
-    this.#deadline = this.#layer.clock.after(ms, () => this.#step('lingerEnd'));
+    this.#deadline = undefined;
+    if (ms === 0) this.#state = 'terminated';
+    else this.#layer.lingering.add(this, ms);
+  }
+
+  /** @internal */
+  leave(): void {
+    this.#step('lingerEnd');
   }
 
   #end(): void {
@@ -370,11 +377,11 @@ export class ClientTransaction implements Outgoing {
   }
 }
 
-export class ServerTransaction {
+export class ServerTransaction implements Lingerer {
   readonly key: string;
   readonly flow: Flow;
-  /** Where responses go: by the request's top Via, and its alternates. */
-  #back: ReplyWay;
+  /** Where responses go by the request's top Via and its alternates; undefined: back over the flow that it came over. */
+  #back: ReplyWay | undefined;
   /** Repetitions that nobody asked for go to the alternates in turn. */
   #turn = 0;
   #isMoved = false;
@@ -382,7 +389,8 @@ export class ServerTransaction {
   readonly #layer: TransactionLayer;
   readonly #isInvite: boolean;
   #state: ServerState;
-  #last: Buffer | undefined;
+  /** Kept as text: the octets would keep the whole slab of Node's buffer pool that they lie in. */
+  #last: string | undefined;
   #status = 0;
   #retransmit: Cancel | undefined;
   #deadline: Cancel | undefined;
@@ -413,16 +421,16 @@ export class ServerTransaction {
     return this.#status >= 200;
   }
 
-  /** Sends a response, or keeps silent where the state allows none. `bytes` are complete. */
-  respond(status: number, bytes: Buffer): void {
-    this.#step(status < 200 ? 'sendProvisional' : status < 300 ? 'sendSuccess' : 'sendFailure', status, bytes);
+  /** Sends a response, or keeps silent where the state allows none. `text` is complete. */
+  respond(status: number, text: string): void {
+    this.#step(status < 200 ? 'sendProvisional' : status < 300 ? 'sendSuccess' : 'sendFailure', status, text);
   }
 
   /** The request again, or its ACK; over another flow where a hop acts in the place of the one it came from first. */
   receive(message: SipMessage, from?: Flow): void {
-    if (from !== undefined && this.#back.alternates !== none && !isFrom(from, this.#back.flow.remote)) {
+    if (from !== undefined && this.#hasAlternates && !isFrom(from, this.#back?.flow.remote ?? this.flow.remote)) {
       const way = replyWay(message.via, from, this.#layer.alternatesOf);
-      if (way.alternates !== none) {
+      if (way !== undefined && way.alternates !== none) {
         this.#back = way;
         this.#isMoved = true;
       }
@@ -438,29 +446,33 @@ export class ServerTransaction {
     this.#end();
   }
 
-  #step(event: ServerEvent, status = 0, bytes?: Buffer): void {
+  get #hasAlternates(): boolean {
+    return this.#back !== undefined && this.#back.alternates !== none;
+  }
+
+  #step(event: ServerEvent, status = 0, text?: string): void {
     const { next, effects } = serverRow(this.#isInvite ? inviteServer : nonInviteServer, this.#state, event);
     this.#state = next;
-    for (const effect of effects) this.#perform(effect, status, bytes);
+    for (const effect of effects) this.#perform(effect, status, text);
     if (this.#state === 'terminated') this.#end();
   }
 
-  #perform(effect: Effect, status: number, bytes: Buffer | undefined): void {
+  #perform(effect: Effect, status: number, text: string | undefined): void {
     const { t1Ms, t2Ms, t4Ms } = this.#layer.timers;
     switch (effect) {
       case 'deliver':
-        if (bytes === undefined) break;
+        if (text === undefined) break;
         // A 2xx that comes again was not acknowledged: perhaps it never arrived where the last one went.
         if (this.#status >= 200) this.#turn += 1;
         this.#status = status;
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
-        this.#last =
-          this.#isInvite && status >= 200 && status < 300 && this.#back.alternates === none ? undefined : bytes;
+        this.#last = this.#isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
         if (status >= 200) this.#request = undefined;
-        sendBack(this.#layer.transmitter, this.#back, bytes, this.#turn);
+        sendBack(this.#layer.transmitter, this.flow, this.#back, toBytes(text), this.#turn);
         break;
       case 'repeat':
-        if (this.#last !== undefined) sendBack(this.#layer.transmitter, this.#back, this.#last, this.#turn);
+        if (this.#last !== undefined)
+          sendBack(this.#layer.transmitter, this.flow, this.#back, toBytes(this.#last), this.#turn);
         break;
       case 'armRetransmit':
         if (this.flow.reliable) break;
@@ -483,7 +495,7 @@ export class ServerTransaction {
         break;
       case 'linger':
         // On a connection nothing is repeated, except by whoever takes the place of its dead other end.
-        this.#linger(this.flow.reliable && this.#back.alternates === none ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
+        this.#linger(this.flow.reliable && !this.#hasAlternates ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
         break;
       case 'lingerAccepted':
         this.#linger(64 * t1Ms);
@@ -497,11 +509,14 @@ export class ServerTransaction {
 
   #linger(ms: number): void {
     this.#deadline?.();
-    if (ms === 0) {
-      this.#state = 'terminated';
-      return;
-    }
-    this.#deadline = this.#layer.clock.after(ms, () => this.#step('lingerEnd'));
+    this.#deadline = undefined;
+    if (ms === 0) this.#state = 'terminated';
+    else this.#layer.lingering.add(this, ms);
+  }
+
+  /** @internal */
+  leave(): void {
+    this.#step('lingerEnd');
   }
 
   #end(): void {
@@ -521,14 +536,17 @@ interface ReplyWay {
   readonly alternates: readonly ControllerAddress[];
 }
 
-/** RFC 3261 §18.2.2 and RFC 3581 §4. */
-function replyWay(via: Via, flow: Flow, alternatesOf: AlternatesOf): ReplyWay {
+/** RFC 3261 §18.2.2 and RFC 3581 §4; undefined: simply back over the flow. */
+function replyWay(via: Via, flow: Flow, alternatesOf: AlternatesOf): ReplyWay | undefined {
   const port =
     via.rport !== undefined && !flow.reliable ? flow.remote.port : via.port || sipDefaultPort(flow.transport);
   // A group or a whole network is no place for an answer (RFC 4475 §3.3.10).
   const maddr = flow.reliable || via.maddr === undefined || !isUnicast(via.maddr) ? undefined : via.maddr;
   const alternates = alternatesOf(via, flow);
-  if (alternates.length === 0) return { flow, port, maddr, alternates: none };
+  if (alternates.length === 0)
+    return !flow.reliable && maddr === undefined && port === flow.remote.port
+      ? undefined
+      : { flow, port, maddr, alternates: none };
   const { transport } = flow;
   const hop: ControllerAddress = { transport, host: maddr ?? flow.remote.host, port };
   // A stand-in sends with its partner's sent-by: the partner itself comes last.
@@ -546,12 +564,23 @@ const isFrom = (
 export const reply = (transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void =>
   sendBack(
     transmitter,
+    flow,
     replyWay(request.via, flow, () => none),
     bytes,
     0,
   );
 
-function sendBack(transmitter: Transmitter, way: ReplyWay, bytes: Buffer, turn: number): void {
+function sendBack(
+  transmitter: Transmitter,
+  straight: Flow,
+  way: ReplyWay | undefined,
+  bytes: Buffer,
+  turn: number,
+): void {
+  if (way === undefined) {
+    straight.send(bytes);
+    return;
+  }
   const { flow, port, maddr, alternates } = way;
   if (alternates.length > 0) {
     // RFC 3263 §5 comes after what the hop itself named (docs/alternate-path.md §7.5).
@@ -560,7 +589,7 @@ function sendBack(transmitter: Transmitter, way: ReplyWay, bytes: Buffer, turn: 
     transmitter.sendToFirst(addresses, bytes, turn, flow.reliable && !isGone ? flow : undefined);
     return;
   }
-  if (flow.reliable ? transmitter.isOpen(flow) : maddr === undefined && port === flow.remote.port) flow.send(bytes);
+  if (flow.reliable && transmitter.isOpen(flow)) flow.send(bytes);
   else transmitter.sendOnce({ transport: flow.transport, host: maddr ?? flow.remote.host, port }, () => bytes);
 }
 
@@ -616,10 +645,13 @@ const clientKey = (branch: string, method: string): string => (method === 'CANCE
 
 /** Kept for half a minute: as characters of its own, not as a view that keeps the whole message alive. */
 function flat(text: string): string {
-  // Asking for a character makes V8 join a concatenation in place.
-  text.charCodeAt(0);
-  return text;
+  // Asking for a character makes V8 join a concatenation in place; it must be used, or the question is optimized away.
+  return text.charCodeAt(0) === 0 ? '' : text;
 }
+
+/** The key of the server transaction that a request begins or repeats, or as ACK belongs to. */
+export const requestKey = (request: SipMessage): string =>
+  serverKey(request, request.method === 'ACK' ? 'INVITE' : request.method);
 
 /** RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie (RFC 2543) what that section names instead. */
 export function serverKey(request: SipMessage, method: string): string {

@@ -14,7 +14,7 @@ import type {
 } from '../../../src/index.ts';
 import { isIpLiteral } from '../../../src/index.ts';
 import { nameAddrAlternates } from '../alternate-path.ts';
-import { response, toBytes } from '../encode.ts';
+import { response } from '../encode.ts';
 import { stampedVia } from '../forward.ts';
 import { H } from '../header-names.ts';
 import type { Identity } from '../identity.ts';
@@ -47,7 +47,7 @@ export interface RegistrarParts {
   ) => readonly ControllerAddress[];
 }
 
-export type Respond = (status: number, bytes: Buffer) => void;
+export type Respond = (status: number, text: string) => void;
 
 export class Registrar {
   readonly #parts: RegistrarParts;
@@ -206,7 +206,7 @@ export class Registrar {
     }
     counter.add();
     const toTag = identity.localTag(request);
-    respond(status, toBytes(response(request, status, reason, { toTag, fields, topVia: stampedVia(request, flow) })));
+    respond(status, response(request, status, reason, { toTag, fields, topVia: stampedVia(request, flow) }));
   }
 }
 

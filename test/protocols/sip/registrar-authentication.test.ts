@@ -60,8 +60,8 @@ function world(auth: object = {}) {
   const registration = createRegistration(services, config, identity, trust);
   const register = async (text: string): Promise<string> => {
     let answer = '';
-    registration.register(read(text), flow, (_, bytes) => {
-      answer = bytes.toString('latin1');
+    registration.register(read(text), flow, (_, text) => {
+      answer = text;
     });
     await new Promise((resolve) => setImmediate(resolve));
     return answer;
