@@ -15,7 +15,7 @@ export const systemClock: Clock = {
     if (ms > maxNativeMs) return afterLong(ms, run);
     const queue = queueFor(ms);
     if (queue !== undefined) return queue.add(run);
-    const timer = setTimeout(run, Math.max(0, ms));
+    const timer = setTimeout(run, Math.max(0, Math.ceil(ms)));
     timer.unref();
     return () => clearTimeout(timer);
   },
