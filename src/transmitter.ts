@@ -81,6 +81,8 @@ export class Transmitter {
   readonly #open = new Map<string, Set<Delivery>>();
   readonly #probing = new Map<string, Probing>();
   readonly #doubts: Doubts;
+  /** Deliveries on their way to an alternate, a share at a time. */
+  readonly #moving = new Set<Cancel>();
   readonly #buckets = new Map<string, TokenBucket>();
   /** What was sent lately to a peer and awaits no answer, for the case that the peer turns out to be dead. */
   readonly #recent = new Map<string, Recent[]>();
@@ -212,6 +214,8 @@ export class Transmitter {
     this.#stopped = true;
     this.#ticking?.();
     this.#doubts.stop();
+    for (const cancel of this.#moving) cancel();
+    this.#moving.clear();
     for (const deliveries of this.#open.values()) for (const delivery of [...deliveries]) delivery.end();
     this.#open.clear();
   }
@@ -328,8 +332,36 @@ export class Transmitter {
       this.#tick(this.#options.downProbeMs);
       this.#sendAgain(address);
     }
-    if (waiting === undefined) return;
-    for (const delivery of [...waiting]) delivery.hopFailed(address, failure);
+    if (waiting !== undefined) this.#moveOn(waiting, address, failure);
+  }
+
+  /**
+   * What has heard nothing yet goes at once: somebody waits for it. What rings already can wait a moment; all of it at once would
+   * only stand in the way of the others at the alternate, which has not seen such a rush before.
+   */
+  #moveOn(waiting: ReadonlySet<Delivery>, address: ControllerAddress, failure: HopFailure): void {
+    const gotMs = this.#gotMs(address);
+    const patient: Delivery[] = [];
+    for (const delivery of [...waiting]) {
+      if (delivery.isAlongSince(gotMs)) delivery.end();
+      else if (delivery.isPatient) patient.push(delivery);
+      else delivery.hopFailed(address, failure);
+    }
+    const share = Math.max(minShare, Math.ceil(patient.length / moveShares));
+    const next = (): void => {
+      this.#moving.delete(cancel);
+      for (const delivery of patient.splice(0, share)) delivery.hopFailed(address, failure);
+      if (patient.length === 0) return;
+      cancel = this.#parts.clock.after(moveEveryMs, next);
+      this.#moving.add(cancel);
+    };
+    let cancel: Cancel = () => undefined;
+    next();
+  }
+
+  /** Whoever spoke some time after a message had got it: what was sent before this moment has arrived. */
+  #gotMs(address: ControllerAddress): number {
+    return (this.#parts.pool.find(address)?.lastHeardMs ?? 0) - 2 * this.#options.askMs;
   }
 
   /** What went to the dead peer a moment ago and nobody answers for goes to its alternates. */
@@ -339,10 +371,7 @@ export class Transmitter {
     if (recent === undefined) return;
     this.#recent.delete(key);
     const { clock, pool } = this.#parts;
-    const { silenceMs } = this.#options;
-    const heardMs = pool.find(address)?.lastHeardMs ?? 0;
-    // Whoever spoke some time after a message had got it: what is older than that is not sent to everybody all over again.
-    const sinceMs = Math.max(clock.now() - 2 * silenceMs, heardMs - silenceMs / 4);
+    const sinceMs = Math.max(clock.now() - 2 * this.#options.silenceMs, this.#gotMs(address));
     for (const { atMs, addresses, bytes } of recent) {
       if (atMs < sinceMs) continue;
       const to = pool.choose(
@@ -470,6 +499,11 @@ interface Recent {
 /** So many silence limits long a living hop may take with any answer. */
 const slowAnswerLimits = 3;
 
+/** Deliveries whose hop failed and that can wait move in so many shares, this far apart; a few move together anyway. */
+const moveShares = 25;
+const moveEveryMs = 10;
+const minShare = 4;
+
 /** Per peer; more than that within two silence limits go the slow way, by repetition. */
 const maxRecent = 1_024;
 
@@ -485,6 +519,8 @@ export class Delivery {
   #silence: Cancel | undefined;
   #watched: ControllerAddress | undefined;
   #provisional = false;
+  #answerable = true;
+  #sentMs = 0;
   #ended = false;
 
   constructor(transmitter: Transmitter, target: Target, addresses: readonly ControllerAddress[], outgoing: Outgoing) {
@@ -531,8 +567,19 @@ export class Delivery {
     if (this.#hasAlternate()) this.#transmitter.keepWatch();
   }
 
-  /** Nothing will ever answer this message: only a failure that the network itself reports moves it. */
+  /** @internal Has it got a provisional answer, so that whoever waits for it knows that it is under way? */
+  get isPatient(): boolean {
+    return this.#provisional && this.#answerable;
+  }
+
+  /** @internal Nothing will answer it, and its hop got it before this moment. */
+  isAlongSince(gotMs: number): boolean {
+    return !this.#answerable && this.#sentMs < gotMs;
+  }
+
+  /** Nothing will ever answer this message: only a failure of its hop moves it, and not where the hop spoke after it. */
   unanswerable(): void {
+    this.#answerable = false;
     this.#silence?.();
     this.#silence = undefined;
   }
@@ -621,6 +668,7 @@ export class Delivery {
       this.#watched = to;
     }
     this.#bytes = this.#outgoing.encode(flow, to);
+    this.#sentMs = this.#transmitter.clock.now();
     flow.send(this.#bytes);
     if (!this.#hasAlternate()) return;
     this.#transmitter.doubt(to);

@@ -444,6 +444,7 @@ export class PathFollower {
       },
     );
     delivery.provisional();
+    delivery.unanswerable();
     this.#parts.clock.after(forMs, () => delivery.end());
     return delivery;
   }
