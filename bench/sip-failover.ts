@@ -1,69 +1,91 @@
 /**
  * What the death of a SIP proxy costs its callers: time to the next successful call, to the rescue of calls that ring, set-up
- * times afterwards, and the octets that AlternatePath adds to each message. Needs nothing but Node.
+ * times afterwards; and what AlternatePath costs while nobody dies: processor time and octets. Needs nothing but Node.
  */
-import { performance } from 'node:perf_hooks';
 import { decode } from '../protocols/sip/decode.ts';
 import type { CallRecord } from '../protocols/sip/demo/call-record.ts';
 import { type RunResult, runFailover } from '../protocols/sip/demo/failover-run.ts';
 import { forwardedText } from '../protocols/sip/forward.ts';
 import { Identity } from '../protocols/sip/identity.ts';
 import { Assembler, type Flow } from '../src/index.ts';
+import { type EdgeCost, edgeCost } from './support/sip-edge-cost.ts';
 import { type BenchOptions, median, type Row, type Suite, type SuiteReport } from './support/suite.ts';
 
 export const suite: Suite = {
   name: 'sip-failover',
   title: 'SIP calls at the death of their proxy',
-  works: ['kill', 'stop'],
+  works: ['kill', 'stop', 'cost', 'octets'],
   byDefault: true,
   run,
 };
 
+type How = 'kill' | 'stop';
+
 async function run(options: BenchOptions): Promise<SuiteReport> {
-  const runs = options.runs ?? (options.quick ? 1 : 3);
-  const rate = options.rate ?? 100;
+  const has = (work: string): boolean => options.work === undefined || options.work.includes(work);
+  const rate = options.rate ?? 50;
   const rows: Row[] = [];
   let placed = 0;
   let lost = 0;
   for (const how of ['kill', 'stop'] as const) {
-    if (options.work !== undefined && !options.work.includes(how)) continue;
+    if (!has(how)) continue;
     const results: RunResult[] = [];
     const faults: string[] = [];
+    const runs = options.runs ?? (options.quick ? 1 : how === 'kill' ? 7 : 3);
     for (let run = 1; run <= runs; run += 1) {
-      const started = performance.now();
-      const result = await runFailover({
-        how,
-        moment: 'ringing',
-        calls: options.calls ?? rate * 4,
-        rate,
-        ringMs: 500,
-        talkMs: 500,
-        holdMs: 1_500,
-        failback: false,
-        onEvent: () => undefined,
-      });
+      const result = await die(how, rate, options);
       results.push(result);
-      const all = [...result.records, result.watched];
+      const all = everyCall(result);
       const bad = all.filter(({ isLost }) => isLost);
       placed += all.length;
       lost += bad.length;
       faults.push(...bad.map((record) => `lost: ${record.complaint}`));
-      options.log(
-        `${how} ${run}/${runs}: next call after ${result.nextCallMs.aware.toFixed(0)} ms (aware), ${result.nextCallMs.plain.toFixed(0)} ms (plain), ${bad.length} of ${all.length} lost, ${((performance.now() - started) / 1_000).toFixed(0)} s`,
-      );
+      options.log(`${how} ${run}/${runs}: ${told(result)}, ${bad.length} of ${all.length} lost`);
     }
     rows.push(...rowsOf(how, results, faults));
   }
+  if (has('cost')) rows.push(...(await cost(options)));
+  if (has('octets')) rows.push(...extraOctets());
   return {
-    rows: [...rows, ...extraOctets()],
+    rows,
     notes: [
-      `${placed} calls at ${rate} a second in all, ${lost} lost; half of them between plain telephones, each behind an edge proxy`,
-      'silent: SIGSTOP, with the default silence limit of 1,000 ms; rescue: from the step that failed (a 200, an ACK) to its arrival',
+      ...(placed === 0
+        ? []
+        : [
+            `${placed} calls at ${rate} a second in all, ${lost} lost; half of them between plain telephones, each behind an edge proxy`,
+          ]),
+      'ICMP: SIGKILL. silent: SIGSTOP, with the default silence limit of 1,000 ms',
+      'next call: the first to ring of calls placed at the strike itself and every 5 ms (silent: 50 ms) from then on; second call: placed once that one rang',
+      'rescue: from the step that failed (a 200, an ACK, a BYE) to its arrival, of calls that rang at the strike',
+      'cost: caller edge, primary and callee edge as processes of their own, calls between plain telephones; the anchor has no backup to name and no alternate to watch',
     ],
   };
 }
 
-function rowsOf(how: 'kill' | 'stop', results: readonly RunResult[], faults: readonly string[]): readonly Row[] {
+function die(how: How, rate: number, options: BenchOptions): Promise<RunResult> {
+  return runFailover({
+    how,
+    moment: 'ringing',
+    calls: options.calls ?? rate * 4,
+    rate,
+    ringMs: 500,
+    talkMs: 500,
+    holdMs: 1_500,
+    warmUpCalls: options.quick ? 60 : 300,
+    failback: false,
+    onEvent: () => undefined,
+  });
+}
+
+const everyCall = ({ records, watched }: RunResult): readonly CallRecord[] => [...records, watched];
+
+function told({ probed, exitMs, strikeMs }: RunResult): string {
+  const { aware, plain } = probed;
+  const gone = exitMs === undefined ? '' : ` (process gone after ${(exitMs - strikeMs).toFixed(0)})`;
+  return `next call after ${aware.sinceStrikeMs.toFixed(0)} ms aware, ${plain.sinceStrikeMs.toFixed(0)} plain${gone}; second one ${aware.secondCallMs.toFixed(0)} and ${plain.secondCallMs.toFixed(0)}`;
+}
+
+function rowsOf(how: How, results: readonly RunResult[], faults: readonly string[]): readonly Row[] {
   const word = how === 'kill' ? 'ICMP' : 'silent';
   const row = (what: string, values: readonly number[], target?: number): Row => ({
     what: `${word}: ${what}`,
@@ -72,35 +94,60 @@ function rowsOf(how: 'kill' | 'stop', results: readonly RunResult[], faults: rea
     ours: { values, faults },
     ...(target === undefined ? {} : { target }),
   });
+  /** The median over all deaths, and the worst of them. */
+  const both = (what: string, of: (result: RunResult) => number, target?: number): readonly Row[] => {
+    const values = results.map(of);
+    return [row(what, values, target), row(`${what}, worst of ${values.length}`, [Math.max(...values)])];
+  };
   const limit = how === 'kill' ? 50 : 1_500;
-  const of = (pick: (record: CallRecord, strikeMs: number) => boolean) => (result: RunResult) =>
-    [...result.records, result.watched].filter((record) => !record.isLost && pick(record, result.strikeMs));
-  const ringing = of((record, strikeMs) => record.phaseAt(strikeMs) === 'ringing');
-  const later = of((record, strikeMs) => record.invitedMs > strikeMs + (how === 'kill' ? 250 : 1_500));
-  const setups = (result: RunResult) => later(result).map(({ invitedMs, rangMs }) => (rangMs ?? 0) - invitedMs);
+  const setups = (result: RunResult, isCounted: (invitedMs: number) => boolean): readonly number[] =>
+    everyCall(result)
+      .filter(({ isLost, invitedMs }) => !isLost && isCounted(invitedMs))
+      .map(({ invitedMs, rangMs }) => (rangMs ?? Number.NaN) - invitedMs);
+  const before = (result: RunResult) => setups(result, (invitedMs) => invitedMs < result.strikeMs - 100);
+  const after = (result: RunResult) =>
+    setups(result, (invitedMs) => invitedMs > result.strikeMs + (how === 'kill' ? 250 : 1_500));
+  const rescues = (result: RunResult): readonly number[] =>
+    everyCall(result)
+      .filter((record) => !record.isLost && record.phaseAt(result.strikeMs) === 'ringing')
+      .map(({ gapMs }) => gapMs);
   return [
+    ...(how === 'kill'
+      ? both('SIGKILL to the process being gone', ({ exitMs, strikeMs }) => (exitMs ?? Number.NaN) - strikeMs)
+      : []),
+    ...both('next call, aware phone', ({ probed }) => probed.aware.sinceStrikeMs, limit),
+    ...both('next call, plain phone behind an edge', ({ probed }) => probed.plain.sinceStrikeMs, limit),
+    ...(how === 'kill'
+      ? [
+          ...both('next call since the process is gone, aware', ({ probed }) => Math.max(0, probed.aware.sinceExitMs)),
+          ...both('next call since the process is gone, plain', ({ probed }) => Math.max(0, probed.plain.sinceExitMs)),
+        ]
+      : []),
+    ...both('set-up of the call placed at the strike, aware', ({ probed }) => probed.aware.firstCallMs),
+    ...both('set-up of the call placed at the strike, plain', ({ probed }) => probed.plain.firstCallMs),
+    ...both('set-up of the second call, aware', ({ probed }) => probed.aware.secondCallMs),
+    ...both('set-up of the second call, plain', ({ probed }) => probed.plain.secondCallMs),
     row(
-      'next successful call, aware phone',
-      results.map(({ nextCallMs }) => nextCallMs.aware),
-      limit,
+      'set-up before, median',
+      results.map((result) => median(before(result))),
     ),
     row(
-      'next successful call, plain phone behind an edge',
-      results.map(({ nextCallMs }) => nextCallMs.plain),
-      limit,
+      'set-up before, 95th percentile',
+      results.map((result) => percentile(before(result), 0.95)),
+    ),
+    row(
+      'set-up once switched, median',
+      results.map((result) => median(after(result))),
+    ),
+    row(
+      'set-up once switched, 95th percentile',
+      results.map((result) => percentile(after(result), 0.95)),
     ),
     row(
       'rescue of ringing calls, median',
-      results.map((result) => median(ringing(result).map(({ gapMs }) => gapMs))),
+      results.map((result) => median(rescues(result))),
     ),
-    row(
-      'rescue of ringing calls, slowest',
-      results.map((result) => Math.max(...ringing(result).map(({ gapMs }) => gapMs))),
-    ),
-    row(
-      'set-up (INVITE to 180) once switched, 95th percentile',
-      results.map((result) => percentile(setups(result), 0.95)),
-    ),
+    ...both('rescue of ringing calls, slowest', (result) => Math.max(...rescues(result))),
   ];
 }
 
@@ -108,6 +155,41 @@ function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
+
+/** With and without in turn, since the machine is never the same for long. */
+async function cost({ log, runs, calls, quick }: BenchOptions): Promise<readonly Row[]> {
+  const on: EdgeCost[] = [];
+  const off: EdgeCost[] = [];
+  const rounds = runs ?? (quick ? 1 : 5);
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const hasBackup of round % 2 === 1 ? [false, true] : [true, false]) {
+      const figures = await edgeCost({ hasBackup, calls: calls ?? (quick ? 500 : 2_000), rate: 200 });
+      (hasBackup ? on : off).push(figures);
+    }
+    log(
+      `cost ${round}/${rounds}: ${total(on.at(-1)).toFixed(0)} µs with a backup, ${total(off.at(-1)).toFixed(0)} without`,
+    );
+  }
+  const faults = (figures: readonly EdgeCost[]): readonly string[] =>
+    figures.flatMap(({ lost }) => (lost === 0 ? [] : [`${lost} calls lost`]));
+  const row = (what: string, of: (figures: EdgeCost | undefined) => number, target?: number): Row => ({
+    what: `processor time for each call, ${what}`,
+    unit: 'µs',
+    better: 'lower',
+    ours: { values: on.map(of), faults: faults(on) },
+    anchor: { name: 'tag off', values: off.map(of), faults: faults(off) },
+    ...(target === undefined ? {} : { target }),
+  });
+  return [
+    row('edges and primary together', total, 1.1),
+    ...measured.map((name) => row(name, (figures) => figures?.microseconds.get(name) ?? Number.NaN)),
+  ];
+}
+
+const measured = ['caller edge', 'primary', 'callee edge'] as const;
+
+const total = (figures: EdgeCost | undefined): number =>
+  measured.reduce((sum, name) => sum + (figures?.microseconds.get(name) ?? Number.NaN), 0);
 
 /** The same message forwarded with a backup to name and without. */
 function extraOctets(): readonly Row[] {

@@ -3,6 +3,7 @@ import type { DemoOutcome, DemoRequest } from '../../../src/index.ts';
 import { type CallRecord, type Kind, phases } from './call-record.ts';
 import { type Moment, moments, type RunEvent, type RunResult, runFailover } from './failover-run.ts';
 import { type Column, Ladder } from './ladder.ts';
+import type { Probed } from './prober.ts';
 
 export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
   const { how, print, isTerminal } = request;
@@ -23,9 +24,7 @@ export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
   const lost = rows.reduce((sum, row) => sum + row.lost, 0);
   for (const line of table(rows)) print(line);
   print('');
-  print(
-    `next call after ${result.nextCallMs.aware.toFixed(0)} ms from an aware telephone, ${result.nextCallMs.plain.toFixed(0)} ms from a plain one behind an edge`,
-  );
+  for (const line of nextCall(result)) print(line);
   print(
     result.failbackMs === undefined
       ? 'the primary did not get its work back'
@@ -40,7 +39,8 @@ export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
       rate,
       placed: rows.reduce((sum, row) => sum + row.placed, 0),
       lost,
-      nextCallMs: result.nextCallMs,
+      exitMs: result.exitMs === undefined ? null : rounded(result.exitMs - result.strikeMs),
+      nextCall: { aware: roundedAll(result.probed.aware), plain: roundedAll(result.probed.plain) },
       failbackMs: result.failbackMs ?? null,
       phases: rows,
       watched: {
@@ -53,6 +53,27 @@ export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
     },
   };
 }
+
+/** What callers saw that called at the strike itself, and every few milliseconds from then on. */
+function nextCall({ probed, strikeMs, exitMs }: RunResult): readonly string[] {
+  const line = (who: string, { sinceStrikeMs, sinceExitMs, secondCallMs }: Probed): string =>
+    `${who}: next call rang after ${sinceStrikeMs.toFixed(0)} ms${Number.isNaN(sinceExitMs) ? '' : ` (${Math.max(0, sinceExitMs).toFixed(0)} ms after the process was gone)`}, the one after that took ${secondCallMs.toFixed(0)} ms`;
+  return [
+    ...(exitMs === undefined ? [] : [`the killed process took ${(exitMs - strikeMs).toFixed(0)} ms to be gone`]),
+    line('aware telephone', probed.aware),
+    line('plain telephone behind an edge', probed.plain),
+  ];
+}
+
+/** NaN has no place in JSON. */
+const rounded = (ms: number): number | null => (Number.isNaN(ms) ? null : Math.round(ms * 10) / 10);
+
+const roundedAll = ({ sinceStrikeMs, sinceExitMs, firstCallMs, secondCallMs }: Probed) => ({
+  sinceStrikeMs: rounded(sinceStrikeMs),
+  sinceExitMs: rounded(sinceExitMs),
+  firstCallMs: rounded(firstCallMs),
+  secondCallMs: rounded(secondCallMs),
+});
 
 class Teller {
   readonly #request: DemoRequest;

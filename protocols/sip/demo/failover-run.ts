@@ -17,6 +17,7 @@ import { type Call, Telephone, type TelephoneEvent } from '../telephone/index.ts
 import { CallRecord, type Kind } from './call-record.ts';
 import { LoadAgent } from './load-agent.ts';
 import { domain, type Members, members } from './members.ts';
+import { type Probed, Prober } from './prober.ts';
 
 export const moments = ['random', 'setup', 'ringing', 'answered', 'bye'] as const;
 
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly ringMs: number;
   readonly talkMs: number;
   readonly holdMs: number;
+  /** Calls through the backup before the others begin, and as many through the edges: how warm the programs are at the strike. */
+  readonly warmUpCalls?: number;
   /** Bring the primary back and wait until calls go through it again? */
   readonly failback: boolean;
   onEvent(event: RunEvent): void;
@@ -52,13 +55,17 @@ export interface RunResult {
   readonly records: readonly CallRecord[];
   readonly strikeMs: number;
   readonly watched: CallRecord;
-  /** From the strike to the first ringing of a call that was placed after it. */
-  readonly nextCallMs: Readonly<Record<Kind, number>>;
+  /** When the killed process was gone: until then its sockets swallow what is sent to it. Undefined where it was only stopped. */
+  readonly exitMs: number | undefined;
+  /** What callers saw that called from the strike on until a call succeeded. */
+  readonly probed: Readonly<Record<Kind, Probed>>;
   /** From the strike to the next call that alone went through the primary again; undefined: it did not. */
   readonly failbackMs: number | undefined;
 }
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
+
+const kinds: readonly Kind[] = ['plain', 'aware'];
 
 const callees: Readonly<Record<Kind, string>> = { plain: 'plain-callee', aware: 'aware-callee' };
 
@@ -96,7 +103,8 @@ class Run {
   readonly #watched = new CallRecord('aware', 0);
   #watchedCall: Call | undefined;
   #strikeMs = 0;
-  readonly #next: CallRecord[] = [];
+  readonly #probers = new Map<Kind, Prober>();
+  #exitMs: number | undefined;
   #turn = 0;
 
   constructor(options: RunOptions, cast: Members, stops: (() => Promise<void>)[]) {
@@ -129,7 +137,8 @@ class Run {
       records: [...this.#records.values()],
       strikeMs: this.#strikeMs,
       watched: this.#watched,
-      nextCallMs: { plain: this.#nextCallMs('plain'), aware: this.#nextCallMs('aware') },
+      exitMs: this.#exitMs,
+      probed: { plain: this.#probed('plain'), aware: this.#probed('aware') },
       failbackMs,
     };
   }
@@ -196,14 +205,17 @@ class Run {
     this.#stops.push(() => agent.stop());
     await agent.start();
     const calls: CallRecord[] = [];
+    const { warmUpCalls = usualWarmUpCalls } = this.#options;
     for (let n = 0; n < warmUpCalls; n += 1) {
-      calls.push(agent.call(n % 2 === 0 ? callees.plain : callees.aware, 0, n % 4 < 2 ? 'caller' : 'callee'));
+      const hangUp = n % 4 < 2 ? 'caller' : 'callee';
+      calls.push(agent.call(n % 2 === 0 ? callees.plain : callees.aware, 0, hangUp));
+      if (warmUpCalls > usualWarmUpCalls) calls.push(this.#callOf(n % 2 === 0 ? 'plain' : 'aware', hangUp));
       await pause(10);
     }
     const deadline = systemClock.now() + limitMs;
     while (calls.some((record) => !record.isOver) && systemClock.now() < deadline) await pause(10);
     const failed = calls.find((record) => record.isLost);
-    if (failed !== undefined) throw new Error(`a call through the backup alone failed: ${failed.complaint}`);
+    if (failed !== undefined) throw new Error(`a call failed while nothing was wrong: ${failed.complaint}`);
     this.#records.clear();
   }
 
@@ -289,26 +301,33 @@ class Run {
   }
 
   #strike(): void {
-    this.#cast.strike(this.#options.how);
     this.#strikeMs = systemClock.now();
+    void this.#cast.strike(this.#options.how)?.then((exitMs) => {
+      this.#exitMs = exitMs;
+    });
     this.#options.onEvent({ kind: 'strike', atMs: this.#strikeMs });
-    // A dying process takes messages for some milliseconds; whoever calls right after has the first chance.
-    for (let afterMs = 1; afterMs <= 41; afterMs += 10)
-      systemClock.after(afterMs, () => {
-        this.#next.push(this.#callOf('plain', 'caller'), this.#callOf('aware', 'caller'));
-      });
+    for (const kind of kinds) {
+      const prober = new Prober(probeEveryMs[this.#options.how], () => this.#callOf(kind, 'caller'));
+      this.#probers.set(kind, prober);
+      this.#stops.push(async () => prober.stop());
+      prober.start();
+    }
   }
 
-  #nextCallMs(kind: Kind): number {
-    const rang = this.#next.filter((record) => record.kind === kind && !record.isLost).map(({ rangMs }) => rangMs ?? 0);
-    return rang.length === 0 ? Number.NaN : Math.min(...rang) - this.#strikeMs;
+  #probed(kind: Kind): Probed {
+    const prober = this.#probers.get(kind);
+    if (prober === undefined) throw new Error('nobody was killed');
+    return prober.result(this.#strikeMs, this.#exitMs);
   }
 
   /** Until every call has ended, or something is lost for good. */
   async #settled(): Promise<void> {
     const deadline = systemClock.now() + limitMs;
     const isOpen = (): boolean =>
-      this.#strikeMs === 0 || !this.#watched.isOver || [...this.#records.values()].some((record) => !record.isOver);
+      this.#strikeMs === 0 ||
+      [...this.#probers.values()].some(({ isDone }) => !isDone) ||
+      !this.#watched.isOver ||
+      [...this.#records.values()].some((record) => !record.isOver);
     while (isOpen() && systemClock.now() < deadline) await pause(10);
     if (this.#watchedCall !== undefined && !this.#watched.isOver) this.#watched.failure = this.#watched.complaint;
   }
@@ -351,14 +370,17 @@ function strikes(moment: Moment, at: string, direction: string, message: SipMess
   }
 }
 
+/** A call every few milliseconds for the time in which a process dies; a silent host takes a second, and 200 calls would be a load. */
+const probeEveryMs = { kill: 5, stop: 50 } as const;
+
 const limitMs = 12_000;
 
-const warmUpCalls = 60;
+const usualWarmUpCalls = 60;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One that nobody uses on any of the addresses, from 15060 up. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let port = 15_060; port < 15_560; port += 10) {
     const free = await Promise.all(
       ['127.0.0.1', '127.0.0.2', '127.0.0.11', '127.0.0.12'].map((host) => isFree(host, port)),

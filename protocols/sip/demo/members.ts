@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
-import { type ControllerAddress, formatAddress, systemRandom } from '../../../src/index.ts';
+import { type ControllerAddress, formatAddress, systemClock, systemRandom } from '../../../src/index.ts';
 
 export const domain = 'demo.altpath';
 
@@ -14,10 +14,12 @@ export interface Members {
   readonly callerEdge: ControllerAddress;
   readonly calleeEdge: ControllerAddress;
   start(): Promise<void>;
-  /** SIGKILL, or SIGSTOP for a host that falls silent. */
-  strike(how: 'kill' | 'stop'): void;
+  /** SIGKILL (settles when the process is gone, with that moment), or SIGSTOP for a host that falls silent. */
+  strike(how: 'kill' | 'stop'): Promise<number> | undefined;
   /** The primary again: a new process, or the stopped one goes on. */
   revive(): Promise<void>;
+  /** Process ids by name: primary, backup, caller edge, callee edge. */
+  pids(): ReadonlyMap<string, number>;
   /** Ends every process and takes the files away; safe to call twice. */
   close(): Promise<void>;
 }
@@ -26,9 +28,11 @@ export interface MemberOptions {
   readonly port: number;
   /** How long the returned primary is watched before it gets new work. */
   readonly holdMs: number;
+  /** No backup, and nobody names one: for comparison. */
+  readonly isAlone?: boolean;
 }
 
-export function members({ port, holdMs }: MemberOptions): Members {
+export function members({ port, holdMs, isAlone = false }: MemberOptions): Members {
   const at = (host: string): ControllerAddress => ({ transport: 'udp', host, port });
   const primary = at('127.0.0.1');
   const backup = at('127.0.0.2');
@@ -39,11 +43,12 @@ export function members({ port, holdMs }: MemberOptions): Members {
   const processes = new Map<string, ChildProcess>();
   const timers = { holdMs, downProbeMs: 250 };
 
+  const pair = isAlone ? [primary] : [primary, backup];
   const configs: Readonly<Record<string, { readonly location: string; readonly sip: unknown }>> = {
-    primary: { location: shared(directory), sip: member(primary, backup, timers) },
-    backup: { location: shared(directory), sip: member(backup, primary, timers) },
-    'caller edge': { location: 'memory', sip: edge(callerEdge, [primary, backup], timers) },
-    'callee edge': { location: 'memory', sip: edge(calleeEdge, [primary, backup], timers) },
+    primary: { location: shared(directory), sip: member(primary, pair, timers) },
+    ...(isAlone ? {} : { backup: { location: shared(directory), sip: member(backup, pair, timers) } }),
+    'caller edge': { location: 'memory', sip: edge(callerEdge, pair, timers) },
+    'callee edge': { location: 'memory', sip: edge(calleeEdge, pair, timers) },
   };
 
   const launch = async (name: string): Promise<void> => {
@@ -76,13 +81,20 @@ export function members({ port, holdMs }: MemberOptions): Members {
       await Promise.all(Object.keys(configs).map(launch));
     },
     strike: (how) => {
-      processes.get('primary')?.kill(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+      const child = processes.get('primary');
+      const exit =
+        how === 'stop'
+          ? undefined
+          : new Promise<number>((resolve) => child?.once('exit', () => resolve(systemClock.now())));
+      child?.kill(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+      return exit;
     },
     revive: async () => {
       const child = processes.get('primary');
       if (child !== undefined && child.exitCode === null && child.signalCode === null) child.kill('SIGCONT');
       else await launch('primary');
     },
+    pids: () => new Map([...processes].flatMap(([name, { pid }]) => (pid === undefined ? [] : [[name, pid]]))),
     close: async () => {
       await Promise.all([...processes.values()].map(end));
       processes.clear();
@@ -95,14 +107,17 @@ const program = join(import.meta.dirname, `../../../src/main${extname(import.met
 
 const shared = (directory: string): string => `sqlite:${join(directory, 'locations.sqlite')}`;
 
-const member = (self: ControllerAddress, partner: ControllerAddress, timers: unknown): unknown => ({
-  listen: [formatAddress(self)],
-  domains: [domain],
-  backup: [formatAddress(partner)],
-  backupFor: [formatAddress(partner)],
-  serviceRoute: true,
-  timers,
-});
+const member = (self: ControllerAddress, pair: readonly ControllerAddress[], timers: unknown): unknown => {
+  const partners = pair.filter((each) => each !== self).map(formatAddress);
+  return {
+    listen: [formatAddress(self)],
+    domains: [domain],
+    backup: partners,
+    backupFor: partners,
+    serviceRoute: true,
+    timers,
+  };
+};
 
 const edge = (self: ControllerAddress, pair: readonly ControllerAddress[], timers: unknown): unknown => ({
   listen: [formatAddress(self)],
