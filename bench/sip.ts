@@ -12,7 +12,7 @@ import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
 export const suite: Suite = {
   name: 'sip',
   title: 'SIP proxy and registrar',
-  works: ['call', 'message', 'options', 'register', 'capacity', 'soak'],
+  works: ['capacity', 'call', 'message', 'options', 'register', 'soak'],
   byDefault: true,
   run,
 };
@@ -92,7 +92,8 @@ async function compare(work: string, contenders: readonly Contender[], options: 
   ];
   const rate = row(`${work}: as fast as it goes`, '/s', 'higher', (m) => m.perSecond);
   const cost = (target?: number): Row => row(`${work}: processor time each`, 'µs', 'lower', (m) => m.cpuUs, target);
-  if (work === 'capacity') return [rate, cost(), ...memoryRows];
+  // Nobody sleeps between two messages here, so that the figure is the proxies' and not that of the machine's wakings.
+  if (work === 'capacity') return [cost(0.5), rate, ...memoryRows];
   if (work === 'call') {
     const overFloor: Row = { ...cost(), anchor: { name: 'blind relay on Node', values: floor, faults: [] } };
     return [cost(0.5), overFloor, ...memoryRows];
