@@ -22,6 +22,8 @@ export interface Peer {
   health: PeerHealth;
   /** When any byte last came from it (Clock time); 0: never. */
   lastHeardMs: number;
+  /** When it was first asked for a sign of life since the last one; 0: never. */
+  askedMs: number;
   /** When it was last declared down, and why. */
   downSinceMs: number;
   failure: HopFailure | undefined;
@@ -39,6 +41,9 @@ export interface PoolOptions {
 }
 
 export const defaultPoolOptions: PoolOptions = { holdMs: 10_000, jitter: 0.3, maxLearned: 1_024 };
+
+/** Questions are answered sooner than that. */
+const owingMs = 250;
 
 export class ControllerPool {
   readonly #peers = new Map<string, Peer>();
@@ -97,6 +102,7 @@ export class ControllerPool {
       provenance,
       health: 'up',
       lastHeardMs: 0,
+      askedMs: 0,
       downSinceMs: 0,
       failure: undefined,
       returnAtMs: 0,
@@ -162,19 +168,31 @@ export class ControllerPool {
 
   /**
    * The address for the next send of something that is repeated until somebody reacts: the first that is up; the one after it for
-   * the next turn, and so on round. Where all are down, all count.
+   * the next turn, and so on round. Where all are down, all count. What has to be repeated goes round those only that do not owe an
+   * answer themselves.
    */
   choose(addresses: readonly ControllerAddress[], turn: number): ControllerAddress | undefined {
     const [first] = addresses;
     if (addresses.length < 2 || (turn === 0 && this.#down === 0)) return first;
     const usable = this.#down === 0 ? addresses : addresses.filter((address) => this.#isUsable(address));
-    const among = usable.length === 0 ? addresses : usable;
+    const sound = turn === 0 ? usable : usable.filter((address) => !this.#owesAnswer(address));
+    const among = [sound, usable, addresses].find(({ length }) => length > 0) ?? addresses;
     return among[turn % among.length];
   }
 
   /** Is any of them not known to be down? */
   hasUsable(addresses: readonly ControllerAddress[]): boolean {
     return addresses.some((address) => this.#isUsable(address));
+  }
+
+  /** Is any of them neither known to be down nor in debt of a sign of life? */
+  hasSound(addresses: readonly ControllerAddress[]): boolean {
+    return addresses.some((address) => this.#isUsable(address) && !this.#owesAnswer(address));
+  }
+
+  #owesAnswer(address: ControllerAddress): boolean {
+    const peer = this.find(address);
+    return peer !== undefined && peer.askedMs > peer.lastHeardMs && this.#clock.now() - peer.askedMs >= owingMs;
   }
 
   #isUsable(address: ControllerAddress): boolean {

@@ -10,15 +10,21 @@ export interface DoubtParts {
   readonly clock: Clock;
   /** So long after the first message that nothing was heard after; the next question waits twice as long, and so on. */
   readonly askMs: number;
-  /** Then others have drawn their conclusion. */
-  readonly untilMs: number;
-  ask(peer: Peer): void;
+  /** Then whoever waits for an answer has drawn its conclusion. */
+  readonly silenceMs: number;
+  /** Was it asked within the usual interval of probes? Then what nobody waits for is no reason to ask again. */
+  askedLately(peer: Peer): boolean;
+  /** False where there is no question for this peer. */
+  ask(peer: Peer): boolean;
 }
 
 interface Doubt {
   /** When the oldest message was sent after which nothing was heard. */
   sinceMs: number;
   waitMs: number;
+  /** Does anybody wait for an answer? Responses and acknowledgements get none. */
+  isUrgent: boolean;
+  asked: number;
   cancel: Cancel;
 }
 
@@ -30,21 +36,35 @@ export class Doubts {
     this.#parts = parts;
   }
 
-  /** Something that must not get lost is on its way to this peer. */
-  sent(peer: Peer): void {
+  /** Something that must not get lost is on its way to this peer. True: nothing was before. */
+  sent(peer: Peer, isUrgent: boolean): boolean {
     const { clock, askMs } = this.#parts;
     const doubt = this.#open.get(peer);
     if (doubt === undefined) {
-      const begun: Doubt = { sinceMs: clock.now(), waitMs: askMs, cancel: () => undefined };
+      const begun = { sinceMs: clock.now(), waitMs: askMs, isUrgent, asked: 0, cancel: () => undefined };
       this.#open.set(peer, begun);
       this.#wait(peer, begun, askMs);
-    } else if (peer.lastHeardMs > doubt.sinceMs) {
-      doubt.sinceMs = clock.now();
-      if (doubt.waitMs === askMs) return;
+      return true;
+    }
+    if (peer.lastHeardMs <= doubt.sinceMs) {
+      doubt.isUrgent ||= isUrgent;
+      return false;
+    }
+    doubt.sinceMs = clock.now();
+    doubt.isUrgent = isUrgent;
+    if (doubt.asked > 0) {
+      doubt.asked = 0;
       doubt.waitMs = askMs;
       doubt.cancel();
       this.#wait(peer, doubt, askMs);
     }
+    return true;
+  }
+
+  /** What was just sent, and nothing else, began this doubt, and nobody waits for an answer to it. */
+  calm(peer: Peer): void {
+    const doubt = this.#open.get(peer);
+    if (doubt !== undefined) doubt.isUrgent = false;
   }
 
   stop(): void {
@@ -57,9 +77,9 @@ export class Doubts {
   }
 
   #look(peer: Peer, doubt: Doubt): void {
-    const { clock, untilMs } = this.#parts;
+    const { clock, silenceMs, askedLately, ask } = this.#parts;
     const unheardMs = clock.now() - doubt.sinceMs;
-    if (peer.lastHeardMs > doubt.sinceMs || peer.health !== 'up' || unheardMs >= untilMs) {
+    if (peer.lastHeardMs > doubt.sinceMs || peer.health !== 'up' || unheardMs >= silenceMs) {
       this.#open.delete(peer);
       return;
     }
@@ -69,8 +89,12 @@ export class Doubts {
       this.#wait(peer, doubt, earlyMs);
       return;
     }
-    this.#parts.ask(peer);
-    this.#wait(peer, doubt, doubt.waitMs);
-    doubt.waitMs *= 2;
+    if ((!doubt.isUrgent && doubt.asked === 0 && askedLately(peer)) || !ask(peer)) {
+      this.#open.delete(peer);
+      return;
+    }
+    doubt.asked += 1;
+    doubt.waitMs = 2 * Math.max(doubt.waitMs, unheardMs);
+    this.#wait(peer, doubt, doubt.waitMs - unheardMs);
   }
 }

@@ -81,6 +81,7 @@ export class Transmitter {
   readonly #open = new Map<string, Set<Delivery>>();
   readonly #probing = new Map<string, Probing>();
   readonly #doubts: Doubts;
+  readonly #prepared = new WeakSet<Peer>();
   /** Deliveries on their way to an alternate, a share at a time. */
   readonly #moving = new Set<Cancel>();
   readonly #buckets = new Map<string, TokenBucket>();
@@ -97,7 +98,8 @@ export class Transmitter {
     this.#doubts = new Doubts({
       clock: parts.clock,
       askMs: Math.min(askMs, silenceMs / 4),
-      untilMs: silenceMs,
+      silenceMs,
+      askedLately: (peer) => this.#isAskedLately(peer),
       ask: (peer) => this.askForLife(peer.address),
     });
   }
@@ -146,7 +148,7 @@ export class Transmitter {
     recent.push({ atMs: clock.now(), addresses, bytes });
     this.#recent.set(key, recent);
     flow.send(bytes);
-    if (addresses.length > 1) this.doubt(to);
+    if (addresses.length > 1) this.doubt(to, false);
     return true;
   }
 
@@ -259,21 +261,40 @@ export class Transmitter {
   }
 
   /** @internal One question serves all who wait: another one just asked and unanswered stands for this one, too. */
-  askForLife(address: ControllerAddress): void {
+  askForLife(address: ControllerAddress): boolean {
     const { pool, clock } = this.#parts;
     const peer = pool.find(address);
-    if (peer === undefined) return;
+    if (peer === undefined) return false;
     const now = clock.now();
     const probe = this.#probing.get(peer.key);
     const isAsked = probe !== undefined && now - probe.sentMs < this.#options.askMs / 2;
-    if (!isAsked || peer.lastHeardMs > probe.sentMs) this.#sendProbe(peer, now);
+    return isAsked && peer.lastHeardMs <= probe.sentMs ? true : this.#sendProbe(peer, now);
   }
 
-  /** @internal A datagram that has an alternate went to this hop. A connection tells by itself. */
-  doubt(to: ControllerAddress): void {
-    if (this.#stopped || this.#parts.probe === undefined || isReliable(to.transport)) return;
+  /** @internal A message may go there later: is anybody there? */
+  askBeforehand(address: ControllerAddress): void {
+    const peer = this.#parts.pool.find(address);
+    if (peer !== undefined && !isReliable(address.transport) && !this.#isAskedLately(peer)) this.askForLife(address);
+  }
+
+  /** @internal A datagram that has an alternate went to this hop: true where it is the first since it was heard. A connection tells by itself. */
+  doubt(to: ControllerAddress, isUrgent: boolean): boolean {
+    if (this.#stopped || this.#parts.probe === undefined || isReliable(to.transport)) return false;
     const peer = this.#parts.pool.find(to);
-    if (peer !== undefined) this.#doubts.sent(peer);
+    return peer !== undefined && this.#doubts.sent(peer, isUrgent);
+  }
+
+  /** @internal It was only what nobody will answer. */
+  calm(to: ControllerAddress): void {
+    const peer = this.#parts.pool.find(to);
+    if (peer !== undefined) this.#doubts.calm(peer);
+  }
+
+  /** @internal An alternate's socket is there before it is needed: opening one takes milliseconds, and nothing else waits longer then. */
+  prepare(peer: Peer): void {
+    if (this.#prepared.has(peer)) return;
+    this.#prepared.add(peer);
+    if (!isReliable(peer.address.transport)) this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
   }
 
   /** @internal May one more message move to this alternate? */
@@ -451,14 +472,22 @@ export class Transmitter {
     return ailing.length > 0;
   }
 
-  #sendProbe(peer: Peer, now: number): void {
+  #isAskedLately({ key }: Peer): boolean {
+    const probe = this.#probing.get(key);
+    return probe !== undefined && this.#parts.clock.now() - probe.sentMs < this.#options.probeMs;
+  }
+
+  #sendProbe(peer: Peer, now: number): boolean {
     const known = this.#probing.get(peer.key);
     // The silence is counted from the first probe that nothing was heard after.
     const sinceMs = this.#isUnanswered(peer, known, now) ? known.sinceMs : now;
     this.#probing.set(peer.key, { sinceMs, sentMs: now });
+    if (peer.askedMs <= peer.lastHeardMs) peer.askedMs = now;
     const flow = this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
     const bytes = flow && this.#parts.probe?.(peer.address, flow);
-    if (flow !== undefined && bytes !== undefined) flow.send(bytes);
+    if (flow === undefined || bytes === undefined) return false;
+    flow.send(bytes);
+    return true;
   }
 
   #isSilent(peer: Peer, probe: Probing | undefined, now: number): boolean {
@@ -520,6 +549,7 @@ export class Delivery {
   #watched: ControllerAddress | undefined;
   #provisional = false;
   #answerable = true;
+  #beganDoubt = false;
   #sentMs = 0;
   #ended = false;
 
@@ -534,7 +564,7 @@ export class Delivery {
     }
     if (others.length > 0) {
       this.#state = beginFailover([first, ...others]);
-      for (const address of addresses) transmitter.pool.admit(address, 'learned');
+      for (const address of addresses) transmitter.prepare(transmitter.pool.admit(address, 'learned'));
     }
     this.#sendTo(first, target.flow);
   }
@@ -577,8 +607,9 @@ export class Delivery {
     return !this.#answerable && this.#sentMs < gotMs;
   }
 
-  /** Nothing will ever answer this message: only a failure of its hop moves it, and not where the hop spoke after it. */
+  /** Call right after `deliver`: nothing will ever answer this message: only a failure of its hop moves it, and not where the hop spoke after it. */
   unanswerable(): void {
+    if (this.#answerable && this.#beganDoubt && this.#current !== undefined) this.#transmitter.calm(this.#current);
     this.#answerable = false;
     this.#silence?.();
     this.#silence = undefined;
@@ -671,7 +702,7 @@ export class Delivery {
     this.#sentMs = this.#transmitter.clock.now();
     flow.send(this.#bytes);
     if (!this.#hasAlternate()) return;
-    this.#transmitter.doubt(to);
+    this.#beganDoubt = this.#transmitter.doubt(to, this.#answerable);
     this.#armSilence(to);
   }
 
@@ -703,12 +734,17 @@ export class Delivery {
 
   /**
    * The hop lives and says nothing to this message. Perhaps it is cut off from whoever is next, and its alternate is not: after a
-   * while that one is tried as well. It says nothing against the hop.
+   * while that one is tried as well, unless it turns out to be dead itself. It says nothing against the hop.
    */
   #waitLonger(to: ControllerAddress): void {
-    const { clock, options } = this.#transmitter;
+    const { clock, options, pool } = this.#transmitter;
     this.provisional();
-    this.#silence = clock.after(slowAnswerLimits * options.silenceMs, () => this.hopFailed(to, 'silent'));
+    const [next] = this.#remaining;
+    if (next !== undefined) this.#transmitter.askBeforehand(next);
+    this.#silence = clock.after(slowAnswerLimits * options.silenceMs, () => {
+      if (pool.hasSound(this.#remaining)) this.hopFailed(to, 'silent');
+      else this.#waitLonger(to);
+    });
   }
 
   get #remaining(): readonly ControllerAddress[] {

@@ -136,6 +136,20 @@ describe('the order of addresses', () => {
     expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 silent'], 'up']);
   });
 
+  it('the other way of a slow answer is not tried where nobody answers there', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    bench.network.silence(b.host);
+    const { switches, tried } = bench.send([a, b]);
+    const refused = bench.send([a, c]);
+    bench.clock.advance(20_000);
+    expect([switches, refused.switches, tried, refused.tried]).toEqual([[], [], [], []]);
+    await bench.peer(b);
+    bench.network.revive(b.host);
+    bench.clock.advance(8_000);
+    expect(switches).toEqual(['1>2 silent']);
+  });
+
   it('where the protocol has no probe, silence alone decides', async () => {
     const bench = await makeBench({}, false);
     await bench.peer(a, 'nothing');
@@ -290,6 +304,25 @@ describe('asking for a sign of life', () => {
   });
 });
 
+describe('many messages at the death of their hop', () => {
+  it('those that nobody has answered yet go at once, those that ring within a quarter of a second', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'nothing');
+    const ringing = Array.from({ length: 500 }, () => bench.send([a, b], 'ringing'));
+    bench.clock.advance(5);
+    for (const { delivery } of ringing) delivery.provisional();
+    bench.network.crash(a.host);
+    bench.arrived.length = 0;
+    bench.send([a, b], 'new');
+    bench.clock.advance(5);
+    const moved = bench.arrived.length;
+    expect([bench.arrived[0], moved < 50]).toEqual(['2 new', true]);
+    bench.clock.advance(250);
+    expect(bench.arrived.length).toBe(501);
+  });
+});
+
 describe('a hop that refuses work', () => {
   it('loses this message and the next ones, but nothing that is open there', async () => {
     const bench = await makeBench();
@@ -333,6 +366,35 @@ describe('what nobody answers', () => {
     for (const turn of [0, 1, 2]) bench.transmitter.sendToFirst([a, b], Buffer.from(`200 #${turn}`), turn);
     bench.clock.advance(5);
     expect(bench.arrived).toEqual(['1 200 #0', '2 200 #1', '1 200 #2']);
+  });
+
+  it('a repetition goes round those that do not owe a sign of life', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b, 'nothing');
+    await bench.peer(c, 'nothing');
+    bench.transmitter.sendToFirst([a, b, c], Buffer.from('200'));
+    bench.clock.advance(500);
+    for (const turn of [0, 1, 2, 3]) bench.transmitter.sendToFirst([a, b, c], Buffer.from(`200 #${turn}`), turn);
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['3 200 #1', '2 200 #2', '3 200 #3']);
+  });
+
+  it('what a hop had before it last spoke is not sent again', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'nothing');
+    bench.send([a, b], 'old ack').delivery.unanswerable();
+    bench.transmitter.sendToFirst([a, b], Buffer.from('old 180'));
+    bench.clock.advance(200);
+    bench.send([a, b], 'hello').delivery.answered();
+    bench.clock.advance(5);
+    bench.network.crash(a.host);
+    bench.arrived.length = 0;
+    bench.send([a, b], 'new ack').delivery.unanswerable();
+    bench.transmitter.sendToFirst([a, b], Buffer.from('new 180'));
+    bench.clock.advance(5);
+    expect(bench.arrived.toSorted()).toEqual(['2 new 180', '2 new ack']);
   });
 
   it('an unanswerable message is moved by the network only', async () => {
