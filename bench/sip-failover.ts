@@ -55,7 +55,7 @@ async function run(options: BenchOptions): Promise<SuiteReport> {
             `${placed} calls at ${rate} a second in all, ${lost} lost; half of them between plain telephones, each behind an edge proxy`,
           ]),
       'ICMP: SIGKILL. silent: SIGSTOP, with the default silence limit of 1,000 ms',
-      'next call: the first to ring of calls placed at the strike itself and every 5 ms (silent: 50 ms) from then on; second call: placed once that one rang',
+      'next call: the first to ring of calls placed at the strike itself and every 10 ms (silent: 50 ms) from then on; second call: placed once that one rang',
       'rescue: from the step that failed (a 200, an ACK, a BYE) to its arrival, of calls that rang at the strike',
       'cost: caller edge, primary and callee edge as processes of their own, calls between plain telephones; the anchor has no backup to name and no alternate to watch',
     ],

@@ -371,7 +371,7 @@ function strikes(moment: Moment, at: string, direction: string, message: SipMess
 }
 
 /** A call every few milliseconds for the time in which a process dies; a silent host takes a second, and 200 calls would be a load. */
-const probeEveryMs = { kill: 5, stop: 50 } as const;
+const probeEveryMs = { kill: 10, stop: 50 } as const;
 
 const limitMs = 12_000;
 
