@@ -23,7 +23,7 @@ type How = 'kill' | 'stop';
 
 async function run(options: BenchOptions): Promise<SuiteReport> {
   const has = (work: string): boolean => options.work === undefined || options.work.includes(work);
-  const rate = options.rate ?? 50;
+  const rate = options.rate ?? 20;
   const rows: Row[] = [];
   let placed = 0;
   let lost = 0;
