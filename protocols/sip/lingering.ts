@@ -9,21 +9,21 @@ export interface Lingerer {
   leave(): void;
 }
 
-/** A group is open for this part of the wait: so much later than its time a member may leave, never earlier. */
-const groupsPerWait = 64;
-
 export class Lingering {
   readonly #clock: Clock;
+  readonly #groupsPerWait: number;
   readonly #waits = new Map<number, Wait>();
 
-  constructor(clock: Clock) {
+  /** A group is open for one part of so many of its wait: that much later than its time a member may leave, never earlier. */
+  constructor(clock: Clock, groupsPerWait = 64) {
     this.#clock = clock;
+    this.#groupsPerWait = groupsPerWait;
   }
 
   add(member: Lingerer, ms: number): void {
     let wait = this.#waits.get(ms);
     if (wait === undefined) {
-      wait = new Wait(this.#clock, ms);
+      wait = new Wait(this.#clock, ms, Math.floor(ms / this.#groupsPerWait));
       this.#waits.set(ms, wait);
     }
     wait.add(member);
@@ -38,10 +38,10 @@ class Wait {
   #groups: Group[] = [];
   #isArmed = false;
 
-  constructor(clock: Clock, ms: number) {
+  constructor(clock: Clock, ms: number, openMs: number) {
     this.#clock = clock;
     this.#ms = ms;
-    this.#openMs = Math.floor(ms / groupsPerWait);
+    this.#openMs = openMs;
   }
 
   add(member: Lingerer): void {

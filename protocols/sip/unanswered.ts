@@ -3,15 +3,18 @@
  * sent again (RFC 3261 §13.2.2.4), because the 2xx came again: the next copy then takes the next way. An error of the network itself
  * moves it at once.
  */
-import type { Cancel, Delivery, Flow, Target, Transmitter } from '../../src/index.ts';
+import type { Delivery, Flow, Target, Transmitter } from '../../src/index.ts';
+import { type Lingerer, Lingering } from './lingering.ts';
 
 export class UnansweredRequests {
   readonly #transmitter: Transmitter;
   /** By method and branch, which are the same for a repetition; in order of the first copy. */
   readonly #sent = new Map<string, Sent>();
+  readonly #watched: Lingering;
 
   constructor(transmitter: Transmitter) {
     this.#transmitter = transmitter;
+    this.#watched = new Lingering(transmitter.clock, watchGroups);
   }
 
   send(key: string, target: Target, encode: (flow: Flow) => Buffer): void {
@@ -21,19 +24,16 @@ export class UnansweredRequests {
     const known = this.#sent.get(key);
     if (known !== undefined) {
       known.turn += 1;
-      known.settle();
+      known.leave();
       const to = pool.choose(target.addresses, known.turn);
       if (to !== undefined) this.#transmitter.sendOnce(to, encode);
       return;
     }
-    const delivery: Delivery = this.#transmitter.deliver(target, { encode, exhausted: () => undefined });
+    const delivery = this.#transmitter.deliver(target, { encode, exhausted: () => undefined });
     delivery.unanswerable();
-    const cancel: Cancel = clock.after(watchMs, () => delivery.end());
-    const settle = (): void => {
-      cancel();
-      delivery.end();
-    };
-    this.#sent.set(key, { atMs: now, turn: 0, settle });
+    const sent = new Sent(now, delivery);
+    this.#watched.add(sent, watchMs);
+    this.#sent.set(key, sent);
   }
 
   #forget(now: number): void {
@@ -44,14 +44,27 @@ export class UnansweredRequests {
   }
 }
 
-interface Sent {
+class Sent implements Lingerer {
   readonly atMs: number;
-  turn: number;
-  settle(): void;
+  readonly #delivery: Delivery;
+  turn = 0;
+
+  constructor(atMs: number, delivery: Delivery) {
+    this.atMs = atMs;
+    this.#delivery = delivery;
+  }
+
+  /** Watched no longer. */
+  leave(): void {
+    this.#delivery.end();
+  }
 }
 
 /** An ICMP error comes within a round trip. */
 const watchMs = 1_000;
+
+/** One waking each for all ACKs of an eighth of that time: nothing depends on when the watch ends. */
+const watchGroups = 8;
 
 /** 64*T1: no 2xx is repeated for longer (RFC 3261 §13.3.1.4). */
 const rememberMs = 32_000;
