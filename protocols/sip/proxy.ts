@@ -75,6 +75,7 @@ export class ProxyCore {
   readonly #stray: Counter;
   readonly #takeovers: Counter;
   readonly #unanswered: UnansweredRequests;
+  readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Requests go on to hops behind us. */
   #isEdge: boolean;
   #routing: RoutingTable;
@@ -460,15 +461,27 @@ export class ProxyCore {
       if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
     }
     const hops = best?.to ?? defaultRoute;
-    const [hop, ...others] = hops ?? [];
-    if (hop === undefined || this.#comesFrom(hops, routing)) return undefined;
+    const set = hops === undefined ? undefined : this.#hopSet(hops);
+    if (set === undefined || this.#comesFrom(hops, routing)) return undefined;
     const requestUri =
       best === undefined || uri.user === undefined
         ? routing.requestUri
         : rewriteUser(routing.requestUri, uri.user, best.stripDigits, best.prepend);
+    const { hop, others, pushRoutes } = set;
+    return [[{ requestUri, hop, alternates: others, pushRoutes, q: 1_000 }]];
+  }
+
+  /** A route's hops as they are sent to; made once for each list of the configuration. */
+  #hopSet(hops: readonly NamedHop[]): HopSet | undefined {
+    const known = this.#hopSets.get(hops);
+    if (known !== undefined) return known;
+    const [hop, ...others] = hops;
+    if (hop === undefined) return undefined;
     // A set of hops is said to the next one as well, so that whoever sees the message knows the alternates (docs/alternate-path.md §3).
     const pushRoutes = others.length === 0 ? none : [this.#parts.trust.routeSet(hop, others)];
-    return [[{ requestUri, hop, alternates: others, pushRoutes, q: 1_000 }]];
+    const set = { hop, others, pushRoutes };
+    this.#hopSets.set(hops, set);
+    return set;
   }
 
   /** A request that was routed to us by name, from the very hops that would be next, is not theirs any more: its URI says where it goes. */
@@ -584,6 +597,12 @@ export class ProxyCore {
       topVia: stampedVia(request, flow),
     });
   }
+}
+
+interface HopSet {
+  readonly hop: NamedHop;
+  readonly others: readonly NamedHop[];
+  readonly pushRoutes: readonly string[];
 }
 
 interface Routing {

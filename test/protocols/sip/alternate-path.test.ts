@@ -97,6 +97,27 @@ describe('AlternatePath as it is read', () => {
   });
 });
 
+describe('AlternatePath that was read before', () => {
+  it('reads as the first time, for each transport by itself, whatever came in between', () => {
+    const tags = Array.from({ length: 2_500 }, (_, n) => `"127.1.${n >> 8}.${n & 255}:5070"`);
+    for (let round = 0; round < 2; round += 1) {
+      for (const [n, tag] of tags.entries()) {
+        const address = `127.1.${n >> 8}.${n & 255}:5070`;
+        expect(readAlternates(tag, undefined).map(formatAddress)).toEqual([`udp:${address}`]);
+        expect(readAlternates(tag, 'tcp').map(formatAddress)).toEqual([`tcp:${address}`]);
+      }
+      expect(readAlternates('"127.0.0.1 nonsense:x"', 'udp')).toEqual([]);
+    }
+  });
+
+  it('does not take a text beyond octets for the one its octets spell', () => {
+    expect(readAlternates('"127.0.0.1:5070"', 'udp')).toHaveLength(1);
+    const beyond = String.fromCharCode(0x131);
+    expect(readAlternates(`"${beyond}27.0.0.1:5070"`, 'udp')).toEqual([]);
+    expect(readAlternates('"127.0.0.1:5070"', 'udp')).toHaveLength(1);
+  });
+});
+
 describe('AlternatePath as it is written', () => {
   it('is quoted, a SIP URI each, blanks between', () => {
     expect(tagText(path)).toBe(';AlternatePath="sip:127.0.0.2:5060;transport=udp"');
