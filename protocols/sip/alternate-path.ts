@@ -12,8 +12,7 @@ import {
   type Transport,
 } from '../../src/index.ts';
 import { sipDefaultPort } from './config.ts';
-import { latin1 } from './decode.ts';
-import { toBytes } from './encode.ts';
+import { KeptByText } from './kept-by-text.ts';
 import { escapeParam, isSipScheme, parseUri, type SipUri, unescapeText, uriParam } from './uri.ts';
 import { type NameAddr, param, unquote, type Via } from './values.ts';
 
@@ -72,25 +71,10 @@ export function hasTag(text: string): boolean {
  * Whatever of it is no address makes the whole list malformed: an empty list.
  */
 export function readAlternates(value: string, transport: Transport | undefined): readonly ControllerAddress[] {
-  if (value.length > maxKeptLength) return parseAlternates(value, transport);
-  const kept = read.get(transport) ?? new Map<string, readonly ControllerAddress[]>();
-  read.set(transport, kept);
-  let alternates = kept.get(value);
-  if (alternates === undefined) {
-    alternates = parseAlternates(value, transport);
-    if (kept.size >= maxKept) kept.clear();
-    // A copy: what was cut out of a message would keep the whole message.
-    const copy = latin1(toBytes(value));
-    if (copy === value) kept.set(copy, alternates);
-  }
-  return alternates;
+  return read.get(value, transport, () => parseAlternates(value, transport));
 }
 
-/** A hop writes the same tag on all its messages: what was read of it is kept, by the transport it is read for. */
-const read = new Map<Transport | undefined, Map<string, readonly ControllerAddress[]>>();
-
-const maxKept = 1_000;
-const maxKeptLength = 256;
+const read = new KeptByText<readonly ControllerAddress[]>();
 
 function parseAlternates(value: string, transport: Transport | undefined): readonly ControllerAddress[] {
   const alternates: ControllerAddress[] = [];

@@ -18,6 +18,7 @@ import {
 } from '../../src/index.ts';
 import { hasTag, type Placement, viaAlternates } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
+import { KeptByText } from './kept-by-text.ts';
 import { escapeParam } from './uri.ts';
 import type { Via } from './values.ts';
 
@@ -29,8 +30,8 @@ export class PathTrust {
   /** Configured hops and partners, `host:port` and bare host. */
   #known: ReadonlySet<string> = new Set();
   readonly #beside = new Map<string, readonly NamedHop[]>();
-  /** Bounded; by the text of the tag and what follows it. */
-  readonly #backWays = new Map<string, readonly ControllerAddress[]>();
+  /** By the text of the tag and what follows it. */
+  readonly #backWays = new KeptByText<readonly ControllerAddress[]>();
 
   constructor(settings: TrustSettings, placement: Placement, metrics: Metrics) {
     this.#settings = settings;
@@ -106,14 +107,10 @@ export class PathTrust {
     if (!this.isTrusted(from) || !hasTag(params)) return none;
     const at = params.indexOf(alternatePathTag);
     const text = at < 0 ? params : params.slice(at);
-    let known = this.#backWays.get(text);
-    if (known === undefined) {
-      // A response is sent at once, without asking for names.
-      known = this.alternates(viaAlternates(via), from).filter(({ host }) => isIpLiteral(host));
-      if (this.#backWays.size > 1_000) this.#backWays.clear();
-      this.#backWays.set(text, known);
-    }
-    return known;
+    // A response is sent at once, without asking for names. What a tag may say depends on the transport it came over.
+    return this.#backWays.get(text, from.transport, () =>
+      this.alternates(viaAlternates(via), from).filter(({ host }) => isIpLiteral(host)),
+    );
   }
 
   /** Those of a tag's alternates that we may send to: all allowed ones if a trusted hop says so, else only controllers we know. */

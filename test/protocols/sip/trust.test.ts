@@ -6,6 +6,7 @@ import { H } from '../../../protocols/sip/header-names.ts';
 import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { stripTags, withoutTags } from '../../../protocols/sip/strip.ts';
 import { isUnicast, PathTrust } from '../../../protocols/sip/trust.ts';
+import { parseVia } from '../../../protocols/sip/values.ts';
 import { readAllowRule, readTrustRule } from '../../../src/config/trust-rules.ts';
 import { type ControllerAddress, type Flow, Metrics, type TrustSettings } from '../../../src/index.ts';
 import { hosts, SipWorld, usualWorld } from '../../support/sip-world.ts';
@@ -62,6 +63,16 @@ describe('whose alternates are obeyed', () => {
     const named: ControllerAddress[] = [udp('127.0.2.2'), { transport: 'tls', host: '127.0.2.2', port: 5_060 }];
     expect(trust.alternates(named, flowFrom('127.0.2.1'), true)).toEqual([named[1]]);
     expect(trust.alternates(named, { ...flowFrom('127.0.2.1'), transport: 'tls' })).toEqual([named[1]]);
+  });
+
+  it('nor where the same tag was read on a message without TLS before', () => {
+    const { trust } = trustOf();
+    const via = parseVia('SIP/2.0/UDP 127.0.2.1:5060;branch=z9hG4bK1;AlternatePath="sip:127.0.2.2:5060;transport=udp"');
+    if (via === undefined) return expect.fail('a Via that does not parse');
+    const plain = flowFrom('127.0.2.1');
+    expect(trust.backWays(via, plain)).toEqual([udp('127.0.2.2')]);
+    expect(trust.backWays(via, { ...plain, transport: 'tls', reliable: true })).toEqual([]);
+    expect(trust.backWays(via, plain)).toEqual([udp('127.0.2.2')]);
   });
 
   it('never a multicast, broadcast or unspecified address, whoever says so', () => {
