@@ -33,8 +33,8 @@ function afterLong(ms: number, run: () => void): Cancel {
 
 /**
  * Waits of one length come due in the order they were begun: a list and one native timer serve them all. Protocol timers have a
- * handful of lengths and are nearly always cancelled, which here costs one assignment. A long wait (Timers D, J, K: state kept for
- * repetitions) may end up to a 64th of its length late: what comes due in that time shares one waking of the process.
+ * handful of lengths and are nearly always cancelled, which here costs one assignment. A long wait (state that is kept for repetitions)
+ * may end up to a 64th of its length late: what comes due in that time shares one waking of the process.
  */
 class TimerQueue {
   readonly #ms: number;
