@@ -106,7 +106,7 @@ function kamailio(options: ProxyOptions, ports: Ports): [string, string[]] {
     program('kamailio'),
     [
       ...['-DD', '-E', '-f', fileURLToPath(new URL('../../../bench/sip/kamailio.cfg', import.meta.url))],
-      ...['-n', '1', '-m', '400', '-M', '16', '-P', join(directory, 'pid'), '-Y', directory],
+      ...['-n', '1', '-m', '1500', '-M', '16', '-P', join(directory, 'pid'), '-Y', directory],
       ...['-A', `CTLSOCK="unix:${join(directory, 'ctl')}"`, '-l', `udp:${options.host}:${ports.port}`],
       ...(has('tcp') || has('tls') ? ['-A', 'WITH_TCP', '-l', `tcp:${options.host}:${ports.port}`] : []),
       ...(has('tls') && certificate !== undefined

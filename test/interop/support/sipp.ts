@@ -67,6 +67,9 @@ export class Sipp {
         '-nostdin',
         '-max_socket',
         '20000',
+        // Its own 64 kB hold some fifty datagrams: a burst of a hundred calls would be lost on the way to it, whatever the proxy does.
+        '-buff_size',
+        String(4 * 1024 * 1024),
       ],
       ...['-trace_stat', '-stf', 'statistics.csv', '-fd', '1', '-trace_counts', '-trace_err', '-error_file', 'errors'],
       ...Object.entries(options.keys ?? {}).flatMap(([name, value]) => ['-key', name, value]),
