@@ -21,6 +21,7 @@ import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
+import { OpenContexts } from './open-contexts.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
@@ -69,7 +70,7 @@ export class ProxyCore {
   readonly #context: ContextParts;
   readonly #layer: TransactionLayer;
   readonly #identity: Identity;
-  readonly #open = new Map<string, ResponseContext>();
+  readonly #open = new OpenContexts();
   readonly #requests: Counter;
   readonly #responses: Counter;
   readonly #stray: Counter;
@@ -83,7 +84,7 @@ export class ProxyCore {
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
-    this.#context = { ...parts, ended: (context) => this.#open.delete(context.server.key) };
+    this.#context = { ...parts, ended: (context) => this.#open.delete(context) };
     this.#layer = parts.layer;
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
     this.#routing = parts.config;
@@ -98,12 +99,12 @@ export class ProxyCore {
 
   /** Requests without a final answer yet. */
   get pending(): number {
-    return this.#open.size;
+    return this.#open.list.length;
   }
 
   /** What is being set up or otherwise awaits its final answer, for `altpath calls`. */
   calls(): readonly Readonly<Record<string, unknown>>[] {
-    return [...this.#open.values()].map(({ request }) => ({
+    return this.#open.list.map(({ request }) => ({
       callId: request.callId,
       method: request.method,
       from: request.from.uri,
@@ -193,7 +194,7 @@ export class ProxyCore {
     }
     if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
     const context = new ResponseContext(this.#context, server, request, this.#plan(request, routing));
-    this.#open.set(server.key, context);
+    this.#open.add(context);
     const targets = this.#targets(routing, request.toTag !== '');
     if ('status' in targets) context.refuse(targets.status, targets.reason);
     else context.start(targets);
@@ -208,7 +209,7 @@ export class ProxyCore {
     }
     const server = this.#layer.accept(cancel, flow);
     this.#refuse(server, cancel, { status: 200, reason: 'OK' });
-    this.#open.get(invite.key)?.cancel(cancel.named('Reason') ?? '');
+    invite.user?.cancel(cancel.named('Reason') ?? '');
   }
 
   // --- RFC 3261 §16.3: request validation -----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ import {
   type ClientUser,
   cancelFor,
   type ServerTransaction,
+  type ServerUser,
   type TransactionLayer,
   withoutTopVia,
 } from './transaction.ts';
@@ -71,11 +72,13 @@ export interface ContextParts {
 /** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
 const tryingMs = 200;
 
-export class ResponseContext {
+export class ResponseContext implements ServerUser {
   readonly parts: ContextParts;
   readonly request: SipMessage;
   readonly plan: RoutePlan;
   readonly server: ServerTransaction;
+  /** @internal Its index among those that are open. */
+  place = -1;
   #waiting: (readonly ProxyTarget[])[] = [];
   readonly #branches: Branch[] = [];
   #open = 0;
@@ -92,6 +95,7 @@ export class ResponseContext {
     this.server = server;
     this.request = request;
     this.plan = plan;
+    server.user = this;
     if (this.request.method === 'INVITE') this.#trying = parts.clock.after(tryingMs, () => this.#sendTrying());
   }
 
@@ -276,6 +280,7 @@ export class ResponseContext {
     this.#disarmTrying();
     this.#challenges = [];
     this.#best = undefined;
+    this.server.user = undefined;
     this.parts.ended(this);
   }
 

@@ -59,6 +59,12 @@ export interface ClientUser {
   afterwards?(): ClientUser;
 }
 
+/** Who works for the answer of a server transaction. */
+export interface ServerUser {
+  /** CANCEL from upstream (RFC 3261 §16.10); `reason` is its Reason field, if any. */
+  cancel(reason: string): void;
+}
+
 export type AlternatesOf = (via: Via, flow: Flow) => readonly ControllerAddress[];
 
 const none: readonly never[] = [];
@@ -380,6 +386,8 @@ export class ClientTransaction implements Outgoing, Lingerer {
 export class ServerTransaction implements Lingerer {
   readonly key: string;
   readonly flow: Flow;
+  /** Until the final response is sent. */
+  user: ServerUser | undefined;
   /** Where responses go by the request's top Via and its alternates; undefined: back over the flow that it came over. */
   #back: ReplyWay | undefined;
   /** Repetitions that nobody asked for go to the alternates in turn. */
