@@ -4,6 +4,7 @@
  */
 import { match } from 'ts-pattern';
 import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
+import { nameAddrAt, viaAt } from './common-forms.ts';
 import { refusal } from './encode.ts';
 import { H } from './header-names.ts';
 import { SipMessage } from './messages.ts';
@@ -12,7 +13,6 @@ import { isSipScheme, parseUri, type SipUri } from './uri.ts';
 import {
   isSpace,
   isToken,
-  isTokenChar,
   type NameAddr,
   parseNameAddr,
   parseVia,
@@ -21,18 +21,19 @@ import {
   type Via,
   valueEnd,
 } from './values.ts';
+import { Words } from './words.ts';
 
 /** Never throws; linear time. `bytes` is one datagram or one framed message. */
 export function decode(bytes: Uint8Array): Result<SipMessage, DecodeFailure> {
   if (bytes.length > limits.messageBytes)
     return fail({ reason: 'message too large', offset: limits.messageBytes, code: 513 });
   const text = latin1(bytes);
-  const scanned = scan(text);
+  const scanned = scan(bytes, text);
   if (!scanned.ok) return malformed(text, scanned.error.partial, 400, scanned.error.reason, scanned.error.offset);
-  return read(text, scanned.value);
+  return read(bytes, text, scanned.value);
 }
 
-function read(text: string, scanned: Scan): Result<SipMessage, DecodeFailure> {
+function read(bytes: Uint8Array, text: string, scanned: Scan): Result<SipMessage, DecodeFailure> {
   const { start, startLineEnd } = scanned;
   const isResponse = text.startsWith('SIP/', start) && text.charCodeAt(start + 7) === 32;
   let status = 0;
@@ -41,19 +42,20 @@ function read(text: string, scanned: Scan): Result<SipMessage, DecodeFailure> {
   let uri: SipUri | undefined;
   if (isResponse) {
     if (!text.startsWith('SIP/2.0', start)) return silent('version', start);
-    status = digits(text, start + 8, start + 11);
+    status = digits(bytes, start + 8, start + 11);
     // Status codes are three digits from 100 to 699; after them a blank (or, leniently, nothing).
     if (status < 100 || status > 699 || (startLineEnd > start + 11 && text.charCodeAt(start + 11) !== 32))
       return silent('status line', start + 8);
   } else {
     const space = text.indexOf(' ', start);
     if (space < 0 || space >= startLineEnd) return malformed(text, scanned, 400, 'request line', start);
-    method = text.slice(start, space);
-    if (!isToken(method)) return malformed(text, scanned, 400, 'method', start);
-    const last = text.lastIndexOf(' ', startLineEnd - 1);
-    if (last <= space) return malformed(text, scanned, 400, 'request line without a version', start);
-    const version = text.slice(last + 1, startLineEnd);
-    if (version !== 'SIP/2.0') {
+    method = methodAt(bytes, text, start, space);
+    if (method === '') return malformed(text, scanned, 400, 'method', start);
+    let last = startLineEnd - 8;
+    if (last <= space || !text.startsWith(' SIP/2.0', last)) {
+      last = text.lastIndexOf(' ', startLineEnd - 1);
+      if (last <= space) return malformed(text, scanned, 400, 'request line without a version', start);
+      const version = text.slice(last + 1, startLineEnd);
       return /^SIP\/\d+\.\d+$/i.test(version) && version.toUpperCase() !== 'SIP/2.0'
         ? malformed(text, scanned, 505, 'version', last + 1)
         : version.toUpperCase() === 'SIP/2.0'
@@ -63,11 +65,11 @@ function read(text: string, scanned: Scan): Result<SipMessage, DecodeFailure> {
     requestUri = text.slice(space + 1, last);
   }
 
-  const parts = collect(text, scanned);
+  const parts = collect(bytes, text, scanned);
   if (typeof parts === 'string')
     return isResponse ? silent(parts, startLineEnd) : malformed(text, scanned, 400, parts, startLineEnd);
 
-  const cseq = readCseq(text, parts.cseqStart, parts.cseqEnd);
+  const cseq = readCseq(bytes, text, parts.cseqStart, parts.cseqEnd);
   if (cseq === undefined)
     return isResponse ? silent('CSeq', parts.cseqStart) : malformed(text, scanned, 400, 'CSeq', parts.cseqStart);
   if (isResponse) method = cseq.method;
@@ -77,7 +79,7 @@ function read(text: string, scanned: Scan): Result<SipMessage, DecodeFailure> {
       return malformed(
         text,
         scanned,
-        knownMethods.has(method) ? 400 : 501,
+        methodNames.includes(method) ? 400 : 501,
         'CSeq method differs from the request',
         parts.cseqStart,
       );
@@ -121,7 +123,7 @@ interface Parts {
 }
 
 /** One pass over the fields for what every message must have; a text says what is wrong. */
-function collect(text: string, scanned: Scan): Parts | string {
+function collect(bytes: Uint8Array, text: string, scanned: Scan): Parts | string {
   const { fields } = scanned;
   let via: Via | undefined;
   let vias = 0;
@@ -138,25 +140,29 @@ function collect(text: string, scanned: Scan): Parts | string {
     const end = fields[i + 3] ?? 0;
     switch (fields[i]) {
       case H.via: {
-        let stop = valueEnd(text, start, end);
         if (via === undefined) {
-          const parsed = parseVia(unfold(trim(text, start, stop)));
-          if (parsed === undefined) return 'Via';
-          via = parsed;
+          via = viaAt(bytes, text, start, end);
+          if (via !== undefined) {
+            vias = 1;
+            break;
+          }
         }
+        let stop = valueEnd(text, start, end);
+        via ??= parseVia(unfold(trim(text, start, stop)));
+        if (via === undefined) return 'Via';
         for (vias += 1; stop < end; vias += 1) stop = valueEnd(text, stop + 1, end);
         if (vias > limits.vias) return 'too many Via fields';
         break;
       }
       case H.from: {
         if (from !== undefined) return 'more than one From';
-        from = parseNameAddr(unfold(text.slice(start, end)));
+        from = nameAddrAt(bytes, text, start, end) ?? parseNameAddr(unfold(text.slice(start, end)));
         if (from === undefined) return 'From';
         break;
       }
       case H.to: {
         if (to !== undefined) return 'more than one To';
-        to = parseNameAddr(unfold(text.slice(start, end)));
+        to = nameAddrAt(bytes, text, start, end) ?? parseNameAddr(unfold(text.slice(start, end)));
         if (to === undefined) return 'To';
         break;
       }
@@ -173,13 +179,13 @@ function collect(text: string, scanned: Scan): Parts | string {
       case H.maxForwards: {
         if (seenMaxForwards) return 'more than one Max-Forwards';
         seenMaxForwards = true;
-        const value = digits(text, start, end);
+        const value = digits(bytes, start, end);
         if (value < 0) return 'Max-Forwards';
         maxForwards = Math.min(value, 255);
         break;
       }
       case H.contentLength: {
-        const value = digits(text, start, end);
+        const value = digits(bytes, start, end);
         if (value < 0) return 'Content-Length';
         if (contentLength >= 0 && contentLength !== value) return 'two different Content-Length';
         contentLength = value;
@@ -197,6 +203,7 @@ function collect(text: string, scanned: Scan): Parts | string {
 
 /** `4711 INVITE`; the number is below 2^31 (RFC 3261 §8.1.1.5; a few senders go to 2^32-1, which is let pass). */
 function readCseq(
+  bytes: Uint8Array,
   text: string,
   start: number,
   end: number,
@@ -204,24 +211,33 @@ function readCseq(
   let at = start;
   let number = 0;
   for (; at < end; at += 1) {
-    const digit = text.charCodeAt(at) - 48;
+    const digit = (bytes[at] ?? 0) - 48;
     if (digit < 0 || digit > 9) break;
     number = number * 10 + digit;
     if (number > 4_294_967_295) return undefined;
   }
   const blank = at;
-  while (at < end && isSpace(text.charCodeAt(at))) at += 1;
+  while (at < end && isSpace(bytes[at] ?? 0)) at += 1;
   if (blank === start || at === blank || at === end) return undefined;
-  for (let i = at; i < end; i += 1) if (!isTokenChar(text.charCodeAt(i))) return undefined;
-  return { number, method: text.slice(at, end) };
+  const method = methodAt(bytes, text, at, end);
+  return method === '' ? undefined : { number, method };
+}
+
+/** '' where it is no token. A method of the standards is always the same string, so that comparing it is cheap. */
+function methodAt(bytes: Uint8Array, text: string, start: number, end: number): string {
+  if (start === end) return '';
+  const known = methods.find(bytes, start, end);
+  if (known >= 0) return methodNames[known] ?? '';
+  const method = text.slice(start, end);
+  return isToken(method) ? method : '';
 }
 
 /** A decimal number between the offsets; -1 where it is none or beyond 2^31. */
-function digits(text: string, start: number, end: number): number {
+function digits(bytes: Uint8Array, start: number, end: number): number {
   if (end <= start) return -1;
   let value = 0;
   for (let i = start; i < end; i += 1) {
-    const digit = text.charCodeAt(i) - 48;
+    const digit = (bytes[i] ?? 0) - 48;
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
     if (value > 2_147_483_647) return -1;
@@ -253,7 +269,7 @@ function malformed(
 }
 
 /** Methods of RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 2976. */
-export const knownMethods: ReadonlySet<string> = new Set([
+const methodNames = [
   'INVITE',
   'ACK',
   'OPTIONS',
@@ -268,7 +284,8 @@ export const knownMethods: ReadonlySet<string> = new Set([
   'REFER',
   'MESSAGE',
   'UPDATE',
-]);
+];
+const methods = new Words(methodNames, false);
 
 /** The octets as text, one character each. */
 export function latin1(bytes: Uint8Array): string {

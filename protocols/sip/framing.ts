@@ -92,7 +92,7 @@ function contentLength(bytes: Buffer, headerEnd: number): number | undefined {
         let nameEnd = colon;
         while (nameEnd > at && (text.charCodeAt(nameEnd - 1) === 32 || text.charCodeAt(nameEnd - 1) === 9))
           nameEnd -= 1;
-        if (headerId(text, at, nameEnd - at) === H.contentLength) {
+        if (headerId(bytes, at, nameEnd) === H.contentLength) {
           const value = /^[ \t]*(?:\r?\n[ \t]+)*(\d{1,9})[ \t]*(?:\r?\n(?![ \t]))/.exec(
             text.slice(colon + 1, colon + 64),
           );

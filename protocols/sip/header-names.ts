@@ -1,4 +1,5 @@
 /** The header fields that a proxy or registrar reads, as small numbers; everything else is `other` and passes through unread. */
+import { Words } from './words.ts';
 
 export const H = {
   other: 0,
@@ -62,24 +63,17 @@ const spellings: readonly (readonly [HeaderId, string, string?])[] = [
   [H.userAgent, 'User-Agent'],
 ];
 
-/** Candidates by (length, first letter): at most a few names each, so a lookup is one table read and one comparison. */
-const table: ({ readonly id: HeaderId; readonly name: string; readonly lower: string }[] | undefined)[] = [];
+const all = spellings.flatMap(([id, name, compact]) =>
+  (compact === undefined ? [name] : [name, compact]).map((spelling) => ({ id, spelling: spelling.toLowerCase() })),
+);
+const names = new Words(
+  all.map(({ spelling }) => spelling),
+  true,
+);
+const ids = Uint8Array.from(all, ({ id }) => id);
 
-for (const [id, name, compact] of spellings) {
-  for (const spelling of compact === undefined ? [name] : [name, compact]) {
-    const slot = (spelling.length << 5) | (spelling.charCodeAt(0) & 31);
-    table[slot] ??= [];
-    table[slot].push({ id, name: spelling, lower: spelling.toLowerCase() });
-  }
-}
-
-/** The number of the header name that stands at `start`, `length` characters long, in any case, long or compact. */
-export function headerId(text: string, start: number, length: number): HeaderId {
-  if (length > 19) return H.other;
-  const candidates = table[(length << 5) | (text.charCodeAt(start) & 31)];
-  if (candidates === undefined) return H.other;
-  for (const { id, name } of candidates) if (text.startsWith(name, start)) return id;
-  const lower = text.slice(start, start + length).toLowerCase();
-  for (const candidate of candidates) if (candidate.lower === lower) return candidate.id;
-  return H.other;
+/** The number of the header name that stands in [start, end), in any case, long or compact; `other` (0) where it is none of these. */
+export function headerId(bytes: Uint8Array, start: number, end: number): number {
+  const index = start < end ? names.find(bytes, start, end) : -1;
+  return index < 0 ? H.other : (ids[index] ?? H.other);
 }

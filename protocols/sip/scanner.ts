@@ -1,9 +1,9 @@
 /**
  * One linear scan over a message: where the start line ends, where each header field begins and ends, where the body is.
- * Nothing is copied and no value is looked into; positions are offsets into the latin1 text of the octets (RFC 3261 §7).
+ * Nothing is copied and no value is looked into; positions are offsets into the octets, and into their latin1 text (RFC 3261 §7).
  */
 import { fail, ok, type Result } from '../../src/index.ts';
-import { H, type HeaderId, headerId } from './header-names.ts';
+import { H, headerId } from './header-names.ts';
 
 /** Four numbers per header field, one after the other. */
 export const fieldStride = 4;
@@ -39,15 +39,17 @@ const LF = 10;
 const CR = 13;
 const SP = 32;
 const HTAB = 9;
+const COLON = 58;
 
-export function scan(text: string): Result<Scan, ScanFailure> {
-  const { length } = text;
+/** `text` is `bytes` as latin1: both at the same offsets. Reading octets is several times cheaper than reading characters. */
+export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure> {
+  const { length } = bytes;
   let start = 0;
-  while (start < length && (text.charCodeAt(start) === CR || text.charCodeAt(start) === LF)) start += 1;
+  while (start < length && isLineEnd(bytes[start])) start += 1;
   let lf = text.indexOf('\n', start);
   const fields: number[] = [];
   if (lf < 0) return fail({ reason: 'no line end', offset: length, partial: partial(start, length, fields, length) });
-  const startLineEnd = lineEnd(text, start, lf);
+  const startLineEnd = lf > start && bytes[lf - 1] === CR ? lf - 1 : lf;
   let at = lf + 1;
   const headerLimit = start + limits.headerBytes;
   for (;;) {
@@ -59,18 +61,16 @@ export function scan(text: string): Result<Scan, ScanFailure> {
         partial: partial(start, startLineEnd, fields, length),
       });
     }
-    const first = text.charCodeAt(at);
+    const first = bytes[at];
     if (first === LF) return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 1 });
-    if (first === CR && text.charCodeAt(at + 1) === LF)
+    if (first === CR && bytes[at + 1] === LF)
       return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 2 });
     lf = text.indexOf('\n', at);
     if (lf < 0) lf = length;
     // Folding: a line that begins with white space continues the field (RFC 3261 §7.3.1).
-    let next = text.charCodeAt(lf + 1);
-    while (next === SP || next === HTAB) {
+    while (isBlank(bytes[lf + 1])) {
       lf = text.indexOf('\n', lf + 1);
       if (lf < 0) lf = length;
-      next = text.charCodeAt(lf + 1);
     }
     if (lf > headerLimit)
       return fail({
@@ -80,42 +80,44 @@ export function scan(text: string): Result<Scan, ScanFailure> {
       });
     if (fields.length === limits.fields * fieldStride)
       return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, fields, at) });
-    const end = lineEnd(text, at, lf);
-    const colon = text.indexOf(':', at);
-    let nameLength = colon < 0 || colon >= end ? 0 : colon - at;
-    while (nameLength > 0 && isBlank(text.charCodeAt(at + nameLength - 1))) nameLength -= 1;
-    const id: HeaderId = nameLength === 0 ? H.other : headerId(text, at, nameLength);
+    const end = lf > at && bytes[lf - 1] === CR ? lf - 1 : lf;
+    let nameEnd = at;
+    while (nameEnd < end && isNameOctet(bytes[nameEnd])) nameEnd += 1;
+    let value = nameEnd;
+    while (isBlank(bytes[value])) value += 1;
+    const id = headerId(bytes, at, nameEnd);
     // A name that is known is well-formed; any other is looked at.
-    if (id === H.other && !isName(text, at, nameLength))
+    if (bytes[value] !== COLON || (id === H.other && !isName(bytes, at, nameEnd)))
       return fail({
         reason: 'header line without a name and a colon',
         offset: at,
         partial: partial(start, startLineEnd, fields, at),
       });
-    let value = colon + 1;
-    while (value < end && isSpace(text.charCodeAt(value))) value += 1;
+    value += 1;
+    while (value < end && isSpace(bytes[value])) value += 1;
     let valueEnd = end;
-    while (valueEnd > value && isSpace(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
+    while (valueEnd > value && isSpace(bytes[valueEnd - 1])) valueEnd -= 1;
     fields.push(id, at, value, valueEnd);
     at = lf + 1;
   }
 }
 
-/** Token characters only, near enough: no blanks, controls or separators that would end a name. */
-function isName(text: string, at: number, length: number): boolean {
-  for (let i = at; i < at + length; i += 1) {
-    const c = text.charCodeAt(i);
-    if (c <= SP || c >= 127 || c === 34 || c === 60 || c === 62 || c === 64 || c === 44 || c === 59) return false;
+const isNameOctet = (c: number | undefined): boolean => c !== undefined && c > SP && c !== COLON;
+
+/** Token characters only, near enough: no controls or separators that would end a name. */
+function isName(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 1) {
+    const c = bytes[i] ?? 0;
+    if (c >= 127 || c === 34 || c === 60 || c === 62 || c === 64 || c === 44 || c === 59) return false;
   }
-  return length > 0;
+  return end > start;
 }
 
-const lineEnd = (text: string, start: number, lf: number): number =>
-  lf > start && text.charCodeAt(lf - 1) === CR ? lf - 1 : lf;
+const isBlank = (c: number | undefined): boolean => c === SP || c === HTAB;
 
-const isBlank = (c: number): boolean => c === SP || c === HTAB;
+const isLineEnd = (c: number | undefined): boolean => c === CR || c === LF;
 
-const isSpace = (c: number): boolean => c === SP || c === HTAB || c === CR || c === LF;
+const isSpace = (c: number | undefined): boolean => isBlank(c) || isLineEnd(c);
 
 const partial = (start: number, startLineEnd: number, fields: readonly number[], end: number): Scan => ({
   start,
