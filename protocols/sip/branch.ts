@@ -27,7 +27,7 @@ export class BranchKey {
     const { via, callId, cseq } = request;
     // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
     const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}`;
-    const fork = (fnv1a(target, this.#low) >>> 0).toString(36);
+    const fork = tokenOf(fnv1a(target, this.#low));
     return `${magicCookie}${halfSipHash(identity, this.#low, this.#high)}${fork}.${loopPart(request)}`;
   }
 

@@ -1,11 +1,11 @@
 /**
  * Via, From and To in the forms that nearly every message has them in, read straight from the octets: reading characters of a
- * string costs several times as much. Whatever looks otherwise (folding, lists, blanks, IPv6, escapes in quotes) is undefined here
+ * string costs several times as much. Whatever looks otherwise (folding, odd blanks, IPv6, escapes in quotes) is undefined here
  * and left to values.ts, with whose answer this one always agrees.
  */
 import type { NameAddr, Via } from './values.ts';
 
-/** The one Via value in [start, end) of `bytes`, whose latin1 text is `text`. */
+/** The first Via value in [start, end) of `bytes`, whose latin1 text is `text`; its own text tells where it ends. */
 export function viaAt(bytes: Uint8Array, text: string, start: number, end: number): Via | undefined {
   if (!text.startsWith('SIP/2.0/', start)) return undefined;
   let at = start + 8;
@@ -30,7 +30,7 @@ export function viaAt(bytes: Uint8Array, text: string, start: number, end: numbe
   let branch: string | undefined;
   let received: string | undefined;
   let rport: string | undefined;
-  while (at < end) {
+  while (at < end && bytes[at] !== COMMA) {
     if (bytes[at] !== SEMICOLON) return undefined;
     const nameStart = at + 1;
     const nameEnd = plainEnd(bytes, nameStart);
@@ -59,7 +59,7 @@ export function viaAt(bytes: Uint8Array, text: string, start: number, end: numbe
         break;
     }
   }
-  if (at !== end) return undefined;
+  if (at > end) return undefined;
   return {
     transport,
     host,
@@ -68,8 +68,8 @@ export function viaAt(bytes: Uint8Array, text: string, start: number, end: numbe
     received,
     rport,
     maddr: undefined,
-    params: text.slice(paramsStart, end),
-    text: text.slice(start, end),
+    params: text.slice(paramsStart, at),
+    text: text.slice(start, at),
   };
 }
 
@@ -93,6 +93,25 @@ export function nameAddrAt(bytes: Uint8Array, text: string, start: number, end: 
   if (paramsStart < end && bytes[paramsStart] !== SEMICOLON) return undefined;
   for (at = paramsStart; at < end; at += 1) if (!is(bytes[at], unquotedOctet)) return undefined;
   return { uri, params: text.slice(paramsStart, end), display };
+}
+
+/** As `valueEnd` of values.ts: the comma that ends the list value at `start`, or `end`. */
+export function valueEndAt(bytes: Uint8Array, start: number, end: number): number {
+  let quoted = false;
+  let bracketed = false;
+  for (let i = start; i < end; i += 1) {
+    const c = bytes[i] ?? 0;
+    // Nothing of what matters here is a letter.
+    if (c > BACKSLASH) continue;
+    if (quoted) {
+      if (c === BACKSLASH) i += 1;
+      else if (c === QUOTE) quoted = false;
+    } else if (c === QUOTE) quoted = true;
+    else if (c === LESS) bracketed = true;
+    else if (c === GREATER) bracketed = false;
+    else if (c === COMMA && !bracketed) return i;
+  }
+  return end;
 }
 
 /** `UDP`, `TCP` or `TLS` with one blank behind it. */
@@ -127,12 +146,14 @@ function isLetters(bytes: Uint8Array, start: number, end: number, letters: strin
 
 const SPACE = 32;
 const QUOTE = 34;
+const COMMA = 44;
 const COLON = 58;
 const SEMICOLON = 59;
 const LESS = 60;
 const EQUALS = 61;
 const GREATER = 62;
 const BRACKET = 91;
+const BACKSLASH = 92;
 
 /** What an octet may stand for, as bits. */
 const octets = new Uint8Array(256);
@@ -146,7 +167,7 @@ for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-
   set(c.charCodeAt(0), plainOctet);
 for (let c = SPACE; c < 256; c += 1) {
   if (c !== QUOTE) set(c, unquotedOctet);
-  if (c !== QUOTE && c !== 92) set(c, quotedOctet);
+  if (c !== QUOTE && c !== BACKSLASH) set(c, quotedOctet);
 }
 
 function set(octet: number, bit: number): void {

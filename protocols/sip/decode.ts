@@ -4,23 +4,13 @@
  */
 import { match } from 'ts-pattern';
 import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
-import { nameAddrAt, viaAt } from './common-forms.ts';
+import { nameAddrAt, valueEndAt, viaAt } from './common-forms.ts';
 import { refusal } from './encode.ts';
 import { H } from './header-names.ts';
 import { SipMessage } from './messages.ts';
 import { limits, type Scan, scan } from './scanner.ts';
 import { isSipScheme, parseUri, type SipUri } from './uri.ts';
-import {
-  isSpace,
-  isToken,
-  type NameAddr,
-  parseNameAddr,
-  parseVia,
-  trim,
-  unfold,
-  type Via,
-  valueEnd,
-} from './values.ts';
+import { isSpace, isToken, type NameAddr, parseNameAddr, parseVia, trim, unfold, type Via } from './values.ts';
 import { Words } from './words.ts';
 
 /** Never throws; linear time. `bytes` is one datagram or one framed message. */
@@ -140,17 +130,17 @@ function collect(bytes: Uint8Array, text: string, scanned: Scan): Parts | string
     const end = fields[i + 3] ?? 0;
     switch (fields[i]) {
       case H.via: {
+        let stop = start - 1;
         if (via === undefined) {
           via = viaAt(bytes, text, start, end);
-          if (via !== undefined) {
-            vias = 1;
-            break;
-          }
+          if (via === undefined) {
+            stop = valueEndAt(bytes, start, end);
+            via = parseVia(unfold(trim(text, start, stop)));
+            if (via === undefined) return 'Via';
+          } else stop = start + via.text.length;
+          vias += 1;
         }
-        let stop = valueEnd(text, start, end);
-        via ??= parseVia(unfold(trim(text, start, stop)));
-        if (via === undefined) return 'Via';
-        for (vias += 1; stop < end; vias += 1) stop = valueEnd(text, stop + 1, end);
+        for (; stop < end; vias += 1) stop = valueEndAt(bytes, stop + 1, end);
         if (vias > limits.vias) return 'too many Via fields';
         break;
       }

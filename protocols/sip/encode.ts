@@ -103,10 +103,11 @@ export function response(request: SipMessage, status: number, reason: string, op
 
 /** Where the top Via value ends in its field: a comma or the end of the field. */
 export function topViaEnd(message: SipMessage, index: number): number {
-  return message.valueStart(index) + message.via.text.length <= message.valueStop(index) &&
-    !message.text.slice(message.valueStart(index), message.valueStop(index)).includes('\n')
-    ? message.valueStart(index) + message.via.text.length
-    : foldedViaEnd(message, index);
+  const start = message.valueStart(index);
+  const stop = message.valueStop(index);
+  const end = start + message.via.text.length;
+  const fold = message.text.indexOf('\n', start);
+  return end <= stop && (fold < 0 || fold >= stop) ? end : foldedViaEnd(message, index);
 }
 
 function foldedViaEnd(message: SipMessage, index: number): number {

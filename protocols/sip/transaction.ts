@@ -18,7 +18,7 @@ import {
 import { viaTransport } from './alternate-path.ts';
 import { magicCookie } from './branch.ts';
 import { sipDefaultPort } from './config.ts';
-import { Edit, toBytes } from './encode.ts';
+import { toBytes, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
 import { type Lingerer, Lingering } from './lingering.ts';
 import type { SipMessage } from './messages.ts';
@@ -686,30 +686,14 @@ export function viaAddress(via: SipMessage['via']): ControllerAddress | undefine
 /** A response with its top Via taken off (RFC 3261 §16.7 item 3); undefined where no other Via remains: it was for us. */
 export function withoutTopVia(response: SipMessage): string | undefined {
   const first = response.fieldIndex(H.via);
-  const start = response.valueStart(first);
-  const stop = response.valueStop(first);
-  const comma = response.text.slice(start, stop).includes(',') ? nextValue(response, start, stop) : -1;
-  if (comma >= 0) return new Edit(response).replace(start, comma, '').text();
-  if (response.fieldIndex(H.via, first) < 0) return undefined;
   const { text, scan, end } = response;
+  const stop = response.valueStop(first);
+  let next = topViaEnd(response, first);
+  // Behind the comma, unless nothing follows.
+  while (next < stop && isSeparator(text.charCodeAt(next))) next += 1;
+  if (next < stop) return text.slice(scan.start, response.valueStart(first)) + text.slice(next, end);
+  if (response.fieldIndex(H.via, first) < 0) return undefined;
   return text.slice(scan.start, response.fieldStart(first)) + text.slice(response.fieldEnd(first), end);
 }
 
-/** Offset of the second value of a list field; -1 where there is none. */
-function nextValue(message: SipMessage, start: number, stop: number): number {
-  const { text } = message;
-  let quoted = false;
-  for (let i = start; i < stop; i += 1) {
-    const c = text.charCodeAt(i);
-    if (quoted) {
-      if (c === 92) i += 1;
-      else if (c === 34) quoted = false;
-    } else if (c === 34) quoted = true;
-    else if (c === 44) {
-      let next = i + 1;
-      while (next < stop && text.charCodeAt(next) <= 32) next += 1;
-      return next < stop ? next : -1;
-    }
-  }
-  return -1;
-}
+const isSeparator = (c: number): boolean => c <= 32 || c === 44;
