@@ -1,3 +1,6 @@
+// Imported by name: as globals they would be looked up by a getter each time.
+import { performance } from 'node:perf_hooks';
+
 /** Time as a port: core and protocols never ask the system themselves, so tests can turn hours into milliseconds. */
 export interface Clock {
   /** Milliseconds since the Unix epoch; never runs backwards within a process. */
@@ -8,9 +11,11 @@ export interface Clock {
 
 export type Cancel = () => void;
 
+const originMs = performance.timeOrigin;
+
 /** The machine's clock. Its timers keep no process alive by themselves: sockets do that. */
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
+  now: () => originMs + performance.now(),
   after(ms, run) {
     if (ms > maxNativeMs) return afterLong(ms, run);
     const queue = queueFor(ms);

@@ -2,6 +2,7 @@
  * Octets → SipMessage, or the reason why not, together with the answer owed to the sender (RFC 3261 §8.2, §16.3, §18.3;
  * outcomes by RFC 4475). Latin1 keeps every octet as it came.
  */
+import { Buffer } from 'node:buffer';
 import { match } from 'ts-pattern';
 import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
 import { nameAddrAt, valueEndAt, viaAt } from './common-forms.ts';

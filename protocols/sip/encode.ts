@@ -1,4 +1,5 @@
 /** SipMessage → octets: edited copies of a message that is forwarded, and responses of our own. */
+import { Buffer } from 'node:buffer';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import { fieldStride, type Scan } from './scanner.ts';

@@ -120,7 +120,10 @@ export class SipMessage {
   /** Every value of a list header, in order, whether joined by commas or in fields of their own. */
   list(id: HeaderId): readonly string[] {
     const values: string[] = [];
-    for (let i = this.fieldIndex(id); i >= 0; i = this.fieldIndex(id, i)) values.push(...splitList(this.valueAt(i)));
+    for (let i = this.fieldIndex(id); i >= 0; i = this.fieldIndex(id, i)) {
+      const value = this.valueAt(i);
+      splitList(value, 0, value.length, values);
+    }
     return values;
   }
 

@@ -259,7 +259,8 @@ export class ProxyCore {
         standIn: undefined,
         from: flow,
       };
-    const routes = request.addresses(H.route);
+    const written = request.list(H.route);
+    const routes = written.map((entry) => parseNameAddr(entry));
     let end = routes.length;
     // A strict router has put our Record-Route URI into the Request-URI and the target last into Route.
     let strict = false;
@@ -296,7 +297,7 @@ export class ProxyCore {
       uri,
       requestUri,
       next,
-      rest: request.list(H.route).slice(popRoutes, end),
+      rest: written.slice(popRoutes, end),
       popRoutes,
       strict,
       token,

@@ -1,9 +1,8 @@
 /** Header values: lists, parameters, name-addr, Via, CSeq (RFC 3261 §20, §25.1). Offsets in, small objects out, nothing thrown. */
 import { isIP } from 'node:net';
 
-/** The values of a header field that holds a comma-separated list; commas in quotes and angle brackets do not split. */
-export function splitList(text: string, start = 0, end = text.length): string[] {
-  const values: string[] = [];
+/** The values of a header field that holds a comma-separated list, put behind `values`; commas in quotes and angle brackets do not split. */
+export function splitList(text: string, start = 0, end = text.length, values: string[] = []): string[] {
   let at = start;
   while (at < end) {
     const stop = valueEnd(text, at, end);
