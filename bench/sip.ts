@@ -113,10 +113,10 @@ async function measure(work: string, kind: ProxyKind, options: BenchOptions): Pr
     ...(plan.answer === undefined ? {} : { answer: plan.answer }),
   });
   try {
-    // Both are measured warm: caches filled, and our code compiled.
+    // Both are measured warm: caches filled, and our code compiled, which takes some ten thousand calls.
     const { scenario, atOnce } = plan;
     const contact = load.calledHost;
-    if (warmUp > 0) await callThrough(load, { scenario, calls: warmUp, rate: 500, contact });
+    if (warmUp > 0) await callThrough(load, { scenario, calls: warmUp, rate: 1000, contact });
     const before = cpuSeconds(load.proxy.child.pid);
     const rate = plan.rate ?? options.rate ?? 300 * plan.rateFactor;
     const result = await callThrough(load, {
@@ -154,14 +154,14 @@ interface Plan {
 function planOf(work: string): Plan {
   switch (work) {
     case 'call':
-      return { scenario: 'call.xml', answer: 'answer.xml', calls: 6000, warmUp: 3000, rateFactor: 1 };
+      return { scenario: 'call.xml', answer: 'answer.xml', calls: 6000, warmUp: 10_000, rateFactor: 1 };
     case 'capacity':
       // More calls per second than anyone carries, but never more than 100 open: SIPp waits for the proxy.
       return {
         scenario: 'call.xml',
         answer: 'answer.xml',
         calls: 20_000,
-        warmUp: 3000,
+        warmUp: 10_000,
         rateFactor: 1,
         rate: 20_000,
         atOnce: 100,
