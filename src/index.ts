@@ -1,6 +1,7 @@
 /** The only door through which protocol rooms reach the core. */
 export * from './address-resolver.ts';
 export * from './assembler.ts';
+export * from './bag.ts';
 export * from './caching-dns.ts';
 export * from './calls/call.ts';
 export * from './calls/call-ids.ts';

@@ -2,6 +2,7 @@
  * Transmitter: sends one message to a target, and on a transmit error or silence sends it to the next address of the target's
  * path. Every role and every network entity sends through it; what the message says is the adapter's business.
  */
+import { Bag, type BagItem } from './bag.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
@@ -78,7 +79,7 @@ export class Transmitter {
   readonly #parts: TransmitterParts;
   readonly #options: TransmitterOptions;
   /** Deliveries that a failure of their hop concerns, by hop. */
-  readonly #open = new Map<string, Set<Delivery>>();
+  readonly #open = new Map<string, Bag<Delivery>>();
   readonly #probing = new Map<string, Probing>();
   readonly #doubts: Doubts;
   readonly #prepared = new WeakSet<Peer>();
@@ -218,16 +219,19 @@ export class Transmitter {
     this.#doubts.stop();
     for (const cancel of this.#moving) cancel();
     this.#moving.clear();
-    for (const deliveries of this.#open.values()) for (const delivery of [...deliveries]) delivery.end();
+    for (const { items } of [...this.#open.values()]) for (const delivery of [...items]) delivery.end();
     this.#open.clear();
   }
 
   /** @internal Deliveries register with the hop they wait for. */
   watch(delivery: Delivery, hop: ControllerAddress): void {
     const key = addressKey(hop);
-    const waiting = this.#open.get(key);
-    if (waiting === undefined) this.#open.set(key, new Set([delivery]));
-    else waiting.add(delivery);
+    let waiting = this.#open.get(key);
+    if (waiting === undefined) {
+      waiting = new Bag();
+      this.#open.set(key, waiting);
+    }
+    waiting.add(delivery);
   }
 
   /** @internal */
@@ -236,7 +240,7 @@ export class Transmitter {
     const waiting = this.#open.get(key);
     if (waiting === undefined) return;
     waiting.delete(delivery);
-    if (waiting.size === 0) this.#open.delete(key);
+    if (waiting.items.length === 0) this.#open.delete(key);
   }
 
   /** @internal A delivery got only a provisional answer: its hop is probed until it ends. */
@@ -345,7 +349,7 @@ export class Transmitter {
         .counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason: failure })
         .add();
       log.warn(
-        { peer: peer.key, failure, detail, moving: waiting?.size ?? 0 },
+        { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 },
         'peer is down: what is open moves to its alternates',
       );
     }
@@ -360,10 +364,10 @@ export class Transmitter {
    * What has heard nothing yet goes at once: somebody waits for it. What rings already can wait a moment; all of it at once would
    * only stand in the way of the others at the alternate, which has not seen such a rush before.
    */
-  #moveOn(waiting: ReadonlySet<Delivery>, address: ControllerAddress, failure: HopFailure): void {
+  #moveOn({ items }: Bag<Delivery>, address: ControllerAddress, failure: HopFailure): void {
     const gotMs = this.#gotMs(address);
     const patient: Delivery[] = [];
-    for (const delivery of [...waiting]) {
+    for (const delivery of [...items]) {
       if (delivery.isAlongSince(gotMs)) delivery.end();
       else if (delivery.isPatient) patient.push(delivery);
       else delivery.hopFailed(address, failure);
@@ -433,15 +437,8 @@ export class Transmitter {
     const { pool, clock } = this.#parts;
     const now = clock.now();
     let pending = false;
-    for (const [key, deliveries] of [...this.#open]) {
-      let first: Delivery | undefined;
-      for (const delivery of deliveries) {
-        if (delivery.keepsWatch) {
-          first = delivery;
-          break;
-        }
-      }
-      const hop = first?.current;
+    for (const [key, { items }] of [...this.#open]) {
+      const hop = items.find(({ keepsWatch }) => keepsWatch)?.current;
       if (hop === undefined) continue;
       const peer = pool.find(hop);
       if (peer === undefined) continue;
@@ -537,7 +534,9 @@ const minShare = 4;
 const maxRecent = 1_024;
 
 /** One message under way. */
-export class Delivery {
+export class Delivery implements BagItem {
+  /** @internal */
+  place = -1;
   readonly #transmitter: Transmitter;
   readonly #target: Target;
   readonly #outgoing: Outgoing;

@@ -4,6 +4,7 @@
  */
 import {
   type Assembler,
+  Bag,
   type Contact,
   type ControllerAddress,
   type Counter,
@@ -21,7 +22,6 @@ import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
-import { OpenContexts } from './open-contexts.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
@@ -70,7 +70,7 @@ export class ProxyCore {
   readonly #context: ContextParts;
   readonly #layer: TransactionLayer;
   readonly #identity: Identity;
-  readonly #open = new OpenContexts();
+  readonly #open = new Bag<ResponseContext>();
   readonly #requests: Counter;
   readonly #responses: Counter;
   readonly #stray: Counter;
@@ -99,12 +99,12 @@ export class ProxyCore {
 
   /** Requests without a final answer yet. */
   get pending(): number {
-    return this.#open.list.length;
+    return this.#open.items.length;
   }
 
   /** What is being set up or otherwise awaits its final answer, for `altpath calls`. */
   calls(): readonly Readonly<Record<string, unknown>>[] {
-    return this.#open.list.map(({ request }) => ({
+    return this.#open.items.map(({ request }) => ({
       callId: request.callId,
       method: request.method,
       from: request.from.uri,

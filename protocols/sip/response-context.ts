@@ -5,6 +5,7 @@
 import type {
   AddressResolver,
   Attempt,
+  BagItem,
   Cancel,
   Clock,
   ControllerAddress,
@@ -72,12 +73,12 @@ export interface ContextParts {
 /** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
 const tryingMs = 200;
 
-export class ResponseContext implements ServerUser {
+export class ResponseContext implements BagItem, ServerUser {
   readonly parts: ContextParts;
   readonly request: SipMessage;
   readonly plan: RoutePlan;
   readonly server: ServerTransaction;
-  /** @internal Its index among those that are open. */
+  /** @internal */
   place = -1;
   #waiting: (readonly ProxyTarget[])[] = [];
   readonly #branches: Branch[] = [];
