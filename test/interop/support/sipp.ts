@@ -1,6 +1,6 @@
 /** Runs SIPp scenarios and reads what SIPp counted (its statistics and its per-message counts). */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.ts';
 import { program } from './programs.ts';
@@ -8,7 +8,7 @@ import { scratchDirectory } from './scratch.ts';
 import { until } from './until.ts';
 
 export interface SippOptions {
-  /** File name in test/interop/sipp. */
+  /** File name in test/interop/sipp, or a whole path. */
   readonly scenario: string;
   /** Its own address. */
   readonly host: string;
@@ -53,12 +53,12 @@ export class Sipp {
 
   constructor(options: SippOptions) {
     this.options = options;
-    this.#directory = scratchDirectory(options.scenario.replace('.xml', ''));
+    this.#directory = scratchDirectory(basename(options.scenario, '.xml'));
     const rate = options.rate ?? 10;
     const args = [
       ...(options.remote === undefined ? [] : [options.remote]),
       ...['-i', options.host, '-p', String(options.port ?? 5060), '-t', options.transport ?? 'u1'],
-      ...['-sf', join(scenarioDirectory, options.scenario), '-m', String(options.calls)],
+      ...['-sf', resolve(scenarioDirectory, options.scenario), '-m', String(options.calls)],
       ...[
         '-r',
         String(rate),
@@ -143,7 +143,7 @@ export class Sipp {
 export const runSipp = (options: SippOptions, limitMs = 60_000): Promise<SippResult> =>
   new Sipp(options).finished(limitMs);
 
-const scenarioDirectory = fileURLToPath(new URL('../sipp/', import.meta.url));
+export const scenarioDirectory = fileURLToPath(new URL('../sipp/', import.meta.url));
 
 /** The last complete row of a file of SIPp's, by the names in its first. */
 function lastRow(text: string): Map<string, string> {
