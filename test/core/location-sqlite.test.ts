@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -166,16 +166,22 @@ describe('location store: kill -9', () => {
          }));
        }`,
     );
-    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
+    // A file takes every line at once; a pipe refuses it (EAGAIN) while nobody reads.
+    const said = join(directory, 'acknowledged');
+    const file = openSync(said, 'w');
+    const child = spawn(process.execPath, [script], { stdio: ['ignore', file, 'inherit'] });
+    closeSync(file);
     await new Promise<void>((resolve, reject) => {
+      const watch = setInterval(() => {
+        if (statSync(said).size > 4_000) child.kill('SIGKILL');
+      }, 5);
       child.on('error', reject);
-      child.stdout.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-        if (output.length > 4_000) child.kill('SIGKILL');
+      child.on('close', () => {
+        clearInterval(watch);
+        resolve();
       });
-      child.on('close', () => resolve());
     });
+    const output = readFileSync(said, 'utf8');
     expect(child.signalCode).toBe('SIGKILL');
     const acknowledged = output.split('\n').slice(0, -1);
     expect(acknowledged.length).toBeGreaterThan(500);
