@@ -3,7 +3,7 @@
  * string costs several times as much. Whatever looks otherwise (folding, odd blanks, IPv6, escapes in quotes) is undefined here
  * and left to values.ts, with whose answer this one always agrees.
  */
-import type { NameAddr, Via } from './values.ts';
+import { isTokenChar, type NameAddr, type Via } from './values.ts';
 
 /** The first Via value in [start, end) of `bytes`, whose latin1 text is `text`; its own text tells where it ends. */
 export function viaAt(bytes: Uint8Array, text: string, start: number, end: number): Via | undefined {
@@ -163,9 +163,8 @@ const quotedOctet = 4;
 const unquotedOctet = 8;
 
 for (const c of 'abcdefghijklmnopqrstuvwxyz0123456789-._') octets[c.charCodeAt(0)] = hostOctet;
-for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~")
-  set(c.charCodeAt(0), plainOctet);
 for (let c = SPACE; c < 256; c += 1) {
+  if (isTokenChar(c)) set(c, plainOctet);
   if (c !== QUOTE) set(c, unquotedOctet);
   if (c !== QUOTE && c !== BACKSLASH) set(c, quotedOctet);
 }

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import { fieldStride, type Scan } from './scanner.ts';
+import { valueEnd } from './values.ts';
 
 export const toBytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -108,22 +109,7 @@ export function topViaEnd(message: SipMessage, index: number): number {
   const stop = message.valueStop(index);
   const end = start + message.via.text.length;
   const fold = message.text.indexOf('\n', start);
-  return end <= stop && (fold < 0 || fold >= stop) ? end : foldedViaEnd(message, index);
-}
-
-function foldedViaEnd(message: SipMessage, index: number): number {
-  const { text } = message;
-  const stop = message.valueStop(index);
-  let quoted = false;
-  for (let i = message.valueStart(index); i < stop; i += 1) {
-    const c = text.charCodeAt(i);
-    if (quoted) {
-      if (c === 92) i += 1;
-      else if (c === 34) quoted = false;
-    } else if (c === 34) quoted = true;
-    else if (c === 44) return i;
-  }
-  return stop;
+  return end <= stop && (fold < 0 || fold >= stop) ? end : valueEnd(message.text, start, stop);
 }
 
 /** An answer to a request that could not be decoded: whatever of the mandatory fields was found goes back as it came. */

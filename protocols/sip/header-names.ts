@@ -70,10 +70,10 @@ const names = new Words(
   all.map(({ spelling }) => spelling),
   true,
 );
-const ids = Uint8Array.from(all, ({ id }) => id);
+const ids = all.map(({ id }) => id);
 
 /** The number of the header name that stands in [start, end), in any case, long or compact; `other` (0) where it is none of these. */
-export function headerId(bytes: Uint8Array, start: number, end: number): number {
+export function headerId(bytes: Uint8Array, start: number, end: number): HeaderId {
   const index = start < end ? names.find(bytes, start, end) : -1;
   return index < 0 ? H.other : (ids[index] ?? H.other);
 }

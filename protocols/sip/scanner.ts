@@ -49,7 +49,7 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
   let lf = text.indexOf('\n', start);
   const fields: number[] = [];
   if (lf < 0) return fail({ reason: 'no line end', offset: length, partial: partial(start, length, fields, length) });
-  const startLineEnd = lf > start && bytes[lf - 1] === CR ? lf - 1 : lf;
+  const startLineEnd = lineEnd(bytes, start, lf);
   let at = lf + 1;
   const headerLimit = start + limits.headerBytes;
   for (;;) {
@@ -80,7 +80,7 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
       });
     if (fields.length === limits.fields * fieldStride)
       return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, fields, at) });
-    const end = lf > at && bytes[lf - 1] === CR ? lf - 1 : lf;
+    const end = lineEnd(bytes, at, lf);
     let nameEnd = at;
     while (nameEnd < end && isNameOctet(bytes[nameEnd])) nameEnd += 1;
     let value = nameEnd;
@@ -101,6 +101,9 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
     at = lf + 1;
   }
 }
+
+const lineEnd = (bytes: Uint8Array, start: number, lf: number): number =>
+  lf > start && bytes[lf - 1] === CR ? lf - 1 : lf;
 
 const isNameOctet = (c: number | undefined): boolean => c !== undefined && c > SP && c !== COLON;
 

@@ -46,7 +46,8 @@ export class UnansweredRequests {
 
 class Sent implements Lingerer {
   readonly atMs: number;
-  readonly #delivery: Delivery;
+  /** Given back with the watch: it holds the whole message. */
+  #delivery: Delivery | undefined;
   turn = 0;
 
   constructor(atMs: number, delivery: Delivery) {
@@ -56,7 +57,8 @@ class Sent implements Lingerer {
 
   /** Watched no longer. */
   leave(): void {
-    this.#delivery.end();
+    this.#delivery?.end();
+    this.#delivery = undefined;
   }
 }
 
