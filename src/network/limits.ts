@@ -21,6 +21,9 @@ export const maxDatagramBytes = 65_507;
 /** Peers with a socket of their own per listener; beyond that the one longest unused makes way. */
 export const maxConnectedPeers = 1_024;
 
+/** Hosts whose last flow is kept per listener; beyond that all are forgotten, which costs them one object each. */
+export const maxSenders = 4_096;
+
 /** Messages that may wait for a socket that is being connected. */
 export const maxQueuedMessages = 1_024;
 

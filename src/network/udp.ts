@@ -1,5 +1,5 @@
 /**
- * Datagrams over node:dgram. A received datagram costs one small flow object and no lookup; peers whose death must be noticed get
+ * Datagrams over node:dgram. A received datagram costs one lookup and nothing else; peers whose death must be noticed get
  * a socket of their own (udp-peer.ts), since the system reports ICMP errors to connected sockets only.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
@@ -7,7 +7,7 @@ import type { ControllerAddress, SocketAddress } from '../controller-address.ts'
 import { formatSocketAddress } from '../controller-address.ts';
 import type { Counter } from '../metrics.ts';
 import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
-import { defaultMaxMessageBytes, maxConnectedPeers, maxDatagramBytes } from './limits.ts';
+import { defaultMaxMessageBytes, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
 import type { NetworkParts } from './node-network.ts';
 import { transmitError } from './transmit-error.ts';
@@ -35,6 +35,8 @@ export class UdpListener implements Listener {
   readonly #maxMessageBytes: number;
   readonly #oversize: Counter;
   readonly #peers = new Map<string, ConnectedPeer>();
+  /** By address as the system writes it. */
+  readonly #senders = new Map<string, DatagramFlow>();
   readonly #sent: (error: Error | null) => void;
   #uses = 0;
   #closing: Promise<void> | undefined;
@@ -87,8 +89,21 @@ export class UdpListener implements Listener {
       this.events.received(bytes, peer);
       return;
     }
-    const host = this.#isIpv6 ? canonicalHost(from.address) : from.address;
-    this.events.received(bytes, new DatagramFlow(this, { host, port: from.port }, false));
+    this.events.received(bytes, this.#flowFrom(from));
+  }
+
+  /**
+   * Who sends one datagram sends more: the last flow of each host is kept, so that what is looked up by its address always meets the
+   * same string, whose hash is known.
+   */
+  #flowFrom({ address, port }: RemoteInfo): DatagramFlow {
+    const known = this.#senders.get(address);
+    if (known !== undefined && known.remote.port === port) return known;
+    const host = known?.remote.host ?? (this.#isIpv6 ? canonicalHost(address) : address);
+    const flow = new DatagramFlow(this, { host, port }, false);
+    if (this.#senders.size >= maxSenders) this.#senders.clear();
+    this.#senders.set(address, flow);
+    return flow;
   }
 
   /**
@@ -169,7 +184,7 @@ export class UdpListener implements Listener {
   }
 }
 
-/** Made for every datagram: keep it small. */
+/** Made for nearly every datagram: keep it small. */
 class DatagramFlow implements Flow {
   readonly remote: SocketAddress;
   readonly #listener: UdpListener;

@@ -29,6 +29,28 @@ describe('datagrams', () => {
     expect([flow?.transport, flow?.reliable, right.listener.connections]).toEqual(['udp', false, 0]);
   });
 
+  it('of one sender come over one flow, those from another port of its host over another', async () => {
+    const right = await net.station({ transport: 'udp', host: '127.0.0.2' }, {}, (text, flow) =>
+      flow.send(Buffer.from(`re: ${text}`)),
+    );
+    const left = await net.station({ transport: 'udp' });
+    const other = await net.station({ transport: 'udp' });
+    for (const [station, text] of [
+      [left, 'a'],
+      [left, 'b'],
+      [other, 'c'],
+      [left, 'd'],
+    ] as const) {
+      const before = station.texts.length;
+      station.listener.flowTo(right.listener.local).send(Buffer.from(text));
+      await eventually(() => station.texts.length > before);
+    }
+    const [a, b, c, d] = right.flows;
+    expect(a).toBe(b);
+    expect([c?.remote.port, d?.remote.port]).toEqual([other.listener.local.port, left.listener.local.port]);
+    expect([left.texts, other.texts]).toEqual([['re: a', 're: b', 're: d'], ['re: c']]);
+  });
+
   it('above the limit are dropped and counted; empty ones are ignored', async () => {
     const right = await net.station({ transport: 'udp' }, { maxMessageBytes: 100 });
     const left = await net.station({ transport: 'udp' });
