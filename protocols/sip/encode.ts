@@ -10,9 +10,7 @@ export const toBytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 /** Changes to a message's text, kept in order of offset; every octet outside of them stays as it came. */
 export class Edit {
   readonly #message: SipMessage;
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-  readonly #texts: string[] = [];
+  readonly #changes: Change[] = [];
 
   constructor(message: SipMessage) {
     this.#message = message;
@@ -20,17 +18,12 @@ export class Edit {
 
   /** Puts `text` in place of [start, end). Ranges do not overlap; insertions at one offset keep their order of call. */
   replace(start: number, end: number, text: string): this {
-    let at = this.#starts.length;
-    if (at === 0 || (this.#starts[at - 1] ?? 0) <= start) {
-      this.#starts.push(start);
-      this.#ends.push(end);
-      this.#texts.push(text);
-      return this;
-    }
-    while (at > 0 && (this.#starts[at - 1] ?? 0) > start) at -= 1;
-    this.#starts.splice(at, 0, start);
-    this.#ends.splice(at, 0, end);
-    this.#texts.splice(at, 0, text);
+    const changes = this.#changes;
+    const change = { start, end, text };
+    let at = changes.length;
+    while (at > 0 && (changes[at - 1]?.start ?? 0) > start) at -= 1;
+    if (at === changes.length) changes.push(change);
+    else changes.splice(at, 0, change);
     return this;
   }
 
@@ -42,9 +35,9 @@ export class Edit {
     const { text, scan, end } = this.#message;
     let out = '';
     let at = scan.start;
-    for (let i = 0; i < this.#starts.length; i += 1) {
-      out += text.slice(at, this.#starts[i] ?? 0) + (this.#texts[i] ?? '');
-      at = this.#ends[i] ?? 0;
+    for (const change of this.#changes) {
+      out += text.slice(at, change.start) + change.text;
+      at = change.end;
     }
     return out + text.slice(at, end);
   }
@@ -56,6 +49,12 @@ export class Edit {
 
 /** The message's own octets, without noise around it. */
 export const encode = (message: SipMessage): Buffer => toBytes(message.text.slice(message.scan.start, message.end));
+
+interface Change {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
 
 export interface ResponseOptions {
   /** Tag added to To where the request has none (RFC 3261 §8.2.6.2); never for 100. */

@@ -44,9 +44,12 @@ export class Identity {
   readonly #domains: ReadonlySet<string>;
   /** Hosts that mean this element whatever the domain: sockets, advertised host, partners. */
   readonly #hosts = new Set<string>();
-  readonly #sockets = new Set<string>();
+  /** Our ports, by host. */
+  readonly #sockets = new Map<string, Set<number>>();
   readonly #ports = new Set<number>();
   #sentBys: readonly string[] = [];
+  /** What we write into Record-Route, without a token. */
+  #routes: readonly string[] = [];
   readonly #voices = new WeakMap<SocketAddress, Voice>();
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
@@ -65,12 +68,16 @@ export class Identity {
     for (const { local } of listeners) {
       const host = this.#hostOf(local);
       this.#hosts.add(host);
-      this.#sockets.add(`${host}:${local.port}`);
       this.#ports.add(local.port);
-      if (host !== local.host) this.#sockets.add(`${local.host}:${local.port}`);
+      for (const name of [host, local.host]) {
+        const ports = this.#sockets.get(name);
+        if (ports === undefined) this.#sockets.set(name, new Set([local.port]));
+        else ports.add(local.port);
+      }
     }
     // Every Via of ours has its branch right behind the sent-by.
     this.#sentBys = [...new Set(this.#addresses.map((address) => `${formatSocketAddress(address)};branch=`))];
+    this.#routes = [...new Set(this.#addresses.map((address) => this.#makeVoice(address).route))];
   }
 
   /** The name we go by: the first domain, else the first host. */
@@ -81,7 +88,7 @@ export class Identity {
 
   /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */
   isSelf(host: string, port: number, secure = false): boolean {
-    if (this.#sockets.has(`${host}:${port === 0 ? (secure ? 5_061 : 5_060) : port}`)) return true;
+    if (this.#sockets.get(host)?.has(port === 0 ? (secure ? 5_061 : 5_060) : port) === true) return true;
     return (port === 0 || port === 5_060 || port === 5_061) && this.#domains.has(host);
   }
 
@@ -91,6 +98,12 @@ export class Identity {
       const at = text.indexOf(needle, start);
       if (at >= 0 && at < end) return true;
     }
+    return false;
+  }
+
+  /** Does exactly the Route entry that we write over one of our sockets stand between these offsets? */
+  isOwnRoute(text: string, start: number, end: number): boolean {
+    for (const route of this.#routes) if (route.length === end - start && text.startsWith(route, start)) return true;
     return false;
   }
 

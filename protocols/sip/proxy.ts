@@ -232,6 +232,8 @@ export class ProxyCore {
   /** RFC 5393 §4.2.2: a Via of ours whose branch says that the same request went the same way before. */
   #isLoop(request: SipMessage): boolean {
     const first = request.fieldIndex(H.via);
+    // Most come straight from a telephone, which is not us.
+    if (isLastVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return false;
     // Only a Via that shows one of our own addresses can be ours: one search per address, and nothing is parsed twice.
     if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return false;
     const mine = loopPart(request);
@@ -247,13 +249,14 @@ export class ProxyCore {
     let uri = request.uri ?? unroutable;
     let requestUri = request.requestUri;
     const first = request.fieldIndex(H.route);
-    if (first < 0)
+    const isOwn = first >= 0 && this.#isOwnRouteOnly(request, first, uri);
+    if (first < 0 || isOwn)
       return {
         uri,
         requestUri,
         next: undefined,
         rest: none,
-        popRoutes: 0,
+        popRoutes: isOwn ? 1 : 0,
         strict: false,
         token: undefined,
         standIn: undefined,
@@ -304,6 +307,15 @@ export class ProxyCore {
       standIn,
       from: flow,
     };
+  }
+
+  /** One Route entry, letter by letter the one that we write: what a dialog's requests have when no other proxy is in their path. */
+  #isOwnRouteOnly(request: SipMessage, index: number, uri: SipUri): boolean {
+    return (
+      uri.params === '' &&
+      request.fieldIndex(H.route, index) < 0 &&
+      this.#identity.isOwnRoute(request.text, request.valueStart(index), request.valueStop(index))
+    );
   }
 
   /** The partner that a Route entry names, where we may act in its place: one of our cluster's, and if it is tagged, the tag means us. */
@@ -504,41 +516,41 @@ export class ProxyCore {
     }
     const plan = this.#plan(request, routing);
     const { resolver, branches, identity, layer } = this.#parts;
-    for (const target of targets.flat()) {
-      resolver.resolve(target.hop, target.alternates, (resolution) => {
-        if (!resolution.ok) return;
-        const branch = branches.branchFor(request, target.requestUri);
-        const encode = (out: Flow): Buffer =>
-          toBytes(
-            forwardedText(
-              request,
-              {
-                branch,
-                requestUri: target.requestUri,
-                popRoutes: plan.popRoutes,
-                pushRoutes: target.pushRoutes,
-                rewriteRoutes: target.rewriteRoutes,
-                recordRoute: false,
-                from: flow,
-                standIn: plan.standIn,
-              },
-              out,
-              identity,
-            ),
-          );
-        if (resolution.value.length > 1) {
-          this.#unanswered.send(
-            `${request.method} ${branch}`,
-            { addresses: resolution.value, flow: target.flow },
-            encode,
-          );
-          return;
-        }
-        const [to] = resolution.value;
-        const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
-        out?.send(encode(out));
-      });
-    }
+    for (const group of targets)
+      for (const target of group)
+        resolver.resolve(target.hop, target.alternates, (resolution) => {
+          if (!resolution.ok) return;
+          const branch = branches.branchFor(request, target.requestUri);
+          const encode = (out: Flow): Buffer =>
+            toBytes(
+              forwardedText(
+                request,
+                {
+                  branch,
+                  requestUri: target.requestUri,
+                  popRoutes: plan.popRoutes,
+                  pushRoutes: target.pushRoutes,
+                  rewriteRoutes: target.rewriteRoutes,
+                  recordRoute: false,
+                  from: flow,
+                  standIn: plan.standIn,
+                },
+                out,
+                identity,
+              ),
+            );
+          if (resolution.value.length > 1) {
+            this.#unanswered.send(
+              `${request.method} ${branch}`,
+              { addresses: resolution.value, flow: target.flow },
+              encode,
+            );
+            return;
+          }
+          const [to] = resolution.value;
+          const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
+          out?.send(encode(out));
+        });
   }
 
   /** A response of no transaction here: a partner's, which its tag led to us, goes on by the next Via; anything else is dropped (RFC 6026 §7.3). */
@@ -655,6 +667,11 @@ function rewriteUser(text: string, user: string, strip: number, prepend: string)
   const at = text.indexOf(':') + 1;
   return text.slice(0, at) + prepend + user.slice(strip) + text.slice(at + user.length);
 }
+
+/** Is the top Via, in its field at `index`, the only one? */
+const isLastVia = (message: SipMessage, index: number): boolean =>
+  message.valueStop(index) - message.valueStart(index) === message.via.text.length &&
+  message.fieldIndex(H.via, index) < 0;
 
 function nextVia(message: SipMessage): Via | undefined {
   const [, second] = message.list(H.via);

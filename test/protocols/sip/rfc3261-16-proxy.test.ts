@@ -159,6 +159,19 @@ describe('RFC 3261 §16.4 route information', () => {
     expect(fieldsOf(callee.last, 'route')).toEqual(['<sip:127.0.0.20:5070;lr>;x=y', '<sip:192.0.2.9;lr>']);
   });
 
+  it.each([
+    ['as it wrote it', '<sip:127.0.0.1:5060;lr>'],
+    ['without the port', '<sip:127.0.0.1;lr>'],
+    ['with parameters that it did not write', '<sip:127.0.0.1:5060;lr;x=y>;z'],
+    ['with a name before it', '"us" <sip:127.0.0.1:5060;lr>'],
+  ])('takes a single entry of its own off: %s', async (_, route) => {
+    const { world, caller, callee } = await scene();
+    caller.send(request('BYE', { uri: 'sip:bob@127.0.0.20:5070', fields: `Route: ${route}\r\n` }));
+    await world.run();
+    expect(startLine(callee.last)).toBe('BYE sip:bob@127.0.0.20:5070 SIP/2.0');
+    expect(fieldsOf(callee.last, 'route')).toEqual([]);
+  });
+
   it('counts no empty element of a list as an entry', async () => {
     const { world, caller, callee } = await scene();
     caller.send(
