@@ -8,6 +8,7 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Flow } from '../network.ts';
+import { DatagramSender } from './datagram-sender.ts';
 import { maxDatagramBytes, maxQueuedMessages } from './limits.ts';
 import type { NetworkParts } from './node-network.ts';
 import { transmitError } from './transmit-error.ts';
@@ -21,9 +22,9 @@ export class ConnectedPeer implements Flow {
   lastUse = 0;
   readonly #listener: UdpListener;
   readonly #parts: NetworkParts;
-  readonly #sent: (error: Error | null) => void;
   #state: 'opening' | 'open' | 'plain' | 'retired' = 'opening';
   #socket: Socket | undefined;
+  #sender: DatagramSender | undefined;
   #queue: Uint8Array[] = [];
   /** Settles when the socket is there, or cannot be had. */
   readonly #opening: Promise<void>;
@@ -33,9 +34,6 @@ export class ConnectedPeer implements Flow {
     this.remote = remote;
     this.#parts = parts;
     this.id = datagramFlowId(this);
-    this.#sent = (error) => {
-      if (error !== null) this.#failed(error);
-    };
     this.#opening = this.#open();
   }
 
@@ -84,7 +82,7 @@ export class ConnectedPeer implements Flow {
   #send(bytes: Uint8Array): void {
     switch (this.#state) {
       case 'open':
-        this.#socket?.send(bytes, this.#sent);
+        this.#sender?.send(bytes);
         break;
       case 'opening':
         if (this.#queue.length < maxQueuedMessages) this.#queue.push(bytes);
@@ -92,7 +90,7 @@ export class ConnectedPeer implements Flow {
           this.#listener.report(this.remote, { reason: 'overflow', detail: 'too many messages wait for the socket' });
         break;
       case 'plain':
-        this.#listener.send(bytes, this.remote, true);
+        this.#listener.send(bytes, this.remote);
         break;
       case 'retired':
         this.#listener.flowTo(this.remote, { connected: true }).send(bytes);
@@ -117,6 +115,7 @@ export class ConnectedPeer implements Flow {
   #connect(socket: Socket): void {
     this.#socket = socket;
     if (this.#state === 'retired') return;
+    this.#sender = new DatagramSender(socket, (error) => this.#failed(error));
     // Until the socket is connected it gets datagrams of others, too: who sent one decides, not whose socket it is.
     socket.on('message', (bytes, from) => this.#received(bytes, from));
     socket.on('error', (error) => this.#failed(error));

@@ -7,6 +7,7 @@ import type { ControllerAddress, SocketAddress } from '../controller-address.ts'
 import { formatSocketAddress } from '../controller-address.ts';
 import type { Counter } from '../metrics.ts';
 import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
+import { DatagramSender } from './datagram-sender.ts';
 import { defaultMaxMessageBytes, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
 import type { NetworkParts } from './node-network.ts';
@@ -31,13 +32,13 @@ export class UdpListener implements Listener {
   readonly events: NetworkEvents;
   readonly #parts: NetworkParts;
   readonly #socket: Socket;
+  readonly #sender: DatagramSender;
   readonly #isIpv6: boolean;
   readonly #maxMessageBytes: number;
   readonly #oversize: Counter;
   readonly #peers = new Map<string, ConnectedPeer>();
   /** By address as the system writes it. */
   readonly #senders = new Map<string, DatagramFlow>();
-  readonly #sent: (error: Error | null) => void;
   #uses = 0;
   #closing: Promise<void> | undefined;
 
@@ -57,7 +58,7 @@ export class UdpListener implements Listener {
     this.#oversize = parts.metrics.counter('messages_oversize_total', 'Messages above the size limit, dropped', {
       transport: 'udp',
     });
-    this.#sent = (error) => this.#onSent(error);
+    this.#sender = new DatagramSender(socket, (error, remote) => this.#onFailed(error, remote));
     socket.on('message', (bytes, from) => this.receive(bytes, from));
     socket.on('error', (error) => parts.log.warn({ err: error, listener: formatSocketAddress(local) }, 'socket error'));
   }
@@ -70,7 +71,7 @@ export class UdpListener implements Listener {
     const peer = this.#isIpv6 || remote.host.includes(':') ? canonicalAddress(remote) : remote;
     return options?.connected === true && this.isOpen && isSendable(peer)
       ? this.#peer(peer)
-      : new DatagramFlow(this, peer, true);
+      : new DatagramFlow(this, peer);
   }
 
   flowById(): undefined {
@@ -100,17 +101,13 @@ export class UdpListener implements Listener {
     const known = this.#senders.get(address);
     if (known !== undefined && known.remote.port === port) return known;
     const host = known?.remote.host ?? (this.#isIpv6 ? canonicalHost(address) : address);
-    const flow = new DatagramFlow(this, { host, port }, false);
+    const flow = new DatagramFlow(this, { host, port });
     if (this.#senders.size >= maxSenders) this.#senders.clear();
     this.#senders.set(address, flow);
     return flow;
   }
 
-  /**
-   * `report`: tell of an error. The callback costs a microsecond, so an answer to a datagram that just came from that very address
-   * goes without.
-   */
-  send(bytes: Uint8Array, remote: SocketAddress, report: boolean): void {
+  send(bytes: Uint8Array, remote: SocketAddress): void {
     if (!this.isOpen) return;
     if (bytes.length > maxDatagramBytes) {
       this.report(remote, { reason: 'overflow', detail: `${bytes.length} bytes do not fit in a datagram` });
@@ -120,19 +117,18 @@ export class UdpListener implements Listener {
       this.report(remote, { reason: 'unreachable', detail: `${remote.port} is no port` });
       return;
     }
-    if (report) this.#socket.send(bytes, remote.port, remote.host, this.#sent);
-    else this.#socket.send(bytes, remote.port, remote.host);
+    this.#sender.send(bytes, remote);
   }
 
   /** @internal What a retiring peer had not sent yet leaves through our socket, also while we close. */
   sendPlain(bytes: Uint8Array, remote: SocketAddress): void {
-    this.#socket.send(bytes, remote.port, remote.host, this.#sent);
+    this.#sender.sendPublicly(bytes, remote);
   }
 
   /** Later than the call that caused it, as the port promises. */
   report(remote: SocketAddress, error: TransmitError): void {
     setImmediate(() => {
-      if (this.isOpen) this.events.failed(new DatagramFlow(this, remote, true), error);
+      if (this.isOpen) this.events.failed(new DatagramFlow(this, remote), error);
     });
   }
 
@@ -166,13 +162,9 @@ export class UdpListener implements Listener {
     void oldest?.retire();
   }
 
-  /** One callback for every send: the error itself says where the datagram should have gone. */
-  #onSent(error: Error | null): void {
-    if (error === null || !this.isOpen) return;
-    const remote = destinationOf(error);
-    if (remote !== undefined)
-      this.events.failed(new DatagramFlow(this, remote, true), transmitError(error, 'unreachable'));
-    else this.#parts.log.warn({ err: error }, 'a datagram could not be sent');
+  #onFailed(error: unknown, remote: SocketAddress | undefined): void {
+    if (this.isOpen && remote !== undefined)
+      this.events.failed(new DatagramFlow(this, remote), transmitError(error, 'unreachable'));
   }
 
   async #close(): Promise<void> {
@@ -188,12 +180,10 @@ export class UdpListener implements Listener {
 class DatagramFlow implements Flow {
   readonly remote: SocketAddress;
   readonly #listener: UdpListener;
-  readonly #report: boolean;
 
-  constructor(listener: UdpListener, remote: SocketAddress, report: boolean) {
+  constructor(listener: UdpListener, remote: SocketAddress) {
     this.#listener = listener;
     this.remote = remote;
-    this.#report = report;
   }
 
   get transport(): 'udp' {
@@ -213,16 +203,10 @@ class DatagramFlow implements Flow {
   }
 
   send(bytes: Uint8Array): void {
-    this.#listener.send(bytes, this.remote, this.#report);
+    this.#listener.send(bytes, this.remote);
   }
 
   close(): void {}
 }
 
-function destinationOf(error: Error): SocketAddress | undefined {
-  if (!('address' in error) || !('port' in error)) return undefined;
-  const { address, port } = error;
-  return typeof address === 'string' && typeof port === 'number' ? { host: address, port } : undefined;
-}
-
-const isPort = (port: number): boolean => port > 0 && port <= 65_535;
+const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535;
