@@ -233,7 +233,7 @@ export class ProxyCore {
   #isLoop(request: SipMessage): boolean {
     const first = request.fieldIndex(H.via);
     // Most come straight from a telephone, which is not us.
-    if (isLastVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return false;
+    if (isOnlyVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return false;
     // Only a Via that shows one of our own addresses can be ours: one search per address, and nothing is parsed twice.
     if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return false;
     const mine = loopPart(request);
@@ -669,7 +669,7 @@ function rewriteUser(text: string, user: string, strip: number, prepend: string)
 }
 
 /** Is the top Via, in its field at `index`, the only one? */
-const isLastVia = (message: SipMessage, index: number): boolean =>
+const isOnlyVia = (message: SipMessage, index: number): boolean =>
   message.valueStop(index) - message.valueStart(index) === message.via.text.length &&
   message.fieldIndex(H.via, index) < 0;
 
