@@ -515,42 +515,44 @@ export class ProxyCore {
       return;
     }
     const plan = this.#plan(request, routing);
+    for (const group of targets) for (const target of group) this.#forwardOnce(request, flow, plan, target);
+  }
+
+  #forwardOnce(request: SipMessage, flow: Flow, plan: RoutePlan, target: ProxyTarget): void {
     const { resolver, branches, identity, layer } = this.#parts;
-    for (const group of targets)
-      for (const target of group)
-        resolver.resolve(target.hop, target.alternates, (resolution) => {
-          if (!resolution.ok) return;
-          const branch = branches.branchFor(request, target.requestUri);
-          const encode = (out: Flow): Buffer =>
-            toBytes(
-              forwardedText(
-                request,
-                {
-                  branch,
-                  requestUri: target.requestUri,
-                  popRoutes: plan.popRoutes,
-                  pushRoutes: target.pushRoutes,
-                  rewriteRoutes: target.rewriteRoutes,
-                  recordRoute: false,
-                  from: flow,
-                  standIn: plan.standIn,
-                },
-                out,
-                identity,
-              ),
-            );
-          if (resolution.value.length > 1) {
-            this.#unanswered.send(
-              `${request.method} ${branch}`,
-              { addresses: resolution.value, flow: target.flow },
-              encode,
-            );
-            return;
-          }
-          const [to] = resolution.value;
-          const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
-          out?.send(encode(out));
-        });
+    resolver.resolve(target.hop, target.alternates, (resolution) => {
+      if (!resolution.ok) return;
+      const branch = branches.branchFor(request, target.requestUri);
+      const encode = (out: Flow): Buffer =>
+        toBytes(
+          forwardedText(
+            request,
+            {
+              branch,
+              requestUri: target.requestUri,
+              popRoutes: plan.popRoutes,
+              pushRoutes: target.pushRoutes,
+              rewriteRoutes: target.rewriteRoutes,
+              recordRoute: false,
+              from: flow,
+              standIn: plan.standIn,
+            },
+            out,
+            identity,
+          ),
+        );
+      if (resolution.value.length > 1) {
+        this.#unanswered.send(
+          `${request.method} ${branch}`,
+          { addresses: resolution.value, flow: target.flow },
+          encode,
+        );
+        return;
+      }
+      const [to] = resolution.value;
+      const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
+      out?.send(encode(out));
+    });
   }
 
   /** A response of no transaction here: a partner's, which its tag led to us, goes on by the next Via; anything else is dropped (RFC 6026 §7.3). */

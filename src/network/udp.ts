@@ -102,7 +102,7 @@ export class UdpListener implements Listener {
     if (known !== undefined && known.remote.port === port) return known;
     const host = known?.remote.host ?? (this.#isIpv6 ? canonicalHost(address) : address);
     const flow = new DatagramFlow(this, { host, port });
-    if (this.#senders.size >= maxSenders) this.#senders.clear();
+    if (known === undefined && this.#senders.size >= maxSenders) this.#senders.clear();
     this.#senders.set(address, flow);
     return flow;
   }
@@ -176,7 +176,7 @@ export class UdpListener implements Listener {
   }
 }
 
-/** Made for nearly every datagram: keep it small. */
+/** Made for nearly every datagram that we are the first to send: keep it small. */
 class DatagramFlow implements Flow {
   readonly remote: SocketAddress;
   readonly #listener: UdpListener;
