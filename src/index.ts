@@ -33,6 +33,7 @@ export * from './gateway-control/round-trip.ts';
 export * from './gateway-control/transaction-ids.ts';
 export * from './location-service.ts';
 export * from './log.ts';
+export * from './log-output.ts';
 export * from './metrics.ts';
 export * from './network/node-network.ts';
 export * from './network.ts';

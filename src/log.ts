@@ -1,6 +1,8 @@
 /** Logs: JSON lines, or readable ones on a terminal. One child per protocol and role; wire bytes at `trace` only, secrets never. */
 import { type Logger, pino } from 'pino';
-import { build as pretty } from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
+import { LogOutput } from './log-output.ts';
+import type { Metrics } from './metrics.ts';
 
 export type { Logger } from 'pino';
 
@@ -14,20 +16,60 @@ export interface LogOptions {
   readonly format: 'auto' | 'json' | 'pretty';
 }
 
-export function createLog(options: LogOptions): Logger {
-  const readable = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
-  if (!readable)
-    return pino({ level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } });
-  const stream = pretty({
+/** The log of a process, with what the process alone may do to it. */
+export interface ProcessLog {
+  readonly logger: Logger;
+  /** Of this logger and of all its children. */
+  setLevel(level: LogLevel): void;
+  /** Gives a slow reader a last moment for what waits. */
+  close(): Promise<void>;
+}
+
+export const createLog = (options: LogOptions): Logger => openLog(options).logger;
+
+export function openLog(options: LogOptions, metrics?: Metrics): ProcessLog {
+  const lost = metrics?.counter(
+    'log_lines_dropped_total',
+    'Log lines that could not be written: the disk is full, or nobody reads',
+  );
+  const output = new LogOutput({
+    dropped: (count) => lost?.add(count),
+    resumed: (dropped) => logger.warn({ dropped }, 'log lines were dropped: the log could not be written'),
+  });
+  const children: Logger[] = [];
+  const common = {
+    level: options.level,
+    base: null,
+    onChild: (child: Logger) => {
+      if (children.length < maxChildren) children.push(child);
+    },
+  };
+  const isReadable = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
+  const logger = isReadable
+    ? pino(common, readable(output))
+    : pino({ ...common, formatters: { level: (label) => ({ level: label }) } }, output);
+  return {
+    logger,
+    setLevel(level) {
+      for (const each of [logger, ...children]) each.level = level;
+    },
+    async close() {
+      for (let turn = 0; turn < closingTurns && !output.flush(); turn += 1)
+        await new Promise((resolve) => setTimeout(resolve, closingTurnMs));
+    },
+  };
+}
+
+function readable(output: LogOutput): { write(line: string): void } {
+  const prettify = prettyFactory({
     colorize: process.stdout.isTTY,
     translateTime: 'SYS:HH:MM:ss.l',
     // The message says these already.
     ignore: 'pid,hostname,protocol,address',
     singleLine: true,
     messageFormat: readableMessage,
-    sync: true,
   });
-  return pino({ level: options.level, base: null }, stream);
+  return { write: (line) => output.write(prettify(line)) };
 }
 
 /** The protocol first. What a peer wrote may be part of a message: a terminal must not obey it. */
@@ -36,6 +78,13 @@ function readableMessage(line: Readonly<Record<string, unknown>>, messageKey: st
   const { protocol } = line;
   return typeof protocol === 'string' ? `${protocol}: ${message}` : message;
 }
+
+/** Roles have one each: there are a handful. */
+const maxChildren = 1_000;
+
+/** Half a second for a reader that is behind. */
+const closingTurns = 10;
+const closingTurnMs = 50;
 
 /** For tests and for libraries that want none. */
 export const silentLog: Logger = pino({ level: 'silent' });

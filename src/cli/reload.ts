@@ -2,14 +2,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig } from '../config/load.ts';
 import { AltpathError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { ProcessLog } from '../log.ts';
 import type { Role } from '../role.ts';
 import type { RoleSetup } from './room.ts';
 
 type Config = LoadedConfig<RoleSetup>;
 
 /** Returns the configuration that now counts. One log line says what changed, or why nothing did. */
-export function reload(current: Config, load: () => Config, roles: ReadonlyMap<string, Role>, log: Logger): Config {
+export function reload(
+  current: Config,
+  load: () => Config,
+  roles: ReadonlyMap<string, Role>,
+  processLog: ProcessLog,
+): Config {
+  const log = processLog.logger;
   if (current.file === undefined) {
     log.info('nothing to reload: started without a file');
     return current;
@@ -17,6 +23,11 @@ export function reload(current: Config, load: () => Config, roles: ReadonlyMap<s
   try {
     const fresh = load();
     const changed: string[] = [];
+    const { level } = fresh.core.log;
+    if (level !== current.core.log.level) {
+      processLog.setLevel(level);
+      changed.push(`log level ${current.core.log.level} -> ${level}`);
+    }
     const asleep = [...coreChanges(current, fresh), ...roleChanges(current, fresh)];
     for (const [name, role] of roles) {
       const setup = fresh.roles.get(name);
@@ -42,9 +53,13 @@ export function reload(current: Config, load: () => Config, roles: ReadonlyMap<s
 function coreChanges(current: Config, fresh: Config): readonly string[] {
   const before = new Map(Object.entries(current.core));
   return Object.entries(fresh.core)
-    .filter(([key, value]) => !isDeepStrictEqual(value, before.get(key)))
+    .filter(([key, value]) => !isDeepStrictEqual(asFixed(key, value), asFixed(key, before.get(key))))
     .map(([key]) => key);
 }
+
+/** The level of the log is taken over, its format is not. */
+const asFixed = (key: string, value: unknown): unknown =>
+  key === 'log' && typeof value === 'object' && value !== null ? { ...value, level: undefined } : value;
 
 function roleChanges(current: Config, fresh: Config): readonly string[] {
   const names = new Set([...current.roles.keys(), ...fresh.roles.keys()]);

@@ -6,7 +6,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { formatAddress, formatSocketAddress } from '../controller-address.ts';
 import { openLocation } from '../location/open.ts';
 import type { LocationService } from '../location-service.ts';
-import { createLog, type Logger } from '../log.ts';
+import { type Logger, openLog, type ProcessLog } from '../log.ts';
 import { Metrics } from '../metrics.ts';
 import { createNetwork } from '../network/node-network.ts';
 import type { Listener } from '../network.ts';
@@ -27,9 +27,12 @@ export interface ServeRequest {
 /** Runs until a signal or `altpath drain` ends it. @throws AltpathError (rejects) where it cannot start; nothing is left open then. */
 export async function serve({ version, load }: ServeRequest): Promise<void> {
   const config = load();
-  const log = createLog(config.core.log);
-  const signals = new ProcessSignals(log);
-  const running = new RunningNode(version, config, log, () => signals.end({ signal: 'drain', text: 'altpath drain' }));
+  const metrics = new Metrics();
+  const log = openLog(config.core.log, metrics);
+  const signals = new ProcessSignals(log.logger);
+  const running = new RunningNode({ version, config, log, metrics }, () =>
+    signals.end({ signal: 'drain', text: 'altpath drain' }),
+  );
   try {
     await running.start();
     signals.onHangUp(() => running.reload(load));
@@ -37,14 +40,23 @@ export async function serve({ version, load }: ServeRequest): Promise<void> {
     await running.end(reason);
   } finally {
     await running.close();
+    await log.close();
     signals.dispose();
   }
 }
 
+interface NodeParts {
+  readonly version: string;
+  readonly config: LoadedConfig<RoleSetup>;
+  readonly log: ProcessLog;
+  readonly metrics: Metrics;
+}
+
 class RunningNode {
   readonly #version: string;
+  readonly #processLog: ProcessLog;
   readonly #log: Logger;
-  readonly #metrics = new Metrics();
+  readonly #metrics: Metrics;
   readonly #drain: () => void;
   readonly #roles = new Map<string, Role>();
   readonly #listening = new Map<string, readonly Listener[]>();
@@ -55,10 +67,12 @@ class RunningNode {
   #admin: AdminServer | undefined;
   #stopObserving: (() => void) | undefined;
 
-  constructor(version: string, config: LoadedConfig<RoleSetup>, log: Logger, drain: () => void) {
+  constructor({ version, config, log, metrics }: NodeParts, drain: () => void) {
     this.#version = version;
     this.#config = config;
-    this.#log = log;
+    this.#processLog = log;
+    this.#log = log.logger;
+    this.#metrics = metrics;
     this.#drain = drain;
   }
 
@@ -99,7 +113,7 @@ class RunningNode {
   }
 
   reload(load: () => LoadedConfig<RoleSetup>): void {
-    this.#config = reload(this.#config, load, this.#roles, this.#log);
+    this.#config = reload(this.#config, load, this.#roles, this.#processLog);
   }
 
   /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */

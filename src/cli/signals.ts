@@ -54,7 +54,10 @@ export class ProcessSignals {
   }
 
   #die(error: unknown, what: string): never {
-    this.#log.fatal({ err: error }, `${what}: ending at once`);
-    process.exit(1);
+    try {
+      this.#log.fatal({ err: error }, `${what}: ending at once`);
+    } finally {
+      process.exit(1);
+    }
   }
 }

@@ -8,6 +8,7 @@ import {
   type ControllerAddress,
   type CoreServices,
   type Listener,
+  type Logger,
   type Role,
   section,
   type TrustSettings,
@@ -27,12 +28,14 @@ type PigeonConfig = z.output<typeof pigeonSchema>;
 class PigeonRole implements Role {
   readonly name = 'pigeon';
   readonly #services: CoreServices;
+  readonly #log: Logger;
   readonly #core: TrustSettings;
   #config: PigeonConfig;
   #listeners: readonly Listener[] = [];
 
   constructor(services: CoreServices, config: PigeonConfig, core: TrustSettings) {
     this.#services = services;
+    this.#log = services.log.child({ protocol: 'pigeon' });
     this.#config = config;
     this.#core = core;
   }
@@ -48,6 +51,7 @@ class PigeonRole implements Role {
           received: (bytes, flow) => {
             if (bytes.toString() === 'throw') throw new Error('a fault of ours');
             if (bytes.toString() === 'reject') void Promise.reject(new Error('a fault of ours'));
+            if (bytes.toString().startsWith('log ')) this.#log.info(bytes.toString());
             flow.send(bytes);
           },
           failed: () => undefined,

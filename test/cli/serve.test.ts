@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { type LogLine, Pigeon, run, scratch } from './pigeon.ts';
 
 const files = scratch();
@@ -133,6 +133,28 @@ describe('altpath: SIGHUP', () => {
     });
     const status = await run('status', '--admin', adminOf(ready), '--json');
     expect(JSON.parse(status.stdout)).toMatchObject({ roles: { pigeon: { coop: 'away' } } });
+  });
+
+  it('takes over the level of the log, of the roles as well', async () => {
+    const text = (level: string) => `log: { level: ${level} }\npigeon: { listen: ["127.0.0.1:0"] }\n`;
+    const file = files.file('level.yaml', text('info'));
+    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
+    const port = portOf(await pigeon.logged('ready'));
+    await echo(port, 'log one');
+    writeFileSync(file, text('warn'));
+    pigeon.kill('SIGHUP');
+    await vi.waitFor(async () => {
+      await echo(port, 'log two');
+      const before = pigeon.log.length;
+      await echo(port, 'log three');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(pigeon.log).toHaveLength(before);
+    }, 5_000);
+    writeFileSync(file, text('debug'));
+    pigeon.kill('SIGHUP');
+    expect(await pigeon.logged(/^reloaded/)).toMatchObject({ changed: ['log level warn -> debug'], needsRestart: [] });
+    await echo(port, 'log four');
+    await pigeon.logged('log four');
   });
 
   it('keeps the old configuration when the new one is bad', async () => {
