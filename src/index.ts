@@ -31,6 +31,7 @@ export * from './gateway-control/outgoing-machine.ts';
 export * from './gateway-control/reply-cache.ts';
 export * from './gateway-control/round-trip.ts';
 export * from './gateway-control/transaction-ids.ts';
+export * from './keyed-hash.ts';
 export * from './location-service.ts';
 export * from './log.ts';
 export * from './log-output.ts';

@@ -3,8 +3,7 @@
  * computes the same branch for the same request (the stateless rule of RFC 3261 §16.11, used by a stateful proxy).
  * A second part tells loops from spirals (RFC 5393 §4.2).
  */
-import { createHash } from 'node:crypto';
-import { halfSipHash, tokenOf } from './half-siphash.ts';
+import { KeyedHash } from '../../src/index.ts';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import type { Via } from './values.ts';
@@ -12,23 +11,34 @@ import type { Via } from './values.ts';
 /** RFC 3261 §8.1.1.7. */
 export const magicCookie = 'z9hG4bK';
 
-/** The cluster's key for branches: HalfSipHash-2-4 over plain text costs 0.5 µs and no call out of JavaScript; an HMAC costs 3 to 5. */
+/**
+ * Stands behind the cookie and tells members apart that compute branches in another way: none in the first layout, whose branches
+ * begin with a letter, digit, `-` or `_`. The next layout takes another character that may stand in a token.
+ */
+const version = '+';
+
+const ourStart = magicCookie + version;
+
+/**
+ * The cluster's keys for branches: `z9hG4bK+`, 64 bits of the request's identity, 36 of its target, a dot, 36 of what decides its way.
+ * A hash of the usual 79 octets costs 0.4 µs and no call out of JavaScript; an HMAC costs 3 to 5.
+ */
 export class BranchKey {
-  readonly #low: number;
-  readonly #high: number;
+  readonly #identity: KeyedHash;
+  readonly #target: KeyedHash;
+  readonly #way: KeyedHash;
 
   constructor(secret: string) {
-    const digest = createHash('sha256').update(`branch\0${secret}`).digest();
-    this.#low = digest.readInt32LE(0);
-    this.#high = digest.readInt32LE(4);
+    this.#identity = new KeyedHash(secret, 'SIP branch: identity');
+    this.#target = new KeyedHash(secret, 'SIP branch: target');
+    this.#way = new KeyedHash(secret, 'SIP branch: way');
   }
 
   branchFor(request: SipMessage, target: string): string {
     const { via, callId, cseq } = request;
     // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
     const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}`;
-    const fork = tokenOf(fnv1a(target, this.#low));
-    return `${magicCookie}${halfSipHash(identity, this.#low, this.#high)}${fork}.${loopPart(request)}`;
+    return `${ourStart}${this.#identity.of(identity)}${this.#target.short(target)}.${this.loopPart(request)}`;
   }
 
   /**
@@ -36,35 +46,28 @@ export class BranchKey {
    * response of no transaction here go on by that Via: nobody else can make up such a branch.
    */
   isOurs(response: SipMessage, next: Via): boolean {
-    const identity = `${next.branch ?? ''}\n${next.host}:${next.port}\n${response.callId}\n${response.fromTag}\n${response.cseq}`;
-    return (
-      next.branch !== undefined &&
-      response.via.branch?.startsWith(`${magicCookie}${halfSipHash(identity, this.#low, this.#high)}`) === true
-    );
+    if (next.branch === undefined || response.via.branch?.startsWith(ourStart) !== true) return false;
+    const identity = `${next.branch}\n${next.host}:${next.port}\n${response.callId}\n${response.fromTag}\n${response.cseq}`;
+    return response.via.branch.startsWith(this.#identity.of(identity), ourStart.length);
+  }
+
+  /** The loop-detecting part of a branch of ours: what decides where a request goes, and nothing that changes on the way. */
+  loopPart(request: SipMessage): string {
+    let way = `${request.requestUri}\n${request.callId}\n${request.fromTag}\n${request.cseq}`;
+    for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
+      way += `\n${request.valueAt(i)}`;
+    return this.#way.short(way);
   }
 }
 
-/** The loop-detecting part of a branch of ours: what decides where a request goes, and nothing that changes on the way. */
-export function loopPart(request: SipMessage): string {
-  let value = fnv1a(request.requestUri, 0x811c9dc5);
-  value = fnv1a(request.callId, value);
-  value = fnv1a(request.fromTag, value);
-  value = Math.imul(value ^ request.cseq, 0x01000193);
-  for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
-    value = fnv1a(request.valueAt(i), value);
-  return tokenOf(value);
-}
-
+/** The loop-detecting part of a branch that a member may have made. */
 export const loopPartOf = (branch: string): string | undefined => {
   const dot = branch.lastIndexOf('.');
-  return branch.startsWith(magicCookie) && dot > 0 ? branch.slice(dot + 1) : undefined;
+  return branch.startsWith(ourStart) && dot > 0 ? branch.slice(dot + 1) : undefined;
 };
+
+/** A branch under a member's name that this version did not compute. */
+export const isOtherVersion = (branch: string): boolean => !branch.startsWith(ourStart);
 
 /** RFC 2543 senders have no branch: what RFC 3261 §17.2.3 matches instead. */
 const rfc2543Identity = (request: SipMessage): string => `${request.requestUri}\0${request.toTag}\0${request.via.text}`;
-
-function fnv1a(text: string, start: number): number {
-  let value = start;
-  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return Math.imul(value ^ 0xff, 0x01000193);
-}

@@ -6,6 +6,7 @@ import {
   type ControllerAddress,
   type Flow,
   formatSocketAddress,
+  KeyedHash,
   type Listener,
   type PathAttribute,
   pathAttribute,
@@ -54,9 +55,11 @@ export class Identity {
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
   readonly #standIns = new Map<string, Voice>();
+  readonly #localTags: KeyedHash;
 
   constructor(options: IdentityOptions, assembler: Assembler) {
     this.#options = options;
+    this.#localTags = new KeyedHash(options.secret, 'SIP local tag');
     this.#assembler = assembler;
     this.#domains = new Set(options.domains);
     for (const partner of options.partners) this.#hosts.add(partner.host);
@@ -151,7 +154,7 @@ export class Identity {
 
   /** The To tag of our own answers: the same for every copy of a request, on every member. */
   localTag(request: SipMessage): string {
-    return this.#mac(`${request.callId}\0${request.fromTag}\0${request.cseq}`);
+    return this.#localTags.of(`${request.callId}\n${request.fromTag}\n${request.cseq}`);
   }
 
   /** A name-addr of ours for Record-Route or Path, with a user part that leads back to a connection (RFC 5626 §5.1). */

@@ -15,7 +15,7 @@ import {
   type NamedHop,
 } from '../../src/index.ts';
 import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
-import { loopPart, loopPartOf } from './branch.ts';
+import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
 import { forkMark, forwardedText, stampedVia } from './forward.ts';
@@ -76,6 +76,8 @@ export class ProxyCore {
   readonly #stray: Counter;
   readonly #takeovers: Counter;
   readonly #unanswered: UnansweredRequests;
+  /** Partners, so bounded by the configuration. */
+  readonly #otherVersions = new Set<string>();
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Requests go on to hops behind us. */
   #isEdge: boolean;
@@ -236,7 +238,7 @@ export class ProxyCore {
     if (isOnlyVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return false;
     // Only a Via that shows one of our own addresses can be ours: one search per address, and nothing is parsed twice.
     if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return false;
-    const mine = loopPart(request);
+    const mine = this.#parts.branches.loopPart(request);
     return request.list(H.via).some((value) => {
       const via = parseVia(value);
       return via?.branch !== undefined && loopPartOf(via.branch) === mine && this.#identity.isSelf(via.host, via.port);
@@ -568,6 +570,7 @@ export class ProxyCore {
     const partner = address === undefined ? undefined : (assembler.partner(address) ?? assembler.backup(address));
     if (next === undefined || !(isOwn || partner !== undefined) || !branches.isOurs(message, next)) {
       this.#stray.add();
+      if (next !== undefined && partner !== undefined) this.#warnOfVersion(via.branch ?? '', partner);
       this.#parts.log.debug(
         { from: formatSocketAddress(flow.remote), status: message.status, callId: message.callId },
         'response of no transaction: dropped',
@@ -578,6 +581,17 @@ export class ProxyCore {
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     if (!isOwn) this.#takeovers.add();
     this.#adoptResponse(message, next, isOwn ? undefined : partner);
+  }
+
+  /** Once for each partner: what a member of another version has under way when it dies cannot be taken over. */
+  #warnOfVersion(branch: string, { host, port }: ControllerAddress): void {
+    const partner = formatSocketAddress({ host, port });
+    if (!isOtherVersion(branch) || this.#otherVersions.has(partner)) return;
+    this.#otherVersions.add(partner);
+    this.#parts.log.warn(
+      { partner },
+      'a partner computes branches in another way (another version of altpath?): answers to it are not taken over',
+    );
   }
 
   #adoptResponse(message: SipMessage, next: Via, partner: ControllerAddress | undefined): void {

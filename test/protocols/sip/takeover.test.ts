@@ -1,7 +1,8 @@
 /** Design §5.2: branches that prove where a response belongs, and routing headers that lead to the stand-in. */
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { BranchKey } from '../../../protocols/sip/branch.ts';
+import { BranchKey, isOtherVersion, loopPartOf } from '../../../protocols/sip/branch.ts';
 import { decode } from '../../../protocols/sip/decode.ts';
 import { H } from '../../../protocols/sip/header-names.ts';
 import { Identity } from '../../../protocols/sip/identity.ts';
@@ -9,6 +10,7 @@ import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { adoptRecordRoute } from '../../../protocols/sip/takeover.ts';
 import { parseVia } from '../../../protocols/sip/values.ts';
 import { Assembler, type ControllerAddress, type Listener } from '../../../src/index.ts';
+import { SipWorld } from './world.ts';
 
 const read = (...lines: readonly string[]): SipMessage => {
   const decoded = decode(Buffer.from(`${lines.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`, 'latin1'));
@@ -67,10 +69,28 @@ describe('branches (RFC 3261 §16.11)', () => {
     expect(isOurs(key, response(branch, '127.0.1.1:5060;branch=z9hG4bKelse'))).toBe(false);
     expect(isOurs(new BranchKey('other'), response(branch))).toBe(false);
     fc.assert(
-      fc.property(fc.stringMatching(/^[A-Za-z0-9._-]{0,40}$/), (made) => {
+      fc.property(fc.stringMatching(/^[+]?[A-Za-z0-9._-]{0,40}$/), (made) => {
         expect(isOurs(key, response(`z9hG4bK${made}`))).toBe(false);
       }),
     );
+  });
+
+  it('every part of it is keyed: neither target nor way can be worked out without the secret', () => {
+    const parts = (secret: string): readonly string[] => {
+      const branch = new BranchKey(secret).branchFor(request('INVITE'), 'sip:c@1');
+      expect(branch).toMatch(/^z9hG4bK[+][\w-]{17}[.][\w-]{6}$/);
+      return [branch.slice(8, 19), branch.slice(19, 25), branch.slice(26)];
+    };
+    const [one, other] = [parts('secret'), parts('other')];
+    for (const [index, part] of one.entries()) expect(part).not.toBe(other[index]);
+    // No part is made with the key of another.
+    expect(new Set(one.map((part) => part.slice(0, 6))).size).toBe(3);
+  });
+
+  it('tells its layout by the octet behind the cookie', () => {
+    expect(isOtherVersion(key.branchFor(request('INVITE'), 'sip:c@1'))).toBe(false);
+    expect(isOtherVersion('z9hG4bKN72g_BkBePGCkImCNC.LCFKQB')).toBe(true);
+    expect(loopPartOf('z9hG4bKN72g_BkBePGCkImCNC.LCFKQB')).toBeUndefined();
   });
 });
 
@@ -115,5 +135,27 @@ describe('an adopted dialog-forming response (RFC 3261 §13.2.2.4)', () => {
   it('touches nothing where the primary is not named, and never the body', () => {
     const text = 'SIP/2.0 200 OK\r\nTo: <sip:c@d>\r\n\r\nRecord-Route: <sip:127.0.2.1:5060;lr>\r\n';
     expect(adoptRecordRoute(text, primary, identity)).toBe(text);
+  });
+});
+
+describe('members on both sides of a change of the branch', () => {
+  it('say so once for each partner, and take nothing over', async () => {
+    const lines: string[] = [];
+    const world = await SipWorld.up({
+      config: { backup: ['127.0.2.1'], backupFor: ['127.0.2.1', '127.0.2.3'] },
+      log: pino({ level: 'warn' }, { write: (line) => lines.push(line) }),
+    });
+    const peer = await world.peer('127.0.0.20:5070');
+    const ringing = (sentBy: string, branch: string): string =>
+      `SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP ${sentBy};branch=${branch}\r\nVia: SIP/2.0/UDP 127.0.0.20:5070;branch=z9hG4bKedge\r\n` +
+      'From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n';
+    for (const sentBy of ['127.0.2.1:5060', '127.0.2.1:5060', '127.0.2.3:5060', '127.0.9.9:5060'])
+      peer.send(ringing(sentBy, 'z9hG4bKN72g_BkBePGCkImCNC.LCFKQB'));
+    // Its own layout, made up: a stranger's, and no word is said.
+    peer.send(ringing('127.0.2.1:5060', 'z9hG4bK+N72g_BkBePGCkImCN.LCFKQB'));
+    await world.run();
+    expect(lines.map((line) => JSON.parse(line).partner)).toEqual(['127.0.2.1:5060', '127.0.2.3:5060']);
+    expect(peer.texts).toEqual([]);
+    await world.down();
   });
 });

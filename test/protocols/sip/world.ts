@@ -8,6 +8,7 @@ import {
   type Flow,
   formatSocketAddress,
   type Listener,
+  type Logger,
   Metrics,
   parseAddress,
   type Role,
@@ -29,6 +30,7 @@ export interface SipWorldOptions {
   readonly names?: (name: string) => string | undefined;
   /** Further addresses of the proxy's machine. */
   readonly addresses?: readonly string[];
+  readonly log?: Logger;
 }
 
 export const proxyHost = '127.0.0.1';
@@ -57,7 +59,7 @@ export class SipWorld {
       {
         clock: host.clock,
         random: seededRandom(7),
-        log: silentLog,
+        log: options.log ?? silentLog,
         metrics,
         network: host,
         dns: dnsOf(options.names ?? (() => undefined), world.asked),
