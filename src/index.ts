@@ -41,6 +41,7 @@ export * from './network.ts';
 export * from './path-attribute.ts';
 export * from './protocol-adapter.ts';
 export * from './random.ts';
+export * from './rate-limited-log.ts';
 export * from './receiver.ts';
 export * from './result.ts';
 export * from './role.ts';

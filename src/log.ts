@@ -1,6 +1,7 @@
 /** Logs: JSON lines, or readable ones on a terminal. One child per protocol and role; wire bytes at `trace` only, secrets never. */
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { boundedError, boundedFields } from './log-bounds.ts';
 import { LogOutput } from './log-output.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -40,14 +41,15 @@ export function openLog(options: LogOptions, metrics?: Metrics): ProcessLog {
   const common = {
     level: options.level,
     base: null,
+    serializers: { err: boundedError },
     onChild: (child: Logger) => {
       if (children.length < maxChildren) children.push(child);
     },
   };
   const isReadable = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   const logger = isReadable
-    ? pino(common, readable(output))
-    : pino({ ...common, formatters: { level: (label) => ({ level: label }) } }, output);
+    ? pino({ ...common, formatters: { log: boundedFields } }, readable(output))
+    : pino({ ...common, formatters: { log: boundedFields, level: (label) => ({ level: label }) } }, output);
   return {
     logger,
     setLevel(level) {

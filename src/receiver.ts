@@ -1,16 +1,19 @@
 /**
  * Receiver: the bound sockets of one role. Bytes in, decoded messages out; what cannot be decoded is answered where the protocol
- * owes an answer, counted, and logged once.
+ * owes an answer, counted, and logged once per source and minute.
  */
+import type { Clock } from './clock.ts';
 import type { ControllerAddress } from './controller-address.ts';
 import { formatAddress, formatSocketAddress } from './controller-address.ts';
 import type { Logger } from './log.ts';
 import type { Counter, Metrics } from './metrics.ts';
 import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from './network.ts';
 import type { ProtocolAdapter } from './protocol-adapter.ts';
+import { RateLimitedLog } from './rate-limited-log.ts';
 
 export interface ReceiverParts<M> {
   readonly adapter: ProtocolAdapter<M>;
+  readonly clock: Clock;
   readonly network: Network;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -30,10 +33,12 @@ export class Receiver<M> {
   readonly #parts: ReceiverParts<M>;
   readonly #received: Counter;
   readonly #malformed: Counter;
+  readonly #log: RateLimitedLog;
   #listeners: readonly Listener[] = [];
 
   constructor(parts: ReceiverParts<M>) {
     this.#parts = parts;
+    this.#log = new RateLimitedLog(parts.log, parts.clock);
     const labels = { protocol: parts.adapter.protocol };
     this.#received = parts.metrics.counter(
       'messages_received_total',
@@ -78,10 +83,11 @@ export class Receiver<M> {
 
   async stop(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#log.close();
   }
 
   #receive(bytes: Buffer, flow: Flow): void {
-    const { adapter, log } = this.#parts;
+    const { adapter } = this.#parts;
     this.#parts.heard?.(flow);
     if (adapter.isKeepAlive?.(bytes) === true) return;
     this.#received.add();
@@ -99,16 +105,21 @@ export class Receiver<M> {
           protocol: adapter.protocol,
         })
         .add();
-      log.error({ err: error, from: formatSocketAddress(flow.remote) }, 'handling a message failed');
+      this.#log.error('handling a message failed', flow.remote.host, () => ({
+        err: error,
+        from: formatSocketAddress(flow.remote),
+      }));
     }
   }
 
   #refuse(flow: Flow, reason: string, offset?: number): void {
     this.#malformed.add();
-    this.#parts.log.info(
-      { from: formatSocketAddress(flow.remote), transport: flow.transport, reason, offset },
-      'malformed message',
-    );
+    this.#log.info('malformed message', flow.remote.host, () => ({
+      from: formatSocketAddress(flow.remote),
+      transport: flow.transport,
+      reason,
+      offset,
+    }));
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Listener,
   memberSlice,
   type PathAttribute,
+  RateLimitedLog,
   type Role,
   TransactionIds,
   type TrustSettings,
@@ -29,6 +30,7 @@ const idSpace = { min: 1, max: 0xffff_fffe };
 export function createMegacoRole(services: CoreServices, config: MegacoConfig, _core: TrustSettings): Role {
   const { clock, random, metrics, network, cluster } = services;
   const log = services.log.child({ protocol: 'megaco' });
+  const limited = new RateLimitedLog(log, clock);
   const assembler = new Assembler(cluster);
   const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: config.timers.holdMs });
   const partnerAddresses: readonly ControllerAddress[] = uniqueAddresses([...cluster.backups, ...cluster.backupFor]);
@@ -112,17 +114,21 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       else if (isHeartbeat(incoming.request.actions)) incoming.reply(heartbeatReply);
       else {
         unauthorized.add();
-        log.info(
-          { mId: incoming.message.mId, from: incoming.flow.remote.host },
-          'request of a gateway that is not provisioned',
-        );
+        const from = incoming.flow.remote.host;
+        limited.info('request of a gateway that is not provisioned', from, () => ({ mId: incoming.message.mId, from }));
         incoming.refuse(402, 'Unauthorized');
       }
     },
     onMessageError: (error, message, flow) => {
       const agent = controller.agents.sender(message, flow);
       const changes = agent?.isTroubled() === true;
-      log.warn({ mId: message.mId, code: error.code, text: error.text, changes }, 'peer could not read our message');
+      limited.warn('peer could not read our message', flow.remote.host, () => ({
+        mId: message.mId,
+        from: flow.remote.host,
+        code: error.code,
+        text: error.text,
+        changes,
+      }));
       // What is open is written anew, in the other form.
       if (changes && agent !== undefined) endpoint.redirect(agent.gateway);
     },
@@ -156,6 +162,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       partners.stop();
       controller.stop();
       await endpoint.stop();
+      limited.close();
     },
     reload(fresh) {
       const parsed = megacoConfigSchema.safeParse(fresh);

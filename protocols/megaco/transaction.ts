@@ -115,6 +115,7 @@ export class MegacoEndpoint {
     const adapter = createMegacoAdapter({ mId: parts.mId, namingOf: parts.namingOf });
     this.#receiver = new Receiver({
       adapter,
+      clock: parts.clock,
       network: parts.network,
       log: parts.log,
       metrics: parts.metrics,

@@ -17,6 +17,7 @@ import {
   type Line,
   NumberingPlan,
   type PathAttribute,
+  RateLimitedLog,
   Switchboard,
   type TransactionIds,
 } from '../../src/index.ts';
@@ -61,6 +62,7 @@ export class CallAgent implements TransactionUser {
   readonly transactions: MgcpTransactions;
   readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
+  readonly #strangers: RateLimitedLog;
   readonly #driver: MgcpLineDriver;
   readonly #takeover: MgcpTakeover;
   readonly #endpoints = new Map<Line, Endpoint>();
@@ -88,6 +90,7 @@ export class CallAgent implements TransactionUser {
     this.#parts = parts;
     const { services, config } = parts;
     const { clock, random, log, metrics, locations, cluster } = services;
+    this.#strangers = new RateLimitedLog(log, clock);
     this.gateways = new GatewayRegistry(clock);
     this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
     this.#driver = new MgcpLineDriver({
@@ -164,6 +167,7 @@ export class CallAgent implements TransactionUser {
     for (const endpoint of this.#endpoints.values()) endpoint.retry?.();
     this.switchboard.stop();
     this.transactions.stop();
+    this.#strangers.close();
   }
 
   /** Gateways and lines as configured; says what changed. */
@@ -282,10 +286,10 @@ export class CallAgent implements TransactionUser {
       this.#parts.services.metrics
         .counter('mgcp_strangers_total', 'Commands of gateways that are not provisioned, or not at their address')
         .add();
-      this.#parts.services.log.debug(
-        { from: formatSocketAddress(flow.remote), endpoint: command.endpoint },
-        'command of a stranger: dropped',
-      );
+      this.#strangers.info('command of a stranger: dropped', flow.remote.host, () => ({
+        from: formatSocketAddress(flow.remote),
+        endpoint: command.endpoint,
+      }));
       return undefined;
     }
     if (this.#isReleased(gateway) && command.verb !== 'RSIP') return undefined;

@@ -43,6 +43,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
 
   const receiver = new Receiver({
     adapter,
+    clock,
     network,
     log,
     metrics,

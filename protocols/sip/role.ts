@@ -49,6 +49,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
 
   const receiver = new Receiver({
     adapter,
+    clock,
     network,
     log,
     metrics,

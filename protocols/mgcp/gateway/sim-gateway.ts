@@ -101,6 +101,7 @@ export class SimGateway {
     for (const callAgent of options.callAgents) this.#pool.admit(callAgent, 'configured');
     this.#receiver = new Receiver({
       adapter,
+      clock,
       network,
       log,
       metrics,

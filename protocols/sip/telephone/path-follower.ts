@@ -137,6 +137,7 @@ export class PathFollower {
     });
     this.#receiver = new Receiver({
       adapter: this.#adapter,
+      clock,
       network,
       log,
       metrics,
