@@ -37,6 +37,7 @@ export * from './log.ts';
 export * from './log-output.ts';
 export * from './metrics.ts';
 export * from './network/node-network.ts';
+export * from './network/stream-buffer.ts';
 export * from './network.ts';
 export * from './path-attribute.ts';
 export * from './protocol-adapter.ts';

@@ -50,6 +50,8 @@ export interface StreamFraming {
    * `error` set: the stream is beyond repair.
    */
   push(chunk: Buffer): { readonly messages: readonly Buffer[]; readonly reply?: Buffer; readonly error?: string };
+  /** Octets of a message that has begun and not ended. */
+  readonly held: number;
 }
 
 export interface TlsOptions {
@@ -70,6 +72,10 @@ export interface StreamLimits {
   readonly idleMs: number;
   /** A connection that has sent no whole message for this long after it was accepted is closed. */
   readonly firstMessageMs: number;
+  /** A message must have ended this long after its first octet, or its connection is closed. */
+  readonly unfinishedMs: number;
+  /** Octets of unfinished messages over all connections of a listener. */
+  readonly maxUnfinishedBytes: number;
   readonly connectMs: number;
   /** Bytes that may wait to be written before a connection is given up. */
   readonly maxUnsentBytes: number;

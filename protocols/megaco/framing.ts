@@ -1,5 +1,5 @@
 /** TPKT over TCP (RFC 1006 §6; RFC 3525 Annex D.2): four octets before each message, its whole length in the last two. */
-import type { StreamFraming } from '../../src/index.ts';
+import { StreamBuffer, type StreamFraming } from '../../src/index.ts';
 
 const headBytes = 4;
 
@@ -20,38 +20,23 @@ export const withoutTpkt = (bytes: Uint8Array): Uint8Array => bytes.subarray(hea
 
 /** Cuts the packets out of a connection; each keeps its head, which tells the decoder how to frame an answer. */
 export function createTpktFraming(): StreamFraming {
-  const chunks: Buffer[] = [];
-  let held = 0;
+  const buffer = new StreamBuffer();
   return {
+    get held() {
+      return buffer.length;
+    },
     push(chunk) {
-      chunks.push(chunk);
-      held += chunk.length;
+      buffer.append(chunk);
       const messages: Buffer[] = [];
-      for (;;) {
-        if (held < headBytes) break;
-        const head = join(chunks, headBytes);
-        if (head[0] !== 3) return { messages, error: 'no TPKT' };
-        const length = head.readUInt16BE(2);
+      while (buffer.length >= headBytes) {
+        if (buffer.bytes[0] !== 3) return { messages, error: 'no TPKT' };
+        const length = buffer.bytes.readUInt16BE(2);
         if (length < headBytes) return { messages, error: 'TPKT too short' };
-        if (held < length) break;
-        const all = join(chunks, length);
-        const message = all.subarray(0, length);
-        held -= length;
-        if (all.length > length) chunks[0] = all.subarray(length);
-        else chunks.shift();
+        if (buffer.length < length) break;
+        const message = buffer.take(length);
         if (length > headBytes) messages.push(message);
       }
       return { messages };
     },
   };
-}
-
-/** The first `length` octets (at least) in one piece, left at the front of the list. */
-function join(chunks: Buffer[], length: number): Buffer {
-  const first = chunks[0] ?? Buffer.alloc(0);
-  if (first.length >= length) return first;
-  const all = Buffer.concat(chunks);
-  chunks.length = 0;
-  chunks.push(all);
-  return all;
 }

@@ -1,5 +1,5 @@
 /** Cuts SIP messages out of a connection's bytes by Content-Length (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1). */
-import type { StreamFraming } from '../../src/index.ts';
+import { StreamBuffer, type StreamFraming } from '../../src/index.ts';
 import { H, headerId } from './header-names.ts';
 import { limits } from './scanner.ts';
 
@@ -7,26 +7,37 @@ const pong = Buffer.from('\r\n');
 const nothing: readonly Buffer[] = [];
 
 export function createFraming(): StreamFraming {
-  let held: Buffer = Buffer.alloc(0);
+  const buffer = new StreamBuffer();
   /** Where the search for the empty line goes on, so that a slow sender costs no second look. */
   let searched = 0;
   /** Total length of the message at the front, once its header is complete. */
   let needed = 0;
+  /** Octets of line ends at the front: no message has begun with them. */
+  let blank = 0;
   return {
+    get held() {
+      return buffer.length - blank;
+    },
     push(chunk) {
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      buffer.append(chunk);
+      blank = 0;
       let messages: Buffer[] | undefined;
       let reply: Buffer | undefined;
       for (;;) {
         if (needed === 0) {
+          let held = buffer.bytes;
           const skipped = leadingLineEnds(held);
           if (skipped >= 4) reply = pong;
           // A single CRLF may be the first half of a ping: it stays until it is known.
           if (skipped > 0 && (skipped < held.length || skipped >= 4)) {
-            held = held.subarray(skipped);
+            buffer.drop(skipped);
+            held = buffer.bytes;
             searched = 0;
           }
-          if (held.length === 0 || skipped === held.length) break;
+          if (held.length === 0 || skipped === held.length) {
+            blank = held.length;
+            break;
+          }
           const headerEnd = endOfHeader(held, searched);
           if (headerEnd < 0) {
             if (held.length > limits.headerBytes) return result(messages, reply, 'headers too large');
@@ -39,10 +50,9 @@ export function createFraming(): StreamFraming {
           if (headerEnd + length > limits.messageBytes) return result(messages, reply, 'message too large');
           needed = headerEnd + length;
         }
-        if (held.length < needed) break;
+        if (buffer.length < needed) break;
         messages ??= [];
-        messages.push(held.subarray(0, needed));
-        held = held.subarray(needed);
+        messages.push(buffer.take(needed));
         needed = 0;
         searched = 0;
       }

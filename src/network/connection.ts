@@ -221,7 +221,7 @@ export class Connection implements Flow {
   }
 }
 
-export type EndCause = 'idle' | 'overflow' | 'malformed' | 'connect';
+export type EndCause = 'idle' | 'overflow' | 'malformed' | 'connect' | 'unfinished';
 
 /** Counts over the whole process: no two connections have the same id. */
 let connections = 0;

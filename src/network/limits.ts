@@ -8,6 +8,8 @@ export const defaultStreamLimits: StreamLimits = {
   // Longer than the hour that registrations usually last: a peer that keeps none alive is still reachable until its next one.
   idleMs: 3_900_000,
   firstMessageMs: 20_000,
+  unfinishedMs: 20_000,
+  maxUnfinishedBytes: 67_108_864,
   connectMs: 1_000,
   maxUnsentBytes: 1_048_576,
 };
@@ -23,6 +25,9 @@ export const maxConnectedPeers = 1_024;
 
 /** Hosts whose last flow is kept per listener; beyond that all are forgotten, which costs them one object each. */
 export const maxSenders = 4_096;
+
+/** Pieces that a WebSocket message may come in: each costs far more than its octets. */
+export const maxPieces = 1_024;
 
 /** Messages that may wait for a socket that is being connected. */
 export const maxQueuedMessages = 1_024;

@@ -14,6 +14,7 @@ import type { NetworkParts } from './node-network.ts';
 import { streamListener } from './stream-listener.ts';
 import { clientName, tlsBindError, tlsClientOptions, tlsServerOptions } from './tls.ts';
 import { transmitError } from './transmit-error.ts';
+import { UnfinishedMessages } from './unfinished-messages.ts';
 
 export async function bindStream(
   { clock, metrics }: NetworkParts,
@@ -26,12 +27,13 @@ export async function bindStream(
   const limits = { ...defaultStreamLimits, ...options.limits };
   const wanted = await bindableAddress(address);
   const admission = new Admission(limits, clock, metrics, transport);
+  const unfinished = new UnfinishedMessages(limits, clock);
 
   const welcome = (socket: Socket, peerName: string | undefined): void => {
     const { remoteAddress: host, remotePort: port } = socket;
     if (host === undefined || port === undefined) return;
     const connection = table.accepted({ host, port }, () => admission.proven(host, port));
-    carry(connection, socket, framing());
+    carry(connection, socket, framing(), unfinished);
     connection.opened(peerName);
   };
   const tlsServer = transport === 'tls' ? makeTlsServer() : undefined;
@@ -49,13 +51,13 @@ export async function bindStream(
     const from = isWildcard(local.host) ? {} : { localAddress: local.host };
     if (transport === 'tcp') {
       const socket = connect({ host, port, ...from });
-      carry(connection, socket, framing());
+      carry(connection, socket, framing(), unfinished);
       socket.once('connect', () => connection.opened(undefined));
       return;
     }
     const name = connection.serverName ?? host;
     const socket = tlsConnect({ host, port, ...from, ...tlsClientOptions(name, options.tls) });
-    carry(connection, socket, framing());
+    carry(connection, socket, framing(), unfinished);
     socket.once('secureConnect', () => connection.opened(socket.authorized ? name : undefined));
   }
 
@@ -81,7 +83,7 @@ function framingOf(transport: string, { framing }: BindOptions): () => StreamFra
 }
 
 /** Joins a connection to the socket under it. */
-function carry(connection: Connection, socket: Socket, framing: StreamFraming): void {
+function carry(connection: Connection, socket: Socket, framing: StreamFraming, unfinished: UnfinishedMessages): void {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveMs);
   connection.attach({
@@ -98,10 +100,12 @@ function carry(connection: Connection, socket: Socket, framing: StreamFraming): 
       socket.destroy();
     },
   });
+  const begun = unfinished.watch((reason) => connection.ended({ reason: 'closed', detail: reason }, 'unfinished'));
   socket.on('data', (chunk: Buffer) => {
     if (connection.hasEnded) return;
     connection.heard();
     const { messages, reply, error } = framing.push(chunk);
+    begun.update(framing.held, messages.length > 0);
     for (const message of messages) {
       if (connection.hasEnded) return;
       connection.received(message);
@@ -111,7 +115,10 @@ function carry(connection: Connection, socket: Socket, framing: StreamFraming): 
   });
   socket.on('end', () => connection.ended({ reason: 'closed', detail: 'the peer closed the connection' }));
   socket.on('error', (error) => connection.ended(transmitError(error, connection.isOpen ? 'reset' : 'unreachable')));
-  socket.on('close', () => connection.wireClosed({ reason: 'closed', detail: 'the connection was closed' }));
+  socket.on('close', () => {
+    begun.update(0, false);
+    connection.wireClosed({ reason: 'closed', detail: 'the connection was closed' });
+  });
 }
 
 /** Of malformed bytes this many are shown. */

@@ -16,12 +16,13 @@ import { startAcceptor } from './acceptor.ts';
 import { Admission } from './admission.ts';
 import type { Connection } from './connection.ts';
 import { ConnectionTable } from './connection-table.ts';
-import { defaultMaxMessageBytes, defaultStreamLimits } from './limits.ts';
+import { defaultMaxMessageBytes, defaultStreamLimits, maxPieces } from './limits.ts';
 import { bindableAddress, isWildcard } from './local-address.ts';
 import type { NetworkParts } from './node-network.ts';
 import { streamListener } from './stream-listener.ts';
 import { clientName, tlsBindError, tlsClientOptions, tlsServerOptions } from './tls.ts';
 import { errorCode, transmitError } from './transmit-error.ts';
+import { UnfinishedMessages } from './unfinished-messages.ts';
 
 export async function bindWebSocket(
   { clock, metrics }: NetworkParts,
@@ -34,6 +35,7 @@ export async function bindWebSocket(
   const limits = { ...defaultStreamLimits, ...options.limits };
   const wanted = await bindableAddress(address);
   const admission = new Admission(limits, clock, metrics, transport);
+  const unfinished = new UnfinishedMessages(limits, clock);
   const oversize = metrics.counter('messages_oversize_total', 'Messages above the size limit, dropped', { transport });
   const refused = metrics.counter('connections_refused_total', 'Incoming connections closed by a limit, by reason', {
     transport,
@@ -46,6 +48,7 @@ export async function bindWebSocket(
     // Compression costs memory per connection and time per message, for texts of a few hundred bytes.
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    ...pieces,
     handleProtocols: (offered) => (subprotocol !== undefined && offered.has(subprotocol) ? subprotocol : false),
   });
   handshake.on('wsClientError', () => refused.add());
@@ -84,6 +87,7 @@ export async function bindWebSocket(
     }
     const connection = table.accepted({ host, port }, () => admission.proven(host, port));
     carry(connection, webSocket, oversize);
+    watch(connection, webSocket, socket, unfinished);
     connection.opened(socket instanceof TLSSocket ? clientName(socket) : undefined);
   }
 
@@ -96,10 +100,13 @@ export async function bindWebSocket(
     const webSocket = new WebSocket(
       `${transport}://${formatSocketAddress(connection.remote)}/`,
       subprotocol === undefined ? [] : [subprotocol],
-      { perMessageDeflate: false, maxPayload: maxMessageBytes, createConnection: () => socket },
+      { perMessageDeflate: false, maxPayload: maxMessageBytes, ...pieces, createConnection: () => socket },
     );
     carry(connection, webSocket, oversize);
-    webSocket.on('open', () => connection.opened(socket instanceof TLSSocket && socket.authorized ? name : undefined));
+    webSocket.on('open', () => {
+      watch(connection, webSocket, socket, unfinished);
+      connection.opened(socket instanceof TLSSocket && socket.authorized ? name : undefined);
+    });
   }
 
   function makeSecureServer(): Server {
@@ -117,6 +124,9 @@ export async function bindWebSocket(
     }
   }
 }
+
+/** A frame or a message in very many pieces ends its connection (RFC 6455 §10.4). */
+const pieces = { maxFragments: maxPieces, maxBufferedChunks: maxPieces };
 
 /** The handshake's deadline is admission's. */
 const httpOptions = { maxHeaderSize: 16_384, keepAlive: false, requestTimeout: 0, headersTimeout: 0 };
@@ -158,6 +168,29 @@ function carry(connection: Connection, webSocket: WebSocket, oversize: Counter):
     connection.wireClosed({ reason: code === abnormalClosure ? 'reset' : 'closed', detail: `WebSocket close ${code}` }),
   );
 }
+
+/** A WebSocket does not tell of frames that have begun: what came and was part of no message yet is reckoned here. */
+function watch(connection: Connection, webSocket: WebSocket, socket: Socket, unfinished: UnfinishedMessages): void {
+  const begun = unfinished.watch((reason) => connection.ended({ reason: 'closed', detail: reason }, 'unfinished'));
+  let octets = 0;
+  const update = (completed: boolean): void => begun.update(octets > frameHeads ? octets : 0, completed);
+  const came = (data: unknown): void => {
+    octets -= Buffer.isBuffer(data) ? data.length : 0;
+    if (octets <= frameHeads) octets = 0;
+    update(true);
+  };
+  socket.prependListener('data', (chunk: Buffer) => {
+    octets += chunk.length;
+  });
+  socket.on('data', () => update(false));
+  webSocket.on('message', came);
+  webSocket.on('ping', came);
+  webSocket.on('pong', came);
+  webSocket.on('close', () => begun.update(0, false));
+}
+
+/** The heads of a message's frames are up to 14 octets each (RFC 6455 §5.2) and come out with no message. */
+const frameHeads = 2_048;
 
 /** RFC 6455 §7.4.1. 1006 is never sent: the connection broke without a close frame. */
 const normalClosure = 1_000;

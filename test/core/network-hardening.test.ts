@@ -64,6 +64,87 @@ describe('idle connections', () => {
   });
 });
 
+describe('unfinished messages', () => {
+  it('end their connection in time, also where it has spoken before; what is idle between messages stays', async () => {
+    const clock = new FakeClock();
+    net = realNetwork(clock);
+    const { right, port } = await server({ unfinishedMs: 5_000 });
+    const [slow, idle] = [await client(port), await client(port)];
+    slow.write('whole\nand the beginning of');
+    idle.write('whole\n');
+    await eventually(() => right.texts.length === 2);
+    for (let second = 1; second < 5; second += 1) {
+      clock.advance(1_000);
+      slow.write('.');
+    }
+    expect(right.listener.connections).toBe(2);
+    clock.advance(1_000);
+    await closed(slow);
+    clock.advance(600_000);
+    expect(right.listener.connections).toBe(1);
+    idle.write('half');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    clock.advance(4_000);
+    idle.write(' and half\n');
+    await eventually(() => right.texts.includes('half and half\n'));
+    clock.advance(600_000);
+    expect(right.listener.connections).toBe(1);
+    expect(await net.count('connections_ended_total', { reason: 'unfinished' })).toBe(1);
+  });
+
+  it('hold a bounded number of octets in all: the oldest gives way', async () => {
+    const { right, port } = await server({ maxUnfinishedBytes: 100_000 });
+    const hoarders: Socket[] = [];
+    for (let index = 0; index < 8; index += 1) {
+      const hoarder = await client(port);
+      hoarder.write('x'.repeat(30_000));
+      hoarders.push(hoarder);
+    }
+    await eventually(() => right.listener.connections === 3);
+    expect(hoarders.slice(0, 4).map(({ destroyed, readyState }) => destroyed || readyState !== 'open')).not.toContain(
+      false,
+    );
+    const honest = await client(port);
+    honest.write('served\n');
+    await eventually(() => right.texts.includes('served\n'));
+  });
+
+  it('of a WebSocket end it as well, in frames and in fragments, and in too many of these', async () => {
+    const clock = new FakeClock();
+    net = realNetwork(clock);
+    const right = await net.station({ transport: 'ws' }, { subprotocol: 'x', limits: { unfinishedMs: 5_000 } });
+    const { port } = right.listener.local;
+    const open = async (): Promise<Socket> => {
+      const socket = await client(port);
+      socket.write(
+        'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+          'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: x\r\n\r\n',
+      );
+      await once(socket, 'data');
+      return socket;
+    };
+    /** RFC 6455 §5.2, with a mask of zeros. */
+    const frame = (text: string, opcode = 0x81, length = text.length): Buffer =>
+      Buffer.concat([Buffer.from([opcode, 0xfe, length >> 8, length & 255, 0, 0, 0, 0]), Buffer.from(text)]);
+    const [faithful, partial, fragments, many] = [await open(), await open(), await open(), await open()];
+    faithful.write(frame('hello'));
+    partial.write(Buffer.concat([frame('hello'), frame('x'.repeat(20_000), 0x81, 60_000)]));
+    fragments.write(Buffer.concat([frame('x'.repeat(20_000), 0x01), frame('y'.repeat(20_000), 0x00)]));
+    await eventually(() => right.texts.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(right.listener.connections).toBe(4);
+    many.write(Buffer.concat([frame('x', 0x01), ...Array.from({ length: 1_100 }, () => frame('x', 0x00))]));
+    await closed(many);
+    clock.advance(5_000);
+    await Promise.all([closed(partial), closed(fragments)]);
+    await eventually(() => right.listener.connections === 1);
+    faithful.write(Buffer.concat([frame('a', 0x01), frame('b', 0x80)]));
+    await eventually(() => right.texts.includes('ab'));
+    clock.advance(600_000);
+    expect(right.listener.connections).toBe(1);
+  });
+});
+
 describe('the limits', () => {
   it('per source and in all refuse a new connection where everybody there has spoken', async () => {
     const { right, port } = await server({ maxConnectionsPerSource: 2, maxConnections: 3 });

@@ -6,6 +6,9 @@ const limitBytes = 65_536;
 export const lineFraming = (): StreamFraming => {
   let rest: Buffer = Buffer.alloc(0);
   return {
+    get held() {
+      return rest.length;
+    },
     push(chunk) {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const messages: Buffer[] = [];
