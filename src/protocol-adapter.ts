@@ -41,6 +41,8 @@ export interface ProtocolAdapter<M> {
 
   /** Bytes that only keep a way open and are no message: counted as a sign of life, otherwise ignored. */
   isKeepAlive?(bytes: Uint8Array): boolean;
+  /** The octets that the sender of such bytes waits for over this transport, where it waits for any. */
+  keepAliveAnswer?(bytes: Uint8Array, transport: Transport): Uint8Array | undefined;
   /** Never throws, whatever the bytes; linear time. */
   decode(bytes: Uint8Array): Result<M, DecodeFailure>;
   /** The message's octets; for a message that came from `decode` unchanged, an equivalent (for a text forwarder the same) message. */

@@ -89,7 +89,11 @@ export class Receiver<M> {
   #receive(bytes: Buffer, flow: Flow): void {
     const { adapter } = this.#parts;
     this.#parts.heard?.(flow);
-    if (adapter.isKeepAlive?.(bytes) === true) return;
+    if (adapter.isKeepAlive?.(bytes) === true) {
+      const answer = adapter.keepAliveAnswer?.(bytes, flow.transport);
+      if (answer !== undefined) flow.send(answer);
+      return;
+    }
     this.#received.add();
     const decoded = adapter.decode(bytes);
     if (!decoded.ok) {

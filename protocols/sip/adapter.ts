@@ -40,6 +40,7 @@ export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapt
     framing: createFraming,
     subprotocol: 'sip',
     isKeepAlive,
+    keepAliveAnswer,
     decode,
     encode,
     kind,
@@ -58,6 +59,18 @@ function isKeepAlive(bytes: Uint8Array): boolean {
   for (const octet of bytes) if (octet !== 13 && octet !== 10 && octet !== 0) return false;
   return true;
 }
+
+/**
+ * RFC 5626 §3.5.1, §5.4, which RFC 7118 §6 lets WebSocket clients use: a double CRLF asks for a single one. On TCP and TLS the framing
+ * answers; over UDP nobody does (§4.4.2: STUN).
+ */
+const keepAliveAnswer = (bytes: Uint8Array, transport: Transport): Uint8Array | undefined =>
+  (transport === 'ws' || transport === 'wss') && isDoubleCrlf(bytes) ? pong : undefined;
+
+const pong = Buffer.from('\r\n');
+
+const isDoubleCrlf = (bytes: Uint8Array): boolean =>
+  bytes.length === 4 && bytes[0] === 13 && bytes[1] === 10 && bytes[2] === 13 && bytes[3] === 10;
 
 function kind(message: SipMessage): SignalKind {
   if (!message.isRequest) return 'response';

@@ -65,6 +65,13 @@ it('takes a keep-alive for a sign of life and nothing else', async () => {
   expect(world.signs).toBe(3);
 });
 
+it('answers a keep-alive where its sender waits for an answer, and counts no message', async () => {
+  const world = await started();
+  world.say('~?');
+  expect([world.signs, world.messages, world.heard]).toEqual([1, [], ['~!']]);
+  expect(await world.count('messages_received_total')).toBe(0);
+});
+
 it('binds every address, the real port where 0 was asked for, and closes them all', async () => {
   const world = await started([udp(5060), udp(0)]);
   const [first, second] = world.receiver.listeners;
@@ -161,7 +168,8 @@ function make(listen: readonly ControllerAddress[]) {
 const adapter: ProtocolAdapter<string> = {
   protocol: 'words',
   defaultPort: () => 5060,
-  isKeepAlive: (bytes) => Buffer.from(bytes).toString() === '~',
+  isKeepAlive: (bytes) => Buffer.from(bytes).toString().startsWith('~'),
+  keepAliveAnswer: (bytes) => (Buffer.from(bytes).toString() === '~?' ? Buffer.from('~!') : undefined),
   decode(bytes) {
     const text = Buffer.from(bytes).toString();
     if (!text.startsWith('bad')) return ok(text);
