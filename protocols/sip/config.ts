@@ -158,6 +158,11 @@ const registrar = section({
   defaultExpiresSeconds: wholeNumber(1, 31_536_000).default(3_600),
   /** Contacts per address of record. */
   maxContacts: wholeNumber(1, 100).default(10),
+  /**
+   * A REGISTER with a Path and without \`Supported: path\`: \`strict\` answers 420, as RFC 3327 §5.3 recommends; \`lenient\` takes it, for
+   * edge proxies of others that add a Path for telephones that know nothing of it.
+   */
+  path: z.enum(['strict', 'lenient']).default('strict'),
 }).check(({ value, issues }) => {
   const { minExpiresSeconds, defaultExpiresSeconds, maxExpiresSeconds } = value;
   if (minExpiresSeconds > defaultExpiresSeconds || defaultExpiresSeconds > maxExpiresSeconds)

@@ -71,7 +71,9 @@ function bindEach(
       return fail(outOfOrder);
     }
     if (value.seconds === 0) {
-      if (found === undefined) continue;
+      // The flow has a new contact by this very request; the one that is taken back is the contact it had before (RFC 5626 §6).
+      const isReplaced = found !== undefined && written.has(found) && !isSameContact(found, value);
+      if (found === undefined || isReplaced) continue;
       bindings.splice(index, 1);
     } else {
       const binding = makeBinding(
@@ -128,6 +130,11 @@ const isOutOfOrder = (binding: Contact, { callId, cseq }: BindingRequest): boole
 /** Bindings over a flow are told by the flow, all others by their URI. */
 function isBindingOf(binding: Contact, value: ContactValue, flowKey: string | undefined): boolean {
   if (flowKey !== undefined || binding.regId !== undefined) return binding.key === flowKey;
+  return isSameContact(binding, value);
+}
+
+/** RFC 3261 §19.1.4. */
+function isSameContact(binding: Contact, value: ContactValue): boolean {
   const canonical = canonicalOf(binding);
   return canonical !== undefined && sameUri(canonical, value.canonical);
 }

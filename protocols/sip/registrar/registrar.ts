@@ -29,6 +29,8 @@ export interface RegistrarRules extends BindingRules {
   readonly defaultExpiresSeconds: number;
   /** Tell the telephone to send its requests through us (RFC 3608). */
   readonly serviceRoute: boolean;
+  /** A Path that the telephone does not say it knows: refuse with 420, or take it all the same (RFC 3327 §5.3). */
+  readonly path: 'strict' | 'lenient';
 }
 
 export interface RegistrarParts {
@@ -102,7 +104,8 @@ export class Registrar {
     if (path.some((entry) => routeEntry(entry) === undefined) || path.join().length > maxPathLength)
       return refused(400, 'Bad Request - Path');
     // RFC 3327 §5.3, recommended policy: a telephone that knows nothing of Path shall learn that a proxy added one.
-    if (path.length > 0 && !options.includes('path')) return refused(420, 'Bad Extension', 'Unsupported: path\r\n');
+    if (path.length > 0 && rules.path === 'strict' && !options.includes('path'))
+      return refused(420, 'Bad Extension', 'Unsupported: path\r\n');
 
     const contacts = readContacts(request.list(H.contact), request.header(H.expires), rules.defaultExpiresSeconds);
     if (!contacts.ok) return { kind: 'refused', refusal: contacts.error };

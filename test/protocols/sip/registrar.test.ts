@@ -23,6 +23,7 @@ const rules: RegistrarRules = {
   defaultExpiresSeconds: 3_600,
   maxContacts: 3,
   serviceRoute: false,
+  path: 'strict',
 };
 
 interface World {
@@ -536,6 +537,15 @@ describe('RFC 3327 Path', () => {
     expect(contacts()).toEqual([]);
   });
 
+  it('is taken without that word where the operator says so, stored and returned (§5.3, last paragraph)', async () => {
+    const { register, contacts } = world({}, { path: 'lenient' });
+    const answer = await register(`${phone}Path: <sip:192.0.2.4;lr>\r\n`);
+    expect(statusOf(answer)).toBe('200');
+    expect(fieldsOf(answer, 'Path')).toEqual(['<sip:192.0.2.4;lr>']);
+    expect(contacts()[0]?.path).toEqual(['<sip:192.0.2.4;lr>']);
+    expect(statusOf(await register(`${phone}Path: <tel:+491>\r\n`))).toBe('400');
+  });
+
   it('is refused with 400 where an entry could not be routed', async () => {
     const { register } = world();
     expect(statusOf(await register(`${phone}Supported: path\r\nPath: <mailto:x@y>\r\n`, edge))).toBe('400');
@@ -587,6 +597,23 @@ describe('RFC 5626 §6 Outbound', () => {
       flow: { ...flowOf('tcp'), id: 'tcp-8' },
     });
     expect(contacts()).toMatchObject([{ target: 'sip:line1@127.0.0.10;transport=tcp', flow: 'tcp-8' }]);
+  });
+
+  it('keeps the new contact of a flow where the same request takes the old one back, in any order', async () => {
+    const value = (host: string, more = '') => `<sip:line1@${host};transport=tcp>;reg-id=1;${instance}${more}`;
+    for (const order of ['new first', 'old first'] as const) {
+      const { register, contacts } = world();
+      await register(`Contact: ${value('127.0.0.9:41000')}\r\n${supported}`, { flow: flowOf('tcp') });
+      const pair = [value('127.0.0.9:42000'), value('127.0.0.9:41000', ';expires=0')];
+      if (order === 'old first') pair.reverse();
+      const answer = await register(`Contact: ${pair.join(', ')}\r\n${supported}`, {
+        flow: { ...flowOf('tcp'), id: 'tcp-8' },
+      });
+      expect(statusOf(answer)).toBe('200');
+      expect(contacts().map(({ target }) => target)).toEqual(['sip:line1@127.0.0.9:42000;transport=tcp']);
+      await register(`Contact: ${value('127.0.0.9:42000', ';expires=0')}\r\n${supported}`);
+      expect(contacts()).toEqual([]);
+    }
   });
 
   it('keeps flows with other reg-ids and bindings without one beside it', async () => {
