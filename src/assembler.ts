@@ -4,7 +4,7 @@
  */
 
 import type { Cluster } from './cluster.ts';
-import { addressKey, type ControllerAddress, isSecure } from './controller-address.ts';
+import { addressKey, type ControllerAddress, isSecure, type SocketAddress } from './controller-address.ts';
 import { type PathAttribute, pathAttribute } from './path-attribute.ts';
 
 export class Assembler {
@@ -34,12 +34,17 @@ export class Assembler {
   }
 
   /** The member we name as our backup, if `address` is one. */
-  backup(address: ControllerAddress): ControllerAddress | undefined {
+  backup(address: SocketAddress): ControllerAddress | undefined {
     return this.#cluster.backups.find((backup) => backup.host === address.host && backup.port === address.port);
   }
 
+  /** The other member that `address` is, if it is one. */
+  member(address: SocketAddress): ControllerAddress | undefined {
+    return this.partner(address) ?? this.backup(address);
+  }
+
   /** The partner we may stand in for, if `address` is one. */
-  partner(address: ControllerAddress): ControllerAddress | undefined {
+  partner(address: SocketAddress): ControllerAddress | undefined {
     return this.#cluster.backupFor.find((partner) => partner.host === address.host && partner.port === address.port);
   }
 }

@@ -4,10 +4,10 @@
 import type { ControllerAddress, Flow } from '../../src/index.ts';
 import { Edit, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
-import type { Identity, Voice } from './identity.ts';
+import { type Identity, type Voice, withUser } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { fieldStride } from './scanner.ts';
-import { isSpace, replaceParam, trim, valueEnd } from './values.ts';
+import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from './values.ts';
 
 export interface ForwardPlan {
   readonly branch: string;
@@ -53,7 +53,8 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     added += `Max-Breadth: ${plan.maxBreadth}\r\n`;
   edit.insert(top, added);
   stampVia(edit, request, firstVia, plan.from);
-  if (plan.recordRoute) edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(plan, voice, identity));
+  if (plan.recordRoute)
+    edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(request, plan, voice, identity));
   if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice, identity));
   editRoutes(edit, request, plan);
   if (request.maxForwards !== undefined) {
@@ -71,13 +72,14 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
 export function stampedVia(request: SipMessage, from: Flow): string | undefined {
   const { via } = request;
   const { host, port } = from.remote;
-  const wantsPort = via.rport !== undefined && via.rport !== String(port) && !from.reliable;
+  // RFC 3581 §4: independent of the transport, and with `received` even where that is the sent-by.
+  const wantsPort = via.rport !== undefined && via.rport !== String(port);
   if (via.host === host && !wantsPort && via.received === undefined) return undefined;
   if (via.received === host && !wantsPort) return undefined;
   let { params } = via;
   // What the sender wrote there itself is not believed.
   if (via.received !== undefined) params = replaceParam(params, 'received', '');
-  if (via.rport !== undefined && !from.reliable) params = replaceParam(params, 'rport', `;rport=${port}`);
+  if (via.rport !== undefined) params = replaceParam(params, 'rport', `;rport=${port}`);
   const stamped = via.text.slice(0, via.text.length - via.params.length) + params;
   return via.host !== host || wantsPort ? `${stamped};received=${host}` : stamped;
 }
@@ -112,16 +114,43 @@ function pathLines(request: SipMessage, { from }: ForwardPlan, voice: Voice, ide
 }
 
 /** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §5). */
-function recordRouteLines(plan: ForwardPlan, out: Voice, identity: Identity): string {
+function recordRouteLines(request: SipMessage, plan: ForwardPlan, out: Voice, identity: Identity): string {
   const { from, toToken } = plan;
   const incoming = plan.standIn === undefined ? identity.voice(from) : identity.standInVoice(from, plan.standIn);
   const fromToken = from.reliable ? identity.flowToken(from) : undefined;
-  const outEntry = toToken === undefined ? out.route : identity.routeWithToken(out, toToken);
+  const secure = leavesForSips(request, plan);
+  const outEntry = entryOf(out, toToken, secure);
   if (incoming.viaStart === out.viaStart && fromToken === undefined && toToken === undefined)
     return `Record-Route: ${outEntry}\r\n`;
-  const inEntry = fromToken === undefined ? incoming.route : identity.routeWithToken(incoming, fromToken);
+  const inEntry = entryOf(incoming, fromToken, secure);
   return `Record-Route: ${outEntry}\r\nRecord-Route: ${inEntry}\r\n`;
 }
+
+function entryOf({ route, secureRoute = route }: Voice, token: string | undefined, secure: boolean): string {
+  const entry = secure ? secureRoute : route;
+  return token === undefined ? entry : withUser(entry, token);
+}
+
+/** RFC 3261 §16.6 item 4: is the Request-URI, or the topmost Route as it leaves, a SIPS URI? Record-Route is one then, else it is not. */
+function leavesForSips(
+  request: SipMessage,
+  { requestUri, rewriteRoutes, pushRoutes, popRoutes }: ForwardPlan,
+): boolean {
+  if (isSips(requestUri)) return true;
+  const [top] = rewriteRoutes ?? pushRoutes;
+  if (top !== undefined) return isSips(uriOf(top));
+  if (rewriteRoutes !== undefined) return false;
+  const first = request.fieldIndex(H.route);
+  if (first < 0) return false;
+  const at = request.text.toLowerCase().indexOf('sips:', request.valueStart(first));
+  if (at < 0 || at > request.scan.headersEnd) return false;
+  const left = request.list(H.route)[popRoutes];
+  return left !== undefined && isSips(uriOf(left));
+}
+
+const isSips = (uri: string): boolean => uri.length > 5 && uri.charCodeAt(4) === 58 && /^sips:/i.test(uri);
+
+const uriOf = (entry: string): string => parseNameAddr(entry)?.uri ?? '';
 
 function editRoutes(edit: Edit, request: SipMessage, plan: ForwardPlan): void {
   const first = request.fieldIndex(H.route);

@@ -6,6 +6,7 @@ import {
   type ControllerAddress,
   type Flow,
   formatSocketAddress,
+  isSecure,
   KeyedHash,
   type Listener,
   type PathAttribute,
@@ -27,6 +28,8 @@ export interface Voice {
   readonly viaEnd: string;
   /** `sip:127.0.0.1:5060;transport=tcp;lr` with the tag where it belongs: `<…>;AlternatePath="…"`. */
   readonly route: string;
+  /** The same as a SIPS URI, on a socket of TLS; another of ours where this one has none, undefined where none of ours has. */
+  readonly secureRoute: string | undefined;
   readonly path: PathAttribute | undefined;
 }
 
@@ -147,9 +150,11 @@ export class Identity {
   }
 
   /** Our Record-Route entry in the place of a partner's, on a socket of the same transport; undefined where we have none. */
-  standInRoute(partner: ControllerAddress): string | undefined {
+  standInRoute(partner: ControllerAddress, secure = false): string | undefined {
     const self = this.#addresses.find(({ transport }) => transport === partner.transport);
-    return self === undefined ? undefined : this.#standIn(self, partner).route;
+    if (self === undefined) return undefined;
+    const voice = this.#standIn(self, partner);
+    return secure ? voice.secureRoute : voice.route;
   }
 
   /** The To tag of our own answers: the same for every copy of a request, on every member. */
@@ -159,7 +164,7 @@ export class Identity {
 
   /** A name-addr of ours for Record-Route or Path, with a user part that leads back to a connection (RFC 5626 §5.1). */
   routeWithToken(voice: Voice, token: string): string {
-    return voice.route.replace('<sip:', `<sip:${token}@`);
+    return withUser(voice.route, token);
   }
 
   /** An opaque name of a connection that nobody else can make up (RFC 5626 §5.2). */
@@ -204,6 +209,16 @@ export class Identity {
     return wildcard && this.#options.advertise !== undefined ? this.#options.advertise : local.host;
   }
 
+  /** The entry of a TLS socket of ours, TLS over TCP preferred, on the same host where there is one. */
+  #secureRouteBeside({ host }: ControllerAddress): string | undefined {
+    const secure = this.#addresses.filter(({ transport }) => isSecure(transport));
+    const beside =
+      secure.find((each) => each.host === host && each.transport === 'tls') ??
+      secure.find(({ transport }) => transport === 'tls') ??
+      secure[0];
+    return beside === undefined ? undefined : this.#makeVoice(beside).secureRoute;
+  }
+
   #makeVoice(address: ControllerAddress, path = this.#assembler.pathFrom(address)): Voice {
     const { placement } = this.#options;
     const sentBy = `${bracketed(address.host)}:${address.port}`;
@@ -216,10 +231,17 @@ export class Identity {
       viaStart: `Via: SIP/2.0/${address.transport.toUpperCase()} ${sentBy};branch=`,
       viaEnd: `${address.transport === 'udp' ? ';rport' : ''}${path === undefined ? '' : tagText(path)}\r\n`,
       route: `<sip:${sentBy}${transportParam}${uriTag};lr>${headerTag}`,
+      secureRoute: isSecure(address.transport)
+        ? `<sips:${sentBy}${address.transport === 'wss' ? ';transport=ws' : ''}${uriTag};lr>${headerTag}`
+        : this.#secureRouteBeside(address),
       path,
     };
   }
 }
+
+/** An entry of ours with a user part. */
+export const withUser = (route: string, user: string): string =>
+  route.replace(/^<sips?:/, (scheme) => `${scheme}${user}@`);
 
 /** A URI for a hop that we push as Route: `sip:host:port;transport=…;lr`. */
 export const routeUri = (address: ControllerAddress): string =>

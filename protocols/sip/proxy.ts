@@ -38,7 +38,7 @@ import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
 import { type NameAddr, param, parseNameAddr, parseVia, unfold, type Via } from './values.ts';
 
-export interface ProxyParts extends Omit<ContextParts, 'ended'> {
+export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member'> {
   readonly config: SipConfig;
   readonly assembler: Assembler;
   readonly metrics: Metrics;
@@ -86,7 +86,11 @@ export class ProxyCore {
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
-    this.#context = { ...parts, ended: (context) => this.#open.delete(context) };
+    this.#context = {
+      ...parts,
+      member: (address) => parts.assembler.member(address),
+      ended: (context) => this.#open.delete(context),
+    };
     this.#layer = parts.layer;
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
     this.#routing = parts.config;
@@ -567,7 +571,7 @@ export class ProxyCore {
     const isOwn = this.#identity.isSelf(via.host, via.port);
     const address = top === undefined ? undefined : { ...top, host: via.host, port: via.port || top.port };
     const { assembler, branches } = this.#parts;
-    const partner = address === undefined ? undefined : (assembler.partner(address) ?? assembler.backup(address));
+    const partner = address === undefined ? undefined : assembler.member(address);
     if (next === undefined || !(isOwn || partner !== undefined) || !branches.isOurs(message, next)) {
       this.#stray.add();
       if (next !== undefined && partner !== undefined) this.#warnOfVersion(via.branch ?? '', partner);

@@ -66,6 +66,8 @@ export interface ContextParts {
   readonly branches: BranchKey;
   readonly timerCMs: number;
   readonly maxBreadth: number;
+  /** The member of our cluster that this address is, if it is another one. */
+  member(address: { readonly host: string; readonly port: number }): ControllerAddress | undefined;
   /** The context has sent its last final response, or never will. */
   ended(context: ResponseContext): void;
 }
@@ -526,7 +528,10 @@ class Repeated implements ClientUser {
   onTransportError(): void {}
 }
 
-/** A stand-in writes itself in the place of its partner: the callee may have heard of the call from that one. */
+/**
+ * A stand-in writes itself in the place of its partner: the callee may have heard of the call from that one. So it does where only
+ * the answer says so, by the partner's Via on it: the request came to us by itself, the callee answers the partner's copy.
+ */
 function relay(
   {
     server,
@@ -537,7 +542,10 @@ function relay(
 ): void {
   const text = withoutTopVia(message);
   if (text === undefined) return;
-  const adopted = plan.standIn === undefined ? text : adoptRecordRoute(text, plan.standIn, parts.identity);
+  const { host, port } = message.via;
+  const partner =
+    plan.standIn ?? (parts.identity.isSelf(host, port) ? undefined : parts.member({ host, port: port || 5_060 }));
+  const adopted = partner === undefined ? text : adoptRecordRoute(text, partner, parts.identity);
   server.respond(message.status, adopted);
 }
 

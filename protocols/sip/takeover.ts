@@ -22,7 +22,7 @@ export function adoptRecordRoute(text: string, partner: ControllerAddress, ident
       const named = uri === undefined ? undefined : uriAddress(uri);
       if (uri === undefined || named === undefined || named.host !== partner.host || named.port !== partner.port)
         return entry;
-      const own = identity.standInRoute({ ...partner, transport: named.transport });
+      const own = identity.standInRoute({ ...partner, transport: named.transport }, uri.scheme === 'sips');
       if (own === undefined) return entry;
       changed = true;
       return own;

@@ -54,6 +54,10 @@ async function usrloc(contacts: readonly string[], config: Readonly<Record<strin
   return made;
 }
 
+/** The memory network looks at names only; the schema wants files. */
+const certs = new URL('../../support/certs/', import.meta.url).pathname;
+const tls = { certFile: `${certs}server-cert.pem`, keyFile: `${certs}server-key.pem` };
+
 const toBob = { uri: 'sip:bob@biloxi.example' };
 
 describe('RFC 3261 §16.3 request validation', () => {
@@ -310,6 +314,50 @@ describe('RFC 3261 §16.6 request forwarding', () => {
     expect(fieldsOf(callee.last, 'via')[0]).toMatch(/^SIP\/2\.0\/TCP 127\.0\.0\.1:5060;/);
   });
 
+  it('records a SIPS URI where it sends to one, and none where it came by TLS and goes on without (item 4)', async () => {
+    const { world } = await scene({
+      config: { listen: ['udp:127.0.0.1:5060', 'tls:127.0.0.1:5061'], tls },
+    });
+    const secure = await world.peer('tls:127.0.0.20:5071');
+    const plain = await world.peer('127.0.0.20:5072');
+    const phone = await world.peer('tls:127.0.0.9:5062');
+    const invite = (branch: string, uri: string, fields = '') =>
+      phone.send(request('INVITE', { transport: 'TLS', branch, uri, fields, callId: branch }), {
+        host: '127.0.0.1',
+        port: 5061,
+      });
+    invite('z9hG4bKsips', 'sips:bob@127.0.0.20:5071');
+    await world.run();
+    const schemes = (text: string) => fieldsOf(text, 'record-route').map((entry) => entry.slice(0, entry.indexOf(':')));
+    expect(schemes(secure.last)).toEqual(['<sips', '<sips']);
+    expect(fieldsOf(secure.last, 'record-route')[0]).toBe('<sips:127.0.0.1:5061;lr>');
+    // By the topmost Route after the proxy took its own off.
+    invite('z9hG4bKroute', 'sip:bob@x.example', 'Route: <sips:127.0.0.1:5061;lr>, <sips:127.0.0.20:5071;lr>\r\n');
+    await world.run();
+    expect(secure.texts).toHaveLength(2);
+    expect(schemes(secure.last)).toEqual(['<sips', '<sips']);
+    // In the dialog its own entry is taken off, whichever scheme it has.
+    phone.send(
+      request('BYE', {
+        transport: 'TLS',
+        uri: 'sips:bob@127.0.0.20:5071',
+        branch: 'z9hG4bKbye',
+        to: '<sip:bob@biloxi.example>;tag=b1',
+        fields: fieldsOf(secure.texts[0] ?? '', 'record-route')
+          .toReversed()
+          .map((entry) => `Route: ${entry}\r\n`)
+          .join(''),
+      }),
+      { host: '127.0.0.1', port: 5061 },
+    );
+    await world.run();
+    expect(gist(secure.texts)).toEqual(['INVITE', 'INVITE', 'BYE']);
+    expect(fieldsOf(secure.last, 'route')).toEqual([]);
+    invite('z9hG4bKplain', 'sip:bob@127.0.0.20:5072');
+    await world.run();
+    expect(schemes(plain.last)).toEqual(['<sip', '<sip']);
+  });
+
   it('fills in received and rport (RFC 3581 §4)', async () => {
     const { world, caller, callee } = await scene();
     caller.send(request('INVITE', { via: 'private.example:5099;rport' }));
@@ -321,6 +369,32 @@ describe('RFC 3261 §16.6 request forwarding', () => {
     await world.run();
     expect(gist(caller.texts)).toEqual(['180']);
   });
+
+  it.each(['TCP', 'TLS', 'WS', 'WSS'] as const)(
+    'fills in both over %s as well, received even where it is the sent-by (RFC 3581 §4)',
+    async (transport) => {
+      const lower = transport.toLowerCase();
+      const { world, callee } = await scene({
+        config: { listen: ['udp:127.0.0.1:5060', `${lower}:127.0.0.1:5080`], tls },
+      });
+      const phone = await world.peer(`${lower}:127.0.0.9:5062`);
+      const to = { host: '127.0.0.1', port: 5080 };
+      phone.send(request('INVITE', { transport, via: '127.0.0.9:5062;rport' }), to);
+      await world.run();
+      const [, second = ''] = fieldsOf(callee.last, 'via');
+      const port = /;rport=(\d+);branch=z9hG4bKcaller1;received=127\.0\.0\.9$/.exec(second)?.[1];
+      expect(Number(port)).toBeGreaterThan(0);
+      callee.answer(answerTo(callee.last, 180));
+      phone.send(
+        request('OPTIONS', { transport, uri: 'sip:127.0.0.1', via: '127.0.0.9:5062;rport', branch: 'z9hG4bKo' }),
+        to,
+      );
+      await world.run();
+      expect(gist(phone.texts)).toEqual(['180', '200']);
+      for (const text of phone.texts)
+        expect(fieldsOf(text, 'via')[0]).toMatch(new RegExp(`;rport=${port};branch=[^;]+;received=127\\.0\\.0\\.9$`));
+    },
+  );
 
   it('believes no received that the sender wrote, and touches none in a quoted string', async () => {
     const { world, caller, callee } = await scene();
@@ -773,6 +847,49 @@ describe('AlternatePath in what leaves (docs/alternate-path.md)', () => {
     await world.run();
     expect(callee.last).toContain(foreign);
     expect(fieldsOf(callee.last, 'via')[1]).toContain('127.0.0.9:5062;AlternatePath="127.0.0.10"');
+  });
+});
+
+describe('the place of a partner in a dialog (docs/alternate-path.md §6.2)', () => {
+  it('is taken in a 2xx to the copy that the partner had sent, where the INVITE itself came to us later', async () => {
+    const { world, caller, callee } = await scene({
+      config: { backup: ['127.0.0.2:5060'], backupFor: ['127.0.0.2:5060'] },
+    });
+    caller.send(request('INVITE'));
+    await world.run();
+    // The callee had the partner's copy first: same branch, the partner's sent-by and Record-Route.
+    const partners = callee.last.replaceAll('127.0.0.1:5060', '127.0.0.2:5060');
+    callee.send(answerTo(partners, 200));
+    await world.run();
+    expect(gist(caller.texts)).toEqual(['200']);
+    expect(fieldsOf(caller.last, 'record-route')).toEqual([
+      '<sip:127.0.0.1:5060;lr>;AlternatePath="sip:127.0.0.2:5060;transport=udp"',
+    ]);
+  });
+
+  it('is left to a member that lives and is in the path by its own right', async () => {
+    const { world, caller, callee } = await scene({
+      config: { backup: ['127.0.0.2:5060'], backupFor: ['127.0.0.2:5060'] },
+    });
+    caller.send(request('INVITE'));
+    await world.run();
+    const behind = 'Record-Route: <sip:127.0.0.2:5060;lr>\r\n';
+    callee.send(answerTo(callee.last, 200).replace('Record-Route:', `${behind}Record-Route:`));
+    await world.run();
+    expect(fieldsOf(caller.last, 'record-route')[0]).toBe('<sip:127.0.0.2:5060;lr>');
+  });
+});
+
+describe('RFC 7118 §6, RFC 5626 §3.5.1 keep-alive of a WebSocket', () => {
+  it('answers a double CRLF in a frame with a single one, other line ends not, and over UDP nothing', async () => {
+    const { world, caller } = await scene({ config: { listen: ['udp:127.0.0.1:5060', 'ws:127.0.0.1:5080'] } });
+    const browser = await world.peer('ws:127.0.0.9:5062');
+    const to = { host: '127.0.0.1', port: 5080 };
+    for (const ping of ['\r\n\r\n', '\r\n', '\r\n\r\n']) browser.send(ping, to);
+    caller.send('\r\n\r\n');
+    await world.run();
+    expect(browser.texts).toEqual(['\r\n', '\r\n']);
+    expect(caller.texts).toEqual([]);
   });
 });
 
