@@ -52,8 +52,11 @@ export class DatagramSocket implements MemorySocket {
   resume(): void {}
 
   receive(bytes: Buffer, from: SocketAddress): void {
-    if (bytes.length <= this.#maxMessageBytes)
+    if (bytes.length > this.#maxMessageBytes) return;
+    this.host.deliver(() => {
+      if (!this.#open) return;
       this.events.received(Buffer.from(bytes), new DatagramFlow(this, from, false));
+    });
   }
 }
 
@@ -109,6 +112,6 @@ class DatagramFlow implements Flow {
   #refused(target: Host | undefined): void {
     const { host } = this.#socket;
     if (!this.#socket.isOpen || host.silent || (target !== undefined && host.network.blocked(target, host))) return;
-    this.#socket.events.failed(this, { reason: 'refused', detail: 'ECONNREFUSED' });
+    host.deliver(() => this.#socket.events.failed(this, { reason: 'refused', detail: 'ECONNREFUSED' }));
   }
 }

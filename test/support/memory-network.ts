@@ -136,6 +136,16 @@ export class MemoryNetwork {
     this.#hostOf(address).crash();
   }
 
+  /** SIGSTOP: the program stands still; datagrams to it wait, and so do its timers. */
+  pause(address: string): void {
+    this.#hostOf(address).pause();
+  }
+
+  /** SIGCONT: what waited happens now, messages before timers, as an event loop wakes up. */
+  resume(address: string): void {
+    this.#hostOf(address).goOn();
+  }
+
   /** The machine swallows everything in both directions: no ICMP, no reset. After `crash` as well: the power is off. */
   silence(address: string): void {
     this.#hostOf(address).silent = true;
@@ -211,6 +221,8 @@ export class Host implements MemoryHost {
   silent = false;
   /** Counts the programs that ran here: timers belong to one of them. */
   #life = 0;
+  /** While the program stands still: what it will do when it goes on. */
+  #waiting: { readonly messages: (() => void)[]; readonly timers: (() => void)[] } | undefined;
   #nextPort = 49_152;
   readonly #datagrams = new Map<string, DatagramSocket>();
   readonly #streams = new Map<string, StreamSocket>();
@@ -223,9 +235,17 @@ export class Host implements MemoryHost {
       now: () => network.clock.now(),
       after: (ms, run) => {
         const life = this.#life;
-        return network.clock.after(ms, () => {
-          if (life === this.#life && !this.crashed) run();
-        });
+        let isCancelled = false;
+        const come = (): void => {
+          if (life !== this.#life || this.crashed || isCancelled) return;
+          if (this.#waiting === undefined) run();
+          else this.#waiting.timers.push(come);
+        };
+        const cancel = network.clock.after(ms, come);
+        return () => {
+          isCancelled = true;
+          cancel();
+        };
       },
     };
   }
@@ -268,6 +288,22 @@ export class Host implements MemoryHost {
     return isWildcard(local.host) ? { host: this.address, port: local.port } : { host: local.host, port: local.port };
   }
 
+  /** Runs now, or when the program goes on. */
+  deliver(message: () => void): void {
+    if (this.#waiting === undefined) message();
+    else if (this.#waiting.messages.length < 1_000) this.#waiting.messages.push(message);
+  }
+
+  pause(): void {
+    this.#waiting ??= { messages: [], timers: [] };
+  }
+
+  goOn(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    for (const run of [...(waiting?.messages ?? []), ...(waiting?.timers ?? [])]) run();
+  }
+
   freePort(): number {
     this.#nextPort += 1;
     return this.#nextPort;
@@ -275,6 +311,7 @@ export class Host implements MemoryHost {
 
   crash(): void {
     this.#life += 1;
+    this.#waiting = undefined;
     for (const socket of [...this.#datagrams.values(), ...this.#streams.values()]) socket.crash();
     this.#datagrams.clear();
     this.#streams.clear();

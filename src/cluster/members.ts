@@ -1,0 +1,376 @@
+/**
+ * The other members of the cluster as one role sees them: which of them live. Two witnesses have to agree before a member counts as
+ * dead: the member link is silent, and its signaling address fails (the network refuses, or a probe stays unanswered). A word of the
+ * network alone, which anybody can forge, or a cut link alone moves nothing.
+ *
+ *     unknown    not heard yet, and not judged yet
+ *     alive      proven by the link; without a link by answers to probes
+ *     suspect    the link is silent, its signaling address still answers or is being asked
+ *     dead       both fail
+ *     returning  lives again, or just started, for less than the hold time
+ *     leaving    says that it leaves
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import { addressKey, type ControllerAddress, formatSocketAddress, type SocketAddress } from '../controller-address.ts';
+import type { Logger } from '../log.ts';
+import type { LinkedRole, RoleWord } from './link-content.ts';
+import type { LinkedMember, MemberLink } from './member-link.ts';
+
+export type MemberState = 'unknown' | 'alive' | 'suspect' | 'dead' | 'returning' | 'leaving';
+
+export interface MembersParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `sip`, …: the part of the link's content that is this role's. */
+  readonly role: string;
+  readonly partners: readonly ControllerAddress[];
+  /** Without one (no secret), answers to probes are all there is to know. */
+  readonly link?: MemberLink | undefined;
+  /** How often a member that is not proven by the link is asked. */
+  readonly probeEveryMs: number;
+  /** Silent for this long, and dead. */
+  readonly deadMs: number;
+  readonly holdMs: number;
+  /** What the others shall know. */
+  word(): RoleWord;
+  /** Sends a question that any living controller answers to this address; `answered` or `refused` is called later. */
+  probe(partner: ControllerAddress): void;
+  /** A state, or what a member says, is different now. */
+  changed(): void;
+  /** Our own process stood still: see `MemberLink.noticeAbsence`. */
+  absent?(): void;
+}
+
+export interface Member {
+  readonly address: ControllerAddress;
+  readonly key: string;
+  readonly state: MemberState;
+  /** Since when it lives without a pause, by our clock. */
+  readonly aliveSinceMs: number;
+  readonly lastHeardMs: number;
+  /** Members whose gateways it serves. */
+  readonly serves: ReadonlySet<string>;
+  readonly guests: ReadonlySet<string>;
+  /** Its named alternates, undefined while it has told none. */
+  readonly alternates: readonly string[] | undefined;
+  readonly hints: ReadonlyMap<string, string>;
+  /** It speaks on the link and does not hear us. */
+  readonly isDeaf: boolean;
+}
+
+export class Members {
+  readonly #parts: MembersParts;
+  readonly #members = new Map<string, Known>();
+  readonly #endings: Cancel[] = [];
+  #startedMs = 0;
+  #ticking: Cancel | undefined;
+
+  constructor(parts: MembersParts) {
+    this.#parts = parts;
+    for (const address of parts.partners) {
+      const key = addressKey(address);
+      if (!this.#members.has(key)) this.#members.set(key, new Known(address, key));
+    }
+  }
+
+  start(): void {
+    const { clock, link, role } = this.#parts;
+    this.#startedMs = clock.now();
+    if (link !== undefined) {
+      this.#endings.push(
+        link.speak(role, () => this.#parts.word()),
+        link.listen({
+          heard: (member) => this.#onLink(member),
+          refused: (partner) => this.#linkRefused(partner),
+          absent: () => this.#absent(),
+        }),
+      );
+      for (const member of link.members()) this.#onLink(member);
+    }
+    if (this.#members.size > 0) this.#tick();
+  }
+
+  stop(): void {
+    this.#ticking?.();
+    for (const end of this.#endings.splice(0)) end();
+  }
+
+  all(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
+  find(address: ControllerAddress): Member | undefined {
+    return this.#members.get(addressKey(address));
+  }
+
+  byKey(key: string): Member | undefined {
+    return this.#members.get(key);
+  }
+
+  get hasLink(): boolean {
+    return this.#parts.link !== undefined;
+  }
+
+  /** Our word changed. */
+  tell(): void {
+    this.#parts.link?.tell();
+  }
+
+  /** Something points to a death: whoever lives says so at once. */
+  ask(): void {
+    this.#parts.link?.ask();
+    for (const member of this.#members.values()) if (!this.#isProven(member)) this.#probe(member);
+  }
+
+  /** An answer to a probe of ours came from this address. */
+  answered(address: ControllerAddress): void {
+    const member = this.#members.get(addressKey(address));
+    if (member === undefined) return;
+    member.answeredMs = this.#parts.clock.now();
+    member.doubtCounter = undefined;
+    this.#judge(member);
+  }
+
+  /** The network says that nobody is there. It is asked whether that is so; only silence on the link as well makes it true. */
+  refused(address: ControllerAddress): void {
+    const member = this.#members.get(addressKey(address));
+    if (member === undefined) return;
+    member.refusedMs = this.#parts.clock.now();
+    this.#doubt(member);
+    this.#judge(member);
+  }
+
+  /** What a member said without a proof. It counts only where no secret is shared, so that nothing better can be known. */
+  said(address: ControllerAddress, serves: ReadonlySet<string>, isLeaving: boolean): void {
+    const member = this.#members.get(addressKey(address));
+    if (member === undefined || this.hasLink) return;
+    const isNew = !sameSet(member.serves, serves) || member.isLeaving !== isLeaving;
+    member.serves = serves;
+    member.isLeaving = isLeaving;
+    this.#judge(member);
+    if (isNew) this.#parts.changed();
+  }
+
+  #onLink(linked: LinkedMember): void {
+    const word = linked.roles.get(this.#parts.role);
+    if (word === undefined) return;
+    for (const address of word.addresses) {
+      const member = this.#members.get(address);
+      if (member === undefined) continue;
+      const isRestarted = member.bootRandom !== undefined && member.bootRandom !== linked.boot.random;
+      member.bootRandom = linked.boot.random;
+      member.isDeaf = linked.isDeaf;
+      if (linked.isDeaf) member.deafHeardMs = linked.heardMs;
+      if (linked.provenMs > member.provenMs) {
+        member.provenMs = linked.provenMs;
+        member.startedMs = linked.startedMs;
+        if (member.doubtCounter !== undefined && linked.provenCounter >= member.doubtCounter)
+          member.doubtCounter = undefined;
+      }
+      const isNew = member.read(word);
+      if (isRestarted) member.restartedMs = member.aliveSinceMs = linked.startedMs;
+      this.#judge(member);
+      if (isNew || isRestarted) this.#parts.changed();
+    }
+  }
+
+  #linkRefused({ host }: SocketAddress): void {
+    for (const member of this.#members.values())
+      if (member.address.host === host && this.#isProven(member)) this.#doubt(member);
+  }
+
+  /** It is asked over the link, and at its signaling address; until it has answered over the link, its death is possible. */
+  #doubt(member: Known): void {
+    const { link, clock } = this.#parts;
+    if (member.doubtCounter !== undefined || member.state === 'dead') return;
+    member.doubtMs = clock.now();
+    member.doubtCounter = link?.ask() ?? Number.POSITIVE_INFINITY;
+    this.#probe(member);
+    // Once more, so that two losses in a row are needed.
+    clock.after(verifyMs / 2, () => {
+      if (member.doubtCounter === undefined) return;
+      link?.ask();
+      this.#probe(member);
+    });
+    clock.after(verifyMs, () => this.#judge(member));
+  }
+
+  #absent(): void {
+    const now = this.#parts.clock.now();
+    // The silence was ours.
+    for (const member of this.#members.values()) {
+      member.presumedMs = now;
+      member.suspectSinceMs = undefined;
+    }
+    this.#parts.absent?.();
+  }
+
+  #tick(): void {
+    const { clock, probeEveryMs } = this.#parts;
+    const now = clock.now();
+    for (const member of this.#members.values()) {
+      if (!this.#isProven(member) && now - member.probedMs >= probeEveryMs - 1) this.#probe(member);
+      if (member.isDeaf && now - member.deafHeardMs >= suspectAfter(this.#parts.deadMs)) {
+        member.isDeaf = false;
+        if (member.state === 'dead') member.forgetWord();
+        this.#parts.changed();
+      }
+      this.#judge(member);
+    }
+    this.#ticking = clock.after(Math.min(probeEveryMs, 250), () => this.#tick());
+  }
+
+  #probe(member: Known): void {
+    member.probedMs = this.#parts.clock.now();
+    this.#parts.probe(member.address);
+  }
+
+  /** The link proves that it lives now. */
+  #isProven(member: Known): boolean {
+    const now = this.#parts.clock.now();
+    const isDoubted = member.doubtCounter !== undefined && now - member.doubtMs >= verifyMs;
+    return (
+      this.hasLink &&
+      !isDoubted &&
+      member.provenMs > member.diedMs &&
+      now - member.provenMs < suspectAfter(this.#parts.deadMs)
+    );
+  }
+
+  #judge(member: Known): void {
+    const { clock, holdMs } = this.#parts;
+    const now = clock.now();
+    const before = member.state;
+    const isProven = this.#isProven(member);
+    let state = isProven ? 'alive' : this.#judgeBySignaling(member, now);
+    if (isProven) member.suspectSinceMs = undefined;
+    if (state === 'dead') {
+      member.doubtCounter = undefined;
+      if (before !== 'dead') {
+        member.diedMs = now;
+        if (!member.isDeaf) member.forgetWord();
+      }
+    } else if (state !== 'unknown') {
+      if (before === 'dead') member.aliveSinceMs = now;
+      else if (before === 'unknown') member.aliveSinceMs = now;
+      // Its process says for how long it has lived.
+      if (isProven && member.diedMs === Number.NEGATIVE_INFINITY)
+        member.aliveSinceMs = Math.min(member.aliveSinceMs, Math.max(member.startedMs, member.restartedMs));
+      if (state === 'alive' && member.isLeaving) state = 'leaving';
+      else if (state === 'alive' && now - member.aliveSinceMs < holdMs) state = 'returning';
+    }
+    if (state === before) return;
+    member.state = state;
+    this.#say(member, before);
+    this.#parts.changed();
+  }
+
+  /** Nothing on the link, or no link: what its signaling address says. */
+  #judgeBySignaling(member: Known, now: number): MemberState {
+    const { deadMs, probeEveryMs } = this.#parts;
+    const { state, answeredMs, refusedMs, presumedMs, doubtCounter, doubtMs } = member;
+    if (member.suspectSinceMs === undefined) {
+      member.suspectSinceMs = now;
+      if (state !== 'dead') this.#probe(member);
+    }
+    const wasLinked = this.hasLink && state !== 'unknown';
+    const patienceMs = wasLinked ? deadMs - suspectAfter(deadMs) : deadMs;
+    const sinceMs = Math.max(wasLinked ? member.suspectSinceMs : this.#startedMs, presumedMs);
+    const isAnswering = now - answeredMs < Math.max(patienceMs, 2 * probeEveryMs);
+    // Refused again after it was asked once more: one packet that says so may be anybody's.
+    const isRefused = doubtCounter !== undefined && now - doubtMs >= verifyMs && refusedMs > doubtMs;
+    if (isRefused && refusedMs > answeredMs) return 'dead';
+    if (isAnswering) return this.hasLink ? 'suspect' : 'alive';
+    if (now - Math.max(sinceMs, answeredMs) >= patienceMs) return 'dead';
+    if (state === 'dead' || state === 'unknown') return state;
+    return this.hasLink ? 'suspect' : 'alive';
+  }
+
+  #say({ address, state }: Known, before: MemberState): void {
+    const { log } = this.#parts;
+    const line = { member: formatSocketAddress(address), state, before };
+    if (state === 'dead' && before !== 'unknown') log.warn(line, 'member is dead');
+    else if (state === 'suspect' && before !== 'unknown')
+      log.warn(line, 'the link to this member is silent: its signaling address is asked');
+    else log.info(line, `member is ${state}`);
+  }
+
+  list(): readonly Readonly<Record<string, unknown>>[] {
+    return this.all().map(({ address, state, lastHeardMs, aliveSinceMs, serves, guests }) => ({
+      ...address,
+      kind: 'member',
+      state,
+      lastHeardMs,
+      ...(state === 'dead' || state === 'unknown' ? {} : { aliveSinceMs }),
+      serves: [...serves],
+      ...(guests.size === 0 ? {} : { guests: guests.size }),
+    }));
+  }
+}
+
+class Known implements Member {
+  readonly address: ControllerAddress;
+  readonly key: string;
+  state: MemberState = 'unknown';
+  aliveSinceMs = 0;
+  startedMs = 0;
+  restartedMs = Number.NEGATIVE_INFINITY;
+  provenMs = Number.NEGATIVE_INFINITY;
+  /** What proved its life before that proves nothing now. */
+  diedMs = Number.NEGATIVE_INFINITY;
+  answeredMs = Number.NEGATIVE_INFINITY;
+  refusedMs = Number.NEGATIVE_INFINITY;
+  probedMs = Number.NEGATIVE_INFINITY;
+  /** Taken for alive at this moment because our own pause explains its silence. */
+  presumedMs = Number.NEGATIVE_INFINITY;
+  suspectSinceMs: number | undefined;
+  /** The counter of ours that it has to prove before its death is out of the question. */
+  doubtCounter: number | undefined;
+  doubtMs = 0;
+  /** When it last said something without hearing us. */
+  deafHeardMs = Number.NEGATIVE_INFINITY;
+  bootRandom: string | undefined;
+  serves: ReadonlySet<string> = new Set();
+  guests: ReadonlySet<string> = new Set();
+  alternates: readonly string[] | undefined;
+  hints: ReadonlyMap<string, string> = new Map();
+  isLeaving = false;
+  isDeaf = false;
+
+  constructor(address: ControllerAddress, key: string) {
+    this.address = address;
+    this.key = key;
+  }
+
+  get lastHeardMs(): number {
+    return Math.max(0, this.provenMs, this.answeredMs);
+  }
+
+  /** True where something is new. Its named alternates and hints outlive it. */
+  read(word: LinkedRole): boolean {
+    const isNew =
+      this.isLeaving !== word.draining || !sameSet(this.serves, word.serves) || !sameSet(this.guests, word.guests);
+    this.serves = word.serves;
+    this.guests = word.guests;
+    this.alternates = word.alternates;
+    this.hints = word.hints;
+    this.isLeaving = word.draining;
+    return isNew;
+  }
+
+  forgetWord(): void {
+    this.serves = new Set();
+    this.guests = new Set();
+    this.isLeaving = false;
+    this.isDeaf = false;
+  }
+}
+
+const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
+  a.size === b.size && [...a].every((each) => b.has(each));
+
+/** The link may be silent for this long before the member is suspected. */
+const suspectAfter = (deadMs: number): number => (deadMs * 2) / 3;
+
+/** How long a living member may take to answer over the link. */
+const verifyMs = 200;
