@@ -26,7 +26,7 @@ import type {
   TerminationState,
   TopologyTriple,
 } from './messages.ts';
-import { readMId } from './mid.ts';
+import { parseMId, readMId } from './mid.ts';
 import type { Scanner } from './scanner.ts';
 
 const [open, close, comma, equals, slash, dash, colon] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2f, 0x2d, 0x3a];
@@ -65,7 +65,7 @@ function readDescriptor(s: Scanner, word: Keyword | undefined, code: number): De
     case 'Statistics':
       return s.take(open) ? readStatistics(s, code) : { kind: 'empty', item: 'Statistics' };
     case 'DigitMap':
-      return s.take(equals) ? readDigitMap(s, code) : { kind: 'empty', item: 'DigitMap' };
+      return s.take(equals) || s.peek() === open ? readDigitMap(s, code) : { kind: 'empty', item: 'DigitMap' };
     case 'Packages':
       return s.take(open) ? readPackages(s, code) : { kind: 'empty', item: 'Packages' };
     case 'EventBuffer':
@@ -306,7 +306,8 @@ function readRequestedEvent(s: Scanner, code: number, embedding: boolean): Reque
           streamId = s.uint(uint16, code);
           break;
         case 'DigitMap':
-          s.expect(equals, code);
+          // RFC 3015 Annex B.2 has no "=" before a map of its own (eventDM); RFC 3525 put it there.
+          if (!s.take(equals) && s.peek() !== open) s.fail(code, '"=" expected');
           digitMap = s.take(open) ? { value: readDigitMapValue(s, code) } : { name: s.name(code) };
           break;
         case 'Embed':
@@ -630,11 +631,7 @@ function readServiceParameter(s: Scanner, word: Keyword, services: MutableServic
       return true;
     }
     case 'ServiceChangeAddress': {
-      const digits = /\d{1,5}(?=[\s,};])/y;
-      digits.lastIndex = s.pos;
-      const port = digits.exec(s.text);
-      if (port === null) services.address = readMId(s);
-      else services.address = String(s.uint(65_535, code));
+      services.address = readServiceChangeAddress(s, code);
       return true;
     }
     case 'MgcIdToTry':
@@ -657,6 +654,23 @@ function readServiceParameter(s: Scanner, word: Keyword, services: MutableServic
   }
 }
 
+/** RFC 3525 Annex B.2: an mId or a port. RFC 3015 has a VALUE: the same in quotes, or an address without brackets. */
+function readServiceChangeAddress(s: Scanner, code: number): string {
+  const digits = /\d{1,5}(?=[\s,};])/y;
+  digits.lastIndex = s.pos;
+  if (digits.test(s.text)) return String(s.uint(65_535, code));
+  const first = s.peek();
+  if (first !== 0x22 && !(first >= 0x30 && first <= 0x39)) return readMId(s);
+  const value = s.value(code);
+  const text = value.startsWith('"') ? value.slice(1, -1).trim() : value;
+  const address = /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? text : parseMId(bracketed(text));
+  if (address === undefined) s.fail(code, 'address expected');
+  return address ?? '';
+}
+
+/** `1.2.3.4:2944` as an mId is written. */
+const bracketed = (text: string): string => text.replace(/^(\d+(?:\.\d+){3})(:\d{1,5})?$/, '[$1]$2');
+
 /** `x-` or `x+` and up to six characters; the cursor stands on the sign, the last word is the X. */
 function readExtensionName(s: Scanner, code: number): string {
   const start = s.wordStart;
@@ -678,7 +692,11 @@ function readModem(s: Scanner, code: number): Descriptor {
   const properties: Parameter[] = [];
   if (s.take(open)) {
     do {
-      properties.push(readParameter(s, s.packageItem(s.pos, code), code));
+      // RFC 3015 Annex B.2 has a plain NAME here, RFC 3525 the item of a package.
+      const start = s.pos;
+      s.word();
+      const name = s.isPackage() || s.wordEnd === start ? s.packageItem(start, code) : s.lastWord();
+      properties.push(readParameter(s, name, code));
       if (properties.length > maxListItems) s.fail(code, 'too many properties');
     } while (s.take(comma));
     s.expect(close, code);

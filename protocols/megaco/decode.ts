@@ -3,25 +3,19 @@
  * be read to its end keeps its transaction id and the code to answer with; the transactions after it are read all the same.
  */
 import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
-import { maxListItems, readDescriptors, readError, readTopology } from './decode-descriptors.ts';
+import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
+import { maxListItems, readDescriptors, readError } from './decode-descriptors.ts';
+import { readReply } from './decode-replies.ts';
 import type { Keyword } from './keywords.ts';
-import {
-  type ActionReply,
-  type ActionRequest,
-  type AuthenticationHeader,
-  type Command,
-  type CommandReply,
-  type ContextAttribute,
-  contextAll,
-  contextChoose,
-  contextNull,
-  type Descriptor,
-  type ErrorDescriptor,
-  type MegacoMessage,
-  type MId,
-  type TopologyTriple,
-  type Transaction,
-  type Verb,
+import type {
+  ActionRequest,
+  AuthenticationHeader,
+  Command,
+  ContextAttribute,
+  Descriptor,
+  MegacoMessage,
+  MId,
+  Transaction,
 } from './messages.ts';
 import { readMId } from './mid.ts';
 import { type ScanFailure, Scanner } from './scanner.ts';
@@ -34,7 +28,7 @@ export interface MegacoFailure extends DecodeFailure {
 }
 
 const uint32 = 0xffffffff;
-const [open, close, comma, equals, slash, star, dash, dollar] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2f, 0x2a, 0x2d, 0x24];
+const [open, close, comma, equals, slash, dash] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2f, 0x2d];
 
 export function decodeText(bytes: Uint8Array): Result<MegacoMessage, MegacoFailure> {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
@@ -183,14 +177,6 @@ function readRequest(s: Scanner): Transaction | undefined {
   return { kind: 'request', transactionId, actions: [], syntaxError: { code, reason, offset, contextId } };
 }
 
-function readContextId(s: Scanner): number {
-  s.expect(equals, 422);
-  if (s.take(dash)) return contextNull;
-  if (s.take(dollar)) return contextChoose;
-  if (s.take(star)) return contextAll;
-  return s.uint(uint32, 422);
-}
-
 function readAction(s: Scanner, contextId: number): ActionRequest {
   s.expect(open, 422);
   const commands: Command[] = [];
@@ -238,29 +224,6 @@ function flagged(s: Scanner, letter: number): boolean {
   return true;
 }
 
-interface AttributeList {
-  topology?: readonly TopologyTriple[];
-  priority?: number;
-  emergency?: boolean;
-}
-
-const isAttribute = (word: Keyword | undefined): word is ContextAttribute =>
-  word === 'Topology' || word === 'Priority' || word === 'Emergency';
-
-function readAttribute(s: Scanner, word: ContextAttribute, before: AttributeList | undefined): AttributeList {
-  const attributes = before ?? {};
-  if (word === 'Topology') attributes.topology = readTopology(s);
-  else if (word === 'Priority') {
-    s.expect(equals, 422);
-    attributes.priority = s.uint(0xffff, 422);
-  } else {
-    attributes.emergency = true;
-    // Version 3 writes Emergency=ON / OFF.
-    if (s.take(equals)) attributes.emergency = s.word() === 'ON';
-  }
-  return attributes;
-}
-
 function readContextAudit(s: Scanner): readonly ContextAttribute[] {
   s.expect(open, 422);
   const wanted: ContextAttribute[] = [];
@@ -271,86 +234,6 @@ function readContextAudit(s: Scanner): readonly ContextAttribute[] {
   } while (s.take(comma));
   s.expect(close, 422);
   return wanted;
-}
-
-function isVerb(word: Keyword | undefined): word is Verb {
-  switch (word) {
-    case 'Add':
-    case 'Move':
-    case 'Modify':
-    case 'Subtract':
-    case 'AuditValue':
-    case 'AuditCapability':
-    case 'Notify':
-    case 'ServiceChange':
-      return true;
-    default:
-      return false;
-  }
-}
-
-function readReply(s: Scanner): Transaction {
-  s.expect(equals, 400);
-  const transactionId = s.uint(uint32, 400);
-  s.expect(open, 400);
-  let immAckRequired = false;
-  let error: ErrorDescriptor | undefined;
-  const actions: ActionReply[] = [];
-  do {
-    const word = s.word();
-    if (word === 'ImmAckRequired') immAckRequired = true;
-    else if (word === 'Error') error = readError(s, 400);
-    else if (word === 'Context') actions.push(readActionReply(s, readContextId(s)));
-    else s.fail(400, 'action reply expected');
-    if (actions.length > maxListItems) s.fail(400, 'too many actions');
-  } while (s.take(comma));
-  s.expect(close, 400);
-  return { kind: 'reply', transactionId, immAckRequired, error, actions };
-}
-
-function readActionReply(s: Scanner, contextId: number): ActionReply {
-  s.expect(open, 400);
-  let error: ErrorDescriptor | undefined;
-  let attributes: AttributeList | undefined;
-  const commands: CommandReply[] = [];
-  do {
-    const word = s.word();
-    if (word === 'Error') error = readError(s, 400);
-    else if (isAttribute(word)) attributes = readAttribute(s, word, attributes);
-    else if (isVerb(word)) commands.push(readCommandReply(s, word));
-    else s.fail(400, 'command reply expected');
-    if (commands.length > maxListItems) s.fail(400, 'too many commands');
-  } while (s.take(comma));
-  s.expect(close, 400);
-  return { contextId, error, context: attributes, commands };
-}
-
-function readCommandReply(s: Scanner, verb: Verb): CommandReply {
-  s.expect(equals, 400);
-  const terminationId = s.termination(400);
-  if (!s.take(open)) return { verb, terminationId, descriptors: noDescriptors, contextTerminations: undefined };
-  const contextTerminations = isContextToken(verb, terminationId) ? readTerminations(s) : undefined;
-  if (contextTerminations !== undefined)
-    return { verb, terminationId: '', descriptors: noDescriptors, contextTerminations };
-  return { verb, terminationId, descriptors: readDescriptors(s, 400), contextTerminations: undefined };
-}
-
-/** `AuditValue = Context {a, b}`: the token stands where a termination id does. */
-const isContextToken = (verb: Verb, name: string): boolean =>
-  (verb === 'AuditValue' || verb === 'AuditCapability') && (name === 'context' || name === 'c');
-
-/** The list, or undefined where descriptors stand there instead (a termination that is called `c`). */
-function readTerminations(s: Scanner): readonly string[] | undefined {
-  const start = s.pos;
-  const list: string[] = [];
-  do {
-    list.push(s.termination(400));
-    if (list.length > maxListItems * 4) s.fail(400, 'too many terminations');
-  } while (s.take(comma));
-  if (s.failure === undefined && s.take(close)) return list;
-  s.failure = undefined;
-  s.pos = start;
-  return undefined;
 }
 
 const noDescriptors: readonly Descriptor[] = [];

@@ -57,9 +57,11 @@ export interface TransactionReply {
   readonly kind: 'reply';
   readonly transactionId: number;
   readonly immAckRequired: boolean;
-  /** Set: the transaction failed as a whole and `actions` is empty. */
+  /** Set: the transaction failed as a whole; `actions` holds at most what could be read. */
   readonly error?: ErrorDescriptor | undefined;
   readonly actions: readonly ActionReply[];
+  /** Some part of it could not be read: an error of ours (`unreadableError`) stands there. */
+  readonly unreadable?: boolean | undefined;
 }
 
 export interface TransactionPending {
@@ -93,6 +95,7 @@ export interface ActionReply {
   readonly error?: ErrorDescriptor | undefined;
   readonly context?: ContextAttributes | undefined;
   readonly commands: readonly CommandReply[];
+  readonly unreadable?: boolean | undefined;
 }
 
 export interface ContextAttributes {
@@ -136,6 +139,7 @@ export interface CommandReply {
   readonly descriptors: readonly Descriptor[];
   /** Answer to an audit that asked which terminations a context has; `terminationId` is then empty. */
   readonly contextTerminations?: readonly string[] | undefined;
+  readonly unreadable?: boolean | undefined;
 }
 
 export type Descriptor =
@@ -356,3 +360,10 @@ export interface ErrorDescriptor {
   readonly code: number;
   readonly text?: string | undefined;
 }
+
+/** What stands for a part of a reply that we could not read. */
+export const unreadableError = (reason: string): ErrorDescriptor => ({
+  kind: 'Error',
+  code: 400,
+  text: `unreadable: ${reason}`,
+});

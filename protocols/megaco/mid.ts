@@ -15,13 +15,15 @@ export function readMId(s: Scanner): MId {
   else {
     pos = plainEnd(text, start, end);
     if (text.slice(start, pos).toUpperCase() === 'MTP' && /\s|\{/.test(text.charAt(pos))) {
-      const mtp = /[ \t\r\n]*\{[ \t\r\n]*([0-9a-f]{4,8})[ \t\r\n]*\}/iy;
+      // RFC 3525: 4 to 8 hexadecimal digits; RFC 3015: an octetString of two octets.
+      const mtp = /[ \t\r\n]*\{(?:[ \t\r\n]*([0-9a-f]{4,8})[ \t\r\n]*|([^{}]{2}))\}/iy;
       mtp.lastIndex = pos;
       const found = mtp.exec(text);
       s.pos = found === null ? pos : mtp.lastIndex;
       if (found === null) s.fail(400, 'MTP address');
       s.skip();
-      return `MTP{${(found?.[1] ?? '').toLowerCase()}}`;
+      const [, digits, octets = ''] = found ?? [];
+      return `MTP{${digits?.toLowerCase() ?? Buffer.from(octets, 'latin1').toString('hex')}}`;
     }
   }
   const host = pos;

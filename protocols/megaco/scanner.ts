@@ -185,8 +185,7 @@ export class Scanner {
   octetString(errorCode: number): string {
     const { text } = this;
     const start = this.pos;
-    let stop = text.indexOf('}', start);
-    while (stop > start && text.charCodeAt(stop - 1) === 0x5c) stop = text.indexOf('}', stop + 1);
+    const stop = unescapedBrace(text, start);
     if (stop < 0) {
       this.fail(errorCode, 'octet string without end');
       return '';
@@ -197,15 +196,24 @@ export class Scanner {
     return octets.includes('\\}') ? octets.replaceAll('\\}', '}') : octets;
   }
 
-  /** Moves behind the brace that closes the one before `from`; false where there is none. Strings and comments are jumped over. */
+  /**
+   * Moves behind the brace that closes the one before `from`; false where there is none. Strings, comments and session descriptions
+   * are jumped over.
+   */
   resync(from: number): boolean {
     const { text, end } = this;
     let depth = 1;
     for (let pos = from; pos < end; pos += 1) {
       const code = text.charCodeAt(pos);
-      if (code === 0x7b) depth += 1;
-      else if (code === 0x7d) {
-        if (text.charCodeAt(pos - 1) === 0x5c) continue;
+      if (code === 0x7b) {
+        // Quotes and semicolons of a session description are no strings and comments.
+        const stop = localOrRemote.test(text.slice(Math.max(from, pos - 16), pos))
+          ? unescapedBrace(text, pos + 1)
+          : pos;
+        if (stop < 0) return false;
+        if (stop === pos) depth += 1;
+        pos = stop;
+      } else if (code === 0x7d) {
         depth -= 1;
         if (depth === 0) {
           this.failure = undefined;
@@ -238,6 +246,15 @@ export class Scanner {
     return pos;
   }
 }
+
+/** The brace that ends an octetString. */
+function unescapedBrace(text: string, start: number): number {
+  let stop = text.indexOf('}', start);
+  while (stop > start && text.charCodeAt(stop - 1) === 0x5c) stop = text.indexOf('}', stop + 1);
+  return stop;
+}
+
+const localOrRemote = /(?:^|[{},\s])(?:L|Local|R|Remote)\s*$/i;
 
 const nameChar = 1;
 const pathChar = 2;

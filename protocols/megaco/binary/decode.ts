@@ -21,6 +21,7 @@ import type {
   Transaction,
   Verb,
 } from '../messages.ts';
+import { unreadableError } from '../messages.ts';
 import {
   readAmmDescriptors,
   readAudit,
@@ -353,6 +354,7 @@ function readReply(r: BerReader, limit: number, naming: TerminationNaming): Tran
   let transactionId = 0;
   let immAckRequired = false;
   let error: ErrorDescriptor | undefined;
+  let unreadable = false;
   const actions: ActionReply[] = [];
   while (r.pos < limit) {
     const tag = r.next(limit);
@@ -363,11 +365,20 @@ function readReply(r: BerReader, limit: number, naming: TerminationNaming): Tran
       const choice = r.next(stop);
       const last = r.stop;
       if (choice === 0xa0) error = readErrorDescriptor(r, last);
-      else if (choice === 0xa1) while (r.pos < last) actions.push(readActionReply(r, last, naming));
+      else if (choice === 0xa1)
+        while (r.pos < last) {
+          actions.push(readActionReply(r, last, naming));
+          unreadable ||= actions.at(-1)?.unreadable === true;
+        }
+      const reason = r.recover();
+      if (reason !== undefined) {
+        unreadable = true;
+        error = unreadableError(reason);
+      }
     }
     r.pos = stop;
   }
-  return { kind: 'reply', transactionId, immAckRequired, error, actions };
+  return { kind: 'reply', transactionId, immAckRequired, error, actions, unreadable: unreadable || undefined };
 }
 
 function readActionReply(r: BerReader, limit: number, naming: TerminationNaming): ActionReply {
@@ -376,6 +387,7 @@ function readActionReply(r: BerReader, limit: number, naming: TerminationNaming)
   let contextId = 0;
   let error: ErrorDescriptor | undefined;
   let context: ContextAttributes | undefined;
+  let unreadable = false;
   const commands: CommandReply[] = [];
   while (r.pos < end) {
     const tag = r.next(end);
@@ -395,14 +407,26 @@ function readActionReply(r: BerReader, limit: number, naming: TerminationNaming)
           const choice = r.next(stop);
           const last = r.stop;
           const verb = requestVerbs[choice - 0xa0];
-          if (verb !== undefined) commands.push(readCommandReply(r, last, verb, naming));
+          if (verb !== undefined) {
+            const reply = readWholeReply(r, last, verb, naming);
+            unreadable ||= reply.unreadable === true;
+            commands.push(reply);
+          }
           r.pos = last;
         }
         break;
     }
     r.pos = stop;
   }
-  return { contextId, error, context, commands };
+  return { contextId, error, context, commands, unreadable: unreadable || undefined };
+}
+
+/** The length of a command's reply tells where the next one begins: one that cannot be read is marked, the others are read. */
+function readWholeReply(r: BerReader, limit: number, verb: Verb, naming: TerminationNaming): CommandReply {
+  const reply = readCommandReply(r, limit, verb, naming);
+  const reason = r.recover();
+  if (reason === undefined) return reply;
+  return { verb, terminationId: reply.terminationId, descriptors: [unreadableError(reason)], unreadable: true };
 }
 
 function readCommandReply(r: BerReader, limit: number, verb: Verb, naming: TerminationNaming): CommandReply {

@@ -86,6 +86,14 @@ export class BerReader {
     if (this.failure === undefined) this.failure = { reason, offset: this.pos, indefinite: false };
   }
 
+  /** Forgets a failure within an element whose end is known, and says what it was; an indefinite length is for the whole message to mend. */
+  recover(): string | undefined {
+    const { failure } = this;
+    if (failure === undefined || failure.indefinite) return undefined;
+    this.failure = undefined;
+    return failure.reason;
+  }
+
   #fail(reason: string, limit: number, indefinite = false): number {
     if (this.failure === undefined) this.failure = { reason, offset: this.pos, indefinite };
     this.pos = limit;
