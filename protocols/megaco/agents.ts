@@ -18,6 +18,8 @@ export class Agent {
   oursSinceMs = 0;
   /** As it calls itself. */
   mId: MId | undefined;
+  /** The packages that its ROOT and its lines have, as far as it said. */
+  packages: ReadonlySet<string> = new Set();
   /** The controller it came from, if one failed: it gets the gateway back. */
   home: ControllerAddress | undefined;
 

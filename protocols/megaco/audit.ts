@@ -1,30 +1,20 @@
 /**
  * Audit of a whole gateway (RFC 3525 §7.2.5): first which terminations are in which contexts, then each context, and each line that
- * is in none. In portions, so that no reply outgrows a datagram. What comes back is a snapshot per line.
+ * is in none. In portions, so that no reply outgrows what carries it. A portion that cannot be read, or that the gateway finds too
+ * large (error 533), is asked for again termination by termination: it costs one line at most.
  */
-import type { CommandOutcome, LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
+import type { CommandOutcome } from '../../src/index.ts';
 import type { Agent } from './agents.ts';
-import { signalNames } from './line-commands.ts';
+import type { GatewayPicture, TerminationPicture } from './audit-picture.ts';
 import {
   type ActionReply,
   type ActionRequest,
   type AuditItem,
   contextAll,
   contextNull,
-  type Descriptor,
+  type TransactionReply,
 } from './messages.ts';
-import { meaningOf } from './request-ids.ts';
 import type { MegacoResponse } from './transaction.ts';
-
-export interface GatewayPicture {
-  /** By termination id in lower case. */
-  readonly terminations: ReadonlyMap<string, TerminationPicture>;
-}
-
-export interface TerminationPicture {
-  readonly contextId: number;
-  readonly descriptors: readonly Descriptor[];
-}
 
 export type AuditRequester = (
   agent: Agent,
@@ -32,8 +22,15 @@ export type AuditRequester = (
   ended: (outcome: CommandOutcome<MegacoResponse>) => void,
 ) => void;
 
-/** Lines of the null context per transaction. */
+/** Lines of the null context per transaction: each answers with its events and their digit map. */
 const portion = 12;
+/** Lines per transaction where the answer is nothing but the context of each. */
+const contextPortion = 40;
+/**
+ * With more lines than this the contexts are asked for line by line: a datagram, and a TPKT packet as well, ends at 64 kB (Annex D.1,
+ * D.2), and a context of two terminations takes up to 60 octets.
+ */
+const maxLinesAtOnce = 500;
 
 /** `answer` gets undefined where the gateway did not answer, or refuses to be audited by us. */
 export function auditGateway(
@@ -42,35 +39,133 @@ export function auditGateway(
   request: AuditRequester,
   answer: (picture: GatewayPicture | undefined) => void,
 ): void {
-  request(agent, [audit(contextAll, ['*'], [])], (outcome) => {
-    if (outcome.kind !== 'answered') return answer(undefined);
-    const { reply } = outcome.response;
-    if (reply.error !== undefined && (reply.error.code === 504 || reply.error.code === 402)) return answer(undefined);
-    const contexts = contextsIn(reply.actions);
-    const inContext = new Set([...contexts.values()].flat());
-    const idle = lines.filter((line) => !inContext.has(line));
-    const questions: ActionRequest[] = [...contexts.keys()].map((contextId) => audit(contextId, ['*'], wanted));
-    for (let at = 0; at < idle.length; at += portion)
-      questions.push(audit(contextNull, idle.slice(at, at + portion), ['Events', 'Signals']));
-    const terminations = new Map<string, TerminationPicture>();
-    let open = questions.length;
-    let failed = false;
-    const done = (): void => {
-      if (open === 0) answer(failed ? undefined : { terminations });
-    };
-    for (const question of questions)
-      request(agent, [question], (ended) => {
-        open -= 1;
-        if (ended.kind === 'answered') collect(ended.response.reply.actions, terminations);
-        else failed = true;
-        done();
-      });
-    done();
-  });
-  return;
+  new GatewayAudit(agent, lines, request, answer).start();
 }
 
-const wanted: readonly AuditItem[] = ['Media', 'Events', 'Signals'];
+class GatewayAudit {
+  readonly #agent: Agent;
+  readonly #lines: readonly string[];
+  readonly #request: AuditRequester;
+  readonly #answer: (picture: GatewayPicture | undefined) => void;
+  readonly #contexts = new Map<number, Set<string>>();
+  readonly #terminations = new Map<string, TerminationPicture>();
+  readonly #unreadable = new Map<string, number>();
+  #open = 0;
+  #failed = false;
+
+  constructor(
+    agent: Agent,
+    lines: readonly string[],
+    request: AuditRequester,
+    answer: (picture: GatewayPicture | undefined) => void,
+  ) {
+    this.#agent = agent;
+    this.#lines = lines;
+    this.#request = request;
+    this.#answer = answer;
+  }
+
+  start(): void {
+    if (this.#lines.length > maxLinesAtOnce) this.#askContextsByLine();
+    else this.#askContexts();
+  }
+
+  #askContexts(): void {
+    this.#ask(audit(contextAll, ['*'], []), (reply) => {
+      if (isCutShort(reply)) {
+        this.#askContextsByLine();
+        return;
+      }
+      this.#placed(reply.actions);
+      this.#askTerminations();
+    });
+  }
+
+  /** §7.2.5: a termination by its name in all contexts is where it is now, the null context excepted. */
+  #askContextsByLine(): void {
+    let open = 0;
+    for (const lines of portions(this.#lines, contextPortion)) {
+      open += 1;
+      this.#ask(audit(contextAll, lines, []), (reply) => {
+        this.#placed(reply.actions);
+        open -= 1;
+        if (open === 0) this.#askTerminations();
+      });
+    }
+    if (open === 0) this.#end();
+  }
+
+  #askTerminations(): void {
+    const inContext = new Set([...this.#contexts.values()].flatMap((terminations) => [...terminations]));
+    for (const [contextId, terminations] of this.#contexts)
+      this.#ask(audit(contextId, ['*'], contextItems), (reply) =>
+        this.#described(reply, contextId, [...terminations], contextItems),
+      );
+    const idle = this.#lines.filter((line) => !inContext.has(line));
+    for (const lines of portions(idle, portion))
+      this.#ask(audit(contextNull, lines, nullItems), (reply) => this.#described(reply, contextNull, lines, nullItems));
+    if (this.#open === 0) this.#end();
+  }
+
+  #described(reply: TransactionReply, contextId: number, asked: readonly string[], items: readonly AuditItem[]): void {
+    const unreadable = collect(reply.actions, this.#terminations);
+    if (!isCutShort(reply) && reply.unreadable !== true) return;
+    const missing = asked.filter((termination) => !this.#terminations.has(termination));
+    for (const termination of new Set([...unreadable, ...missing]))
+      this.#ask(audit(contextId, [termination], items), (alone) => {
+        this.#terminations.delete(termination);
+        collect(alone.actions, this.#terminations);
+        if (alone.unreadable === true) this.#unreadable.set(termination, contextId);
+      });
+  }
+
+  #ask(question: ActionRequest, answered: (reply: TransactionReply) => void): void {
+    this.#open += 1;
+    this.#request(this.#agent, [question], (outcome) => {
+      this.#open -= 1;
+      if (outcome.kind !== 'answered' || isForeign(outcome.response.reply)) this.#failed = true;
+      else answered(outcome.response.reply);
+      if (this.#open === 0) this.#end();
+    });
+  }
+
+  #end(): void {
+    this.#answer(this.#failed ? undefined : { terminations: this.#terminations, unreadable: this.#unreadable });
+  }
+
+  /** The answer in either form: one command per termination, or the condensed list. */
+  #placed(actions: readonly ActionReply[]): void {
+    for (const { contextId, commands, error, unreadable } of actions) {
+      if (contextId === contextNull || contextId >= 0xffff_fffe) continue;
+      if (error !== undefined && unreadable !== true) continue;
+      for (const command of commands) {
+        if (command.unreadable !== true && command.descriptors.some(({ kind }) => kind === 'Error')) continue;
+        let context = this.#contexts.get(contextId);
+        if (context === undefined) {
+          context = new Set();
+          this.#contexts.set(contextId, context);
+        }
+        for (const found of command.contextTerminations ?? [command.terminationId]) context.add(found);
+      }
+    }
+  }
+}
+
+const contextItems: readonly AuditItem[] = ['Media', 'Events', 'Signals'];
+const nullItems: readonly AuditItem[] = ['Events', 'Signals'];
+
+/** Another controller commands it: 402, 504. */
+const isForeign = ({ error }: TransactionReply): boolean => error?.code === 504 || error?.code === 402;
+
+/** Error 533: the answer exceeds what the transport carries; or it was cut off and could not be read to its end. */
+const isCutShort = ({ error, actions, unreadable }: TransactionReply): boolean =>
+  error?.code === 533 ||
+  (unreadable === true && error !== undefined) ||
+  actions.some((each) => each.error?.code === 533);
+
+function* portions(lines: readonly string[], size: number): Iterable<readonly string[]> {
+  for (let at = 0; at < lines.length; at += size) yield lines.slice(at, at + size);
+}
 
 const audit = (contextId: number, terminations: readonly string[], items: readonly AuditItem[]): ActionRequest => ({
   contextId,
@@ -82,94 +177,16 @@ const audit = (contextId: number, terminations: readonly string[], items: readon
   })),
 });
 
-/** The answer in either form: one command per termination, or the condensed list. */
-function contextsIn(actions: readonly ActionReply[]): ReadonlyMap<number, readonly string[]> {
-  const contexts = new Map<number, string[]>();
-  for (const { contextId, commands, error } of actions) {
-    if (error !== undefined || contextId === contextNull || contextId >= 0xffff_fffe) continue;
-    for (const { terminationId, contextTerminations, descriptors } of commands) {
-      if (descriptors.some(({ kind }) => kind === 'Error')) continue;
-      const found = contextTerminations ?? [terminationId];
-      contexts.set(contextId, [...(contexts.get(contextId) ?? []), ...found]);
-    }
-  }
-  return contexts;
-}
-
-function collect(actions: readonly ActionReply[], terminations: Map<string, TerminationPicture>): void {
+/** What could be read goes into the picture; the names of those that could not come back. */
+function collect(actions: readonly ActionReply[], terminations: Map<string, TerminationPicture>): readonly string[] {
+  const unreadable: string[] = [];
   for (const { contextId, commands } of actions)
-    for (const { terminationId, descriptors } of commands) {
-      if (terminationId === '' || descriptors.some(({ kind }) => kind === 'Error')) continue;
+    for (const { terminationId, descriptors, unreadable: isUnreadable } of commands) {
+      if (terminationId === '') continue;
+      if (isUnreadable === true) unreadable.push(terminationId);
+      if (descriptors.some(({ kind }) => kind === 'Error')) continue;
       const before = terminations.get(terminationId)?.descriptors ?? [];
       terminations.set(terminationId, { contextId, descriptors: [...before, ...descriptors] });
     }
-}
-
-/** A line as the picture shows it; undefined where the gateway said nothing of it. */
-export interface AuditedLine {
-  readonly snapshot: Omit<LineSnapshot, 'media'>;
-  /** Digest of the number that its RequestID tells of. */
-  readonly digest: number;
-  readonly media: AuditedMedia | undefined;
-}
-
-export interface AuditedMedia extends Omit<MediaSnapshot, 'callId'> {
-  readonly contextId: number;
-  /** Empty: the line is alone in its context. */
-  readonly rtp: string;
-}
-
-export function auditedLine(endpoint: string, termination: string, picture: GatewayPicture): AuditedLine | undefined {
-  const found = picture.terminations.get(termination);
-  if (found === undefined) return undefined;
-  let expectsOnHook = false;
-  let collecting = false;
-  let requestId: number | undefined;
-  let tone: Tone | undefined;
-  for (const descriptor of found.descriptors) {
-    if (descriptor.kind === 'Events') {
-      requestId = descriptor.requestId;
-      for (const { name } of descriptor.events) {
-        if (name === 'al/on') expectsOnHook = true;
-        if (name === 'dd/ce') collecting = true;
-      }
-    } else if (descriptor.kind === 'Signals') {
-      for (const signal of descriptor.signals) {
-        const names = signal.kind === 'signal' ? [signal.name] : signal.signals.map(({ name }) => name);
-        for (const name of names) tone ??= toneOf(name);
-      }
-    }
-  }
-  const { mark, digest } = meaningOf(requestId);
-  return {
-    // The hook is no property of the al package: what was waited for last tells where it was then; `strict=state` tells the rest.
-    snapshot: { endpoint, hook: expectsOnHook ? 'off' : 'on', tone, collecting, mark },
-    digest,
-    media: found.contextId === contextNull ? undefined : mediaIn(found.contextId, termination, picture),
-  };
-}
-
-const toneNames = new Map<string, Tone>([
-  [signalNames.dial, 'dial'],
-  [signalNames.ring, 'ring'],
-  [signalNames.ringback, 'ringback'],
-  [signalNames.busy, 'busy'],
-  [signalNames.reorder, 'reorder'],
-  [signalNames.howler, 'howler'],
-]);
-
-const toneOf = (name: string): Tone | undefined => toneNames.get(name);
-
-function mediaIn(contextId: number, line: string, picture: GatewayPicture): AuditedMedia {
-  for (const [termination, { contextId: in_, descriptors }] of picture.terminations) {
-    if (in_ !== contextId || termination === line) continue;
-    for (const descriptor of descriptors) {
-      if (descriptor.kind !== 'Media') continue;
-      const [stream] = descriptor.streams;
-      const mode = stream?.localControl?.mode === 'SendReceive' ? 'both' : 'receive';
-      return { contextId, rtp: termination, mode, local: stream?.local, remote: stream?.remote };
-    }
-    return { contextId, rtp: termination, mode: 'receive', local: undefined, remote: undefined };
-  }
-  return { contextId, rtp: '', mode: 'receive', local: undefined, remote: undefined };
+  return unreadable;
 }

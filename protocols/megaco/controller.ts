@@ -18,8 +18,9 @@ import {
   Switchboard,
 } from '../../src/index.ts';
 import { type Agent, Agents } from './agents.ts';
-import { pathExtensionParameter, pathPackage, pathPropertyCommand } from './alternate-path.ts';
-import { type AuditedLine, auditedLine, auditGateway } from './audit.ts';
+import { pathExtensionParameter } from './alternate-path.ts';
+import { auditGateway } from './audit.ts';
+import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
 import { fromH248Digits, h248DigitMap } from './line-commands.ts';
 import { MegacoLineDriver } from './line-driver.ts';
@@ -34,6 +35,7 @@ import {
   type ServiceChangeDescriptor,
 } from './messages.ts';
 import { addressMId } from './mid.ts';
+import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
@@ -471,6 +473,7 @@ export class MegacoController {
           answer(undefined);
           return;
         }
+        agent.packages = playedPackages(picture);
         const audited = lines.flatMap(
           (line) => auditedLine(line.endpoint, this.#terminations.get(line) ?? '', picture) ?? [],
         );
@@ -587,31 +590,15 @@ export class MegacoController {
 
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
   #afterRegistration(agent: Agent): void {
-    const ask: ActionRequest = {
-      contextId: contextNull,
-      commands: [
-        {
-          verb: 'AuditValue',
-          terminationId: 'ROOT',
-          optional: true,
-          descriptors: [{ kind: 'Audit', items: ['Packages'] }],
-        },
-      ],
-    };
-    this.#request(agent, [ask], (outcome) => {
+    const [line] = this.switchboard.lines.of(agent.name);
+    const question = packagesQuestion(
+      line === undefined ? undefined : this.#terminations.get(line),
+      (line === undefined ? undefined : this.#driver.mediaOf(line)?.contextId) ?? contextNull,
+    );
+    this.#request(agent, question, (outcome) => {
       if (outcome.kind !== 'answered' || !agent.ours) return;
-      const packages = new Set(
-        outcome.response.reply.actions.flatMap(({ commands }) =>
-          commands.flatMap(({ descriptors }) =>
-            descriptors.flatMap((each) => (each.kind === 'Packages' ? each.packages.map(({ name }) => name) : [])),
-          ),
-        ),
-      );
-      const path = this.#parts.path();
-      const { inactivityMs } = this.#parts.config.timers;
-      const commands: Command[] = [];
-      if (packages.has(pathPackage) && path !== undefined) commands.push(pathPropertyCommand(path));
-      if (packages.has('it') && inactivityMs > 0) commands.push(inactivityCommand(inactivityMs));
+      agent.packages = packagesIn(outcome.response.reply.actions);
+      const commands = commandsFor(agent.packages, this.#parts.path(), this.#parts.config.timers.inactivityMs);
       if (commands.length > 0) this.#request(agent, [{ contextId: contextNull, commands }], () => undefined);
     });
   }
@@ -704,26 +691,6 @@ export class MegacoController {
     });
   }
 }
-
-/** H.248.14: the gateway reports when it has heard nothing of us for this long; an idle one finds out that we are dead. */
-const inactivityCommand = (inactivityMs: number): Command => ({
-  verb: 'Modify',
-  terminationId: 'ROOT',
-  optional: true,
-  descriptors: [
-    {
-      kind: 'Events',
-      requestId: 1,
-      // In units of 10 ms.
-      events: [
-        {
-          name: 'it/ito',
-          parameters: [{ name: 'mit', relation: '=', values: [String(Math.ceil(inactivityMs / 10))] }],
-        },
-      ],
-    },
-  ],
-});
 
 interface Awaited {
   readonly give: () => void;

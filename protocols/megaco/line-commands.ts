@@ -37,6 +37,8 @@ export interface LineGoal {
   readonly chooseLocal: string;
   /** What the gateway may still be playing to the line. */
   readonly playing: Tone | undefined;
+  /** Does it offer the receiver-off-hook tone of its own? */
+  readonly offersHowler?: boolean | undefined;
 }
 
 export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
@@ -47,7 +49,7 @@ export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonl
   if (leaves) actions.push(leave(termination, have));
   // §7.1.11: what was on ends with a detected event, and Subtract clears it: an empty descriptor is for the rest.
   const isSilent = order.tone === undefined && (goal.playing === undefined || leaves);
-  const descriptors: readonly Descriptor[] = isSilent ? [eventsFor(goal)] : [eventsFor(goal), signalsFor(order.tone)];
+  const descriptors: readonly Descriptor[] = isSilent ? [eventsFor(goal)] : [eventsFor(goal), signalsFor(goal)];
   if (media === undefined) {
     actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
     return actions;
@@ -130,13 +132,14 @@ function eventsFor({ order, number, digitMap }: LineGoal): EventsDescriptor {
   return { kind: 'Events', requestId: requestIdFor(order.mark, number), events };
 }
 
-const signalsFor = (tone: Tone | undefined): SignalsDescriptor => ({
-  kind: 'Signals',
-  signals: tone === undefined ? [] : [{ kind: 'signal', name: signalNames[tone], parameters: [] }],
-});
+function signalsFor({ order: { tone }, offersHowler }: LineGoal): SignalsDescriptor {
+  if (tone === undefined) return { kind: 'Signals', signals: [] };
+  const name = tone === 'howler' && offersHowler === true ? howlerSignal : signalNames[tone];
+  return { kind: 'Signals', signals: [{ kind: 'signal', name, parameters: [] }] };
+}
 
 /** Annex E.7 (call progress tones), E.9 (analog line). */
-export const signalNames: Readonly<Record<Tone, string>> = {
+const signalNames: Readonly<Record<Tone, string>> = {
   dial: 'cg/dt',
   ring: 'al/ri',
   ringback: 'cg/rt',
@@ -144,6 +147,23 @@ export const signalNames: Readonly<Record<Tone, string>> = {
   reorder: 'cg/ct',
   howler: 'cg/wt',
 };
+
+/** Expanded call progress tones (Q.1950): the off-hook warning tone is the howler; `cg/wt` is the nearest that Annex E has. */
+export const howlerPackage = 'xcg';
+const howlerSignal = 'xcg/roh';
+
+const tones = new Map<string, Tone>([
+  [signalNames.dial, 'dial'],
+  [signalNames.ring, 'ring'],
+  [signalNames.ringback, 'ringback'],
+  [signalNames.busy, 'busy'],
+  [signalNames.reorder, 'reorder'],
+  [signalNames.howler, 'howler'],
+  [howlerSignal, 'howler'],
+]);
+
+/** The tone that a signal is. */
+export const toneOf = (signal: string): Tone | undefined => tones.get(signal);
 
 /** What Annex B calls the keys: star is E, number sign is F (Annex E.6.5); a pause ends a number by itself, so T has no place. */
 export const h248DigitMap = (digitMap: string): string =>

@@ -4,7 +4,7 @@
  */
 import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason, Tone } from '../../src/index.ts';
 import type { Agent } from './agents.ts';
-import { actionsFor, type LineMedia } from './line-commands.ts';
+import { actionsFor, howlerPackage, type LineMedia } from './line-commands.ts';
 import {
   type ActionReply,
   type ActionRequest,
@@ -114,6 +114,7 @@ export class MegacoLineDriver implements LineDriver {
         digitMap: this.#parts.digitMap(),
         chooseLocal: this.#parts.chooseLocal,
         playing: state.playing,
+        offersHowler: agent.packages.has(howlerPackage),
       },
       state.media,
     );

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CallIds, type LineSnapshot } from '../../src/index.ts';
-import type { AuditedLine } from './audit.ts';
+import type { AuditedLine } from './audit-picture.ts';
 import { mediaAddress } from './sdp.ts';
 
 /** The snapshots of all audited lines, each media with the identifier of its call. `numberOf` finds a number by its digest. */

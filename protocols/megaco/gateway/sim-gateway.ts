@@ -44,6 +44,8 @@ export interface SimGatewayOptions {
   readonly encoding?: Encoding;
   /** false: a plain gateway that does not know the path attribute. */
   readonly aware?: boolean;
+  /** What its lines have beyond al, cg and dd: `xcg` for a howler. */
+  readonly linePackages?: readonly string[];
   readonly tMaxMs?: number;
   /** §9.2: at power-up it waits a random part of this. */
   readonly maxWaitMs?: number;
@@ -110,6 +112,7 @@ export class SimGateway {
     } satisfies EndpointParts);
     this.#rootTermination = this.#termination('ROOT', 'rtp');
     this.lines = Array.from({ length: options.lines }, (_, index) => this.#termination(`aaln/${index + 1}`, 'line'));
+    for (const line of this.lines) line.packages = ['al', 'cg', 'dd', ...(options.linePackages ?? [])];
     this.contexts = new Contexts(
       {
         lines: new Map(this.lines.map((line) => [line.id, line])),

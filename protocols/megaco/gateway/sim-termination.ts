@@ -17,6 +17,8 @@ const noEvents: EventsDescriptor = { kind: 'Events', requestId: undefined, event
 const noSignals: SignalsDescriptor = { kind: 'Signals', signals: [] };
 
 export class SimTermination {
+  /** What an audit of its packages names. */
+  packages: readonly string[] = [];
   readonly id: string;
   readonly kind: 'line' | 'rtp';
   contextId = contextNull;
@@ -116,6 +118,8 @@ export class SimTermination {
     }
     if (items.includes('Events')) descriptors.push(this.events);
     if (items.includes('Signals')) descriptors.push(this.signals);
+    if (items.includes('Packages'))
+      descriptors.push({ kind: 'Packages', packages: this.packages.map((name) => ({ name, version: 1 })) });
     return descriptors;
   }
 

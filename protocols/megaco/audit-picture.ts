@@ -1,0 +1,97 @@
+/** What a gateway's answers to an audit say of each line: pure. */
+import type { LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
+import { toneOf } from './line-commands.ts';
+import { contextNull, type Descriptor } from './messages.ts';
+import { meaningOf } from './request-ids.ts';
+
+export interface GatewayPicture {
+  /** By termination id in lower case. */
+  readonly terminations: ReadonlyMap<string, TerminationPicture>;
+  /** Terminations whose answer could not be read, asked alone either, and where they are. */
+  readonly unreadable: ReadonlyMap<string, number>;
+}
+
+export interface TerminationPicture {
+  readonly contextId: number;
+  readonly descriptors: readonly Descriptor[];
+}
+
+/** What plays on a gateway is offered by it: the packages of its signals. */
+export function playedPackages({ terminations }: GatewayPicture): ReadonlySet<string> {
+  const packages = new Set<string>();
+  for (const { descriptors } of terminations.values())
+    for (const descriptor of descriptors)
+      if (descriptor.kind === 'Signals')
+        for (const each of descriptor.signals)
+          for (const { name } of each.kind === 'signal' ? [each] : each.signals)
+            packages.add(name.slice(0, name.indexOf('/')));
+  return packages;
+}
+
+/** A line as the picture shows it; undefined where the gateway said nothing of it. */
+export interface AuditedLine {
+  readonly snapshot: Omit<LineSnapshot, 'media'>;
+  /** Digest of the number that its RequestID tells of. */
+  readonly digest: number;
+  readonly media: AuditedMedia | undefined;
+}
+
+export interface AuditedMedia extends Omit<MediaSnapshot, 'callId'> {
+  readonly contextId: number;
+  /** Empty: the line is alone in its context. */
+  readonly rtp: string;
+}
+
+export function auditedLine(endpoint: string, termination: string, picture: GatewayPicture): AuditedLine | undefined {
+  const found = picture.terminations.get(termination);
+  if (picture.unreadable.has(termination)) return unknownLine(endpoint);
+  if (found === undefined) return undefined;
+  if (found.contextId !== contextNull && [...picture.unreadable.values()].includes(found.contextId))
+    return unknownLine(endpoint);
+  let expectsOnHook = false;
+  let collecting = false;
+  let requestId: number | undefined;
+  let tone: Tone | undefined;
+  for (const descriptor of found.descriptors) {
+    if (descriptor.kind === 'Events') {
+      requestId = descriptor.requestId;
+      for (const { name } of descriptor.events) {
+        if (name === 'al/on') expectsOnHook = true;
+        if (name === 'dd/ce') collecting = true;
+      }
+    } else if (descriptor.kind === 'Signals') {
+      for (const signal of descriptor.signals) {
+        const names = signal.kind === 'signal' ? [signal.name] : signal.signals.map(({ name }) => name);
+        for (const name of names) tone ??= toneOf(name);
+      }
+    }
+  }
+  const { mark, digest } = meaningOf(requestId);
+  return {
+    // The hook is no property of the al package: what was waited for last tells where it was then; `strict=state` tells the rest.
+    snapshot: { endpoint, hook: expectsOnHook ? 'off' : 'on', tone, collecting, mark },
+    digest,
+    media: found.contextId === contextNull ? undefined : mediaIn(found.contextId, termination, picture),
+  };
+}
+
+/** Nothing is known of it: it begins anew, whatever it plays is ended, and `strict=state` tells its hook. */
+const unknownLine = (endpoint: string): AuditedLine => ({
+  snapshot: { endpoint, hook: 'on', tone: 'ring', collecting: false, mark: undefined },
+  digest: 0,
+  media: undefined,
+});
+
+function mediaIn(contextId: number, line: string, picture: GatewayPicture): AuditedMedia {
+  for (const [termination, { contextId: in_, descriptors }] of picture.terminations) {
+    if (in_ !== contextId || termination === line) continue;
+    for (const descriptor of descriptors) {
+      if (descriptor.kind !== 'Media') continue;
+      const [stream] = descriptor.streams;
+      const mode = stream?.localControl?.mode === 'SendReceive' ? 'both' : 'receive';
+      return { contextId, rtp: termination, mode, local: stream?.local, remote: stream?.remote };
+    }
+    return { contextId, rtp: termination, mode: 'receive', local: undefined, remote: undefined };
+  }
+  return { contextId, rtp: '', mode: 'receive', local: undefined, remote: undefined };
+}
