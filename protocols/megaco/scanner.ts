@@ -17,6 +17,7 @@ export class Scanner {
   failure: ScanFailure | undefined;
   /** What a comment of the form `;AlternatePath=…` said. */
   alternatePath: string | undefined;
+  #isEndless = false;
   /** Extent of the last word. */
   wordStart = 0;
   wordEnd = 0;
@@ -202,15 +203,15 @@ export class Scanner {
    */
   resync(from: number): boolean {
     const { text, end } = this;
+    // What is around a part without end has none either.
+    if (this.#isEndless) return false;
     let depth = 1;
     for (let pos = from; pos < end; pos += 1) {
       const code = text.charCodeAt(pos);
       if (code === 0x7b) {
         // Quotes and semicolons of a session description are no strings and comments.
-        const stop = localOrRemote.test(text.slice(Math.max(from, pos - 16), pos))
-          ? unescapedBrace(text, pos + 1)
-          : pos;
-        if (stop < 0) return false;
+        const stop = isLocalOrRemote(text, from, pos) ? unescapedBrace(text, pos + 1) : pos;
+        if (stop < 0) break;
         if (stop === pos) depth += 1;
         pos = stop;
       } else if (code === 0x7d) {
@@ -223,10 +224,11 @@ export class Scanner {
         }
       } else if (code === 0x22) {
         const close = text.indexOf('"', pos + 1);
-        if (close < 0) return false;
+        if (close < 0) break;
         pos = close;
       } else if (code === 0x3b) pos = this.#comment(pos) - 1;
     }
+    this.#isEndless = true;
     return false;
   }
 
@@ -254,7 +256,15 @@ function unescapedBrace(text: string, start: number): number {
   return stop;
 }
 
-const localOrRemote = /(?:^|[{},\s])(?:L|Local|R|Remote)\s*$/i;
+/** Does the brace at `pos` begin a session description? */
+function isLocalOrRemote(text: string, from: number, pos: number): boolean {
+  let last = pos - 1;
+  while (last > from && last > pos - 8 && text.charCodeAt(last) <= 0x20) last -= 1;
+  const letter = text.charCodeAt(last) | 32;
+  // The last letter of L, Local, R, Remote.
+  if (letter !== 0x6c && letter !== 0x72 && letter !== 0x65) return false;
+  return /(?:^|[{},\s])(?:L|Local|R|Remote)$/i.test(text.slice(Math.max(from, last - 7), last + 1));
+}
 
 const nameChar = 1;
 const pathChar = 2;
