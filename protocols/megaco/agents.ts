@@ -4,13 +4,17 @@ import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
 import type { PeerFormat } from './codec.ts';
 import type { MegacoGatewayConfig } from './config.ts';
+import { EncodingChoice } from './encoding-choice.ts';
 import type { Encoding, MegacoMessage, MId } from './messages.ts';
 import { addressMId } from './mid.ts';
 
 export class Agent {
   readonly gateway: Gateway;
   readonly naming: TerminationNaming;
+  /** What it is written to in. */
+  readonly encoding: EncodingChoice;
   readonly #config: MegacoGatewayConfig;
+  #version = 1;
   #isTroubled = false;
   #format: PeerFormat;
   /** We command it: it registered with us, or came to us. */
@@ -23,11 +27,12 @@ export class Agent {
   /** The controller it came from, if one failed: it gets the gateway back. */
   home: ControllerAddress | undefined;
 
-  constructor(gateway: Gateway, config: MegacoGatewayConfig) {
+  constructor(gateway: Gateway, config: MegacoGatewayConfig, encoding: Encoding) {
     this.gateway = gateway;
     this.#config = config;
     this.naming = new TerminationNaming(config.terminations);
-    this.#format = this.#formatFor(config.encoding, 1);
+    this.encoding = new EncodingChoice(config.encoding ?? encoding);
+    this.#format = this.#formatNow();
   }
 
   get name(): string {
@@ -35,6 +40,7 @@ export class Agent {
   }
 
   get format(): PeerFormat {
+    if (this.#format.encoding !== this.encoding.current) this.#format = this.#formatNow();
     return this.#format;
   }
 
@@ -43,21 +49,21 @@ export class Agent {
     return security === undefined ? undefined : { securityParmIndex: security.spi, key: security.key };
   }
 
-  /** It is answered in the encoding it speaks. */
-  speaks(encoding: Encoding): void {
-    if (encoding !== this.#format.encoding) this.#format = this.#formatFor(encoding, this.#format.version);
-  }
-
-  /** It cannot read us: perhaps because of how we say "no signals". True if the other way has not been tried yet. */
-  isTroubled(): boolean {
-    if (this.#isTroubled || this.#format.encoding === 'binary') return false;
+  /**
+   * It says that it cannot read us: because of the encoding, if it says so in another one, else perhaps because of how we say "no
+   * signals". True if there is another way that has not been tried yet.
+   */
+  isTroubled(encoding: Encoding): boolean {
+    if (this.encoding.refused(encoding)) return true;
+    if (this.#isTroubled || encoding === 'binary') return false;
     this.#isTroubled = true;
-    this.#format = { ...this.#format, bareEmptySignals: this.#format.bareEmptySignals !== true };
+    this.#format = this.#formatNow();
     return true;
   }
 
   agreed(version: number): void {
-    this.#format = { ...this.#format, version };
+    this.#version = version;
+    this.#format = this.#formatNow();
   }
 
   /** Where its requests come from is where ours go (RFC 3525 §9), the provisioned addresses after it. */
@@ -79,9 +85,9 @@ export class Agent {
     return this.#config.addresses.some((address) => address.host === host);
   }
 
-  #formatFor(encoding: Encoding, version: number): PeerFormat {
+  #formatNow(): PeerFormat {
     const bareEmptySignals = (this.#config.emptySignals === 'bare') !== this.#isTroubled;
-    return { encoding, version, naming: this.naming, bareEmptySignals };
+    return { encoding: this.encoding.current, version: this.#version, naming: this.naming, bareEmptySignals };
   }
 }
 
@@ -91,14 +97,18 @@ export class Agents {
   readonly #byName = new Map<string, Agent>();
   readonly #byAddress = new Map<string, Agent>();
 
-  constructor(clock: Clock) {
+  readonly #encoding: Encoding;
+
+  /** `encoding`: what gateways are written to in that do not name their own. */
+  constructor(clock: Clock, encoding: Encoding) {
+    this.#encoding = encoding;
     this.registry = new GatewayRegistry(clock);
   }
 
   add(config: MegacoGatewayConfig): Agent {
     const known = this.#byName.get(config.name.toLowerCase());
     if (known !== undefined) return known;
-    const agent = new Agent(this.registry.add(config.name, config.addresses), config);
+    const agent = new Agent(this.registry.add(config.name, config.addresses), config, this.#encoding);
     const name = config.name.toLowerCase();
     this.#byName.set(name, agent);
     for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);

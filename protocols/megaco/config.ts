@@ -12,7 +12,7 @@ import {
 } from '../../src/index.ts';
 import { defaultTextPort } from './alternate-path.ts';
 import { defaultTerminationNaming } from './binary/termination-naming.ts';
-import type { MId } from './messages.ts';
+import type { Encoding, MId } from './messages.ts';
 import { parseMId } from './mid.ts';
 
 export type MegacoConfig = z.output<typeof megacoConfigSchema>;
@@ -29,6 +29,19 @@ const mIdField = () =>
     (text) => parseMId(text),
     (text) => `"${text}" is no mId: write [ip]:port, <name>:port, or a device name such as gw1`,
   );
+
+const encoding = () =>
+  parsed<Encoding>(
+    (text) => encodings.get(text.toLowerCase()),
+    (text) => `"${text}" is no encoding: write pretty, compact or binary (ber)`,
+  );
+
+const encodings: ReadonlyMap<string, Encoding> = new Map([
+  ['pretty', 'pretty'],
+  ['compact', 'compact'],
+  ['binary', 'binary'],
+  ['ber', 'binary'],
+]);
 
 const terminations = section({
   /** Octets of a termination id in binary (RFC 3525 Annex A.1): provisioned per gateway. */
@@ -53,8 +66,8 @@ const gateway = section({
   name: z.string().regex(/^[A-Za-z0-9[<][A-Za-z0-9.:/_\]>-]{0,79}$/, 'must be a name such as gw1 or an mId'),
   /** Where it lives, best first: nothing from another host is believed to be it. */
   addresses: z.array(address()).min(1).max(8),
-  /** What we write before it has said anything; afterwards it is answered in its own encoding. */
-  encoding: z.enum(['pretty', 'compact', 'binary']).default('compact'),
+  /** What we write before it has said anything, the role's `encoding` if absent; afterwards it is answered in its own encoding. */
+  encoding: encoding().optional(),
   /** "No signals" as `Signals`, which widespread stacks read alone, or `Signals{}`, as Annex B has it. Changed where it is refused. */
   emptySignals: z.enum(['braces', 'bare']).default('bare'),
   terminations: terminations.prefault({}),
@@ -102,6 +115,8 @@ export const megacoConfigSchema = section({
   mid: mIdField().optional(),
   /** Highest protocol version that is agreed to (RFC 3525 §11.3). */
   version: wholeNumber(1, 3).default(1),
+  /** What gateways are written to in before they have said anything: pretty, compact or binary. */
+  encoding: encoding().prefault('compact'),
   gateways: z
     .array(z.union([gateway, gatewayFlag]))
     .max(100_000)

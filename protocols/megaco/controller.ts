@@ -22,6 +22,7 @@ import { pathExtensionParameter } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';
 import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
+import { tryInTurn } from './encoding-choice.ts';
 import { fromH248Digits, h248DigitMap } from './line-commands.ts';
 import { MegacoLineDriver } from './line-driver.ts';
 import {
@@ -39,7 +40,8 @@ import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
-import { announcementOf, registrationReply, servicesOf } from './service-change.ts';
+import { type Announcement, announcementOf, registrationReply, servicesOf } from './service-change.ts';
+import { matchesTermination } from './termination-pattern.ts';
 import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transaction.ts';
 
 export interface ControllerParts {
@@ -86,7 +88,7 @@ export class MegacoController {
   constructor(parts: ControllerParts) {
     this.#parts = parts;
     const { services, config, log } = parts;
-    this.agents = new Agents(services.clock);
+    this.agents = new Agents(services.clock, config.encoding);
     this.#driver = new MegacoLineDriver({
       log,
       agentOf: (line) => this.agents.byName(line.gateway),
@@ -179,7 +181,6 @@ export class MegacoController {
       return;
     }
     const { message, flow } = incoming;
-    if (message.encoding !== undefined) agent.speaks(message.encoding);
     this.agents.registry.heard(agent.gateway);
     agent.mId = message.mId;
     // A connection is its own way back (Annex D.2); datagrams go where the gateway said it listens.
@@ -309,15 +310,7 @@ export class MegacoController {
     if (announcement === undefined) return failure(plain, 501, 'no such method');
     if (services.version === 0) return failure(plain, 406, 'version');
     if (terminationId !== 'ROOT') {
-      for (const line of this.#linesAt(agent, terminationId))
-        after.push(() => {
-          if (announcement === 'left') this.switchboard.outOfService(line);
-          else if (announcement === 'restarted') {
-            this.switchboard.lost(line);
-            this.#driver.forget(line);
-            this.switchboard.inService(line, 'on');
-          }
-        });
+      after.push(() => this.#terminationAnnounced(agent, terminationId, announcement));
       return plain;
     }
     const [backup] = this.#parts.services.cluster.backups;
@@ -333,6 +326,25 @@ export class MegacoController {
       });
     }
     return this.#registered(plain, services, undefined);
+  }
+
+  /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
+  #terminationAnnounced(agent: Agent, pattern: string, announcement: Announcement): void {
+    if (announcement !== 'left' && announcement !== 'restarted') return;
+    for (const line of this.switchboard.lines.of(agent.name)) {
+      const rtp = this.#driver.mediaOf(line)?.rtp;
+      if (matchesTermination(pattern, this.#terminations.get(line) ?? '')) {
+        if (announcement === 'left') {
+          this.switchboard.outOfService(line);
+          this.#driver.withdraw(line);
+        } else {
+          this.switchboard.lost(line);
+          this.#driver.forget(line);
+          this.switchboard.inService(line, 'on');
+        }
+      } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
+        this.switchboard.refused(line, 'gatewayLost');
+    }
   }
 
   #registered(plain: CommandReply, services: ServiceChangeDescriptor, mgcId: MId | undefined): CommandReply {
@@ -519,10 +531,13 @@ export class MegacoController {
   #call(agent: Agent): void {
     if (this.#called.has(agent)) return;
     this.#called.add(agent);
-    this.#parts.endpoint().request(
+    const endpoint = this.#parts.endpoint();
+    const settled = tryInTurn(this.#parts.services.clock, agent.encoding, () => endpoint.redirect(agent.gateway));
+    endpoint.request(
       agent.gateway,
       () => [this.#handOffAction(this.#parts.self())],
       (outcome) => {
+        settled();
         this.#called.delete(agent);
         const awaited = this.#awaited.get(agent.name);
         if (awaited === undefined || !isRefused(outcome)) return;
@@ -654,15 +669,6 @@ export class MegacoController {
         { urgent: true },
       );
     }
-  }
-
-  #linesAt(agent: Agent, terminationId: string): readonly Line[] {
-    const lines = this.switchboard.lines.of(agent.name);
-    const star = terminationId.indexOf('*');
-    return lines.filter((line) => {
-      const termination = this.#terminations.get(line) ?? '';
-      return star < 0 ? termination === terminationId : termination.startsWith(terminationId.slice(0, star));
-    });
   }
 
   /** Gateways that say nothing for long are asked whether they live. */

@@ -1,7 +1,15 @@
 /** Text decoding of the descriptors (RFC 3525 Annex B.2, §7.1), one function per production. */
+import {
+  maxListItems,
+  readAudit,
+  readParameter,
+  readRequestId,
+  readTimeStamp,
+  readValues,
+} from './decode-parameters.ts';
+import { readExtensionName, readServices } from './decode-services.ts';
 import type { Keyword } from './keywords.ts';
 import type {
-  AuditItem,
   Descriptor,
   DigitMapValue,
   ErrorDescriptor,
@@ -13,9 +21,7 @@ import type {
   NotificationReason,
   ObservedEvent,
   Parameter,
-  Relation,
   RequestedEvent,
-  ServiceChangeDescriptor,
   Signal,
   SignalList,
   SignalsDescriptor,
@@ -26,15 +32,11 @@ import type {
   TerminationState,
   TopologyTriple,
 } from './messages.ts';
-import { parseMId, readMId } from './mid.ts';
 import type { Scanner } from './scanner.ts';
 
-const [open, close, comma, equals, slash, dash, colon] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2f, 0x2d, 0x3a];
+const [open, close, comma, equals, dash, colon] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2d, 0x3a];
 const [openList, closeList] = [0x5b, 0x5d];
 const uint16 = 0xffff;
-const uint32 = 0xffffffff;
-/** More items than this in one list are taken for an attack. */
-export const maxListItems = 2_000;
 
 const noParameters: readonly Parameter[] = [];
 
@@ -232,38 +234,6 @@ function readTerminationState(s: Scanner, code: number): TerminationState {
   return { properties, serviceStates, buffer };
 }
 
-/** parmValue behind a name that was read. */
-export function readParameter(s: Scanner, name: string, code: number): Parameter {
-  const sign = s.peek();
-  if (sign === 0x3e || sign === 0x3c || sign === 0x23) {
-    s.take(sign);
-    return { name, relation: sign === 0x3e ? '>' : sign === 0x3c ? '<' : '#', values: [s.value(code)] };
-  }
-  s.expect(equals, code);
-  if (s.take(open)) return { name, relation: 'alternatives', values: readValues(s, close, code) };
-  if (!s.take(openList)) return { name, relation: '=', values: [s.value(code)] };
-  const first = s.value(code);
-  let relation: Relation = 'sublist';
-  const values = [first];
-  if (s.take(colon)) {
-    relation = 'range';
-    values.push(s.value(code));
-    s.expect(closeList, code);
-  } else if (s.take(comma)) values.push(...readValues(s, closeList, code));
-  else s.expect(closeList, code);
-  return { name, relation, values };
-}
-
-function readValues(s: Scanner, end: number, code: number): string[] {
-  const values: string[] = [];
-  do {
-    values.push(s.value(code));
-    if (values.length > maxListItems) s.fail(code, 'too many values');
-  } while (s.take(comma));
-  s.expect(end, code);
-  return values;
-}
-
 function readEvents(s: Scanner, code: number, embedding: boolean): EventsDescriptor {
   if (!s.take(equals)) {
     // Seen from real gateways though Annex B has the bare token only: Events{}.
@@ -279,10 +249,6 @@ function readEvents(s: Scanner, code: number, embedding: boolean): EventsDescrip
   } while (s.take(comma));
   s.expect(close, code);
   return { kind: 'Events', requestId, events };
-}
-
-function readRequestId(s: Scanner, code: number): number {
-  return s.take(0x2a) ? uint32 : s.uint(uint32, code);
 }
 
 /** One level of embedding is all the grammar has (Annex B.2, secondRequestedEvent). */
@@ -454,59 +420,6 @@ function readObservedEvents(s: Scanner, code: number): Descriptor {
   return { kind: 'ObservedEvents', requestId, events };
 }
 
-/** `yyyymmddThhmmssss`; undefined where none stands at the cursor. */
-function readTimeStamp(s: Scanner): string | undefined {
-  const { text } = s;
-  const start = s.pos;
-  if (start + 17 > s.end || (text.charCodeAt(start + 8) | 32) !== 0x74) return undefined;
-  for (let index = 0; index < 17; index += 1) {
-    const digit = text.charCodeAt(start + index) - 0x30;
-    if (index !== 8 && (digit < 0 || digit > 9)) return undefined;
-  }
-  s.pos = start + 17;
-  s.skip();
-  return text.slice(start, start + 17).toUpperCase();
-}
-
-function readAudit(s: Scanner, code: number): Descriptor {
-  s.expect(open, code);
-  const items: AuditItem[] = [];
-  if (s.take(close)) return { kind: 'Audit', items };
-  do {
-    const word = s.word();
-    if (isAuditItem(word)) items.push(word);
-    else s.fail(code, 'no such audit item');
-    // Audits of single properties (version 2): what they restrict is answered in full.
-    if (s.pos < s.end && (s.peek() === open || s.peek() === equals)) skipGroup(s, code);
-    if (items.length > maxListItems) s.fail(code, 'too many items');
-  } while (s.take(comma));
-  s.expect(close, code);
-  return { kind: 'Audit', items };
-}
-
-function skipGroup(s: Scanner, code: number): void {
-  if (s.take(equals)) readRequestId(s, code);
-  if (s.take(open) && !s.resync(s.pos)) s.fail(code, 'group without end');
-}
-
-function isAuditItem(word: Keyword | undefined): word is AuditItem {
-  switch (word) {
-    case 'Mux':
-    case 'Modem':
-    case 'Media':
-    case 'Events':
-    case 'Signals':
-    case 'DigitMap':
-    case 'Statistics':
-    case 'ObservedEvents':
-    case 'Packages':
-    case 'EventBuffer':
-      return true;
-    default:
-      return false;
-  }
-}
-
 function readStatistics(s: Scanner, code: number): Descriptor {
   const statistics: Statistic[] = [];
   do {
@@ -570,115 +483,6 @@ function readPackages(s: Scanner, code: number): Descriptor {
   } while (s.take(comma));
   s.expect(close, code);
   return { kind: 'Packages', packages };
-}
-
-interface MutableServices {
-  kind: 'Services';
-  method?: string | undefined;
-  address?: string | undefined;
-  version?: number | undefined;
-  profile?: string | undefined;
-  reason?: string | undefined;
-  delay?: number | undefined;
-  mgcId?: string | undefined;
-  timeStamp?: string | undefined;
-  extensions?: readonly Parameter[] | undefined;
-}
-
-function readServices(s: Scanner, code: number): ServiceChangeDescriptor {
-  s.expect(open, code);
-  const services: MutableServices = { kind: 'Services' };
-  const extensions: Parameter[] = [];
-  do {
-    const timeStamp = readTimeStamp(s);
-    if (timeStamp !== undefined) {
-      services.timeStamp = timeStamp;
-      continue;
-    }
-    const word = s.word();
-    if (s.peek() === dash || s.peek() === 0x2b) {
-      const name = readExtensionName(s, code);
-      extensions.push(readParameter(s, name, code));
-      if (extensions.length > 32) s.fail(code, 'too many extensions');
-      continue;
-    }
-    // Version 3: whatever the change left out of an audit; nothing of it concerns us.
-    if (word === undefined || !readServiceParameter(s, word, services, code)) {
-      s.fail(code, 'no such service change parameter');
-    }
-  } while (s.take(comma));
-  s.expect(close, code);
-  if (extensions.length > 0) services.extensions = extensions;
-  return services;
-}
-
-function readServiceParameter(s: Scanner, word: Keyword, services: MutableServices, code: number): boolean {
-  if (word === 'Audit') {
-    readAudit(s, code);
-    return true;
-  }
-  s.expect(equals, code);
-  switch (word) {
-    case 'Method': {
-      const method = s.word();
-      services.method = s.peek() === dash || s.peek() === 0x2b ? readExtensionName(s, code) : (method ?? s.lastWord());
-      if (services.method === '') s.fail(code, 'method expected');
-      return true;
-    }
-    case 'Reason': {
-      const value = s.value(code);
-      services.reason = value.startsWith('"') ? value.slice(1, -1) : value;
-      return true;
-    }
-    case 'ServiceChangeAddress': {
-      services.address = readServiceChangeAddress(s, code);
-      return true;
-    }
-    case 'MgcIdToTry':
-      services.mgcId = readMId(s);
-      return true;
-    case 'Version':
-      services.version = s.uint(99, code);
-      return true;
-    case 'Profile': {
-      const name = s.name(code);
-      s.expect(slash, code);
-      services.profile = `${name}/${s.uint(99, code)}`;
-      return true;
-    }
-    case 'Delay':
-      services.delay = s.uint(uint32, code);
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** RFC 3525 Annex B.2: an mId or a port. RFC 3015 has a VALUE: the same in quotes, or an address without brackets. */
-function readServiceChangeAddress(s: Scanner, code: number): string {
-  const digits = /\d{1,5}(?=[\s,};])/y;
-  digits.lastIndex = s.pos;
-  if (digits.test(s.text)) return String(s.uint(65_535, code));
-  const first = s.peek();
-  if (first !== 0x22 && !(first >= 0x30 && first <= 0x39)) return readMId(s);
-  const value = s.value(code);
-  const text = value.startsWith('"') ? value.slice(1, -1).trim() : value;
-  const address = /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? text : parseMId(bracketed(text));
-  if (address === undefined) s.fail(code, 'address expected');
-  return address ?? '';
-}
-
-/** `1.2.3.4:2944` as an mId is written. */
-const bracketed = (text: string): string => text.replace(/^(\d+(?:\.\d+){3})(:\d{1,5})?$/, '[$1]$2');
-
-/** `x-` or `x+` and up to six characters; the cursor stands on the sign, the last word is the X. */
-function readExtensionName(s: Scanner, code: number): string {
-  const start = s.wordStart;
-  if (s.lastWord() !== 'x' || s.pos !== s.wordEnd) s.fail(code, 'extension expected');
-  s.pos += 1;
-  s.word();
-  if (s.wordEnd === s.wordStart) s.fail(code, 'extension expected');
-  return s.text.slice(start, s.wordEnd).toLowerCase();
 }
 
 function readModem(s: Scanner, code: number): Descriptor {

@@ -3,7 +3,8 @@
  * one command, else its action, else the transaction. The part is marked and carries an error of ours; all others are as they came.
  */
 import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
-import { maxListItems, readDescriptors, readError } from './decode-descriptors.ts';
+import { readDescriptors, readError } from './decode-descriptors.ts';
+import { maxListItems } from './decode-parameters.ts';
 import {
   type ActionReply,
   type CommandReply,

@@ -4,7 +4,8 @@
  */
 import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
 import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
-import { maxListItems, readDescriptors, readError } from './decode-descriptors.ts';
+import { readDescriptors, readError } from './decode-descriptors.ts';
+import { maxListItems } from './decode-parameters.ts';
 import { readReply } from './decode-replies.ts';
 import type { Keyword } from './keywords.ts';
 import type {

@@ -7,6 +7,11 @@ export const megacoFlags = [
     repeatable: true,
   },
   { name: 'line', describe: 'line it serves, NUMBER=TERMINATION@GATEWAY', path: ['lines'], repeatable: true },
+  {
+    name: 'encoding',
+    describe: 'what gateways are written to in until they have spoken: pretty, compact or binary',
+    path: ['encoding'],
+  },
   { name: 'mid', describe: 'its mId; members of a cluster may share one', path: ['mid'] },
 ] as const;
 

@@ -4,16 +4,9 @@
  */
 import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason, Tone } from '../../src/index.ts';
 import type { Agent } from './agents.ts';
-import { actionsFor, howlerPackage, type LineMedia } from './line-commands.ts';
-import {
-  type ActionReply,
-  type ActionRequest,
-  type CommandReply,
-  contextAll,
-  contextNull,
-  type ErrorDescriptor,
-  type MediaDescriptor,
-} from './messages.ts';
+import { emptied, emptyContextOf, isReal } from './context-cleanup.ts';
+import { actionsFor, howlerPackage, type LineMedia, leave } from './line-commands.ts';
+import type { ActionReply, ActionRequest, CommandReply, ErrorDescriptor, MediaDescriptor } from './messages.ts';
 import type { MegacoResponse } from './transaction.ts';
 
 export interface LineDriverParts {
@@ -44,6 +37,8 @@ interface LineState {
   /** How often the gateway's picture had to be cleared for this order. */
   cleared: number;
   readonly waiting: (() => void)[];
+  /** What is left to do once the order under way has ended, if the line was taken out of service meanwhile. */
+  withdrawn?: () => void;
 }
 
 export class MegacoLineDriver implements LineDriver {
@@ -91,6 +86,21 @@ export class MegacoLineDriver implements LineDriver {
     for (const run of state.waiting.splice(0)) run();
   }
 
+  /**
+   * The gateway has taken the line out of service (§7.2.8, Forced): it leaves its context, which ends. An order under way is waited
+   * for, since its context may be made just now.
+   */
+  withdraw(line: Line): void {
+    const state = this.#states.get(line);
+    const agent = this.#parts.agentOf(line);
+    this.forget(line);
+    if (agent?.ours !== true || state === undefined) return;
+    const { media } = state;
+    if (state.sent !== undefined) state.withdrawn = () => this.#emptyContext(line, agent, () => undefined);
+    else if (media !== undefined)
+      this.#parts.request(agent, [leave(this.#parts.terminationOf(line), media)], () => undefined);
+  }
+
   #state(line: Line): LineState {
     let state = this.#states.get(line);
     if (state === undefined) {
@@ -120,6 +130,7 @@ export class MegacoLineDriver implements LineDriver {
     );
     this.#parts.request(agent, actions, (outcome) => {
       // Forgotten meanwhile: the outcome is about a life that is over.
+      state.withdrawn?.();
       if (this.#states.get(line) === state) this.#ended(line, state, agent, order, outcome);
     });
   }
@@ -199,31 +210,19 @@ export class MegacoLineDriver implements LineDriver {
 
   /** Our picture of the line was wrong: wherever it is, it leaves, and the order begins anew. */
   #clear(line: Line, state: LineState, agent: Agent): void {
-    const termination = this.#parts.terminationOf(line);
-    const find: ActionRequest = {
-      contextId: contextAll,
-      commands: [
-        { verb: 'AuditValue', terminationId: termination, descriptors: [{ kind: 'Audit', items: [] }], optional: true },
-      ],
-    };
-    const again = (): void => {
+    this.#emptyContext(line, agent, () => {
       if (this.#states.get(line) !== state) return;
       state.media = undefined;
       this.#send(line, state);
-    };
-    this.#parts.request(agent, [find], (outcome) => {
-      const actions = outcome.kind === 'answered' ? outcome.response.reply.actions : [];
-      const contexts = actions.filter(
-        ({ contextId, commands, error }) => isReal(contextId) && error === undefined && commands.length > 0,
-      );
-      if (contexts.length === 0) again();
-      else
-        this.#parts.request(
-          agent,
-          contexts.map(({ contextId }) => emptied(contextId)),
-          again,
-        );
     });
+  }
+
+  #emptyContext(line: Line, agent: Agent, done: () => void): void {
+    emptyContextOf(
+      this.#parts.terminationOf(line),
+      (actions, ended) => this.#parts.request(agent, actions, ended),
+      done,
+    );
   }
 
   /** An Add that failed half-way leaves a context behind. */
@@ -245,13 +244,6 @@ export class MegacoLineDriver implements LineDriver {
 
 /** Unknown context or termination, termination in a context or not in it: 411, 430, 431, 433, 434, 435. */
 const stale = new Set([411, 430, 431, 433, 434, 435]);
-
-const isReal = (contextId: number): boolean => contextId !== contextNull && contextId < 0xffff_fffe;
-
-const emptied = (contextId: number): ActionRequest => ({
-  contextId,
-  commands: [{ verb: 'Subtract', terminationId: '*', descriptors: [{ kind: 'Audit', items: [] }], optional: true }],
-});
 
 /** The first error that counts: those of optional commands do not (RFC 3525 §8.2.2); ours are the Subtracts. */
 function errorIn(whole: ErrorDescriptor | undefined, actions: readonly ActionReply[]): ErrorDescriptor | undefined {

@@ -108,6 +108,10 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       partners.heard(flow.remote.host, flow.remote.port);
       return true;
     },
+    heard: (message, flow) => {
+      if (message.encoding === undefined || message.body.kind === 'error') return;
+      controller.agents.sender(message, flow)?.encoding.heard(message.encoding);
+    },
     onRequest: (incoming) => {
       const agent = controller.agents.sender(incoming.message, incoming.flow);
       if (agent !== undefined) controller.onRequest(agent, incoming);
@@ -121,7 +125,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     },
     onMessageError: (error, message, flow) => {
       const agent = controller.agents.sender(message, flow);
-      const changes = agent?.isTroubled() === true;
+      const changes = agent?.isTroubled(message.encoding ?? 'pretty') === true;
       limited.warn('peer could not read our message', flow.remote.host, () => ({
         mId: message.mId,
         from: flow.remote.host,

@@ -74,6 +74,8 @@ export interface EndpointParts {
   securityFor?(host: string): SecurityAssociation | undefined;
   /** May this sender be heard at all? Called before anything is remembered of it. */
   admits(message: MegacoMessage, flow: Flow): boolean;
+  /** A message that is admitted and authentic. */
+  heard?(message: MegacoMessage, flow: Flow): void;
   onRequest(incoming: IncomingRequest): void;
   /** The peer could not make sense of what we sent. */
   onMessageError?(error: ErrorDescriptor, message: MegacoMessage, flow: Flow): void;
@@ -211,6 +213,7 @@ export class MegacoEndpoint {
       return;
     }
     this.transmitter.heard(flow);
+    this.#parts.heard?.(message, flow);
     if (message.body.kind === 'error') {
       this.#parts.onMessageError?.(message.body.error, message, flow);
       return;

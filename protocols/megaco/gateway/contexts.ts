@@ -10,6 +10,7 @@ import {
   contextNull,
   type Descriptor,
 } from '../messages.ts';
+import { matchesTermination } from '../termination-pattern.ts';
 import type { SimTermination } from './sim-termination.ts';
 
 export interface ContextsParts {
@@ -97,7 +98,7 @@ export class Contexts {
     const done: ActionReply[] = [];
     for (const [contextId, members] of [...this.#contexts])
       for (const command of commands) {
-        const found = [...members.keys()].filter((id) => matches(command.terminationId, id));
+        const found = [...members.keys()].filter((id) => matchesTermination(command.terminationId, id));
         if (found.length === 0) continue;
         done.push({
           contextId,
@@ -155,7 +156,7 @@ export class Contexts {
       ];
     }
     const found = [...here.values()].filter(
-      ({ id, contextId: in_ }) => in_ === contextId && matches(terminationId, id),
+      ({ id, contextId: in_ }) => in_ === contextId && matchesTermination(terminationId, id),
     );
     return found.length === 0 ? [failure(command, 431, 'No TerminationID matched a wildcard')] : found.map(run);
   }
@@ -242,9 +243,3 @@ const failure = ({ verb, terminationId }: Command, code: number, text: string): 
   terminationId,
   descriptors: [{ kind: 'Error', code, text }],
 });
-
-/** `*` matches the rest of a name (Annex B.1). */
-function matches(pattern: string, id: string): boolean {
-  const star = pattern.indexOf('*');
-  return star < 0 ? pattern === id : id.startsWith(pattern.slice(0, star)) && id.endsWith(pattern.slice(star + 1));
-}

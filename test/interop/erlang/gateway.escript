@@ -1,9 +1,10 @@
 #!/usr/bin/env escript
 %%! +S 1:1 +sbwt none
-%% A media gateway with two analog lines on OTP's megaco application: what the controller is tried with.
+%% A media gateway with four analog lines on OTP's megaco application: what the controller is tried with.
 %%   escript gateway.escript pretty|compact|ber udp|tcp ENTITY HOST:PORT [HOST:PORT ...]
 %% The controllers are a provisioned list: when one does not answer any more, the next gets a ServiceChange Failover
 %% (RFC 3525 11.5). The path attribute is not known here; it must do no harm.
+%% The environment variable GATEWAY_PORT: the UDP port that it binds first, so that a controller can find it unasked.
 %% Standard input: offhook N | onhook N | dial N DIGITS | quit.  Standard output: one line per change.
 -mode(compile).
 -export([handle_connect/2, handle_disconnect/3, handle_syntax_error/3, handle_message_error/3,
@@ -12,7 +13,7 @@
          encode_name/3, decode_name/3]).
 -record(megaco_receive_handle, {local_mid, encoding_mod, encoding_config, send_mod, protocol_version = dynamic}).
 -record(megaco_incr_timer, {wait_for = 7000, factor = 2, incr = 0, max_retries = infinity}).
--record(line, {ctx = 0, hook = on, request = 0, events = [], signal = "", rtp = 0, mode = none, remote = ""}).
+-record(line, {ctx = 0, hook = on, request = 0, events = [], map = "", signal = "", rtp = 0, mode = none, remote = ""}).
 
 main([Enc, Transport, Entity | Controllers]) ->
     logger:set_primary_config(level, none),
@@ -27,7 +28,7 @@ main([Enc, Transport, Entity | Controllers]) ->
     Parent = self(),
     spawn(fun() -> input(Parent) end),
     S0 = #{rh => RH, enc => list_to_atom(Enc), transport => Transport, list => Controllers, ch => none, next_ctx => 1,
-           next_rtp => 1, lines => #{1 => #line{}, 2 => #line{}}, waiting => []},
+           next_rtp => 1, lines => maps:from_list([{N, #line{}} || N <- [1, 2, 3, 4]]), waiting => []},
     loop(register_with(S0, "Restart", "901 Cold Boot", Controllers)).
 
 codec(pretty) -> {megaco_pretty_text_encoder, [], dynamic};
@@ -51,12 +52,12 @@ register_with(#{rh := RH} = S, Method, Reason, [Address | Others]) ->
     {ok, Ip} = inet:parse_address(Host),
     case open(maps:get(transport, S), RH, Ip, list_to_integer(Port)) of
         {ok, SH, Pid} ->
-            {ok, CH} = megaco:connect(RH, preliminary_mid, SH, Pid),
+            CH = connected(megaco:connect(RH, preliminary_mid, SH, Pid), RH, SH, Pid),
             Acts = acts(["Context=-{ServiceChange=ROOT{Services{Method=", Method, ",Version=1,Reason=\"", Reason, "\"}}}"]),
             case megaco:call(CH, Acts, []) of
                 {_, {ok, [_ | _]}} ->
                     say("registered ~s ~s", [Method, Address]),
-                    S#{ch := current(RH, CH), address => Address};
+                    S#{ch := current(RH, CH, lists:join(",", string:lexemes(Host, "."))), address => Address};
                 Else ->
                     say("refused ~s ~0p", [Address, element(1, Else)]),
                     megaco:disconnect(CH, no_answer),
@@ -72,15 +73,31 @@ next_reason(_) -> "909 MGC Impending Failure".
 
 open("udp", RH, Ip, Port) ->
     {ok, Sup} = megaco_udp:start_transport(),
-    {ok, Sock, Pid} = megaco_udp:open(Sup, [{port, 0}, {receive_handle, RH}]),
+    {ok, Sock, Pid} = megaco_udp:open(Sup, [{port, own_port()}, {receive_handle, RH}]),
     {ok, megaco_udp:create_send_handle(Sock, Ip, Port), Pid};
 open("tcp", RH, Ip, Port) ->
     {ok, Sup} = megaco_tcp:start_transport(),
     megaco_tcp:connect(Sup, [{host, Ip}, {port, Port}, {receive_handle, RH}]).
 
-%% the connection that the controller's own mId made of the preliminary one
-current(#megaco_receive_handle{local_mid = Mid}, CH) ->
-    case [C || C <- megaco:user_info(Mid, connections), element(3, C) =/= preliminary_mid] of
+own_port() ->
+    case {os:getenv("GATEWAY_PORT"), put(port_taken, true)} of
+        {false, _} -> 0;
+        {_, true} -> 0;
+        {P, _} -> list_to_integer(P)
+    end.
+
+%% a preliminary one that an attempt before left behind makes room
+connected({ok, CH}, _, _, _) -> CH;
+connected({error, {already_connected, Old}}, RH, SH, Pid) ->
+    megaco:disconnect(Old, again),
+    {ok, CH} = megaco:connect(RH, preliminary_mid, SH, Pid),
+    CH.
+
+%% the connection that the controller's own mId made of the preliminary one: by its address, where that is its mId
+current(#megaco_receive_handle{local_mid = Mid}, CH, Octets) ->
+    All = [C || C <- megaco:user_info(Mid, connections), element(3, C) =/= preliminary_mid],
+    Named = [C || C <- All, string:find(io_lib:format("~w", [element(3, C)]), Octets) =/= nomatch],
+    case case Named of [] -> All; _ -> Named end of
         [] -> CH;
         Cs -> lists:last(lists:sort(fun(A, B) -> megaco:conn_info(A, trans_id) =< megaco:conn_info(B, trans_id) end, Cs))
     end.
@@ -124,7 +141,7 @@ strict(S) ->
                             true -> put({armed, N}, false), observed(S1, N, Event);
                             false -> put({armed, N}, false), S1
                         end
-                end, S, [1, 2]).
+                end, S, maps:keys(maps:get(lines, S))).
 
 dial(S, N, D) ->
     case lists:member("dd/ce", (line(S, N))#line.events) of
@@ -210,8 +227,8 @@ verb(_) -> "Modify".
 audit(Id, "") -> ["AuditValue=", Id];
 audit(Id, D) -> ["AuditValue=", Id, "{", D, "}"].
 describe(#line{events = [], signal = ""}) -> "Events";
-describe(#line{request = R, events = E, signal = G}) ->
-    ["Events=", integer_to_list(R), "{", lists:join(",", E), "}" | case G of "" -> ""; _ -> [",Signals{", G, "}"] end].
+describe(#line{request = R, events = E, signal = G} = L) ->
+    ["Events=", integer_to_list(R), "{", lists:join(",", [case X of "dd/ce" -> X ++ L#line.map; _ -> X end || X <- E]), "}" | case G of "" -> ""; _ -> [",Signals{", G, "}"] end].
 rtp(#line{rtp = R, mode = M, remote = Re}) ->
     ["Media{Stream=1{LocalControl{Mode=", case M of sendRecv -> "SendReceive"; _ -> "ReceiveOnly" end, "},Local{\n", sdp(R), "}",
      case Re of "" -> ""; _ -> [",Remote{\n", Re, "}"] end, "}}"].
@@ -238,9 +255,18 @@ events(N, Ds, L) ->
     case [{R, Es} || {eventsDescriptor, {'EventsDescriptor', R, Es}} <- Ds] of
         [{R, Es}] ->
             put({armed, N}, lists:any(fun({'RequestedEvent', _, _, _, Ps}) -> Ps =/= [] end, Es)),
-            L#line{request = R, events = [E || {'RequestedEvent', E, _, _, _} <- Es]};
+            L#line{request = R, events = [E || {'RequestedEvent', E, _, _, _} <- Es],
+                   map = lists:append([map(A) || {'RequestedEvent', "dd/ce", _, A, _} <- Es])};
         [] -> L
     end.
+
+%% an inline digit map, kept to be audited as OTP writes it: DM{...} without "=", the form of RFC 3015
+map({'RequestedActions', _, {digitMapValue, V}, _, _}) ->
+    [Start, Short, Long | _] = tl(tuple_to_list(V)),
+    Body = lists:last([X || X <- tuple_to_list(V), is_list(X)]),
+    "{DigitMap={" ++ lists:append([T ++ ":" ++ integer_to_list(I) ++ "," || {T, I} <- [{"T", Start}, {"S", Short}, {"L", Long}], is_integer(I)])
+        ++ Body ++ "}}";
+map(_) -> "".
 
 line(#{lines := Ls}, N) -> maps:get(N, Ls).
 put_line(#{lines := Ls} = S, N, L) ->
