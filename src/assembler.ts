@@ -28,9 +28,18 @@ export class Assembler {
     return path;
   }
 
-  /** As backup for `primary`: ourselves, then the primary (it may come back), then our other backups. */
-  takeoverPath(self: ControllerAddress, primary: ControllerAddress): PathAttribute | undefined {
-    return pathAttribute(self, alternatesFor(self, [primary, ...this.#cluster.backups]));
+  /**
+   * In the place of `primary`: ourselves, then our own backups, then the primary, which may come back. Members that are known to be
+   * dead come last; we are never among them.
+   */
+  takeoverPath(
+    self: ControllerAddress,
+    primary: ControllerAddress,
+    isDead: (member: ControllerAddress) => boolean = () => false,
+  ): PathAttribute | undefined {
+    const members = [...this.#cluster.backups, primary];
+    const ordered = [...members.filter((member) => !isDead(member)), ...members.filter(isDead)];
+    return pathAttribute(self, alternatesFor(self, ordered));
   }
 
   /** The member we name as our backup, if `address` is one. */

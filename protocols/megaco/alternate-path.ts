@@ -2,13 +2,7 @@
  * The path attribute in MEGACO (docs/alternate-path.md): the alternates travel as a comment or an extension of every message, the
  * primary is the message's sender. Here are the passages between mIds and addresses, and the forms that single commands carry.
  */
-import {
-  type ControllerAddress,
-  type PathAttribute,
-  pathAddresses,
-  pathAttribute,
-  type Transport,
-} from '../../src/index.ts';
+import { type ControllerAddress, type PathAttribute, pathAttribute, type Transport } from '../../src/index.ts';
 import type { Command, MegacoMessage, MId, Parameter } from './messages.ts';
 import { addressMId, mIdAddress } from './mid.ts';
 
@@ -47,8 +41,19 @@ export function mIdsToAddresses(
   return mIds.flatMap((mId) => mIdAddress(mId, defaultPort, transport) ?? []);
 }
 
-/** The whole path as one string value: ourselves first. */
-export const pathValue = (path: PathAttribute): string => `"${pathAddresses(path).map(addressMId).join(' ')}"`;
+/** The alternates as one string value, as the comment has them; the primary is whoever sends it. */
+export const pathValue = ({ alternates }: PathAttribute): string => `"${alternates.map(addressMId).join(' ')}"`;
+
+/** The alternates of `primary` in such a value. An older form named the primary first: it is no alternate of itself. */
+export function readPathValue(
+  value: string,
+  primary: ControllerAddress,
+  defaultPort: number,
+): readonly ControllerAddress[] {
+  const mIds = value.replaceAll('"', '').trim().toLowerCase().split(/\s+/, 8);
+  const alternates = mIdsToAddresses(mIds, defaultPort, primary.transport);
+  return pathAttribute(primary, alternates)?.alternates ?? [];
+}
 
 /** `alternatepath/addr` on ROOT, optional: a gateway that refuses it loses nothing. */
 export const pathPropertyCommand = (path: PathAttribute): Command => ({

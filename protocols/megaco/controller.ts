@@ -18,7 +18,6 @@ import {
   Switchboard,
 } from '../../src/index.ts';
 import { type Agent, Agents } from './agents.ts';
-import { pathExtensionParameter } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';
 import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
@@ -40,7 +39,7 @@ import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
-import { type Announcement, announcementOf, registrationReply, servicesOf } from './service-change.ts';
+import { type Announcement, announcementOf, handOffAction, registrationReply, servicesOf } from './service-change.ts';
 import { matchesTermination } from './termination-pattern.ts';
 import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transaction.ts';
 
@@ -535,7 +534,7 @@ export class MegacoController {
     const settled = tryInTurn(this.#parts.services.clock, agent.encoding, () => endpoint.redirect(agent.gateway));
     endpoint.request(
       agent.gateway,
-      () => [this.#handOffAction(this.#parts.self())],
+      () => [handOffAction(this.#parts.self(), this.#parts.path())],
       (outcome) => {
         settled();
         this.#called.delete(agent);
@@ -546,28 +545,6 @@ export class MegacoController {
       },
       { urgent: true },
     );
-  }
-
-  #handOffAction(to: ControllerAddress): ActionRequest {
-    const path = this.#parts.path();
-    return {
-      contextId: contextNull,
-      commands: [
-        {
-          verb: 'ServiceChange',
-          terminationId: 'ROOT',
-          descriptors: [
-            {
-              kind: 'Services',
-              method: 'HandOff',
-              reason: '903 MGC Directed Change',
-              mgcId: addressMId(to),
-              ...(path === undefined ? {} : { extensions: [pathExtensionParameter(path)] }),
-            },
-          ],
-        },
-      ],
-    };
   }
 
   #rebuild(snapshots: ReadonlyMap<string, readonly AuditedLine[] | undefined>): void {
@@ -660,7 +637,7 @@ export class MegacoController {
     for (const agent of agents) {
       this.#parts.endpoint().request(
         agent.gateway,
-        () => [this.#handOffAction(to)],
+        () => [handOffAction(to, undefined)],
         (outcome) => {
           this.#leaving.delete(agent);
           agent.home = undefined;

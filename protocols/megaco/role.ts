@@ -9,18 +9,17 @@ import {
   formatAddress,
   type Listener,
   memberSlice,
-  type PathAttribute,
   RateLimitedLog,
   type Role,
   TransactionIds,
   type TrustSettings,
 } from '../../src/index.ts';
-import { alternatesOf } from './alternate-path.ts';
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';
 import type { MId } from './messages.ts';
 import { addressMId } from './mid.ts';
+import { OwnPath } from './own-path.ts';
 import { Partners } from './partners.ts';
 import { type EndpointParts, MegacoEndpoint } from './transaction.ts';
 
@@ -40,21 +39,13 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
   const self = (): ControllerAddress =>
     listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 };
   const mId = (): MId => config.mid ?? addressMId(self());
-  const pathFrom = (from: ControllerAddress): PathAttribute | undefined => {
-    const [primary] = cluster.backupFor;
-    return assembler.pathFrom(from) ?? (primary === undefined ? undefined : assembler.takeoverPath(from, primary));
-  };
-  const wirePaths = new Map<string, readonly MId[] | undefined>();
+  const path = new OwnPath(assembler, cluster, (member) => partners.isDead(member));
   const alternatesFor: EndpointParts['alternatesFor'] = ({ transport, local }) => {
-    const key = `${transport}:${local.host}`;
-    if (!wirePaths.has(key)) {
-      const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
-      wirePaths.set(key, alternatesOf(pathFrom({ ...own, transport })));
-    }
-    return wirePaths.get(key);
+    const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
+    return path.alternates({ ...own, transport, host: local.host });
   };
 
-  const partners = new Partners({
+  const partners: Partners = new Partners({
     clock,
     log,
     partners: partnerAddresses,
@@ -73,7 +64,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     config,
     endpoint: () => endpoint,
     self,
-    path: () => pathFrom(self()),
+    path: () => path.from(self()),
     deadPartner: () => cluster.backupFor.find((partner) => partners.isDead(partner)),
     primaryOf: () => {
       const dead = cluster.backupFor.find((partner) => partners.isDead(partner));

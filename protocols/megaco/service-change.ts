@@ -1,5 +1,14 @@
 /** ServiceChange (RFC 3525 §7.2.8, §11.2–11.5): what a gateway's announcement means, and how it is answered. Pure. */
-import type { CommandReply, Descriptor, ServiceChangeDescriptor } from './messages.ts';
+import type { ControllerAddress, PathAttribute } from '../../src/index.ts';
+import { pathExtensionParameter } from './alternate-path.ts';
+import {
+  type ActionRequest,
+  type CommandReply,
+  contextNull,
+  type Descriptor,
+  type ServiceChangeDescriptor,
+} from './messages.ts';
+import { addressMId } from './mid.ts';
 
 export type Announcement =
   /** Its contexts are gone (cold or warm boot). */
@@ -59,3 +68,23 @@ export function timeStamp(nowMs: number): string {
   const iso = new Date(nowMs).toISOString();
   return `${iso.slice(0, 10).replaceAll('-', '')}T${iso.slice(11, 19).replaceAll(':', '')}${iso.slice(20, 22)}`;
 }
+
+/** §11.5: the gateway is directed to `to`; `path`: what it says of its own backups, where we are the one it is directed to. */
+export const handOffAction = (to: ControllerAddress, path: PathAttribute | undefined): ActionRequest => ({
+  contextId: contextNull,
+  commands: [
+    {
+      verb: 'ServiceChange',
+      terminationId: 'ROOT',
+      descriptors: [
+        {
+          kind: 'Services',
+          method: 'HandOff',
+          reason: '903 MGC Directed Change',
+          mgcId: addressMId(to),
+          ...(path === undefined ? {} : { extensions: [pathExtensionParameter(path)] }),
+        },
+      ],
+    },
+  ],
+});

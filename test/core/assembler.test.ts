@@ -35,9 +35,17 @@ describe('Assembler: the path attribute of what leaves from a socket', () => {
     expect(assembler([at('wss', '127.0.0.2')]).pathFrom(at('tls', '127.0.0.1'))?.alternates).toHaveLength(1);
   });
 
-  it('puts the primary first among a stand-in’s alternates', () => {
-    const primary = at('udp', '127.0.0.1');
-    const path = assembler([at('udp', '127.0.0.3')]).takeoverPath(at('udp', '127.0.0.2'), primary);
-    expect(path?.alternates.map(({ host }) => host)).toEqual(['127.0.0.1', '127.0.0.3']);
+  it('a stand-in names its own backups, then the member it stands in for, the dead last and itself never', () => {
+    const [one, two, three, four] = [1, 2, 3, 4].map((number) => at('udp', `127.0.0.${number}`));
+    if (one === undefined || two === undefined || three === undefined || four === undefined) throw new Error('none');
+    const hosts = (isDead?: (member: ControllerAddress) => boolean) =>
+      assembler([three, two, four])
+        .takeoverPath(two, one, isDead)
+        ?.alternates.map(({ host }) => host);
+    expect(hosts()).toEqual(['127.0.0.3', '127.0.0.4', '127.0.0.1']);
+    expect(hosts((member) => member === three)).toEqual(['127.0.0.4', '127.0.0.1', '127.0.0.3']);
+    expect(hosts((member) => member === one || member === three)).toEqual(['127.0.0.4', '127.0.0.3', '127.0.0.1']);
+    // Nobody else is left: it may come back.
+    expect(assembler([]).takeoverPath(two, one, () => true)?.alternates).toEqual([one]);
   });
 });

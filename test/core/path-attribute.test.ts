@@ -37,9 +37,9 @@ describe('assembler', () => {
     expect(assembler.pathFrom(at(1))).toBe(assembler.pathFrom(at(1)));
   });
 
-  it('in the place of a primary it names itself, with the primary first among its alternates', () => {
+  it('in the place of a primary it names itself, its own backups, then the primary', () => {
     const path = assembler.takeoverPath(at(1), at(4));
-    expect([path?.primary, path?.alternates[0]]).toEqual([at(1), at(4)]);
+    expect([path?.primary, path?.alternates]).toEqual([at(1), [at(2), at(3), at(4)]]);
   });
 
   it('stands in for partners, and knows those that stand in for it', () => {

@@ -17,7 +17,7 @@ import {
   sameAddress,
   TransactionIds,
 } from '../../../src/index.ts';
-import { mIdsToAddresses, pathExtension, pathPackage, pathProperty } from '../alternate-path.ts';
+import { mIdsToAddresses, pathExtension, pathPackage, pathProperty, readPathValue } from '../alternate-path.ts';
 import {
   type Command,
   type CommandReply,
@@ -270,8 +270,7 @@ export class SimGateway {
     if (services?.method !== 'HandOff' || target === undefined)
       return { ...plain, descriptors: [{ kind: 'Error', code: 501, text: 'Not implemented' }] };
     const extension = services.extensions?.find(({ name }) => name === pathExtension)?.values[0];
-    const [, ...alternates] =
-      extension === undefined ? [] : mIdsToAddresses(extension.replaceAll('"', '').split(' '), 2944, transport);
+    const alternates = extension === undefined ? [] : readPathValue(extension, target, 2944);
     this.#associated = false;
     // After the reply to this command has left.
     this.#services.clock.after(0, () => {
