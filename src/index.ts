@@ -30,6 +30,7 @@ export * from './gateway-control/gateway-transactions.ts';
 export * from './gateway-control/outgoing-machine.ts';
 export * from './gateway-control/reply-cache.ts';
 export * from './gateway-control/round-trip.ts';
+export * from './gateway-control/strangers.ts';
 export * from './gateway-control/transaction-ids.ts';
 export * from './keyed-hash.ts';
 export * from './location-service.ts';

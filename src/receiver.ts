@@ -23,6 +23,8 @@ export interface ReceiverParts<M> {
   readonly maxMessageBytes: number;
   /** A whole, well-formed message. An error thrown here is our bug: it is logged and counted, and the next message is served. */
   onMessage(message: M, flow: Flow): void;
+  /** Is the sender of what cannot be decoded told so, where the protocol has an answer? Absent: everybody is. */
+  answersTo?(flow: Flow): boolean;
   /** Called for whatever comes, before it is looked at. */
   heard?(flow: Flow): void;
   /** The way back along a flow is gone. */
@@ -98,7 +100,8 @@ export class Receiver<M> {
     const decoded = adapter.decode(bytes);
     if (!decoded.ok) {
       this.#refuse(flow, decoded.error.reason, decoded.error.offset);
-      if (decoded.error.answer !== undefined) flow.send(decoded.error.answer);
+      const { answer } = decoded.error;
+      if (answer !== undefined && this.#parts.answersTo?.(flow) !== false) flow.send(answer);
       return;
     }
     try {

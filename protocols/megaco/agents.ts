@@ -7,10 +7,19 @@ import type { MegacoGatewayConfig } from './config.ts';
 import { EncodingChoice } from './encoding-choice.ts';
 import type { Encoding, MegacoMessage, MId } from './messages.ts';
 import { addressMId } from './mid.ts';
+import { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
+
+/** What is the same for all gateways of the role. */
+export interface AgentDefaults {
+  /** What gateways are written to in that do not name their own. */
+  readonly encoding: Encoding;
+  readonly tHistMs: number;
+}
 
 export class Agent {
   readonly gateway: Gateway;
   readonly naming: TerminationNaming;
+  readonly security: SecurityAssociation | undefined;
   /** What it is written to in. */
   readonly encoding: EncodingChoice;
   readonly #config: MegacoGatewayConfig;
@@ -27,10 +36,18 @@ export class Agent {
   /** The controller it came from, if one failed: it gets the gateway back. */
   home: ControllerAddress | undefined;
 
-  constructor(gateway: Gateway, config: MegacoGatewayConfig, encoding: Encoding) {
+  constructor(gateway: Gateway, config: MegacoGatewayConfig, { encoding, tHistMs }: AgentDefaults) {
     this.gateway = gateway;
     this.#config = config;
     this.naming = new TerminationNaming(config.terminations);
+    const { security } = config;
+    if (security !== undefined)
+      this.security = {
+        securityParmIndex: security.spi,
+        key: security.key,
+        numbers: new SequenceNumbers(),
+        replays: security.replay ? new ReplayGuard(tHistMs) : undefined,
+      };
     this.encoding = new EncodingChoice(config.encoding ?? encoding);
     this.#format = this.#formatNow();
   }
@@ -42,11 +59,6 @@ export class Agent {
   get format(): PeerFormat {
     if (this.#format.encoding !== this.encoding.current) this.#format = this.#formatNow();
     return this.#format;
-  }
-
-  get security(): SecurityAssociation | undefined {
-    const { security } = this.#config;
-    return security === undefined ? undefined : { securityParmIndex: security.spi, key: security.key };
   }
 
   /**
@@ -97,18 +109,18 @@ export class Agents {
   readonly #byName = new Map<string, Agent>();
   readonly #byAddress = new Map<string, Agent>();
 
-  readonly #encoding: Encoding;
+  readonly #byHost = new Map<string, Agent>();
+  readonly #defaults: AgentDefaults;
 
-  /** `encoding`: what gateways are written to in that do not name their own. */
-  constructor(clock: Clock, encoding: Encoding) {
-    this.#encoding = encoding;
+  constructor(clock: Clock, defaults: AgentDefaults) {
+    this.#defaults = defaults;
     this.registry = new GatewayRegistry(clock);
   }
 
   add(config: MegacoGatewayConfig): Agent {
     const known = this.#byName.get(config.name.toLowerCase());
     if (known !== undefined) return known;
-    const agent = new Agent(this.registry.add(config.name, config.addresses), config, this.#encoding);
+    const agent = new Agent(this.registry.add(config.name, config.addresses), config, this.#defaults);
     const name = config.name.toLowerCase();
     this.#byName.set(name, agent);
     for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
@@ -116,6 +128,7 @@ export class Agents {
       this.#byMId.set(addressMId(address), agent);
       if (!this.#byMId.has(`[${address.host}]`)) this.#byMId.set(`[${address.host}]`, agent);
       this.#byAddress.set(`${address.host}:${address.port}`, agent);
+      if (!this.#byHost.has(address.host)) this.#byHost.set(address.host, agent);
     }
     return agent;
   }
@@ -150,7 +163,6 @@ export class Agents {
   }
 
   atHost(host: string): Agent | undefined {
-    for (const agent of this.#byName.values()) if (agent.livesAt(host)) return agent;
-    return undefined;
+    return this.#byHost.get(host);
   }
 }

@@ -7,11 +7,16 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SocketAddress } from '../../src/index.ts';
 import type { AuthenticationHeader } from './messages.ts';
+import type { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 
 export interface SecurityAssociation {
   /** Eight hexadecimal digits: the SPI that both ends were provisioned with. */
   readonly securityParmIndex: string;
   readonly key: string;
+  /** Numbers of what is sent; without: the caller's. */
+  readonly numbers?: SequenceNumbers | undefined;
+  /** What has come before; without: replays are not looked for. */
+  readonly replays?: ReplayGuard | undefined;
 }
 
 /** The text message with its header in front. IPv6 has IPsec and no header (§10.2). */

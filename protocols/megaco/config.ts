@@ -75,6 +75,8 @@ const gateway = section({
   security: section({
     spi: z.string().regex(/^[0-9a-fA-F]{8}$/, 'must be eight hexadecimal digits'),
     key: secretField(8),
+    /** Refuse what came before, by its sequence number (RFC 2402 §3.4.3). Off for a gateway that counts from the start after a restart. */
+    replay: z.boolean().default(true),
   }).optional(),
 });
 

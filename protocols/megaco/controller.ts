@@ -87,7 +87,7 @@ export class MegacoController {
   constructor(parts: ControllerParts) {
     this.#parts = parts;
     const { services, config, log } = parts;
-    this.agents = new Agents(services.clock, config.encoding);
+    this.agents = new Agents(services.clock, { encoding: config.encoding, tHistMs: config.timers.tHistMs });
     this.#driver = new MegacoLineDriver({
       log,
       agentOf: (line) => this.agents.byName(line.gateway),

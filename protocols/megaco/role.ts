@@ -11,13 +11,14 @@ import {
   memberSlice,
   RateLimitedLog,
   type Role,
+  Strangers,
   TransactionIds,
   type TrustSettings,
 } from '../../src/index.ts';
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';
-import type { MId } from './messages.ts';
+import type { MegacoMessage, MId } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { OwnPath } from './own-path.ts';
 import { Partners } from './partners.ts';
@@ -95,10 +96,21 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     formatFor: (to) => controller.agents.at(to)?.format ?? { encoding: 'pretty', version: 1 },
     alternatesFor,
     securityFor: (host) => controller.agents.atHost(host)?.security,
-    admits: (_message, flow) => {
-      partners.heard(flow.remote.host, flow.remote.port);
-      return true;
+    admits: (message, flow) => {
+      const { host, port } = flow.remote;
+      partners.heard(host, port);
+      const { agents } = controller;
+      if (agents.sender(message, flow) !== undefined || partners.find(host) !== undefined) return true;
+      // What a provisioned host answers is matched by its transaction id, whatever it calls itself.
+      if (agents.atHost(host) !== undefined && !hasRequest(message)) return true;
+      unauthorized.add();
+      limited.info('message of a gateway that is not provisioned', host, () => ({ mId: message.mId, from: host }));
+      return strangers.mayAnswer(host) ? 'refused' : false;
     },
+    answersTo: ({ remote: { host } }) =>
+      controller.agents.atHost(host) !== undefined || partners.find(host) !== undefined || strangers.mayAnswer(host),
+    // What is provisioned can have so much open within T-HIST, and nobody else has anything.
+    maxReplies: () => 1_000 + 100 * controller.agents.registry.size + 20 * controller.switchboard.lines.size,
     heard: (message, flow) => {
       if (message.encoding === undefined || message.body.kind === 'error') return;
       controller.agents.sender(message, flow)?.encoding.heard(message.encoding);
@@ -107,12 +119,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       const agent = controller.agents.sender(incoming.message, incoming.flow);
       if (agent !== undefined) controller.onRequest(agent, incoming);
       else if (isHeartbeat(incoming.request.actions)) incoming.reply(heartbeatReply);
-      else {
-        unauthorized.add();
-        const from = incoming.flow.remote.host;
-        limited.info('request of a gateway that is not provisioned', from, () => ({ mId: incoming.message.mId, from }));
-        incoming.refuse(402, 'Unauthorized');
-      }
+      else incoming.refuse(402, 'Unauthorized');
     },
     onMessageError: (error, message, flow) => {
       const agent = controller.agents.sender(message, flow);
@@ -133,6 +140,8 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     protocol: 'megaco',
   });
   metrics.gauge('gateways_up', 'Gateways that we command', () => ours().length, { protocol: 'megaco' });
+
+  const strangers = new Strangers(clock);
 
   const ours = () => [...controller.agents.all()].filter((agent) => agent.ours);
   const startedMs = clock.now();
@@ -230,6 +239,9 @@ const isHeartbeat = (actions: Actions): boolean =>
   actions[0]?.commands.length === 1 &&
   actions[0].commands[0]?.verb === 'AuditValue' &&
   actions[0].commands[0].terminationId === 'ROOT';
+
+const hasRequest = ({ body }: MegacoMessage): boolean =>
+  body.kind === 'transactions' && body.transactions.some(({ kind }) => kind === 'request');
 
 const heartbeatReply = [
   { contextId: 0, commands: [{ verb: 'AuditValue' as const, terminationId: 'ROOT', descriptors: [] }] },

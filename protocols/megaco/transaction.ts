@@ -9,6 +9,7 @@ import {
   type ControllerAddress,
   type ControllerPool,
   type ControlPeer,
+  type Counter,
   type Flow,
   GatewayTransactions,
   type Listener,
@@ -39,6 +40,7 @@ import type {
   TransactionReply,
   TransactionRequest,
 } from './messages.ts';
+import { SequenceNumbers } from './replay-guard.ts';
 
 export interface EndpointTimers extends TransactionTimers {
   /** A request that is not answered after this long is answered with Pending (E.2: MGCProvisionalResponseTimerValue). */
@@ -72,8 +74,12 @@ export interface EndpointParts {
   alternatesFor(flow: Flow): readonly MId[] | undefined;
   /** The keys shared with this address, if any: messages are then signed, and unsigned ones refused. */
   securityFor?(host: string): SecurityAssociation | undefined;
-  /** May this sender be heard at all? Called before anything is remembered of it. */
-  admits(message: MegacoMessage, flow: Flow): boolean;
+  /** May this sender be heard at all? Called before anything is remembered of it. `refused`: it may not, and is told so. */
+  admits(message: MegacoMessage, flow: Flow): boolean | 'refused';
+  /** Is what cannot be read from there answered? */
+  answersTo?(flow: Flow): boolean;
+  /** Replies that are kept for repetitions, at most. */
+  maxReplies?(): number;
   /** A message that is admitted and authentic. */
   heard?(message: MegacoMessage, flow: Flow): void;
   onRequest(incoming: IncomingRequest): void;
@@ -108,7 +114,8 @@ export class MegacoEndpoint {
   readonly #replies: ReplyCache;
   /** Requests of peers that are not answered yet. */
   readonly #executing = new Set<string>();
-  #sequence: number;
+  readonly #numbers = new SequenceNumbers();
+  readonly #replayed: Counter;
   #stopped = false;
 
   constructor(parts: EndpointParts) {
@@ -123,6 +130,7 @@ export class MegacoEndpoint {
       metrics: parts.metrics,
       listen: parts.listen,
       maxMessageBytes,
+      answersTo: (flow) => parts.answersTo?.(flow) !== false,
       onMessage: (message, flow) => this.#onMessage(message, flow),
       onFailed: (flow, error) => {
         this.transmitter.flowFailed(flow, error);
@@ -148,8 +156,12 @@ export class MegacoEndpoint {
       ids: parts.ids,
       timers: this.#timers,
     });
-    this.#replies = new ReplyCache(parts.clock, this.#timers.tHistMs);
-    this.#sequence = Math.floor(parts.random.fraction() * 0x7fffffff);
+    this.#replies = new ReplyCache(parts.clock, this.#timers.tHistMs, {
+      maxEntries: () => parts.maxReplies?.() ?? 200_000,
+    });
+    this.#replayed = parts.metrics.counter('messages_replayed_total', 'Authentic messages that had come before', {
+      protocol: 'megaco',
+    });
   }
 
   get listeners(): readonly Listener[] {
@@ -207,8 +219,18 @@ export class MegacoEndpoint {
   }
 
   #onMessage(message: MegacoMessage, flow: Flow): void {
-    if (!this.#parts.admits(message, flow)) return;
-    if (!this.#authentic(message, flow)) {
+    const admission = this.#parts.admits(message, flow);
+    if (admission !== true) {
+      if (admission === 'refused') this.#refuse(message, flow);
+      return;
+    }
+    const authentic = this.#authentic(message, flow);
+    // RFC 2402 §3.4.3: a replay is dropped without a word.
+    if (authentic === 'replayed') {
+      this.#replayed.add();
+      return;
+    }
+    if (!authentic) {
       this.#sendError(flow, message, 402, 'unauthorized');
       return;
     }
@@ -321,15 +343,24 @@ export class MegacoEndpoint {
     });
   }
 
-  #authentic(message: MegacoMessage, flow: Flow): boolean {
+  /** `replayed`: it is authentic, and was said before. */
+  #authentic(message: MegacoMessage, flow: Flow): boolean | 'replayed' {
     const security = this.#parts.securityFor?.(flow.remote.host);
     if (security === undefined) return true;
     const { authentication, bytes } = message;
-    return (
-      authentication !== undefined &&
-      bytes !== undefined &&
-      verify(bytes, authentication, security, flow.remote, flow.local)
-    );
+    if (authentication === undefined || bytes === undefined) return false;
+    if (!verify(bytes, authentication, security, flow.remote, flow.local)) return false;
+    const { sequenceNum, authData } = authentication;
+    return security.replays?.accepts(sequenceNum, authData, this.#parts.clock.now()) === false ? 'replayed' : true;
+  }
+
+  /** Nothing is remembered of it. */
+  #refuse({ body }: MegacoMessage, flow: Flow): void {
+    const request = body.kind === 'error' ? undefined : body.transactions.find(({ kind }) => kind === 'request');
+    if (request?.kind !== 'request') return;
+    const error: ErrorDescriptor = { kind: 'Error', code: 402, text: 'Unauthorized' };
+    const { transactionId } = request;
+    this.#send(flow, [{ kind: 'reply', transactionId, immAckRequired: false, error, actions: [] }]);
   }
 
   #sendError(flow: Flow, message: MegacoMessage, code: number, text: string): void {
@@ -367,8 +398,8 @@ export class MegacoEndpoint {
     const bytes = encode(message, format);
     const security = format.encoding === 'binary' ? undefined : this.#parts.securityFor?.(to.host);
     if (security === undefined) return bytes;
-    this.#sequence += 1;
-    return sign(bytes, security, this.#sequence, flow.local, flow.remote);
+    const sequence = (security.numbers ?? this.#numbers).next(this.#parts.clock.now());
+    return sign(bytes, security, sequence, flow.local, flow.remote);
   }
 
   #framed(flow: Flow, bytes: Uint8Array): Uint8Array {

@@ -15,16 +15,17 @@ export type CommandSeen =
 export class ReplyCache {
   readonly #clock: Clock;
   readonly #tHistMs: number;
-  readonly #maxEntries: number;
+  readonly #maxEntries: () => number;
   readonly #maxBytes: number;
   /** In order of arrival, which is nearly that of expiry: the front is swept at each insertion. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(clock: Clock, tHistMs: number, limits: { maxEntries?: number; maxBytes?: number } = {}) {
+  constructor(clock: Clock, tHistMs: number, limits: { maxEntries?: number | (() => number); maxBytes?: number } = {}) {
     this.#clock = clock;
     this.#tHistMs = tHistMs;
-    this.#maxEntries = limits.maxEntries ?? 200_000;
+    const { maxEntries = 200_000 } = limits;
+    this.#maxEntries = typeof maxEntries === 'number' ? () => maxEntries : maxEntries;
     this.#maxBytes = limits.maxBytes ?? 64 * 1_024 * 1_024;
   }
 
@@ -76,8 +77,9 @@ export class ReplyCache {
   }
 
   #sweep(now: number): void {
+    const maxEntries = this.#maxEntries();
     for (const [key, entry] of this.#entries) {
-      if (entry.expiresMs > now && this.#entries.size < this.#maxEntries && this.#bytes <= this.#maxBytes) return;
+      if (entry.expiresMs > now && this.#entries.size < maxEntries && this.#bytes <= this.#maxBytes) return;
       this.#forget(key);
     }
   }

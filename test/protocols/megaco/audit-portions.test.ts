@@ -12,7 +12,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 function audit(lines: readonly string[], says: (question: string) => string | undefined) {
   const [gateway] = megacoConfigSchema.parse({ gateways: ['gw1=127.0.0.1'] }).gateways;
   if (gateway === undefined) throw new Error('no gateway');
-  const agent = new Agents(new FakeClock(), 'compact').add(gateway);
+  const agent = new Agents(new FakeClock(), { encoding: 'compact', tHistMs: 30_000 }).add(gateway);
   const questions: string[] = [];
   const waiting: (() => void)[] = [];
   const result: { picture?: GatewayPicture | undefined; answers: number } = { answers: 0 };

@@ -99,9 +99,7 @@ describe('the path attribute (docs/alternate-path.md)', () => {
   it('is set as a property at gateways that list the package, and nowhere else', async () => {
     for (const aware of [true, false]) {
       const world = await World.up({ gateway: { aware } });
-      const set = world
-        .summary()
-        .filter((text) => text.includes('alternatepath/addr="[127.0.0.2]:2944"'));
+      const set = world.summary().filter((text) => text.includes('alternatepath/addr="[127.0.0.2]:2944"'));
       expect(set.length).toBe(aware ? 2 : 0);
     }
   });

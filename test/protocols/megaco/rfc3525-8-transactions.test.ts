@@ -139,8 +139,8 @@ describe('RFC 3525 §8.2.2: what cannot be read or must not be obeyed', () => {
     await stranger.says('!/1 gw1 T=7{C=-{N=aaln/1{OE=1{al/of}}}}');
     await stranger.says('!/1 evil T=8{C=-{SC=ROOT{SV{MT=RS,RE="901 Cold Boot"}}}}');
     expect(stranger.heard).toEqual([
+      // One answer a minute: whoever makes up senders gets no more out of us than was put in.
       '!/1 [127.0.0.1]:2944 P=7{ER=402{"Unauthorized"}}',
-      '!/1 [127.0.0.1]:2944 P=8{ER=402{"Unauthorized"}}',
     ]);
     expect(world.calls(primaryHost)).toEqual([]);
     expect(world.idle('200', '201', '202', '203')).toBe(true);
