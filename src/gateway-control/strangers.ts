@@ -1,5 +1,6 @@
 /**
- * Senders at whose address no gateway is provisioned: each gets one answer a minute, and no more than a bounded number of them gets any. Everything else of theirs is silence, and nothing is remembered of it.
+ * Senders at whose address no gateway is provisioned: each gets one answer a minute, and no more than a bounded number of them gets
+ * any. Everything else of theirs is silence, and nothing is remembered of it.
  */
 import type { Clock } from '../clock.ts';
 
