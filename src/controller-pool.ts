@@ -2,9 +2,13 @@
  * What this process knows of the controllers it sends to: which live, which are down, and who said they exist.
  * A configured entry is never dropped because a peer did not list it; learned ones are bounded and the least used goes first.
  *
- *     up ──failed──► down ──heard──► recovering ──holdMs + jitter without a failure──► up
- *                      ▲                 │
- *                      └────failed───────┘
+ *     up ──failed──► down ──answered──► recovering ──holdMs + jitter without a failure──► up
+ *                      ▲                    │
+ *                      └──────failed────────┘
+ *     up ──reported (ICMP)──► suspect ──answered──► up; no answer to any probe: failed
+ *     up ──takes no work (503 with Retry-After)──► refusing ──its time is over──► up; takes work again: recovering
+ *
+ * Only a well-formed answer to something that we sent counts as answered.
  */
 import type { Clock } from './clock.ts';
 import { addressKey, type ControllerAddress } from './controller-address.ts';
@@ -13,21 +17,27 @@ import type { Random } from './random.ts';
 
 export type Provenance = 'configured' | 'learned';
 
-export type PeerHealth = 'up' | 'down' | 'recovering';
+export type PeerHealth = 'up' | 'suspect' | 'refusing' | 'down' | 'recovering';
 
 export interface Peer {
   readonly address: ControllerAddress;
   readonly key: string;
   provenance: Provenance;
   health: PeerHealth;
-  /** When any byte last came from it (Clock time); 0: never. */
+  /** When it last answered something that we sent (Clock time); 0: never. */
   lastHeardMs: number;
+  /** How soon it answers: the fastest lately; 0: not known. */
+  answerMs: number;
+  /** When it was last reported gone and answered after that; 0: never. */
+  refutedMs: number;
+  /** When it last took a message; 0: never. */
+  acceptedMs: number;
   /** When it was first asked for a sign of life since the last one; 0: never. */
   askedMs: number;
   /** When it was last declared down, and why. */
   downSinceMs: number;
   failure: HopFailure | undefined;
-  /** When a recovering peer counts as up again. */
+  /** When a recovering or refusing peer counts as up again. */
   returnAtMs: number;
   lastUsedMs: number;
 }
@@ -53,7 +63,7 @@ export class ControllerPool {
   readonly #random: Random;
   readonly #options: PoolOptions;
   #learned = 0;
-  #down = 0;
+  #ailing = 0;
 
   constructor(clock: Clock, random: Random, options: PoolOptions = defaultPoolOptions) {
     this.#clock = clock;
@@ -102,6 +112,9 @@ export class ControllerPool {
       provenance,
       health: 'up',
       lastHeardMs: 0,
+      answerMs: 0,
+      refutedMs: 0,
+      acceptedMs: 0,
       askedMs: 0,
       downSinceMs: 0,
       failure: undefined,
@@ -113,25 +126,54 @@ export class ControllerPool {
     return peer;
   }
 
-  /** Any byte from the peer is a sign of life. True if it was down until now. */
-  heard(peer: Peer): boolean {
+  /** The peer answered something that we sent. True if it was down until now. */
+  answered(peer: Peer): boolean {
     const now = this.#clock.now();
     peer.lastHeardMs = now;
-    if (peer.health === 'up') return false;
-    if (peer.health === 'recovering') {
-      this.#settle(peer, now);
-      return false;
+    switch (peer.health) {
+      case 'up':
+        return false;
+      case 'suspect':
+        this.#isUp(peer);
+        return false;
+      case 'recovering':
+      case 'refusing':
+        this.#settle(peer, now);
+        return false;
+      case 'down':
+        this.#hold(peer, now);
+        return true;
     }
-    peer.health = 'recovering';
-    peer.returnAtMs = now + this.#options.holdMs * (1 + this.#options.jitter * this.#random.fraction());
-    return true;
+  }
+
+  /** The network reports that nobody is there, which anybody can make it do: new messages avoid the peer until it is asked. */
+  suspect(peer: Peer): void {
+    if (peer.health !== 'up') return;
+    peer.health = 'suspect';
+    this.#ailing += 1;
+  }
+
+  /** The peer says itself that it takes no new work until then: what is open there stays. True if it took some before. */
+  refuses(peer: Peer, untilMs: number): boolean {
+    if (peer.health === 'down' || peer.health === 'recovering') return false;
+    const isNew = peer.health !== 'refusing';
+    if (peer.health === 'up') this.#ailing += 1;
+    peer.health = 'refusing';
+    peer.failure = 'refusing';
+    peer.returnAtMs = untilMs;
+    return isNew;
+  }
+
+  /** The peer takes work again: it may have been started anew, and is held like one that was down. */
+  accepts(peer: Peer): void {
+    if (peer.health === 'refusing') this.#hold(peer, this.#clock.now());
   }
 
   /** The peer failed: new messages avoid it. True if it was not down before. */
   failed(peer: Peer, failure: HopFailure): boolean {
     peer.failure = failure;
     if (peer.health === 'down') return false;
-    if (peer.health === 'up') this.#down += 1;
+    if (peer.health === 'up') this.#ailing += 1;
     peer.health = 'down';
     peer.downSinceMs = this.#clock.now();
     return true;
@@ -139,7 +181,7 @@ export class ControllerPool {
 
   /** Peers that are not up: those that want probing. */
   ailing(): readonly Peer[] {
-    if (this.#down === 0) return [];
+    if (this.#ailing === 0) return [];
     const now = this.#clock.now();
     const found: Peer[] = [];
     for (const peer of this.#peers.values()) {
@@ -154,7 +196,7 @@ export class ControllerPool {
    * The common case (nothing is down) costs nothing.
    */
   order(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
-    if (this.#down === 0 || addresses.length < 2) return addresses;
+    if (this.#ailing === 0 || addresses.length < 2) return addresses;
     const now = this.#clock.now();
     const usable: ControllerAddress[] = [];
     const doubtful: ControllerAddress[] = [];
@@ -173,8 +215,8 @@ export class ControllerPool {
    */
   choose(addresses: readonly ControllerAddress[], turn: number): ControllerAddress | undefined {
     const [first] = addresses;
-    if (addresses.length < 2 || (turn === 0 && this.#down === 0)) return first;
-    const usable = this.#down === 0 ? addresses : addresses.filter((address) => this.#isUsable(address));
+    if (addresses.length < 2 || (turn === 0 && this.#ailing === 0)) return first;
+    const usable = this.#ailing === 0 ? addresses : addresses.filter((address) => this.#isUsable(address));
     const sound = turn === 0 ? usable : usable.filter((address) => !this.#owesAnswer(address));
     const among = [sound, usable, addresses].find(({ length }) => length > 0) ?? addresses;
     return among[turn % among.length];
@@ -203,11 +245,18 @@ export class ControllerPool {
   }
 
   #settle(peer: Peer, now: number): void {
-    if (peer.health === 'recovering' && now >= peer.returnAtMs) {
-      peer.health = 'up';
-      peer.failure = undefined;
-      this.#down -= 1;
-    }
+    if ((peer.health === 'recovering' || peer.health === 'refusing') && now >= peer.returnAtMs) this.#isUp(peer);
+  }
+
+  #isUp(peer: Peer): void {
+    peer.health = 'up';
+    peer.failure = undefined;
+    this.#ailing -= 1;
+  }
+
+  #hold(peer: Peer, now: number): void {
+    peer.health = 'recovering';
+    peer.returnAtMs = now + this.#options.holdMs * (1 + this.#options.jitter * this.#random.fraction());
   }
 
   #evict(): void {
@@ -216,7 +265,7 @@ export class ControllerPool {
       if (peer.provenance === 'learned' && (oldest === undefined || peer.lastUsedMs < oldest.lastUsedMs)) oldest = peer;
     }
     if (oldest === undefined) return;
-    if (oldest.health !== 'up') this.#down -= 1;
+    if (oldest.health !== 'up') this.#ailing -= 1;
     this.#peers.delete(oldest.key);
     const { host } = oldest.address;
     const left = (this.#hosts.get(host) ?? 1) - 1;

@@ -32,6 +32,8 @@ export interface TransmitError {
   readonly reason: TransmitErrorReason;
   /** The system's word for it (`ECONNREFUSED`), or a sentence. */
   readonly detail: string;
+  /** Our own system refused to send it: no report of others, which may be forged. */
+  readonly isLocal?: boolean;
 }
 
 export interface NetworkEvents {

@@ -39,7 +39,7 @@ export interface ProtocolAdapter<M> {
   readonly framing?: () => StreamFraming;
   readonly subprotocol?: string;
 
-  /** Bytes that only keep a way open and are no message: counted as a sign of life, otherwise ignored. */
+  /** Bytes that only keep a way open and are no message: ignored, and no sign of life, for anybody can send them. */
   isKeepAlive?(bytes: Uint8Array): boolean;
   /** The octets that the sender of such bytes waits for over this transport, where it waits for any. */
   keepAliveAnswer?(bytes: Uint8Array, transport: Transport): Uint8Array | undefined;
@@ -60,6 +60,6 @@ export interface ProtocolAdapter<M> {
   namedAddresses(message: M): readonly ControllerAddress[];
   /** As backup: the message with its routing attributes rewritten from the primary to us; undefined where it names no such primary. */
   takeOver(message: M, takeover: Takeover): M | undefined;
-  /** A harmless request that any living peer answers. `id` makes its transaction unlike any other. */
+  /** A harmless request that any living peer answers. `id` makes its transaction unlike any other, and its answer hard to forge. */
   probe(to: ControllerAddress, from: ControllerAddress, id: string): M;
 }

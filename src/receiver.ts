@@ -25,8 +25,6 @@ export interface ReceiverParts<M> {
   onMessage(message: M, flow: Flow): void;
   /** Is the sender of what cannot be decoded told so, where the protocol has an answer? Absent: everybody is. */
   answersTo?(flow: Flow): boolean;
-  /** Called for whatever comes, before it is looked at. */
-  heard?(flow: Flow): void;
   /** The way back along a flow is gone. */
   onFailed(flow: Flow, error: TransmitError): void;
 }
@@ -90,7 +88,6 @@ export class Receiver<M> {
 
   #receive(bytes: Buffer, flow: Flow): void {
     const { adapter } = this.#parts;
-    this.#parts.heard?.(flow);
     if (adapter.isKeepAlive?.(bytes) === true) {
       const answer = adapter.keepAliveAnswer?.(bytes, flow.transport);
       if (answer !== undefined) flow.send(answer);

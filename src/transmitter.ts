@@ -6,7 +6,6 @@ import { Bag, type BagItem } from './bag.ts';
 import type { Cancel, Clock } from './clock.ts';
 import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
-import { Doubts } from './doubts.ts';
 import {
   type Attempt,
   beginFailover,
@@ -15,8 +14,10 @@ import {
   type HopFailure,
   onFailoverEvent,
 } from './failover.ts';
+import { FailureDetector } from './failure-detector.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { maxDatagramBytes } from './network/limits.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from './network.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -62,6 +63,12 @@ export const defaultTransmitterOptions: TransmitterOptions = {
   switchBurst: 20_000,
 };
 
+export interface Probe {
+  /** What tells its answer from others (`probeAnswered`). */
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface TransmitterParts {
   readonly clock: Clock;
   readonly pool: ControllerPool;
@@ -70,8 +77,8 @@ export interface TransmitterParts {
   readonly protocol: string;
   /** The bound listeners; a hop is reached from the first that fits its transport and address family. */
   listeners(): readonly Listener[];
-  /** The octets of a harmless request that any living peer answers; undefined where the protocol has none for it. */
-  probe?(to: ControllerAddress, flow: Flow): Uint8Array | undefined;
+  /** A harmless request that any living peer answers, with an id that nobody can guess; undefined where the protocol has none for it. */
+  probe?(to: ControllerAddress, flow: Flow): Probe | undefined;
   readonly options?: Partial<TransmitterOptions>;
 }
 
@@ -80,28 +87,27 @@ export class Transmitter {
   readonly #options: TransmitterOptions;
   /** Deliveries that a failure of their hop concerns, by hop. */
   readonly #open = new Map<string, Bag<Delivery>>();
-  readonly #probing = new Map<string, Probing>();
-  readonly #doubts: Doubts;
+  readonly #detector: FailureDetector;
   readonly #prepared = new WeakSet<Peer>();
   /** Deliveries on their way to an alternate, a share at a time. */
   readonly #moving = new Set<Cancel>();
   readonly #buckets = new Map<string, TokenBucket>();
   /** What was sent lately to a peer and awaits no answer, for the case that the peer turns out to be dead. */
   readonly #recent = new Map<string, Recent[]>();
-  #ticking: Cancel | undefined;
-  #tickAtMs = 0;
   #stopped = false;
 
   constructor(parts: TransmitterParts) {
     this.#parts = parts;
     this.#options = { ...defaultTransmitterOptions, ...parts.options };
-    const { askMs, silenceMs } = this.#options;
-    this.#doubts = new Doubts({
+    this.#detector = new FailureDetector({
       clock: parts.clock,
-      askMs: Math.min(askMs, silenceMs / 4),
-      silenceMs,
-      askedLately: (peer) => this.#isAskedLately(peer),
-      ask: (peer) => this.askForLife(peer.address),
+      pool: parts.pool,
+      log: parts.log,
+      options: this.#options,
+      canProbe: parts.probe !== undefined,
+      sendProbe: (peer) => this.#sendProbe(peer),
+      watchedHops: () => this.#watchedHops(),
+      condemned: (address, failure, detail) => this.#hopFailed(address, failure, detail),
     });
   }
 
@@ -149,7 +155,7 @@ export class Transmitter {
     recent.push({ atMs: clock.now(), addresses, bytes });
     this.#recent.set(key, recent);
     flow.send(bytes);
-    if (addresses.length > 1) this.doubt(to, false);
+    if (addresses.length > 1) this.#detector.suspect(to, false);
     return true;
   }
 
@@ -176,47 +182,36 @@ export class Transmitter {
     return undefined;
   }
 
-  /** Call for every message received: any byte is a sign of life. */
-  heard(flow: Flow): void {
-    const { pool } = this.#parts;
-    if (pool.size === 0) return;
-    if (!pool.knowsHost(flow.remote.host)) return;
-    const peer = pool.find({ transport: flow.transport, host: flow.remote.host, port: flow.remote.port });
-    if (peer === undefined) return;
-    if (pool.heard(peer))
-      this.#parts.log.info(
-        { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs },
-        'peer answers again: held before it gets new work',
-      );
-  }
-
-  /** Call for every failure the network reports. */
-  flowFailed(flow: Flow, error: TransmitError): void {
-    this.#hopFailed(
-      { transport: flow.transport, host: flow.remote.host, port: flow.remote.port },
-      error.reason,
-      error.detail,
-    );
+  /**
+   * A response came that matches no message under way: is it the answer to a probe of ours? `retryAfterMs`: it says that the peer
+   * takes no work for so long.
+   */
+  probeAnswered(id: string, { transport, remote }: Flow, retryAfterMs?: number): boolean {
+    return this.#detector.probeAnswered(id, { transport, host: remote.host, port: remote.port }, retryAfterMs);
   }
 
   /**
-   * A hop's own word that it takes no new work (a 503, "going down"). Believed for others as well only of configured hops; what is
-   * open there stays there.
+   * Call for every failure the network reports. An ICMP error is a report that anybody can forge: it moves the messages at hand, the
+   * rest waits until a probe stayed unanswered.
    */
-  hopRefuses(address: ControllerAddress): void {
-    const { pool, log } = this.#parts;
-    const peer = pool.find(address);
-    if (peer === undefined || peer.provenance !== 'configured') return;
-    if (pool.failed(peer, 'refusing'))
-      log.warn({ peer: peer.key }, 'peer takes no new work: it goes to its alternates');
-    this.#tick(this.#options.downProbeMs);
+  flowFailed(flow: Flow, { reason, detail, isLocal }: TransmitError): void {
+    if (this.#stopped) return;
+    const address = { transport: flow.transport, host: flow.remote.host, port: flow.remote.port };
+    if (flow.reliable || isLocal === true) {
+      this.#hopFailed(address, reason, detail);
+      return;
+    }
+    // One message was too long, or we were too busy: that says nothing of the peer.
+    if (reason === 'overflow') return;
+    const verdict = this.#detector.reported(address, reason, detail);
+    if (verdict === 'unknown') this.#hopFailed(address, reason, detail);
+    else if (verdict === 'moves') this.#moveAtHand(address, reason);
   }
 
   /** Settles every timer; open deliveries get no further event. */
   stop(): void {
     this.#stopped = true;
-    this.#ticking?.();
-    this.#doubts.stop();
+    this.#detector.stop();
     for (const cancel of this.#moving) cancel();
     this.#moving.clear();
     for (const { items } of [...this.#open.values()]) for (const delivery of [...items]) delivery.end();
@@ -245,7 +240,7 @@ export class Transmitter {
 
   /** @internal A delivery got only a provisional answer: its hop is probed until it ends. */
   keepWatch(): void {
-    this.#tick(this.#options.probeMs);
+    this.#detector.keepWatch();
   }
 
   /** @internal */
@@ -253,45 +248,14 @@ export class Transmitter {
     this.#hopFailed(address, 'silent', `no response within ${this.#options.silenceMs} ms`);
   }
 
-  /** @internal Can this peer be asked for a sign of life? */
+  /** @internal Can a peer be asked for a sign of life? */
   get canProbe(): boolean {
     return this.#parts.probe !== undefined;
   }
 
   /** @internal */
-  heardSince(address: ControllerAddress, sinceMs: number): boolean {
-    const peer = this.#parts.pool.find(address);
-    return peer !== undefined && peer.lastHeardMs > sinceMs;
-  }
-
-  /** @internal One question serves all who wait: another one just asked and unanswered stands for this one, too. */
-  askForLife(address: ControllerAddress): boolean {
-    const { pool, clock } = this.#parts;
-    const peer = pool.find(address);
-    if (peer === undefined) return false;
-    const now = clock.now();
-    const probe = this.#probing.get(peer.key);
-    const isAsked = probe !== undefined && now - probe.sentMs < this.#options.askMs / 2;
-    return isAsked && peer.lastHeardMs <= probe.sentMs ? true : this.#sendProbe(peer, now);
-  }
-
-  /** @internal A message may go there later: is anybody there? */
-  askBeforehand(address: ControllerAddress): void {
-    const peer = this.#parts.pool.find(address);
-    if (peer !== undefined && !isReliable(address.transport) && !this.#isAskedLately(peer)) this.askForLife(address);
-  }
-
-  /** @internal A datagram that has an alternate went to this hop: true where it is the first since it was heard. A connection tells by itself. */
-  doubt(to: ControllerAddress, isUrgent: boolean): boolean {
-    if (this.#stopped || this.#parts.probe === undefined || isReliable(to.transport)) return false;
-    const peer = this.#parts.pool.find(to);
-    return peer !== undefined && this.#doubts.sent(peer, isUrgent);
-  }
-
-  /** @internal It was only what nobody will answer. */
-  calm(to: ControllerAddress): void {
-    const peer = this.#parts.pool.find(to);
-    if (peer !== undefined) this.#doubts.calm(peer);
+  get detector(): FailureDetector {
+    return this.#detector;
   }
 
   /** @internal An alternate's socket is there before it is needed: opening one takes milliseconds, and nothing else waits longer then. */
@@ -354,10 +318,21 @@ export class Transmitter {
       );
     }
     if (peer !== undefined) {
-      this.#tick(this.#options.downProbeMs);
+      this.#detector.watchAiling();
       this.#sendAgain(address);
     }
     if (waiting !== undefined) this.#moveOn(waiting, address, failure);
+  }
+
+  /** The hop is suspect: what has heard nothing from it goes to its alternates, where it has any; the rest waits for the verdict. */
+  #moveAtHand(address: ControllerAddress, failure: HopFailure): void {
+    this.#sendAgain(address);
+    const waiting = this.#open.get(addressKey(address));
+    if (waiting === undefined) return;
+    const arrivedMs = this.#detector.arrivedBeforeMs(address);
+    for (const delivery of [...waiting.items])
+      if (!delivery.isPatient && delivery.hasAlternate && !delivery.isAlongSince(arrivedMs))
+        delivery.hopFailed(address, failure);
   }
 
   /**
@@ -365,10 +340,10 @@ export class Transmitter {
    * only stand in the way of the others at the alternate, which has not seen such a rush before.
    */
   #moveOn({ items }: Bag<Delivery>, address: ControllerAddress, failure: HopFailure): void {
-    const gotMs = this.#gotMs(address);
+    const arrivedMs = this.#detector.arrivedBeforeMs(address);
     const patient: Delivery[] = [];
     for (const delivery of [...items]) {
-      if (delivery.isAlongSince(gotMs)) delivery.end();
+      if (delivery.isAlongSince(arrivedMs)) delivery.end();
       else if (delivery.isPatient) patient.push(delivery);
       else delivery.hopFailed(address, failure);
     }
@@ -384,11 +359,6 @@ export class Transmitter {
     next();
   }
 
-  /** Whoever spoke some time after a message had got it: what was sent before this moment has arrived. */
-  #gotMs(address: ControllerAddress): number {
-    return (this.#parts.pool.find(address)?.lastHeardMs ?? 0) - 2 * this.#options.askMs;
-  }
-
   /** What went to the dead peer a moment ago and nobody answers for goes to its alternates. */
   #sendAgain(address: ControllerAddress): void {
     const key = addressKey(address);
@@ -396,7 +366,7 @@ export class Transmitter {
     if (recent === undefined) return;
     this.#recent.delete(key);
     const { clock, pool } = this.#parts;
-    const sinceMs = Math.max(clock.now() - 2 * this.#options.silenceMs, this.#gotMs(address));
+    const sinceMs = Math.max(clock.now() - 2 * this.#options.silenceMs, this.#detector.arrivedBeforeMs(address));
     for (const { atMs, addresses, bytes } of recent) {
       if (atMs < sinceMs) continue;
       const to = pool.choose(
@@ -409,96 +379,20 @@ export class Transmitter {
     }
   }
 
-  /** Probes what is pending and what is down; runs only while there is something of either. */
-  #tick(inMs: number): void {
-    if (this.#stopped || this.#parts.probe === undefined) return;
-    const atMs = this.#parts.clock.now() + inMs;
-    if (this.#ticking !== undefined && this.#tickAtMs <= atMs) return;
-    this.#ticking?.();
-    this.#tickAtMs = atMs;
-    this.#ticking = this.#parts.clock.after(inMs, () => {
-      this.#ticking = undefined;
-      this.#excuse(this.#parts.clock.now() - atMs);
-      const pending = this.#probePending();
-      const ailing = this.#probeAiling();
-      if (pending) this.#tick(this.#options.probeMs);
-      else if (ailing) this.#tick(Math.min(this.#options.downProbeMs, this.#options.probeMs * 2));
-    });
+  #sendProbe({ address }: Peer): string | undefined {
+    const flow = this.#listenerFor(address)?.flowTo(address, { connected: true });
+    const probe = flow && this.#parts.probe?.(address, flow);
+    if (flow === undefined || probe === undefined) return undefined;
+    flow.send(probe.bytes);
+    return probe.id;
   }
 
-  /** We come late ourselves (a stalled process, a stopped machine): what peers answered meanwhile is not read yet. */
-  #excuse(lateMs: number): void {
-    if (lateMs <= this.#options.probeMs) return;
-    for (const [key, { sinceMs, sentMs }] of this.#probing)
-      this.#probing.set(key, { sinceMs: sinceMs + lateMs, sentMs });
-  }
-
-  #probePending(): boolean {
-    const { pool, clock } = this.#parts;
-    const now = clock.now();
-    let pending = false;
-    for (const [key, { items }] of [...this.#open]) {
+  /** Of each hop that a message with only a provisional answer keeps under watch, one. */
+  *#watchedHops(): Iterable<ControllerAddress> {
+    for (const { items } of [...this.#open.values()]) {
       const hop = items.find(({ keepsWatch }) => keepsWatch)?.current;
-      if (hop === undefined) continue;
-      const peer = pool.find(hop);
-      if (peer === undefined) continue;
-      pending = true;
-      const probe = this.#probing.get(key);
-      if (this.#isSilent(peer, probe, now)) {
-        this.#probing.delete(key);
-        this.silent(hop);
-        continue;
-      }
-      if (now - peer.lastHeardMs < this.#options.probeMs) continue;
-      this.#sendProbe(peer, now);
+      if (hop !== undefined) yield hop;
     }
-    return pending;
-  }
-
-  #probeAiling(): boolean {
-    const { pool, clock } = this.#parts;
-    const now = clock.now();
-    const ailing = pool.ailing();
-    for (const peer of ailing) {
-      const probe = this.#probing.get(peer.key);
-      if (probe !== undefined && now - probe.sentMs < this.#options.downProbeMs) continue;
-      // A recovering peer that falls silent again is down again.
-      if (peer.health === 'recovering' && this.#isSilent(peer, probe, now)) pool.failed(peer, 'silent');
-      this.#sendProbe(peer, now);
-    }
-    return ailing.length > 0;
-  }
-
-  #isAskedLately({ key }: Peer): boolean {
-    const probe = this.#probing.get(key);
-    return probe !== undefined && this.#parts.clock.now() - probe.sentMs < this.#options.probeMs;
-  }
-
-  #sendProbe(peer: Peer, now: number): boolean {
-    const known = this.#probing.get(peer.key);
-    // The silence is counted from the first probe that nothing was heard after.
-    const sinceMs = this.#isUnanswered(peer, known, now) ? known.sinceMs : now;
-    this.#probing.set(peer.key, { sinceMs, sentMs: now });
-    if (peer.askedMs <= peer.lastHeardMs) peer.askedMs = now;
-    const flow = this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
-    const bytes = flow && this.#parts.probe?.(peer.address, flow);
-    if (flow === undefined || bytes === undefined) return false;
-    flow.send(bytes);
-    return true;
-  }
-
-  #isSilent(peer: Peer, probe: Probing | undefined, now: number): boolean {
-    return this.#isUnanswered(peer, probe, now) && now - probe.sinceMs >= this.#options.silenceMs;
-  }
-
-  /** A question of long ago, when somebody else wanted to know, proves nothing today: it may have been lost. */
-  #isUnanswered(peer: Peer, probe: Probing | undefined, now: number): probe is Probing {
-    const { silenceMs, downProbeMs } = this.#options;
-    return (
-      probe !== undefined &&
-      peer.lastHeardMs < probe.sinceMs &&
-      now - probe.sentMs < 2 * Math.max(silenceMs, downProbeMs)
-    );
   }
 
   #listenerFor(to: ControllerAddress): Listener | undefined {
@@ -508,12 +402,6 @@ export class Transmitter {
     }
     return undefined;
   }
-}
-
-/** Signs of life asked for: the first that nothing was heard after, and the last. */
-interface Probing {
-  readonly sinceMs: number;
-  readonly sentMs: number;
 }
 
 interface Recent {
@@ -526,7 +414,7 @@ interface Recent {
 const slowAnswerLimits = 3;
 
 /** Deliveries whose hop failed and that can wait move in so many shares, this far apart; a few move together anyway. */
-const moveShares = 25;
+const moveShares = 20;
 const moveEveryMs = 10;
 const minShare = 4;
 
@@ -548,8 +436,9 @@ export class Delivery implements BagItem {
   #watched: ControllerAddress | undefined;
   #provisional = false;
   #answerable = true;
-  #beganDoubt = false;
+  #beganSuspicion = false;
   #sentMs = 0;
+  #isRepeated = false;
   #ended = false;
 
   constructor(transmitter: Transmitter, target: Target, addresses: readonly ControllerAddress[], outgoing: Outgoing) {
@@ -579,12 +468,28 @@ export class Delivery implements BagItem {
 
   /** Does it want its hop probed: answered provisionally, with alternates left? */
   get keepsWatch(): boolean {
-    return this.#provisional && this.#hasAlternate();
+    return this.#provisional && this.hasAlternate;
   }
 
   /** Sends the same octets to the same hop again. */
   repeat(): void {
-    if (!this.#ended && this.#flow !== undefined && this.#bytes !== undefined) this.#flow.send(this.#bytes);
+    if (this.#ended || this.#flow === undefined || this.#bytes === undefined) return;
+    this.#isRepeated = true;
+    this.#flow.send(this.#bytes);
+  }
+
+  /** A well-formed response to this message came over this flow: whoever sent it lives, if it is a hop that has the message. */
+  heard({ remote, reliable }: Flow): void {
+    const { detector, pool } = this.#transmitter;
+    if (this.#ended || pool.size === 0 || !pool.knowsHost(remote.host)) return;
+    const current = this.#current;
+    if (current === undefined) return;
+    if (current.host === remote.host && (reliable || current.port === remote.port))
+      detector.answered(current, this.#isRepeated ? undefined : this.#sentMs);
+    else if (this.#state !== undefined) {
+      const other = this.#target.addresses.find(({ host, port }) => host === remote.host && port === remote.port);
+      if (other !== undefined) detector.answered(other);
+    }
   }
 
   /** A provisional answer came: the hop lives at this moment, and is watched from now on. */
@@ -593,7 +498,7 @@ export class Delivery implements BagItem {
     this.#silence = undefined;
     if (this.#provisional || this.#ended) return;
     this.#provisional = true;
-    if (this.#hasAlternate()) this.#transmitter.keepWatch();
+    if (this.hasAlternate) this.#transmitter.keepWatch();
   }
 
   /** @internal Has it got a provisional answer, so that whoever waits for it knows that it is under way? */
@@ -608,7 +513,8 @@ export class Delivery implements BagItem {
 
   /** Call right after `deliver`: nothing will ever answer this message: only a failure of its hop moves it, and not where the hop spoke after it. */
   unanswerable(): void {
-    if (this.#answerable && this.#beganDoubt && this.#current !== undefined) this.#transmitter.calm(this.#current);
+    if (this.#answerable && this.#beganSuspicion && this.#current !== undefined)
+      this.#transmitter.detector.clearSuspicion(this.#current);
     this.#answerable = false;
     this.#silence?.();
     this.#silence = undefined;
@@ -616,14 +522,18 @@ export class Delivery implements BagItem {
 
   /** A final answer came: the message will not move any more. */
   answered(): void {
+    if (this.#current !== undefined && this.#state !== undefined) this.#transmitter.detector.accepted(this.#current);
     this.end();
   }
 
-  /** The hop's own word that it takes no work (a 503 from a trusted hop): moves on. False where no alternate is left. */
-  refused(): boolean {
+  /**
+   * The hop takes no work (a 503 from a trusted hop): the message moves on. False where no alternate is left. `retryAfterMs`: the time
+   * that it named, the only thing that can concern others (RFC 3261 §21.5.4).
+   */
+  refused(retryAfterMs?: number): boolean {
     const { current } = this;
-    if (current === undefined || !this.#hasAlternate()) return false;
-    this.#transmitter.hopRefuses(current);
+    if (current === undefined || !this.hasAlternate) return false;
+    if (retryAfterMs !== undefined) this.#transmitter.detector.refused(current, retryAfterMs);
     this.hopFailed(current, 'refusing');
     return this.#current !== current;
   }
@@ -698,10 +608,16 @@ export class Delivery implements BagItem {
       this.#watched = to;
     }
     this.#bytes = this.#outgoing.encode(flow, to);
+    if (!flow.reliable && this.#bytes.length > maxDatagramBytes) {
+      // Too long for a datagram: that concerns this message only.
+      this.#transmitter.clock.after(0, () => this.hopFailed(to, 'overflow'));
+      return;
+    }
     this.#sentMs = this.#transmitter.clock.now();
+    this.#isRepeated = false;
     flow.send(this.#bytes);
-    if (!this.#hasAlternate()) return;
-    this.#beganDoubt = this.#transmitter.doubt(to, this.#answerable);
+    if (!this.hasAlternate) return;
+    this.#beganSuspicion = this.#transmitter.detector.suspect(to, this.#answerable);
     this.#armSilence(to);
   }
 
@@ -711,7 +627,7 @@ export class Delivery implements BagItem {
    */
   #armSilence(to: ControllerAddress): void {
     const transmitter = this.#transmitter;
-    const { clock, options, canProbe } = transmitter;
+    const { clock, options, detector, canProbe } = transmitter;
     const sentMs = clock.now();
     const quarterMs = options.silenceMs / 4;
     const wait = (ms: number, elapsedMs: number): void => {
@@ -720,10 +636,10 @@ export class Delivery implements BagItem {
     };
     // `late`: it was us who slept; what the hop said meanwhile is read before the next look.
     const check = (elapsedMs: number, late: boolean): void => {
-      if (transmitter.heardSince(to, sentMs)) this.#waitLonger(to);
+      if (detector.heardSince(to, sentMs)) this.#waitLonger(to);
       else if (!late && (!canProbe || elapsedMs >= options.silenceMs)) transmitter.silent(to);
       else {
-        transmitter.askForLife(to);
+        detector.probe(to);
         wait(quarterMs, late ? elapsedMs : elapsedMs + quarterMs);
       }
     };
@@ -739,7 +655,7 @@ export class Delivery implements BagItem {
     const { clock, options, pool } = this.#transmitter;
     this.provisional();
     const [next] = this.#remaining;
-    if (next !== undefined) this.#transmitter.askBeforehand(next);
+    if (next !== undefined) this.#transmitter.detector.probeBeforehand(next);
     this.#silence = clock.after(slowAnswerLimits * options.silenceMs, () => {
       if (pool.hasSound(this.#remaining)) this.hopFailed(to, 'silent');
       else this.#waitLonger(to);
@@ -750,7 +666,8 @@ export class Delivery implements BagItem {
     return this.#state?.kind === 'trying' ? this.#state.remaining : [];
   }
 
-  #hasAlternate(): boolean {
+  /** @internal */
+  get hasAlternate(): boolean {
     return this.#remaining.length > 0;
   }
 

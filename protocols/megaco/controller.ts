@@ -665,7 +665,7 @@ export class MegacoController {
             },
           ],
           (outcome) => {
-            if (outcome.kind === 'answered') this.agents.registry.heard(gateway);
+            if (outcome.kind === 'answered') this.agents.registry.answered(gateway);
             else this.#lost(agent, 'silent');
           },
         );

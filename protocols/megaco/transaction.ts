@@ -145,7 +145,8 @@ export class MegacoEndpoint {
       protocol: 'megaco',
       listeners: () => this.#receiver.listeners,
       probe: (to, flow) => {
-        return this.#framed(flow, this.#question(flow, to));
+        const id = parts.ids.unguessable();
+        return { id: String(id), bytes: this.#framed(flow, this.#question(flow, to, id)) };
       },
       ...(parts.transmission === undefined ? {} : { options: parts.transmission }),
     });
@@ -234,7 +235,6 @@ export class MegacoEndpoint {
       this.#sendError(flow, message, 402, 'unauthorized');
       return;
     }
-    this.transmitter.heard(flow);
     this.#parts.heard?.(message, flow);
     if (message.body.kind === 'error') {
       this.#parts.onMessageError?.(message.body.error, message, flow);
@@ -275,6 +275,7 @@ export class MegacoEndpoint {
   /** A reply counts only if it comes from a host that the request may have gone to. */
   #isFrom(transactionId: number, flow: Flow): boolean {
     const peer = this.#transactions.peerOf(transactionId);
+    if (peer === undefined) this.transmitter.probeAnswered(String(transactionId), flow);
     return peer?.addresses().some(({ host }) => host === flow.remote.host) === true;
   }
 
@@ -387,9 +388,9 @@ export class MegacoEndpoint {
     };
   }
 
-  #question(flow: Flow, to: ControllerAddress): Buffer {
-    const { mId, ids, formatFor, alternatesFor } = this.#parts;
-    const question = probeMessage(mId(), ids.next(), formatFor(to).encoding);
+  #question(flow: Flow, to: ControllerAddress, id = this.#parts.ids.next()): Buffer {
+    const { mId, formatFor, alternatesFor } = this.#parts;
+    const question = probeMessage(mId(), id, formatFor(to).encoding);
     return this.#write({ ...question, alternatePath: alternatesFor(flow) }, flow, to);
   }
 

@@ -639,7 +639,7 @@ export class CallAgent implements TransactionUser {
   }
 
   #heard(gateway: Gateway): void {
-    if (this.gateways.heard(gateway)) this.#greet(gateway);
+    if (this.gateways.answered(gateway)) this.#greet(gateway);
   }
 
   /** A gateway we had not heard of, or not for long. */

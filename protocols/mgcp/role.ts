@@ -49,7 +49,6 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     metrics,
     listen: config.listen,
     maxMessageBytes: maxDatagramBytes,
-    heard: (flow) => transmitter.heard(flow),
     onMessage: (datagram, flow) => agent?.onDatagram(datagram, flow),
     onFailed: (flow, error) => {
       transmitter.flowFailed(flow, error);
@@ -65,7 +64,11 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     protocol: 'mgcp',
     listeners: () => receiver.listeners,
     // Partners are asked by the call agent itself.
-    probe: (to) => (agent?.partners.find(to) === undefined ? encodeMessage(auditOf(to, ids.next())) : undefined),
+    probe: (to) => {
+      if (agent?.partners.find(to) !== undefined) return undefined;
+      const id = ids.unguessable();
+      return { id: String(id), bytes: encodeMessage(auditOf(to, id)) };
+    },
     options: { silenceMs: timers.silenceMs },
   });
   const self = (): ControllerAddress => selfOf(listeners, config);

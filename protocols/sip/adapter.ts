@@ -33,6 +33,10 @@ import { type NameAddr, parseNameAddr, replaceParam, valueEnd } from './values.t
 /** The branch of our probes begins so; their answers are signs of life and nothing more. */
 export const probeBranch = `${magicCookie}probe`;
 
+/** The id of the probe that this response answers; undefined where it answers none. */
+export const probeIdOf = ({ via }: SipMessage): string | undefined =>
+  via.branch?.startsWith(probeBranch) === true ? via.branch.slice(probeBranch.length) : undefined;
+
 export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapter<SipMessage> {
   return {
     protocol: 'sip',

@@ -14,6 +14,7 @@ import {
   type Metrics,
   type NamedHop,
 } from '../../src/index.ts';
+import { probeIdOf } from './adapter.ts';
 import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
 import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
@@ -23,6 +24,7 @@ import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
+import { retryAfterMs } from './retry-after.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import {
@@ -179,8 +181,9 @@ export class ProxyCore {
       return;
     }
     if (request.maxForwards === 0 && request.method === 'OPTIONS') {
-      // How peers ask whether we live: nothing is kept of it.
-      this.#refuseStateless(request, flow, { status: 483, reason: 'Too Many Hops' });
+      // How peers ask whether we live: nothing is kept of it. For our domains we are the final recipient (RFC 3261 §11, §16.3 item 3).
+      const isOurs = request.uri !== undefined && this.#identity.isLocal(request.uri);
+      this.#refuseStateless(request, flow, isOurs ? this.#abilities() : { status: 483, reason: 'Too Many Hops' });
       return;
     }
     const routing = this.#preprocess(request, flow);
@@ -225,7 +228,7 @@ export class ProxyCore {
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
       return { status: 416, reason: 'Unsupported URI Scheme' };
-    if (request.maxForwards === 0) return { status: 483, reason: 'Too Many Hops' };
+    if (request.maxForwards === 0 && !this.#endsHere(request, routing)) return { status: 483, reason: 'Too Many Hops' };
     if (this.#isLoop(request)) return { status: 482, reason: 'Loop Detected' };
     const unsupported = request.list(H.proxyRequire);
     if (unsupported.length > 0)
@@ -348,19 +351,22 @@ export class ProxyCore {
       this.#parts.register(request, flow, (status, text) => server.respond(status, text));
       return true;
     }
-    if (uri.user !== undefined) return false;
-    if (request.method === 'OPTIONS') {
-      const draining = this.#draining
-        ? { status: 503, reason: 'Service Unavailable - draining' }
-        : { status: 200, reason: 'OK' };
-      this.#refuse(server, request, {
-        ...draining,
-        fields:
-          'Accept: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, INFO, PUBLISH\r\nSupported: path, outbound\r\n',
-      });
-      return true;
-    }
-    return false;
+    if (uri.user !== undefined || request.method !== 'OPTIONS') return false;
+    this.#refuse(server, request, this.#abilities());
+    return true;
+  }
+
+  /** A request for the registrar is at its destination: Max-Forwards has no say any more (RFC 3261 §16.3 item 3). */
+  #endsHere({ method }: SipMessage, { next, uri }: Routing): boolean {
+    return method === 'REGISTER' && next === undefined && isSipScheme(uri.scheme) && this.#identity.isLocal(uri);
+  }
+
+  /** The answer to OPTIONS; whoever asks whether we live hears as well that we are leaving (RFC 3261 §11.2, §21.5.4). */
+  #abilities(): Refusal {
+    const [status, reason, retry] = this.#draining
+      ? [503, 'Service Unavailable - draining', 'Retry-After: 10\r\n']
+      : [200, 'OK', ''];
+    return { status, reason, fields: `${retry}${abilities}` };
   }
 
   // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
@@ -564,7 +570,11 @@ export class ProxyCore {
   /** A response of no transaction here: a partner's, which its tag led to us, goes on by the next Via; anything else is dropped (RFC 6026 §7.3). */
   #onForeignResponse(message: SipMessage, flow: Flow): void {
     const { via } = message;
-    if (via.branch?.startsWith('z9hG4bKprobe') === true) return;
+    const probe = probeIdOf(message);
+    if (probe !== undefined) {
+      if (!this.#layer.transmitter.probeAnswered(probe, flow, retryAfterMs(message))) this.#stray.add();
+      return;
+    }
     const next = nextVia(message);
     const top = viaAddress(via);
     // Ours as well: of a request that we forwarded in an earlier life.
@@ -657,6 +667,9 @@ interface Routing {
 
 /** Requests that may set up a dialog or refresh its targets; a proxy that wants the later ones asks for it in these (RFC 3261 §16.6 item 4). */
 const recordRouted: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY', 'UPDATE']);
+
+const abilities =
+  'Accept: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, INFO, PUBLISH\r\nSupported: path, outbound\r\n';
 
 const none: readonly never[] = [];
 

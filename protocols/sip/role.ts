@@ -57,7 +57,6 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     tls: readTls(config),
     limits: config.limits,
     maxMessageBytes: config.limits.maxMessageBytes,
-    heard: (flow) => transmitter.heard(flow),
     onMessage: (message, flow) => proxy.onMessage(message, flow),
     onFailed: (flow, error) => transmitter.flowFailed(flow, error),
   });
@@ -68,7 +67,10 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     metrics,
     protocol: 'sip',
     listeners: () => receiver.listeners,
-    probe: (to, flow) => adapter.encode(adapter.probe(to, identity.voice(flow).address, random.hex(8))),
+    probe: (to, flow) => {
+      const id = random.hex(16);
+      return { id, bytes: adapter.encode(adapter.probe(to, identity.voice(flow).address, id)) };
+    },
     options: { silenceMs: timers.silenceMs, probeMs: timers.probeMs, downProbeMs: timers.downProbeMs },
   });
   const transports = [...new Set(config.listen.map(({ transport }) => transport))];

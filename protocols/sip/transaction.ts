@@ -22,6 +22,7 @@ import { toBytes, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
 import { type Lingerer, Lingering } from './lingering.ts';
 import type { SipMessage } from './messages.ts';
+import { retryAfterMs } from './retry-after.ts';
 import {
   type ClientEvent,
   type ClientState,
@@ -223,6 +224,7 @@ export class ClientTransaction implements Outgoing, Lingerer {
   receive(response: SipMessage, from?: Flow): void {
     const { status } = response;
     const delivery = this.#delivery;
+    if (from !== undefined) delivery?.heard(from);
     if (this.#addresses.length > 0) this.#aside = this.#besides(from);
     if (status < 200) {
       if (this.#state === 'calling' || this.#state === 'trying' || this.#state === 'proceeding')
@@ -277,7 +279,7 @@ export class ClientTransaction implements Outgoing, Lingerer {
 
   #refused(response: SipMessage): boolean {
     const flow = this.flow;
-    if (this.#delivery?.refused() !== true) return false;
+    if (this.#delivery?.refused(retryAfterMs(response)) !== true) return false;
     // The refusing hop's transaction ends with its ACK; ours goes on at the next hop.
     if (this.#isInvite && flow !== undefined) flow.send(ackFor(this.#text, response));
     return true;

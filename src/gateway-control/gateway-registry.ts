@@ -19,7 +19,10 @@ export class Gateway implements ControlPeer {
   readonly name: string;
   #addresses: readonly ControllerAddress[];
   state: GatewayState = 'unknown';
+  /** When any message of it last came. */
   lastHeardMs = 0;
+  /** When it last answered a command of ours. */
+  lastAnsweredMs = 0;
   /** Words of the room: what this gateway has, does not bear, or wants otherwise. Bounded by the room's vocabulary. */
   readonly dialect = new Set<string>();
 
@@ -78,12 +81,18 @@ export class GatewayRegistry {
     return this.#byName.values();
   }
 
-  /** Any message of the gateway is a sign of life. True if it was not known to live. */
+  /** A command of the gateway came: it is served, but a datagram can be forged, so it is asked as often as one that is quiet. True if it was not known to live. */
   heard(gateway: Gateway): boolean {
     gateway.lastHeardMs = this.#clock.now();
     if (gateway.state === 'up') return false;
     gateway.state = 'up';
     return true;
+  }
+
+  /** It answered a command of ours. True if it was not known to live. */
+  answered(gateway: Gateway): boolean {
+    gateway.lastAnsweredMs = this.#clock.now();
+    return this.heard(gateway);
   }
 
   /** True if it was not known to be down. */
@@ -93,9 +102,9 @@ export class GatewayRegistry {
     return true;
   }
 
-  /** Gateways not heard of for this long: those to ask whether they live. */
+  /** Gateways that answered nothing for this long: those to ask whether they live. */
   quiet(forMs: number): readonly Gateway[] {
     const since = this.#clock.now() - forMs;
-    return [...this.#byName.values()].filter(({ lastHeardMs }) => lastHeardMs <= since);
+    return [...this.#byName.values()].filter(({ lastAnsweredMs }) => lastAnsweredMs <= since);
   }
 }

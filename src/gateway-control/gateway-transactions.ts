@@ -118,7 +118,11 @@ export class GatewayTransactions<R> {
   /** A response came in. False where it belongs to no command of ours: late, repeated or forged. */
   onResponse(id: number, final: boolean, response: R, flow: Flow): boolean {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return false;
+    if (pending === undefined) {
+      this.#parts.transmitter.probeAnswered(String(id), flow);
+      return false;
+    }
+    pending.delivery?.heard(flow);
     if (final) {
       pending.step({ kind: 'final' });
       pending.end({ kind: 'answered', response, flow });

@@ -19,18 +19,30 @@ export function memberSlice(space: IdSlice, member: number, members: number): Id
 
 export class TransactionIds {
   readonly slice: IdSlice;
+  readonly #random: Random;
+  /** The last of those that are counted; the quarter above them is drawn at random. */
+  readonly #lastCounted: number;
   #next: number;
 
   /** Begins at a random place: after a restart, ids of the life before are still remembered by the gateways. */
   constructor(slice: IdSlice, random: Random) {
     this.slice = slice;
-    this.#next = slice.min + Math.floor(random.fraction() * (slice.max - slice.min + 1));
+    this.#random = random;
+    const size = slice.max - slice.min + 1;
+    this.#lastCounted = size < 1_024 ? slice.max : slice.min + Math.floor((size * 3) / 4) - 1;
+    this.#next = slice.min + Math.floor(random.fraction() * (this.#lastCounted - slice.min + 1));
   }
 
   next(): number {
     const id = this.#next;
-    this.#next = id >= this.slice.max ? this.slice.min : id + 1;
+    this.#next = id >= this.#lastCounted ? this.slice.min : id + 1;
     return id;
+  }
+
+  /** For a question whose answer is a sign of life: whoever did not see it cannot answer it. */
+  unguessable(): number {
+    const count = this.slice.max - this.#lastCounted;
+    return count < 1 ? this.next() : this.#lastCounted + 1 + (Number.parseInt(this.#random.hex(6), 16) % count);
   }
 
   owns(id: number): boolean {

@@ -114,7 +114,7 @@ export class UdpListener implements Listener {
       return;
     }
     if (!isPort(remote.port)) {
-      this.report(remote, { reason: 'unreachable', detail: `${remote.port} is no port` });
+      this.report(remote, { reason: 'unreachable', detail: `${remote.port} is no port`, isLocal: true });
       return;
     }
     this.#sender.send(bytes, remote);
@@ -163,8 +163,7 @@ export class UdpListener implements Listener {
   }
 
   #onFailed(error: unknown, remote: SocketAddress | undefined): void {
-    if (this.isOpen && remote !== undefined)
-      this.events.failed(new DatagramFlow(this, remote), transmitError(error, 'unreachable'));
+    if (this.isOpen && remote !== undefined) this.events.failed(new DatagramFlow(this, remote), ownError(error));
   }
 
   async #close(): Promise<void> {
@@ -207,6 +206,12 @@ class DatagramFlow implements Flow {
   }
 
   close(): void {}
+}
+
+/** A socket that is not connected hears of no ICMP error: it is our own system that did not send. */
+function ownError(error: unknown): TransmitError {
+  const { reason, detail } = transmitError(error, 'unreachable');
+  return { reason, detail, isLocal: reason !== 'overflow' };
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535;

@@ -33,7 +33,7 @@ describe('controller pool', () => {
     pool.failed(peer, 'silent');
     clock.advance(60_000);
     expect(pool.order([a, b])).toEqual([b, a]);
-    expect([pool.heard(peer), pool.heard(peer)]).toEqual([true, false]);
+    expect([pool.answered(peer), pool.answered(peer)]).toEqual([true, false]);
     const waitMs = peer.returnAtMs - clock.now();
     expect(waitMs).toBeGreaterThanOrEqual(10_000);
     expect(waitMs).toBeLessThanOrEqual(13_000);
@@ -47,7 +47,7 @@ describe('controller pool', () => {
     const { clock, pool } = makePool();
     const peer = pool.admit(a, 'configured');
     pool.failed(peer, 'silent');
-    pool.heard(peer);
+    pool.answered(peer);
     clock.advance(5_000);
     expect([pool.failed(peer, 'silent'), pool.failed(peer, 'silent')]).toEqual([true, false]);
     clock.advance(60_000);

@@ -4,6 +4,7 @@ import {
   type CommandOutcome,
   type ControllerAddress,
   ControllerPool,
+  GatewayRegistry,
   GatewayTransactions,
   type Listener,
   Metrics,
@@ -11,6 +12,7 @@ import {
   ReplyCache,
   RoundTrip,
   silentLog,
+  systemRandom,
   TransactionIds,
   Transmitter,
 } from '../../src/index.ts';
@@ -21,7 +23,29 @@ import { seededRandom } from '../support/seeded-random.ts';
 const gatewayAddress: ControllerAddress = { transport: 'udp', host: '127.0.0.10', port: 2427 };
 const secondAddress: ControllerAddress = { transport: 'udp', host: '127.0.0.11', port: 2427 };
 
+describe('the liveness of gateways', () => {
+  it('a gateway that sends without answering is asked like one that is quiet: its datagrams may be forged', () => {
+    const clock = new FakeClock();
+    const registry = new GatewayRegistry(clock);
+    const [talks, answers] = ['talks', 'answers'].map((name) => registry.add(name, []));
+    for (let i = 0; i < 10; i += 1) {
+      clock.advance(1_000);
+      if (talks !== undefined) registry.heard(talks);
+      if (answers !== undefined) registry.answered(answers);
+    }
+    expect([talks?.state, registry.quiet(5_000).map(({ name }) => name)]).toEqual(['up', ['talks']]);
+  });
+});
+
 describe('RFC 3435 §3.5.2 transaction identifiers', () => {
+  it('those of probes are apart from those of commands, and none follows from the last', () => {
+    const ids = new TransactionIds({ min: 1, max: 62_500_000 }, systemRandom);
+    const drawn = Array.from({ length: 64 }, () => ids.unguessable());
+    const counted = new Set(Array.from({ length: 64 }, () => ids.next()));
+    expect(drawn.every((id) => ids.owns(id) && id > 46_875_000 && !counted.has(id))).toBe(true);
+    expect(new Set(drawn.slice(1).map((id, at) => id - (drawn[at] ?? 0))).size).toBeGreaterThan(32);
+  });
+
   it('never collide between members, for any member count', () => {
     const space = { min: 1, max: 999_999_999 };
     const slices = [0, 1, 2, 3, 4].map((member) => memberSlice(space, member, 5));

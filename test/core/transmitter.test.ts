@@ -7,6 +7,7 @@ import {
   ControllerPool,
   type Delivery,
   defaultPoolOptions,
+  type Flow,
   type Listener,
   Metrics,
   silentLog,
@@ -37,7 +38,11 @@ class Bench {
   readonly transmitter: Transmitter;
   /** `1 hello`: what arrived at which peer. */
   readonly arrived: string[] = [];
+  /** What the answers to probes say. */
+  retryAfterMs: number | undefined;
   #listeners: readonly Listener[] = [];
+  #probes = 0;
+  readonly #underWay = new Map<string, Delivery[]>();
 
   constructor(options: Partial<TransmitterOptions>, probes: boolean) {
     this.transmitter = new Transmitter({
@@ -48,7 +53,7 @@ class Bench {
       protocol: 'test',
       listeners: () => this.#listeners,
       options,
-      ...(probes ? { probe: () => Buffer.from('probe') } : {}),
+      ...(probes ? { probe: () => this.#probe() } : {}),
     });
   }
 
@@ -58,11 +63,29 @@ class Bench {
 
   async start(): Promise<this> {
     const events = {
-      received: (_bytes: Buffer, flow: Parameters<Transmitter['heard']>[0]) => this.transmitter.heard(flow),
+      received: (bytes: Buffer, flow: Flow) => this.received(bytes.toString(), flow),
       failed: (...failure: Parameters<Transmitter['flowFailed']>) => this.transmitter.flowFailed(...failure),
     };
     this.#listeners = [await this.network.host(self.host).bind(self, {}, events)];
     return this;
+  }
+
+  #probe(): { id: string; bytes: Buffer } {
+    const id = String(this.#probes++);
+    return { id, bytes: Buffer.from(`probe ${id}`) };
+  }
+
+  /** `ok probe 1` answers that probe, `ok hello` a message under way; anything else answers nothing. */
+  received(text: string, flow: Flow): void {
+    const [, answered = ''] = /^ok (.*)$/.exec(text) ?? [];
+    if (answered.startsWith('probe ')) this.transmitter.probeAnswered(answered.slice(6), flow, this.retryAfterMs);
+    else for (const delivery of this.#underWay.get(answered) ?? []) delivery.heard(flow);
+  }
+
+  flowTo(hop: ControllerAddress): Flow {
+    const [listener] = this.#listeners;
+    if (listener === undefined) throw new Error('not started');
+    return listener.flowTo(hop);
   }
 
   /** A living peer; it answers probes, everything, or nothing. */
@@ -73,8 +96,9 @@ class Bench {
       {
         received: (bytes, flow) => {
           const text = bytes.toString();
-          if (text !== 'probe') this.arrived.push(`${address.host.slice(-1)} ${text}`);
-          if (answers === 'all' || (answers === 'probes' && text === 'probe')) flow.send(Buffer.from('ok'));
+          if (!text.startsWith('probe')) this.arrived.push(`${address.host.slice(-1)} ${text}`);
+          if (answers === 'all' || (answers === 'probes' && text.startsWith('probe')))
+            flow.send(Buffer.from(`ok ${text}`));
         },
         failed: () => undefined,
       },
@@ -92,6 +116,7 @@ class Bench {
         exhausted: (attempts) => tried.push(...attempts),
       },
     );
+    this.#underWay.set(text, [...(this.#underWay.get(text) ?? []), delivery]);
     return { delivery, switches, tried };
   }
 }
@@ -221,7 +246,7 @@ describe('watching what is pending', () => {
     const bench = await makeBench();
     await bench.peer(b, 'all');
     bench.send([a, b]).delivery.unanswerable();
-    bench.clock.advance(10);
+    bench.clock.advance(200);
     await bench.peer(a);
     bench.clock.advance(2_000);
     expect(bench.pool.find(a)?.health).toBe('recovering');
@@ -324,7 +349,23 @@ describe('many messages at the death of their hop', () => {
 });
 
 describe('a hop that refuses work', () => {
-  it('loses this message and the next ones, but nothing that is open there', async () => {
+  it('RFC 3261 §21.5.4: loses this message; without Retry-After, or by one message, nobody else', async () => {
+    const bench = await makeBench();
+    bench.pool.admit(a, 'configured');
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'all');
+    for (const retryAfterMs of [undefined, 5_000]) {
+      const { delivery } = bench.send([a, b], 'refused');
+      bench.clock.advance(5);
+      delivery.refused(retryAfterMs);
+      bench.send([a, b], 'next').delivery.unanswerable();
+      bench.clock.advance(5);
+    }
+    expect(bench.arrived).toEqual(['1 refused', '2 refused', '1 next', '1 refused', '2 refused', '1 next']);
+    expect(bench.pool.find(a)?.health).toBe('up');
+  });
+
+  it('which says so to a probe as well gets no new work for that time; what is open there stays', async () => {
     const bench = await makeBench();
     bench.pool.admit(a, 'configured');
     await bench.peer(a, 'all');
@@ -333,11 +374,54 @@ describe('a hop that refuses work', () => {
     const refused = bench.send([a, b], 'refused');
     bench.clock.advance(5);
     open.delivery.provisional();
-    expect(refused.delivery.refused()).toBe(true);
+    bench.retryAfterMs = 5_000;
+    expect(refused.delivery.refused(5_000)).toBe(true);
+    bench.clock.advance(5);
     bench.send([a, b], 'next');
     bench.clock.advance(50);
     expect([open.switches, refused.switches]).toEqual([[], ['1>2 refusing']]);
     expect(bench.arrived).toEqual(['1 open', '1 refused', '2 refused', '2 next']);
+  });
+
+  it('gets new work again when its time is over, and sooner where it takes work by its own word', async () => {
+    const bench = await makeBench();
+    bench.pool.admit(a, 'configured');
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'all');
+    bench.retryAfterMs = 3_000;
+    bench.send([a, b], 'refused').delivery.refused(3_000);
+    bench.clock.advance(5);
+    const health = () => {
+      bench.pool.order([a, b]);
+      return bench.pool.find(a)?.health;
+    };
+    expect(health()).toBe('refusing');
+    bench.retryAfterMs = undefined;
+    bench.clock.advance(1_500);
+    expect(health()).toBe('recovering');
+    bench.clock.advance(14_000);
+    expect(health()).toBe('up');
+  });
+
+  it('refuses message after message although its probes are answered: it is believed, until it takes one', async () => {
+    const bench = await makeBench();
+    bench.pool.admit(a, 'configured');
+    await bench.peer(a, 'all');
+    await bench.peer(b, 'all');
+    const refuse = () => bench.send([a, b], 'refused').delivery.refused(2_000);
+    for (let i = 0; i < 9; i += 1) refuse();
+    bench.clock.advance(5);
+    const taken = bench.send([a, b], 'taken');
+    bench.clock.advance(5);
+    taken.delivery.answered();
+    for (let i = 0; i < 9; i += 1) refuse();
+    bench.clock.advance(5);
+    expect(bench.pool.find(a)?.health).toBe('up');
+    refuse();
+    bench.clock.advance(5);
+    expect(bench.pool.find(a)?.health).toBe('refusing');
+    bench.clock.advance(2_000);
+    expect([bench.pool.order([a, b]), bench.pool.find(a)?.health]).toEqual([[a, b], 'up']);
   });
 
   it('is not believed for others where it was only learned', async () => {
@@ -345,8 +429,146 @@ describe('a hop that refuses work', () => {
     await bench.peer(a, 'all');
     const { delivery } = bench.send([a, b]);
     bench.clock.advance(5);
-    delivery.refused();
+    delivery.refused(5_000);
+    bench.clock.advance(50);
     expect(bench.pool.find(a)?.health).toBe('up');
+  });
+});
+
+describe('ask before believing: datagrams and ICMP errors are forged by anybody', () => {
+  /** A forged ICMP error about this hop. */
+  const forge = (bench: Bench, hop: ControllerAddress, detail = 'ECONNREFUSED'): void =>
+    bench.transmitter.flowFailed(bench.flowTo(hop), { reason: 'refused', detail });
+
+  it('one forged ICMP error moves the message at hand and costs a living hop nothing else', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    const ringing = bench.send([a, b], 'ringing');
+    bench.clock.advance(5);
+    ringing.delivery.provisional();
+    const atHand = bench.send([a, b], 'at hand');
+    forge(bench, a);
+    bench.clock.advance(5);
+    expect([atHand.switches, ringing.switches]).toEqual([['1>2 refused'], []]);
+    expect(bench.pool.find(a)?.health).toBe('up');
+    bench.send([a, b], 'next').delivery.unanswerable();
+    bench.clock.advance(2_000);
+    expect(bench.arrived.filter((line) => line.endsWith('next'))).toEqual(['1 next']);
+    expect(ringing.switches).toEqual([]);
+  });
+
+  it('an answer to what was sent before the report, read after it, does not bring a dead hop back', async () => {
+    const bench = await makeBench();
+    await bench.peer(b);
+    bench.network.silence(a.host);
+    const { delivery } = bench.send([a, b], 'early');
+    bench.clock.advance(5);
+    delivery.provisional();
+    bench.network.crash(a.host);
+    bench.network.revive(a.host);
+    forge(bench, a);
+    bench.received('ok early', bench.flowTo(a));
+    bench.send([a, b], 'next').delivery.unanswerable();
+    bench.clock.advance(5);
+    expect(bench.arrived).toEqual(['2 next']);
+    bench.clock.advance(200);
+    expect(bench.pool.find(a)?.health).toBe('down');
+  });
+
+  it('a stream of forged ICMP errors moves nothing more', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    bench.pool.admit(a, 'configured');
+    forge(bench, a);
+    bench.clock.advance(5);
+    const sent: Sent[] = [];
+    for (let i = 0; i < 100; i += 1) {
+      sent.push(bench.send([a, b], `m${i}`));
+      forge(bench, a, 'EHOSTUNREACH');
+      bench.clock.advance(7);
+      forge(bench, a);
+    }
+    expect(sent.flatMap(({ switches }) => switches)).toEqual([]);
+    expect(bench.pool.find(a)?.health).toBe('up');
+  });
+
+  it('a hop that is far away is given the time that its answers take', async () => {
+    const bench = await makeBench();
+    bench.network.conditions = { ...bench.network.conditions, latencyMs: 60 };
+    await bench.peer(a);
+    await bench.peer(b);
+    bench.pool.admit(a, 'configured');
+    bench.transmitter.detector.probe(a);
+    bench.clock.advance(200);
+    for (let i = 0; i < 60; i += 1) {
+      forge(bench, a);
+      bench.clock.advance(10);
+    }
+    bench.clock.advance(200);
+    expect(bench.pool.find(a)?.health).toBe('up');
+  });
+
+  it('a hop that is really gone is so for everybody within 50 ms, even after a forged report', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    await bench.peer(b);
+    bench.pool.admit(a, 'configured');
+    forge(bench, a);
+    bench.clock.advance(100);
+    bench.network.crash(a.host);
+    bench.send([a, b], 'hello');
+    bench.clock.advance(50);
+    expect([bench.arrived, bench.pool.find(a)?.health]).toEqual([['2 hello'], 'down']);
+  });
+
+  it('empty, meaningless and unasked datagrams keep no dead hop up', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    const { switches } = bench.send([a, b]);
+    for (let i = 0; i < 15; i += 1) {
+      for (const text of ['', '\r\n\r\n', 'ok', 'ok probe 77', 'ok nothing that was sent'])
+        bench.received(text, bench.flowTo(a));
+      bench.clock.advance(100);
+    }
+    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 silent'], 'down']);
+    for (let i = 0; i < 20; i += 1) {
+      bench.received('ok probe 4711', bench.flowTo(a));
+      bench.clock.advance(100);
+    }
+    expect(bench.pool.find(a)?.health).toBe('down');
+  });
+
+  it('the answer to a probe counts only from the hop that was probed, and once', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    await bench.peer(b);
+    bench.send([a, b]);
+    bench.clock.advance(1_500);
+    const answer = (from: ControllerAddress) => bench.transmitter.probeAnswered('0', bench.flowTo(from));
+    expect([answer(b), answer(a), answer(a)]).toEqual([false, true, false]);
+  });
+
+  it('a message too long for a datagram fails by itself: its hop stays up for all others', async () => {
+    const bench = await makeBench();
+    await bench.peer(a);
+    const long = bench.send([a], 'x'.repeat(65_508));
+    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'overflow', detail: 'EMSGSIZE' });
+    const short = bench.send([a, b], 'short');
+    bench.clock.advance(20);
+    expect(long.tried).toEqual([{ address: a, failure: 'overflow' }]);
+    expect([short.switches, bench.pool.find(a)?.health, bench.arrived]).toEqual([[], 'up', ['1 short']]);
+  });
+
+  it('what our own system does not send is believed at once', async () => {
+    const bench = await makeBench();
+    await bench.peer(b);
+    bench.network.silence(a.host);
+    const { switches } = bench.send([a, b]);
+    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
+    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 unreachable'], 'down']);
   });
 });
 
@@ -387,8 +609,9 @@ describe('what nobody answers', () => {
     bench.send([a, b], 'old ack').delivery.unanswerable();
     bench.transmitter.sendToFirst([a, b], Buffer.from('old 180'));
     bench.clock.advance(200);
-    bench.send([a, b], 'hello').delivery.answered();
+    const { delivery } = bench.send([a, b], 'hello');
     bench.clock.advance(5);
+    delivery.answered();
     bench.network.crash(a.host);
     bench.arrived.length = 0;
     bench.send([a, b], 'new ack').delivery.unanswerable();
@@ -424,7 +647,7 @@ describe('budgets', () => {
     const bench = await makeBench();
     await bench.peer(b);
     bench.send([a, b]);
-    bench.clock.advance(5);
+    bench.clock.advance(100);
     const text = await bench.metrics.text();
     expect(text).toContain('altpath_switches_total{protocol="test",reason="refused"} 1');
     expect(text).toContain('altpath_peers_failed_total{protocol="test",reason="refused"} 1');

@@ -107,7 +107,6 @@ export class SimGateway {
       metrics,
       listen: [options.listen],
       maxMessageBytes: maxDatagramBytes,
-      heard: (flow) => this.#transmitter.heard(flow),
       onMessage: (datagram, flow) => this.#transactions.onDatagram(datagram, flow),
       onFailed: (flow, error) => this.#transmitter.flowFailed(flow, error),
     });
@@ -119,8 +118,11 @@ export class SimGateway {
       metrics,
       protocol: 'mgcp',
       listeners: () => this.#receiver.listeners,
-      probe: () =>
-        encodeMessage(keepAlive({ transport: 'udp', host: options.name, port: options.listen.port }, ids.next())),
+      probe: () => {
+        const id = ids.unguessable();
+        const self: ControllerAddress = { transport: 'udp', host: options.name, port: options.listen.port };
+        return { id: String(id), bytes: encodeMessage(keepAlive(self, id)) };
+      },
     });
     const outgoing = new GatewayTransactions<MgcpResponse>({
       clock,

@@ -25,12 +25,13 @@ import {
   type TransmitterOptions,
   type TrustSettings,
 } from '../../../src/index.ts';
-import { createSipAdapter, probeBranch } from '../adapter.ts';
+import { createSipAdapter, probeIdOf } from '../adapter.ts';
 import { hasTag, viaAlternates } from '../alternate-path.ts';
 import { decode } from '../decode.ts';
 import { Edit, toBytes, topViaEnd } from '../encode.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
+import { retryAfterMs } from '../retry-after.ts';
 import { ackFor, nextWaitMs, serverKey, viaAddress } from '../transaction.ts';
 import { PathTrust } from '../trust.ts';
 import { BoundedMap } from './bounded-map.ts';
@@ -131,8 +132,11 @@ export class PathFollower {
       metrics,
       protocol: 'sip',
       listeners: () => (this.#listener === undefined ? [] : [this.#listener]),
-      probe: (to, flow) =>
-        this.#adapter.encode(this.#adapter.probe(to, { ...flow.local, transport: flow.transport }, random.hex(8))),
+      probe: (to, flow) => {
+        const id = random.hex(16);
+        const probe = this.#adapter.probe(to, { ...flow.local, transport: flow.transport }, id);
+        return { id, bytes: this.#adapter.encode(probe) };
+      },
       ...(timers === undefined ? {} : { options: timers }),
     });
     this.#receiver = new Receiver({
@@ -143,7 +147,6 @@ export class PathFollower {
       metrics,
       listen: [parts.listen],
       maxMessageBytes: 65_535,
-      heard: (flow) => this.#transmitter.heard(flow),
       onMessage: (message, flow) => this.#receive(message, flow),
       onFailed: (flow, error) => this.#transmitter.flowFailed(flow, error),
     });
@@ -230,10 +233,15 @@ export class PathFollower {
   }
 
   #onResponse(response: SipMessage, flow: Flow): void {
-    if (response.via.branch?.startsWith(probeBranch) === true) return;
+    const probe = probeIdOf(response);
+    if (probe !== undefined) {
+      this.#transmitter.probeAnswered(probe, flow, retryAfterMs(response));
+      return;
+    }
     this.#parts.tap?.('in', response, flow.remote);
     const open = this.#requests.get(requestKey(response));
     if (open !== undefined) {
+      open.delivery?.heard(flow);
       this.#learn(response, flow);
       if (response.status < 200) open.delivery?.provisional();
       else {
@@ -257,7 +265,7 @@ export class PathFollower {
     const { delivery, message, bytes } = open;
     if (open.answeredBy !== undefined || delivery === undefined || !this.#trust.isTrusted(flow)) return false;
     const at = delivery.current;
-    if (at === undefined || !sameAddress(at, hopOf(flow)) || !delivery.refused()) return false;
+    if (at === undefined || !sameAddress(at, hopOf(flow)) || !delivery.refused(retryAfterMs(response))) return false;
     if (message.method === 'INVITE') flow.send(ackFor(bytes.toString('latin1'), response));
     return true;
   }

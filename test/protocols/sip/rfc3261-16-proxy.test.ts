@@ -87,6 +87,20 @@ describe('RFC 3261 §16.3 request validation', () => {
     expect(gist(caller.texts)).toEqual(['480']);
   });
 
+  it.each([
+    ['item 3: OPTIONS for its domain', 'OPTIONS', 'sip:biloxi.example', '200'],
+    ['§11: OPTIONS for itself', 'OPTIONS', 'sip:127.0.0.1:5060', '200'],
+    ['item 3: OPTIONS on its way to others', 'OPTIONS', 'sip:bob@elsewhere.example', '483'],
+    ['item 3: REGISTER for its registrar', 'REGISTER', 'sip:biloxi.example', '200'],
+    ['item 3: REGISTER on its way to another registrar', 'REGISTER', 'sip:elsewhere.example', '483'],
+  ])('Max-Forwards 0 does not stop what has arrived: %s', async (_claim, method, uri, status) => {
+    const { world, caller } = await usrloc([]);
+    const bob = { to: '<sip:bob@biloxi.example>', from: '<sip:bob@biloxi.example>;tag=r' };
+    caller.send(request(method, { uri, ...bob, maxForwards: 'Max-Forwards: 0\r\n' }));
+    await world.run();
+    expect([gist(caller.texts), world.sent.length]).toEqual([[status], 1]);
+  });
+
   it('answers OPTIONS to itself with what it is', async () => {
     const { world, caller } = await scene();
     caller.send(request('OPTIONS', { uri: 'sip:127.0.0.1:5060', maxForwards: 'Max-Forwards: 1\r\n' }));
