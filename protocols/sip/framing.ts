@@ -1,7 +1,8 @@
 /** Cuts SIP messages out of a connection's bytes by Content-Length (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1). */
 import { StreamBuffer, type StreamFraming } from '../../src/index.ts';
+import { refusal } from './encode.ts';
 import { H, headerId } from './header-names.ts';
-import { limits } from './scanner.ts';
+import { limits, scan } from './scanner.ts';
 
 const pong = Buffer.from('\r\n');
 const nothing: readonly Buffer[] = [];
@@ -40,14 +41,16 @@ export function createFraming(): StreamFraming {
           }
           const headerEnd = endOfHeader(held, searched);
           if (headerEnd < 0) {
-            if (held.length > limits.headerBytes) return result(messages, reply, 'headers too large');
+            if (held.length > limits.headerBytes) return refuse(messages, held, 513, 'headers too large');
             searched = Math.max(0, held.length - 3);
             break;
           }
-          if (headerEnd > limits.headerBytes + 4) return result(messages, reply, 'headers too large');
+          if (headerEnd > limits.headerBytes + 4) return refuse(messages, held, 513, 'headers too large');
           const length = contentLength(held, headerEnd);
-          if (length === undefined) return result(messages, reply, 'no usable Content-Length');
-          if (headerEnd + length > limits.messageBytes) return result(messages, reply, 'message too large');
+          if (length === undefined)
+            return refuse(messages, held.subarray(0, headerEnd), 400, 'no usable Content-Length');
+          if (headerEnd + length > limits.messageBytes)
+            return refuse(messages, held.subarray(0, headerEnd), 513, 'message too large');
           needed = headerEnd + length;
         }
         if (buffer.length < needed) break;
@@ -71,6 +74,21 @@ function result(
     ...(reply === undefined ? {} : { reply }),
     ...(error === undefined ? {} : { error }),
   };
+}
+
+/** The stream ends here; a request of which enough can be read is answered first (RFC 3261 §18.3, §21.5.7). */
+function refuse(
+  messages: readonly Buffer[] | undefined,
+  head: Buffer,
+  code: 400 | 513,
+  error: string,
+): ReturnType<StreamFraming['push']> {
+  const bytes = head.subarray(0, limits.headerBytes);
+  const text = bytes.toString('latin1');
+  if (text.startsWith('SIP/') || text.startsWith('ACK ')) return result(messages, undefined, error);
+  const scanned = scan(bytes, text);
+  const phrase = code === 400 ? `Bad Request - ${error}` : 'Message Too Large';
+  return result(messages, refusal(text, scanned.ok ? scanned.value : scanned.error.partial, code, phrase), error);
 }
 
 function leadingLineEnds(bytes: Buffer): number {

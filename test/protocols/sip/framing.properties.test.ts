@@ -95,6 +95,30 @@ describe('a stream that cannot be cut is given up', () => {
     expect(cut([octets(text)]).error).toBeTypeOf('string');
   });
 
+  it.each([
+    ['no Content-Length', 'Content-Length: 0\r\n', '', '400'],
+    ['two that differ', 'Content-Length: 0\r\n', 'Content-Length: 1\r\nContent-Length: 2\r\n', '400'],
+    ['a body beyond all limits', 'Content-Length: 0\r\n', 'Content-Length: 99999999\r\n', '513'],
+    ['fields beyond all limits', 'Content-Length: 0\r\n\r\n', `X: ${'y'.repeat(20_000)}`, '513'],
+  ])('the sender of a request is told why (RFC 3261 §18.3): %s', (_claim, before, after, status) => {
+    const { replies, error } = cut([octets(request('INVITE').replace(before, after))]);
+    expect(error).toBeDefined();
+    expect(replies).toMatch(new RegExp(`^SIP/2\\.0 ${status} `));
+    expect(replies).toMatch(
+      /\r\nVia: [^\r]*branch=z9hG4bKcaller1\r\n(?:.*\r\n)*CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n$/,
+    );
+  });
+
+  it('nothing is said to a response, an ACK, or what is no SIP', () => {
+    const withoutLength = (text: string): string => text.replace('Content-Length: 0\r\n', '');
+    const texts = [
+      withoutLength(request('ACK')),
+      withoutLength(request('INVITE')).replace(/^INVITE \S+ SIP\/2.0/, 'SIP/2.0 200 OK'),
+      'GET / HTTP/1.1\r\nHost: us\r\n\r\n',
+    ];
+    expect(texts.map((text) => cut([octets(text)]).replies)).toEqual(['', '', '']);
+  });
+
   it('two that agree are one', () => {
     const text = request('OPTIONS').replace('Content-Length: 0', 'Content-Length: 0\r\nl: 0');
     expect(cut([octets(text)])).toMatchObject({ messages: [text], error: undefined });
