@@ -134,14 +134,21 @@ export class SipMessage {
 
   /** The header by its name as text, for the rarely read ones; any case. */
   named(name: string): string | undefined {
+    const [first] = this.allNamed(name);
+    return first;
+  }
+
+  /** The values of all its fields, in order. */
+  allNamed(name: string): readonly string[] {
     const { fields } = this.scan;
     const wanted = name.toLowerCase();
+    const found: string[] = [];
     for (let i = 0; i < fields.length; i += fieldStride) {
       if (fields[i] !== H.other) continue;
       const start = this.fieldStart(i);
       const colon = this.text.indexOf(':', start);
-      if (this.text.slice(start, colon).trim().toLowerCase() === wanted) return this.valueAt(i);
+      if (this.text.slice(start, colon).trim().toLowerCase() === wanted) found.push(this.valueAt(i));
     }
-    return undefined;
+    return found;
   }
 }

@@ -28,6 +28,7 @@ import { retryAfterMs } from './retry-after.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import {
+  ackForAdopted,
   reply,
   requestKey,
   type ServerTransaction,
@@ -218,7 +219,7 @@ export class ProxyCore {
     }
     const server = this.#layer.accept(cancel, flow);
     this.#refuse(server, cancel, { status: 200, reason: 'OK' });
-    invite.user?.cancel(cancel.named('Reason') ?? '');
+    invite.user?.cancel(cancel.allNamed('Reason'));
   }
 
   // --- RFC 3261 §16.3: request validation -----------------------------------------------------------------------------------
@@ -388,7 +389,11 @@ export class ProxyCore {
       return this.#configured(routing) ?? [[direct]];
     }
     const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
-    if (contacts.length > 0) return this.#contactGroups(contacts);
+    if (contacts.length > 0) {
+      const groups = this.#contactGroups(contacts);
+      // A number whose only place is a line of another protocol is known, and cannot be reached from here.
+      return groups.length > 0 ? groups : { status: 480, reason: 'Temporarily Unavailable' };
+    }
     return (
       this.#configured(routing) ??
       (this.#parts.knows(uri)
@@ -454,7 +459,7 @@ export class ProxyCore {
 
   #contactTarget(contact: Contact): ProxyTarget | undefined {
     const uri = parseUri(contact.target);
-    if (uri === undefined) return undefined;
+    if (uri === undefined || !isSipScheme(uri.scheme)) return undefined;
     // RFC 3261 §19.1.1: no headers in a Request-URI.
     const requestUri = uri.headers === '' ? contact.target : contact.target.slice(0, contact.target.indexOf('?'));
     const [firstPath] = contact.path;
@@ -591,6 +596,8 @@ export class ProxyCore {
       );
       return;
     }
+    // The sender repeats a refusal until somebody acknowledges it (RFC 3261 §17.2.1), and who sent the INVITE does so no more.
+    if (message.method === 'INVITE' && message.status >= 300) flow.send(ackForAdopted(message));
     // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     if (!isOwn) this.#takeovers.add();

@@ -72,6 +72,9 @@ export interface ContextParts {
   ended(context: ResponseContext): void;
 }
 
+/** RFC 3326 §3.1: a telephone that rang shows no missed call. */
+const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
+
 /** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
 const tryingMs = 200;
 
@@ -91,7 +94,6 @@ export class ResponseContext implements BagItem, ServerUser {
   #closed = false;
   #cancelled = false;
   #forked = false;
-  #reason = '';
 
   constructor(parts: ContextParts, server: ServerTransaction, request: SipMessage, plan: RoutePlan) {
     this.parts = parts;
@@ -120,12 +122,12 @@ export class ResponseContext implements BagItem, ServerUser {
     this.#finishIfDone();
   }
 
-  /** CANCEL from upstream (RFC 3261 §16.10); `reason` is its Reason field, if any. */
-  cancel(reason: string): void {
+  /** CANCEL from upstream (RFC 3261 §16.10) with the values of its Reason fields, which go on (RFC 3326 §2). */
+  cancel(reasons: readonly string[]): void {
     this.#cancelled = true;
     this.#waiting = [];
-    this.#reason = reason;
-    for (const branch of this.#branches) branch.cancel(reason);
+    const fields = reasons.map((reason) => `Reason: ${reason}\r\n`).join('');
+    for (const branch of this.#branches) branch.cancel(fields);
     // Nothing was sent yet (a name is being resolved): the answer is ours.
     if (this.#open === 0) this.refuse(487, 'Request Terminated');
   }
@@ -143,7 +145,7 @@ export class ResponseContext implements BagItem, ServerUser {
     if (this.request.method !== 'INVITE' && this.server.isFinal) return;
     this.#waiting = [];
     // First the others are stopped, then the answer goes on: if we die in between, the answer is repeated by who gave it.
-    for (const branch of this.#branches) branch.cancel('');
+    for (const branch of this.#branches) branch.cancel(completedElsewhere);
     this.#relay(response);
     this.#close();
   }
@@ -288,11 +290,6 @@ export class ResponseContext implements BagItem, ServerUser {
   }
 
   /** @internal */
-  get cancelReason(): string {
-    return this.#reason;
-  }
-
-  /** @internal */
   get isCancelled(): boolean {
     return this.#cancelled;
   }
@@ -307,6 +304,7 @@ class Branch implements ClientUser {
   #timerC: Cancel | undefined;
   #timerCAtMs = 0;
   #wantsCancel = false;
+  #cancelFields = '';
   #cancelSent = false;
   #cancel: ClientTransaction | undefined;
   #provisional = false;
@@ -342,10 +340,12 @@ class Branch implements ClientUser {
     });
   }
 
-  cancel(reason: string): void {
+  /** `fields`: what the CANCEL says of the reason. */
+  cancel(fields: string): void {
     if (this.#ended || this.#wantsCancel || this.#context.request.method !== 'INVITE') return;
     this.#wantsCancel = true;
-    if (this.#provisional) this.#sendCancel(reason);
+    this.#cancelFields = fields;
+    if (this.#provisional) this.#sendCancel();
   }
 
   onResponse(message: SipMessage, transaction: ClientTransaction): void {
@@ -353,7 +353,7 @@ class Branch implements ClientUser {
     if (status < 200) {
       this.#provisional = true;
       if (status > 100) this.#timerCAtMs = this.#context.parts.clock.now() + this.#context.parts.timerCMs;
-      if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel(this.#context.cancelReason);
+      if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel();
       this.#context.onProvisional(message);
       return;
     }
@@ -444,13 +444,13 @@ class Branch implements ClientUser {
     );
   }
 
-  #sendCancel(reason: string): void {
+  #sendCancel(): void {
     const transaction = this.#transaction;
     const { layer, clock } = this.#context.parts;
     const { hop, flow } = transaction ?? {};
     if (transaction === undefined || hop === undefined || transaction.state !== 'proceeding') return;
     this.#cancelSent = true;
-    const text = cancelFor(transaction.sentText, reason === '' ? '' : `Reason: ${reason}\r\n`);
+    const text = cancelFor(transaction.sentText, this.#cancelFields);
     this.#cancel = layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
     // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled.
     this.#timerC?.();
@@ -469,7 +469,7 @@ class Branch implements ClientUser {
   #cancelAside(transaction: ClientTransaction, { remote, transport }: Flow): void {
     if (this.#ended || this.#context.request.method !== 'INVITE') return;
     const { layer } = this.#context.parts;
-    const text = cancelFor(transaction.sentText);
+    const text = cancelFor(transaction.sentText, completedElsewhere);
     const hop = { transport, host: remote.host, port: remote.port };
     layer.request('CANCEL', transaction.branch, { addresses: [hop] }, () => text, ignoreAnswer);
   }
@@ -490,7 +490,7 @@ class Branch implements ClientUser {
   #timerCFired(): void {
     if (this.#provisional) {
       this.#wantsCancel = true;
-      this.#sendCancel('');
+      this.#sendCancel();
       return;
     }
     this.#transaction?.abandon();

@@ -37,7 +37,7 @@ import {
   serverRow,
 } from './transaction-machines.ts';
 import { isUnicast } from './trust.ts';
-import { trim, type Via } from './values.ts';
+import { replaceParam, trim, type Via } from './values.ts';
 
 export interface TransactionTimers {
   readonly t1Ms: number;
@@ -62,8 +62,8 @@ export interface ClientUser {
 
 /** Who works for the answer of a server transaction. */
 export interface ServerUser {
-  /** CANCEL from upstream (RFC 3261 §16.10); `reason` is its Reason field, if any. */
-  cancel(reason: string): void;
+  /** CANCEL from upstream (RFC 3261 §16.10) with the values of its Reason fields. */
+  cancel(reasons: readonly string[]): void;
 }
 
 export type AlternatesOf = (via: Via, flow: Flow) => readonly ControllerAddress[];
@@ -607,6 +607,26 @@ function sendBack(
 export function ackFor(inviteText: string, response: SipMessage): Buffer {
   const to = response.fieldIndex(H.to);
   return toBytes(dialogless(inviteText, 'ACK', response.text.slice(response.fieldStart(to), response.valueStop(to))));
+}
+
+/**
+ * The ACK of a non-2xx whose INVITE another member sent, or we in an earlier life: all that is left of it is in the response. Its
+ * branch and sent-by say which INVITE it belongs to (RFC 3261 §17.1.1.3, §17.2.3); the Request-URI is the one that the caller asked for.
+ */
+export function ackForAdopted(response: SipMessage): Buffer {
+  const { text, via } = response;
+  // What the hop added to the Via as it came (RFC 3261 §18.2.1, RFC 3581 §4) is no part of it.
+  const params = replaceParam(
+    replaceParam(via.params, 'received', ''),
+    'rport',
+    via.rport === undefined ? '' : ';rport',
+  );
+  let fields = `Via: ${via.text.slice(0, via.text.length - via.params.length)}${params}\r\nMax-Forwards: 70\r\n`;
+  for (const id of [H.from, H.to, H.callId]) {
+    const index = response.fieldIndex(id);
+    fields += `${text.slice(response.fieldStart(index), response.valueStop(index))}\r\n`;
+  }
+  return toBytes(`ACK ${response.to.uri} SIP/2.0\r\n${fields}CSeq: ${response.cseq} ACK\r\nContent-Length: 0\r\n\r\n`);
 }
 
 /** The CANCEL of an INVITE that was sent (RFC 3261 §9.1), with further fields (Reason) if wanted. */

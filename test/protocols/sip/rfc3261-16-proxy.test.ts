@@ -112,6 +112,22 @@ describe('RFC 3261 §16.3 request validation', () => {
   });
 });
 
+describe('RFC 3261 §16.5 targets', () => {
+  it('480 where the only contact of a number is a line of another protocol', async () => {
+    const { world, caller } = await scene({ config: { domains: ['biloxi.example'] } });
+    const line = { key: 'l', protocol: 'mgcp', target: 'aaln/1@gw.example', path: [], alternates: [], q: 1_000 };
+    await world.locations.save('200@biloxi.example', [
+      { ...line, expiresMs: world.clock.now() + 60_000, updatedMs: 0 },
+    ]);
+    caller.send(request('INVITE', { uri: 'sip:200@biloxi.example' }));
+    await world.run(40_000);
+    expect(gist(caller.take())[0]).toBe('480');
+    caller.send(request('ACK', { uri: 'sip:200@biloxi.example', to: '<sip:200@biloxi.example>;tag=x' }));
+    await world.run(40_000);
+    expect(world.transactions).toBe(0);
+  });
+});
+
 describe('RFC 5393 §4 loops and spirals', () => {
   it('answers 482 to a request that comes back as it went', async () => {
     const { world, caller, callee } = await scene();
@@ -492,6 +508,8 @@ describe('RFC 3261 §16.7 response processing', () => {
     await world.run();
     expect(gist(callee.texts)).toEqual(['CANCEL']);
     expect(branchOf(callee.last)).toBe(branchOf(two));
+    // RFC 3326 §3.1: no missed call is shown there.
+    expect(fieldsOf(callee.last, 'reason')).toEqual(['SIP;cause=200;text="Call completed elsewhere"']);
     callee.send(answerTo(two, 200, { tag: 'two' }));
     await world.run();
     expect(gist(caller.texts)).toEqual(['180', '180', '200', '200']);
@@ -666,6 +684,20 @@ describe('RFC 3261 §16.10 CANCEL', () => {
     callee.send(answerTo(invite, 487));
     await world.run();
     expect(gist(caller.texts)).toEqual(['487']);
+  });
+
+  it('passes every Reason field on, also where the CANCEL has to wait (RFC 3326 §2)', async () => {
+    const { world, caller, callee } = await scene();
+    caller.send(request('INVITE'));
+    await world.run();
+    const invite = callee.last;
+    const reasons = ['SIP;cause=200;text="Call completed elsewhere"', 'Q.850;cause=26', 'X;cause=1, Y;cause=2'];
+    caller.send(request('CANCEL', { fields: reasons.map((reason) => `Reason: ${reason}\r\n`).join('') }));
+    await world.run();
+    callee.answer(answerTo(invite, 180));
+    await world.run();
+    expect(gist(callee.texts)).toEqual(['INVITE', 'CANCEL']);
+    expect(fieldsOf(callee.last, 'reason')).toEqual(reasons);
   });
 
   it('waits for a provisional before it cancels downstream (§9.1)', async () => {

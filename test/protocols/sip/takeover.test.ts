@@ -138,6 +138,55 @@ describe('an adopted dialog-forming response (RFC 3261 §13.2.2.4)', () => {
   });
 });
 
+describe('RFC 3261 §17.1.1.3: a refusal that a stand-in adopts', () => {
+  it.each([
+    ['its only branch', ''],
+    ['one branch of several', ';forked'],
+  ])('is acknowledged to its sender, as often as it comes: %s', async (_claim, forked) => {
+    const world = await SipWorld.up({ config: { backupFor: ['127.0.2.1'] } });
+    const callee = await world.peer('127.0.0.20:5070');
+    const edge = await world.peer('127.0.1.1');
+    const branch = new BranchKey('only a test').branchFor(request('INVITE'), 'sip:c@127.0.0.20:5070');
+    const refused = [
+      'SIP/2.0 486 Busy Here',
+      `Via: SIP/2.0/UDP 127.0.2.1:5060;branch=${branch}${forked};received=127.0.2.1;rport=5060;AlternatePath="sip:127.0.0.1"`,
+      'Via: SIP/2.0/UDP 127.0.1.1:5060;branch=z9hG4bKedge',
+      'From: <sip:a@b>;tag=1',
+      'To: <sip:c@d>;tag=busy',
+      'Call-ID: x',
+      'CSeq: 1 INVITE',
+      'Content-Length: 0',
+    ].join('\r\n');
+    for (let i = 0; i < 2; i += 1) {
+      callee.send(`${refused}\r\n\r\n`);
+      await world.run();
+    }
+    const acks = [
+      'ACK sip:c@d SIP/2.0',
+      `Via: SIP/2.0/UDP 127.0.2.1:5060;branch=${branch}${forked};rport;AlternatePath="sip:127.0.0.1"`,
+      'Max-Forwards: 70',
+      'From: <sip:a@b>;tag=1',
+      'To: <sip:c@d>;tag=busy',
+      'Call-ID: x',
+      'CSeq: 1 ACK',
+      'Content-Length: 0\r\n\r\n',
+    ].join('\r\n');
+    expect(callee.texts).toEqual([acks, acks]);
+    // Whoever sent the request to all of them asks for the best answer itself.
+    expect(edge.texts).toHaveLength(forked === '' ? 2 : 0);
+  });
+
+  it('with a branch that no member made it is not acknowledged: nobody is reflected upon', async () => {
+    const world = await SipWorld.up({ config: { backupFor: ['127.0.2.1'] } });
+    const callee = await world.peer('127.0.0.20:5070');
+    callee.send(
+      'SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 127.0.2.1:5060;branch=z9hG4bK+made.up\r\nVia: SIP/2.0/UDP 127.0.1.1:5060;branch=z9hG4bKedge\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=busy\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n',
+    );
+    await world.run();
+    expect(world.sent).toEqual([]);
+  });
+});
+
 describe('members on both sides of a change of the branch', () => {
   it('say so once for each partner, and take nothing over', async () => {
     const lines: string[] = [];
