@@ -27,8 +27,11 @@ export class BranchKey {
   readonly #identity: KeyedHash;
   readonly #target: KeyedHash;
   readonly #way: KeyedHash;
+  readonly #destination: (request: SipMessage) => string;
 
-  constructor(secret: string) {
+  /** `destination`: what of the Request-URI decides where the request goes. */
+  constructor(secret: string, destination: (request: SipMessage) => string = ({ requestUri }) => requestUri) {
+    this.#destination = destination;
     this.#identity = new KeyedHash(secret, 'SIP branch: identity');
     this.#target = new KeyedHash(secret, 'SIP branch: target');
     this.#way = new KeyedHash(secret, 'SIP branch: way');
@@ -53,7 +56,7 @@ export class BranchKey {
 
   /** The loop-detecting part of a branch of ours: what decides where a request goes, and nothing that changes on the way. */
   loopPart(request: SipMessage): string {
-    let way = `${request.requestUri}\n${request.callId}\n${request.fromTag}\n${request.cseq}`;
+    let way = `${this.#destination(request)}\n${request.callId}\n${request.fromTag}\n${request.cseq}`;
     for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
       way += `\n${request.valueAt(i)}`;
     return this.#way.short(way);

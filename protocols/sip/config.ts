@@ -201,6 +201,8 @@ export const sipConfigSchema = section({
   forking: z.enum(['parallel', 'serial']).default('parallel'),
   /** Branches that a request may have in all, over all proxies (RFC 5393 §5.3.3). */
   maxBreadth: wholeNumber(1, 1_000).default(60),
+  maxBranches: wholeNumber(1, 100_000).default(120),
+  maxBranchesPerUser: wholeNumber(1, 1_000_000).default(2_000),
   /** Tell registering telephones to send their requests through us (RFC 3608 §6.3). */
   serviceRoute: z.boolean().default(false),
 }).check(({ value, issues }) => {

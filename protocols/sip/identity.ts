@@ -131,6 +131,14 @@ export class Identity {
     return domain === undefined ? user : `${user}@${domain}`;
   }
 
+  /**
+   * What of a Request-URI decides where the request goes: for users of ours their record, so that parameters, escapes and the form of
+   * the host make no difference (RFC 5393 §4.2), for others the URI as it is.
+   */
+  destination({ uri, requestUri }: SipMessage): string {
+    return uri?.user !== undefined && this.isLocal(uri) ? this.record(uri) : requestUri;
+  }
+
   /** Header text for what leaves over this flow. */
   voice(flow: Flow): Voice {
     let voice = this.#voices.get(flow.local);

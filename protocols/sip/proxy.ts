@@ -19,6 +19,7 @@ import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.
 import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
+import { ForkBudget } from './fork-budget.ts';
 import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { Identity } from './identity.ts';
@@ -74,6 +75,9 @@ export class ProxyCore {
   readonly #layer: TransactionLayer;
   readonly #identity: Identity;
   readonly #open = new Bag<ResponseContext>();
+  readonly #budget: ForkBudget;
+  /** Contexts whose branches are counted. */
+  readonly #forks = new Map<ResponseContext, Fork>();
   readonly #requests: Counter;
   readonly #responses: Counter;
   readonly #stray: Counter;
@@ -92,8 +96,12 @@ export class ProxyCore {
     this.#context = {
       ...parts,
       member: (address) => parts.assembler.member(address),
-      ended: (context) => this.#open.delete(context),
+      ended: (context) => {
+        this.#open.delete(context);
+        if (this.#forks.size > 0) this.#endFork(context);
+      },
     };
+    this.#budget = new ForkBudget(parts.clock, parts.config);
     this.#layer = parts.layer;
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
     this.#routing = parts.config;
@@ -192,7 +200,8 @@ export class ProxyCore {
       this.#forwardStateless(request, flow, routing);
       return;
     }
-    const refusal = this.#validate(request, flow, routing);
+    const pass = this.#pass(request);
+    const refusal = this.#validate(request, flow, routing, pass);
     if (refusal !== undefined && this.#layer.size > maxTransactions) {
       this.#refuseStateless(request, flow, refusal);
       return;
@@ -203,9 +212,15 @@ export class ProxyCore {
       return;
     }
     if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
+    const targets = this.#targets(routing, request.toTag !== '');
+    const fork = 'status' in targets ? undefined : this.#takeFork(request, routing, targets, pass);
+    if (fork !== undefined && 'status' in fork) {
+      this.#refuse(server, request, fork);
+      return;
+    }
     const context = new ResponseContext(this.#context, server, request, this.#plan(request, routing));
     this.#open.add(context);
-    const targets = this.#targets(routing, request.toTag !== '');
+    if (fork !== undefined) this.#forks.set(context, fork);
     if ('status' in targets) context.refuse(targets.status, targets.reason);
     else context.start(targets);
   }
@@ -224,13 +239,13 @@ export class ProxyCore {
 
   // --- RFC 3261 §16.3: request validation -----------------------------------------------------------------------------------
 
-  #validate(request: SipMessage, flow: Flow, routing: Routing): Refusal | undefined {
+  #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {
     if (this.#layer.size > maxTransactions)
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
       return { status: 416, reason: 'Unsupported URI Scheme' };
     if (request.maxForwards === 0 && !this.#endsHere(request, routing)) return { status: 483, reason: 'Too Many Hops' };
-    if (this.#isLoop(request)) return { status: 482, reason: 'Loop Detected' };
+    if (pass === 'loop') return { status: 482, reason: 'Loop Detected' };
     const unsupported = request.list(H.proxyRequire);
     if (unsupported.length > 0)
       return { status: 420, reason: 'Bad Extension', fields: `Unsupported: ${unsupported.join(', ')}\r\n` };
@@ -239,18 +254,50 @@ export class ProxyCore {
     return this.#parts.authenticate(request, flow);
   }
 
-  /** RFC 5393 §4.2.2: a Via of ours whose branch says that the same request went the same way before. */
-  #isLoop(request: SipMessage): boolean {
+  /** RFC 5393 §4.2.2: does a Via of ours say that the request was here before, or that it even went the same way? */
+  #pass(request: SipMessage): Pass {
     const first = request.fieldIndex(H.via);
     // Most come straight from a telephone, which is not us.
-    if (isOnlyVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return false;
+    if (isOnlyVia(request, first) && !this.#identity.isSelf(request.via.host, request.via.port)) return 'first';
     // Only a Via that shows one of our own addresses can be ours: one search per address, and nothing is parsed twice.
-    if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return false;
+    if (!this.#identity.isNamedIn(request.text, request.fieldStart(first), request.scan.headersEnd)) return 'first';
     const mine = this.#parts.branches.loopPart(request);
-    return request.list(H.via).some((value) => {
+    let pass: Pass = 'first';
+    for (const value of request.list(H.via)) {
       const via = parseVia(value);
-      return via?.branch !== undefined && loopPartOf(via.branch) === mine && this.#identity.isSelf(via.host, via.port);
-    });
+      if (via?.branch === undefined || !this.#identity.isSelf(via.host, via.port)) continue;
+      if (loopPartOf(via.branch) === mine) return 'loop';
+      pass = 'again';
+    }
+    return pass;
+  }
+
+  /** The branches of a fork, and of whatever comes back to us, are counted (RFC 5393 §5); a plain call is not worth it. */
+  #takeFork(
+    request: SipMessage,
+    { uri }: Routing,
+    targets: readonly (readonly ProxyTarget[])[],
+    pass: Pass,
+  ): Fork | Refusal | undefined {
+    let count = 0;
+    for (const group of targets) count += group.length;
+    if (count < 2 && pass === 'first') return undefined;
+    const record = this.#identity.record(uri);
+    switch (this.#budget.take(request, record, count)) {
+      case 'fits':
+        return { record, count };
+      case 'requestSpent':
+        return { status: 440, reason: 'Max-Breadth Exceeded' };
+      case 'userSpent':
+        return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
+    }
+  }
+
+  #endFork(context: ResponseContext): void {
+    const fork = this.#forks.get(context);
+    if (fork === undefined) return;
+    this.#forks.delete(context);
+    this.#budget.release(fork.record, fork.count);
   }
 
   // --- RFC 3261 §16.4: route information ------------------------------------------------------------------------------------
@@ -531,6 +578,12 @@ export class ProxyCore {
         this.#refuseStateless(request, flow, { status: 481, reason: 'Call/Transaction Does Not Exist' });
       return;
     }
+    // What is not kept is not counted as open, but must not multiply either.
+    const pass = this.#pass(request);
+    if (pass === 'loop') return;
+    const fork = this.#takeFork(request, routing, targets, pass);
+    if (fork !== undefined && 'status' in fork) return;
+    if (fork !== undefined) this.#budget.release(fork.record, fork.count);
     const plan = this.#plan(request, routing);
     for (const group of targets) for (const target of group) this.#forwardOnce(request, flow, plan, target);
   }
@@ -648,6 +701,14 @@ export class ProxyCore {
       topVia: stampedVia(request, flow),
     });
   }
+}
+
+/** Has the request been here before, by the Vias of ours on it? */
+type Pass = 'first' | 'again' | 'loop';
+
+interface Fork {
+  readonly record: string;
+  readonly count: number;
 }
 
 interface HopSet {

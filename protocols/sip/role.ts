@@ -84,7 +84,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     resolver,
     identity,
     log,
-    branches: new BranchKey(cluster.secret),
+    branches: new BranchKey(cluster.secret, (request) => identity.destination(request)),
     timerCMs: timers.timerCMs,
     maxBreadth: config.maxBreadth,
     config,
