@@ -90,9 +90,11 @@ export class ProxyCore {
   #isEdge: boolean;
   #routing: RoutingTable;
   #draining = false;
+  readonly #startedMs: number;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
+    this.#startedMs = parts.clock.now();
     this.#context = {
       ...parts,
       member: (address) => parts.assembler.member(address),
@@ -649,8 +651,10 @@ export class ProxyCore {
       );
       return;
     }
-    // The sender repeats a refusal until somebody acknowledges it (RFC 3261 §17.2.1), and who sent the INVITE does so no more.
-    if (message.method === 'INVITE' && message.status >= 300) flow.send(ackForAdopted(message));
+    // The sender repeats a refusal until somebody acknowledges it (RFC 3261 §17.2.1), and who sent the INVITE does so no more: a dead
+    // partner, or we in an earlier life. What this life sent it has acknowledged for as long as Timer D says.
+    const isOrphan = !isOwn || this.#parts.clock.now() - this.#startedMs < this.#parts.timerCMs;
+    if (message.method === 'INVITE' && message.status >= 300 && isOrphan) flow.send(ackForAdopted(message));
     // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     if (!isOwn) this.#takeovers.add();

@@ -210,6 +210,8 @@ describe('server timers over UDP', () => {
 
   it('Timer D: a repeated refusal is acknowledged for at least 32 s, whatever T1', async () => {
     const { world, caller, callee } = await scene({ t1Ms: 50 });
+    // No INVITE of an earlier life of the proxy can be under way any more.
+    await world.run(180_000);
     caller.send(request('INVITE'));
     await world.run(0);
     const busy = answerTo(callee.take()[0] ?? '', 486);
