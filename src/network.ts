@@ -97,6 +97,8 @@ export interface BindOptions {
 export interface FlowOptions {
   /** Datagrams: report the peer's ICMP errors, by a socket connected to it. */
   readonly connected?: boolean;
+  /** The same for a few seconds only, and only while there are few of them: for peers of which there may be thousands. */
+  readonly briefly?: boolean;
   /** TLS: the name that the peer's certificate must carry (else its address). */
   readonly serverName?: string;
 }

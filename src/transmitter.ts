@@ -204,7 +204,7 @@ export class Transmitter {
     // One message was too long, or we were too busy: that says nothing of the peer.
     if (reason === 'overflow') return;
     const verdict = this.#detector.reported(address, reason, detail);
-    if (verdict === 'unknown') this.#hopFailed(address, reason, detail);
+    if (verdict === 'unknown') this.#unknownFailed(address, reason, detail);
     else if (verdict === 'moves') this.#moveAtHand(address, reason);
   }
 
@@ -265,6 +265,19 @@ export class Transmitter {
     if (!isReliable(peer.address.transport)) this.#listenerFor(peer.address)?.flowTo(peer.address, { connected: true });
   }
 
+  /** @internal The same way, for a while through a socket that hears of ICMP errors; the flow itself where there is none. */
+  watchedFlow(flow: Flow): Flow {
+    const { local, remote, transport } = flow;
+    for (const listener of this.#parts.listeners())
+      if (
+        listener.local.transport === transport &&
+        listener.local.port === local.port &&
+        listener.local.host === local.host
+      )
+        return listener.flowTo(remote, { briefly: true });
+    return flow;
+  }
+
   /** @internal May one more message move to this alternate? */
   maySwitch(to: ControllerAddress): boolean {
     const key = addressKey(to);
@@ -299,6 +312,13 @@ export class Transmitter {
       },
       'message moves to the alternate',
     );
+  }
+
+  /** Whoever cannot be probed is asked by the messages themselves (a telephone: RFC 3261 §18.4). */
+  #unknownFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
+    const waiting = this.#open.get(addressKey(address));
+    if (!this.canProbe || this.#parts.pool.find(address) !== undefined) this.#hopFailed(address, failure, detail);
+    else for (const delivery of [...(waiting?.items ?? [])]) delivery.reported(failure);
   }
 
   #hopFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
@@ -439,6 +459,7 @@ export class Delivery implements BagItem {
   #beganSuspicion = false;
   #sentMs = 0;
   #isRepeated = false;
+  #reports = 0;
   #ended = false;
 
   constructor(transmitter: Transmitter, target: Target, addresses: readonly ControllerAddress[], outgoing: Outgoing) {
@@ -474,8 +495,34 @@ export class Delivery implements BagItem {
   /** Sends the same octets to the same hop again. */
   repeat(): void {
     if (this.#ended || this.#flow === undefined || this.#bytes === undefined) return;
+    // A peer of which nothing is known and that has said nothing may be gone: from here on we want to know.
+    if (!this.#isRepeated && !this.#flow.reliable && !this.#provisional && this.#isUnknown)
+      this.#flow = this.#transmitter.watchedFlow(this.#flow);
     this.#isRepeated = true;
     this.#flow.send(this.#bytes);
+  }
+
+  get #isUnknown(): boolean {
+    const { pool } = this.#transmitter;
+    return this.#state === undefined && this.#current !== undefined && pool.find(this.#current) === undefined;
+  }
+
+  /**
+   * @internal An ICMP error about a peer that cannot be probed, which anybody can forge: the message itself asks once more, and the
+   * peer is gone where that is reported as well, and nothing was heard.
+   */
+  reported(failure: HopFailure): void {
+    if (this.#ended || this.#provisional) return;
+    this.#reports += 1;
+    if (this.#reports > 1) return;
+    this.repeat();
+    const { clock, options } = this.#transmitter;
+    const to = this.#current;
+    this.#silence = clock.after(options.silenceMs / 4, () => {
+      const isGone = this.#reports > 1;
+      this.#reports = 0;
+      if (isGone && to !== undefined && !this.#provisional) this.hopFailed(to, failure);
+    });
   }
 
   /** A well-formed response to this message came over this flow: whoever sent it lives, if it is a hop that has the message. */
@@ -598,15 +645,8 @@ export class Delivery implements BagItem {
       this.#transmitter.clock.after(0, () => this.hopFailed(to, 'unreachable'));
       return;
     }
-    const multiple = this.#state !== undefined;
-    if (
-      multiple ||
-      isReliable(to.transport) ||
-      (this.#transmitter.pool.size > 0 && this.#transmitter.pool.find(to) !== undefined)
-    ) {
-      this.#transmitter.watch(this, to);
-      this.#watched = to;
-    }
+    this.#transmitter.watch(this, to);
+    this.#watched = to;
     this.#bytes = this.#outgoing.encode(flow, to);
     if (!flow.reliable && this.#bytes.length > maxDatagramBytes) {
       // Too long for a datagram: that concerns this message only.

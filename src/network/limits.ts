@@ -23,6 +23,12 @@ export const maxDatagramBytes = 65_507;
 /** Peers with a socket of their own per listener; beyond that the one longest unused makes way. */
 export const maxConnectedPeers = 1_024;
 
+/** Peers with a socket of their own for some seconds, per listener; beyond that ICMP errors of further ones stay unseen. */
+export const maxBriefPeers = 128;
+
+/** A peer that is only looked after briefly gives its socket back after this long without use. */
+export const briefMs = 4_000;
+
 /** Hosts whose last flow is kept per listener; beyond that all are forgotten, which costs them one object each. */
 export const maxSenders = 4_096;
 

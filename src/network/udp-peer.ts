@@ -9,7 +9,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Flow } from '../network.ts';
 import { DatagramSender } from './datagram-sender.ts';
-import { maxDatagramBytes, maxQueuedMessages } from './limits.ts';
+import { briefMs, maxDatagramBytes, maxQueuedMessages } from './limits.ts';
 import type { NetworkParts } from './node-network.ts';
 import { transmitError } from './transmit-error.ts';
 import type { UdpListener } from './udp.ts';
@@ -29,12 +29,17 @@ export class ConnectedPeer implements Flow {
   /** Settles when the socket is there, or cannot be had. */
   readonly #opening: Promise<void>;
 
-  constructor(listener: UdpListener, remote: SocketAddress, parts: NetworkParts) {
+  /** Gives its socket back by itself. */
+  readonly #isBrief: boolean;
+
+  constructor(listener: UdpListener, remote: SocketAddress, parts: NetworkParts, isBrief = false) {
+    this.#isBrief = isBrief;
     this.#listener = listener;
     this.remote = remote;
     this.#parts = parts;
     this.id = datagramFlowId(this);
     this.#opening = this.#open();
+    if (isBrief) this.#retireLater(0);
   }
 
   get transport(): 'udp' {
@@ -93,8 +98,17 @@ export class ConnectedPeer implements Flow {
         this.#listener.send(bytes, this.remote);
         break;
       case 'retired':
-        this.#listener.flowTo(this.remote, { connected: true }).send(bytes);
+        if (this.#isBrief) this.#listener.send(bytes, this.remote);
+        else this.#listener.flowTo(this.remote, { connected: true }).send(bytes);
     }
+  }
+
+  #retireLater(seenUse: number): void {
+    this.#parts.clock.after(briefMs, () => {
+      if (this.#state === 'retired') return;
+      if (this.lastUse === seenUse) void this.retire();
+      else this.#retireLater(this.lastUse);
+    });
   }
 
   #open(): Promise<void> {

@@ -8,7 +8,7 @@ import { formatSocketAddress } from '../controller-address.ts';
 import type { Counter } from '../metrics.ts';
 import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
 import { DatagramSender } from './datagram-sender.ts';
-import { defaultMaxMessageBytes, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
+import { defaultMaxMessageBytes, maxBriefPeers, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
 import type { NetworkParts } from './node-network.ts';
 import { transmitError } from './transmit-error.ts';
@@ -37,6 +37,7 @@ export class UdpListener implements Listener {
   readonly #maxMessageBytes: number;
   readonly #oversize: Counter;
   readonly #peers = new Map<string, ConnectedPeer>();
+  readonly #briefPeers = new Map<string, ConnectedPeer>();
   /** By address as the system writes it. */
   readonly #senders = new Map<string, DatagramFlow>();
   #uses = 0;
@@ -69,9 +70,11 @@ export class UdpListener implements Listener {
 
   flowTo(remote: SocketAddress, options?: FlowOptions): Flow {
     const peer = this.#isIpv6 || remote.host.includes(':') ? canonicalAddress(remote) : remote;
-    return options?.connected === true && this.isOpen && isSendable(peer)
-      ? this.#peer(peer)
-      : new DatagramFlow(this, peer);
+    if (this.isOpen && isSendable(peer)) {
+      if (options?.connected === true) return this.#peer(peer);
+      if (options?.briefly === true) return this.#briefPeer(peer) ?? new DatagramFlow(this, peer);
+    }
+    return new DatagramFlow(this, peer);
   }
 
   flowById(): undefined {
@@ -135,7 +138,7 @@ export class UdpListener implements Listener {
   /** @internal The peer's socket is gone. */
   forget(peer: ConnectedPeer): void {
     const key = formatSocketAddress(peer.remote);
-    if (this.#peers.get(key) === peer) this.#peers.delete(key);
+    for (const peers of [this.#peers, this.#briefPeers]) if (peers.get(key) === peer) peers.delete(key);
   }
 
   close(): Promise<void> {
@@ -156,6 +159,19 @@ export class UdpListener implements Listener {
     return peer;
   }
 
+  #briefPeer(remote: SocketAddress): ConnectedPeer | undefined {
+    const key = formatSocketAddress(remote);
+    this.#uses += 1;
+    let peer = this.#peers.get(key) ?? this.#briefPeers.get(key);
+    if (peer === undefined) {
+      if (this.#briefPeers.size >= maxBriefPeers) return undefined;
+      peer = new ConnectedPeer(this, { host: remote.host, port: remote.port }, this.#parts, true);
+      this.#briefPeers.set(key, peer);
+    }
+    peer.lastUse = this.#uses;
+    return peer;
+  }
+
   #evict(): void {
     let oldest: ConnectedPeer | undefined;
     for (const peer of this.#peers.values()) if (oldest === undefined || peer.lastUse < oldest.lastUse) oldest = peer;
@@ -167,7 +183,7 @@ export class UdpListener implements Listener {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#peers.values()].map((peer) => peer.retire()));
+    await Promise.all([...this.#peers.values(), ...this.#briefPeers.values()].map((peer) => peer.retire()));
     // What the kernel did not take at once waits in the process: let it go first, within reason.
     for (let turn = 0; turn < 1_000 && this.#socket.getSendQueueCount() > 0; turn += 1)
       await new Promise((resolve) => setImmediate(resolve));

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FakeClock } from '../support/fake-clock.ts';
 import { eventually, hasIpv6, type RealNetwork, realNetwork } from '../support/real-network.ts';
 
 let net: RealNetwork = realNetwork();
@@ -231,6 +232,26 @@ describe('a connected flow', () => {
     await eventually(() => right.texts.length === 1);
     await left.listener.close();
     await eventually(() => sockets() === 1);
+  });
+});
+
+describe('a socket for a while', () => {
+  it('reports ICMP for peers of which there may be thousands, is bounded, and is given back', async () => {
+    const clock = new FakeClock();
+    net = realNetwork(clock);
+    const left = await net.station({ transport: 'udp' });
+    const ask = (index: number): void =>
+      left.listener.flowTo({ host: `127.2.0.${index}`, port: 9 }, { briefly: true }).send(Buffer.from('anybody?'));
+    const before = sockets();
+    for (let index = 1; index <= 200; index += 1) ask(index);
+    const hosts = () => new Set(left.failures.map(({ flow }) => flow.remote.host));
+    await eventually(() => hosts().size === 128, 'the ICMP errors');
+    expect(left.failures.every(({ error }) => error.reason === 'refused' && error.isLocal !== true)).toBe(true);
+    expect(sockets() - before).toBeLessThanOrEqual(128);
+    clock.advance(10_000);
+    await eventually(() => sockets() <= before, 'the sockets given back');
+    ask(200);
+    await eventually(() => hosts().has('127.2.0.200'), 'one more ICMP error');
   });
 });
 

@@ -215,6 +215,47 @@ describe('the order of addresses', () => {
   });
 });
 
+describe('a peer of which nothing is known (RFC 3261 §18.4)', () => {
+  const tried = [{ address: a, failure: 'refused' }];
+
+  it('that is gone is found out by the first repetition, not by the last', async () => {
+    const bench = await makeBench();
+    const sent = bench.send([a]);
+    bench.clock.advance(500);
+    expect(sent.tried).toEqual([]);
+    sent.delivery.repeat();
+    bench.clock.advance(300);
+    expect(sent.tried).toEqual(tried);
+  });
+
+  it('is not given up for a forged report, nor for many where it answers', async () => {
+    const bench = await makeBench();
+    await bench.peer(a, 'nothing');
+    const forge = () => bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'refused', detail: 'ECONNREFUSED' });
+    const silent = bench.send([a], 'silent');
+    forge();
+    bench.clock.advance(20);
+    // The message itself asked.
+    expect(bench.arrived).toEqual(['1 silent', '1 silent']);
+    bench.clock.advance(1_000);
+    const ringing = bench.send([a], 'ringing');
+    ringing.delivery.provisional();
+    for (let i = 0; i < 5; i += 1) forge();
+    silent.delivery.answered();
+    bench.clock.advance(1_000);
+    expect([silent.tried, ringing.tried]).toEqual([[], []]);
+  });
+
+  it('to which our own system cannot send is given up at once', async () => {
+    const bench = await makeBench();
+    bench.network.silence(a.host);
+    const sent = bench.send([a]);
+    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
+    bench.clock.advance(1);
+    expect(sent.tried).toEqual([{ address: a, failure: 'unreachable' }]);
+  });
+});
+
 describe('watching what is pending', () => {
   it('a peer that answered provisionally and then goes dark loses the message to the alternate', async () => {
     const bench = await makeBench();

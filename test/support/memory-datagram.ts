@@ -32,7 +32,11 @@ export class DatagramSocket implements MemorySocket {
   }
 
   flowTo(remote: SocketAddress, options: FlowOptions = {}): Flow {
-    return new DatagramFlow(this, { host: remote.host, port: remote.port }, options.connected === true);
+    return new DatagramFlow(
+      this,
+      { host: remote.host, port: remote.port },
+      options.connected === true || options.briefly === true,
+    );
   }
 
   flowById(): undefined {

@@ -35,6 +35,13 @@ import { retryAfterMs } from '../retry-after.ts';
 import { ackFor, nextWaitMs, serverKey, viaAddress } from '../transaction.ts';
 import { PathTrust } from '../trust.ts';
 import { BoundedMap } from './bounded-map.ts';
+import {
+  type Acknowledgement,
+  maxFailures,
+  type OpenRequest,
+  type ServedRequest,
+  transportError,
+} from './follower-state.ts';
 
 export interface FollowerParts {
   readonly clock: Clock;
@@ -67,34 +74,6 @@ const ackWatchMs = 600;
 const responseWatchMs = 100;
 const maxTransactions = 100_000;
 const maxHops = 1_024;
-
-interface OpenRequest {
-  readonly message: SipMessage;
-  readonly bytes: Buffer;
-  readonly to: ControllerAddress;
-  delivery: Delivery | undefined;
-  answeredBy: ControllerAddress | undefined;
-}
-
-interface ServedRequest {
-  /** Where the request came from last: the controller that has it now. */
-  from: ControllerAddress;
-  readonly alternates: readonly ControllerAddress[];
-  readonly named: ControllerAddress | undefined;
-  delivery: Delivery | undefined;
-  last: string;
-  sent: number;
-  /** Our 2xx while its ACK is awaited. */
-  unacknowledged: { readonly message: SipMessage; readonly bytes: Buffer } | undefined;
-}
-
-interface Acknowledgement {
-  readonly bytes: Buffer;
-  readonly message: SipMessage;
-  readonly to: ControllerAddress;
-  lastHop: ControllerAddress;
-  delivery: Delivery | undefined;
-}
 
 export class PathFollower {
   readonly #parts: FollowerParts;
@@ -190,7 +169,7 @@ export class PathFollower {
     const key = requestKey(message);
     const known = this.#requests.get(key);
     if (known !== undefined) {
-      if (known.answeredBy !== undefined) return;
+      if (known.answeredBy !== undefined || known.failures >= maxFailures) return;
       // Every address failed once: the user agent's own timers decide how long it is tried all over again.
       if (known.delivery === undefined) this.#begin(known);
       else {
@@ -201,7 +180,14 @@ export class PathFollower {
     }
     // Outside of a dialog the hop is the user agent's own choice: its word on backups counts (docs/alternate-path.md §8).
     if (message.toTag === '') this.#choose(to);
-    const open: OpenRequest = { message, bytes: this.#octets(message), to, delivery: undefined, answeredBy: undefined };
+    const open: OpenRequest = {
+      message,
+      bytes: this.#octets(message),
+      to,
+      delivery: undefined,
+      answeredBy: undefined,
+      failures: 0,
+    };
     this.#requests.set(key, open);
     this.#begin(open);
     this.#forgetLater(() => this.#requests.delete(key), open);
@@ -217,11 +203,17 @@ export class PathFollower {
           return bytes;
         },
         switched: (from, to, because) => this.#parts.switched?.(message, from, to, because),
-        exhausted: () => {
-          open.delivery = undefined;
-        },
+        exhausted: () => this.#exhausted(open),
       },
     );
+  }
+
+  #exhausted(open: OpenRequest): void {
+    open.delivery = undefined;
+    open.failures += 1;
+    // A controller may be being started anew; what is nobody's backup was asked twice already.
+    if (this.#pool.find(open.to) === undefined) open.failures = maxFailures;
+    if (open.failures >= maxFailures) this.#parts.deliver(toBytes(transportError(open.message)), open.to);
   }
 
   /** A CANCEL goes where its INVITE is (RFC 3261 §9.1); anything else to the hop it names, then to that hop's alternates. */
@@ -277,6 +269,7 @@ export class PathFollower {
     const bytes = this.#octets(ack);
     if (invite !== undefined) {
       // Of a refusal: part of the INVITE's transaction, to whoever refused (RFC 3261 §17.1.1.3).
+      if (invite.failures >= maxFailures && invite.answeredBy === undefined) return;
       const hop = invite.answeredBy ?? to;
       this.#tapOut(ack, hop);
       this.#transmitter.sendOnce(hop, () => bytes);

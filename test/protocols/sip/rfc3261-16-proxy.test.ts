@@ -635,6 +635,8 @@ describe('RFC 3261 §16.8, §16.9 timers and transport errors', () => {
 
   it('answers 408 to an INVITE nobody answers, and keeps silent for others (RFC 4320 §4.2)', async () => {
     const { world, caller } = await scene();
+    // Somebody is there, and says nothing.
+    await world.peer('127.0.0.66');
     caller.send(request('INVITE', { uri: 'sip:x@127.0.0.66' }));
     caller.send(request('OPTIONS', { uri: 'sip:x@127.0.0.66', branch: 'z9hG4bKo' }));
     await world.run(33_000);

@@ -99,6 +99,8 @@ describe('the four machines', () => {
 describe('client timers over UDP', () => {
   it('Timers A and B: an INVITE goes out seven times in 64*T1, each wait twice the last (§17.1.1.2)', async () => {
     const { world, caller, times } = await scene();
+    // Somebody is there, and says nothing.
+    await world.peer('127.0.0.66');
     caller.send(request('INVITE', { uri: 'sip:x@127.0.0.66' }));
     await world.run(40_000);
     expect(times('INVITE')).toEqual([0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
@@ -107,6 +109,8 @@ describe('client timers over UDP', () => {
 
   it('Timers E and F: another request is repeated at most every T2 (§17.1.2.2)', async () => {
     const { world, caller, times } = await scene();
+    // Somebody is there, and says nothing.
+    await world.peer('127.0.0.66');
     caller.send(request('OPTIONS', { uri: 'sip:x@127.0.0.66' }));
     await world.run(40_000);
     expect(times('OPTIONS')).toEqual([0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
@@ -114,6 +118,8 @@ describe('client timers over UDP', () => {
 
   it("T1 and T2 are the operator's", async () => {
     const { world, caller, times } = await scene({ t1Ms: 100, t2Ms: 300 });
+    // Somebody is there, and says nothing.
+    await world.peer('127.0.0.66');
     caller.send(request('OPTIONS', { uri: 'sip:x@127.0.0.66' }));
     await world.run(1_000);
     expect(times('OPTIONS')).toEqual([0, 100, 300, 600, 900]);

@@ -145,6 +145,22 @@ describe('docs/alternate-path.md §4 requests', () => {
     expect(world.heard(backup)).toHaveLength(2);
   });
 
+  it('are answered 503 where nobody is there (RFC 3261 §8.1.3.1), and the ACK of that goes nowhere', () => {
+    world.network.crash(victim);
+    const invite = request('INVITE', 'gone');
+    world.say(invite, victim);
+    world.clock.advance(500);
+    for (let waitMs = 500; waitMs <= 1_000; waitMs += 500) {
+      world.say(invite, victim);
+      world.clock.advance(waitMs);
+    }
+    expect(world.given).toEqual(['SIP/2.0 503 Service Unavailable - nobody there']);
+    world.say(request('ACK', 'gone', '', ';tag=unreachable'), victim);
+    world.say(invite, victim);
+    world.clock.advance(1_000);
+    expect(world.given).toHaveLength(1);
+  });
+
   it('a ringing INVITE moves when probes find the primary silent', () => {
     introduced();
     world.say(request('INVITE', 'second'));
