@@ -65,6 +65,8 @@ const limits = section({
   maxUnsentBytes: wholeNumber(4_096).default(1_048_576),
   /** RFC 3261 §18.1.1: a UDP message may have 65,535 octets; the stream transports are held to the same. */
   maxMessageBytes: wholeNumber(1_024, 65_535).default(65_535),
+  /** What transactions may keep in all; a third of the heap where it is not said. */
+  maxTransactionBytes: wholeNumber(1_048_576).optional(),
 });
 
 const timers = section({

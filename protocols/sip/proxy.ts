@@ -22,6 +22,7 @@ import { response, toBytes } from './encode.ts';
 import { ForkBudget } from './fork-budget.ts';
 import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
+import { ackForAdopted } from './hop-requests.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
@@ -29,7 +30,6 @@ import { retryAfterMs } from './retry-after.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import {
-  ackForAdopted,
   reply,
   requestKey,
   type ServerTransaction,
@@ -91,6 +91,8 @@ export class ProxyCore {
   #routing: RoutingTable;
   #draining = false;
   readonly #startedMs: number;
+  /** When a request last found no room. */
+  #fullMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -199,13 +201,16 @@ export class ProxyCore {
     }
     const routing = this.#preprocess(request, flow);
     if (request.method === 'ACK') {
+      if (this.#endsRefusal(request)) return;
       this.#forwardStateless(request, flow, routing);
       return;
     }
     const pass = this.#pass(request);
     const refusal = this.#validate(request, flow, routing, pass);
-    if (refusal !== undefined && this.#layer.size > maxTransactions) {
+    if (refusal !== undefined && this.#isFull(request, flow)) {
+      // Not even a refusal is kept.
       this.#refuseStateless(request, flow, refusal);
+      this.#fullMs = this.#parts.clock.now();
       return;
     }
     const server = this.#layer.accept(request, flow, key);
@@ -227,6 +232,21 @@ export class ProxyCore {
     else context.start(targets);
   }
 
+  /** Is there no room for one more transaction like this? Requests of a dialog come first. */
+  #isFull({ text, toTag }: SipMessage, flow: Flow): boolean {
+    const { size, memory } = this.#layer;
+    // It is kept as it came and as it leaves, as text and as octets.
+    const octets = 3 * text.length;
+    return (
+      size > maxTransactions || !(toTag === '' ? memory.mayBegin(flow.remote.host, octets) : memory.mayGoOn(octets))
+    );
+  }
+
+  /** The ACK of a refusal that we keep nothing of goes no further. */
+  #endsRefusal(ack: SipMessage): boolean {
+    return this.#parts.clock.now() - this.#fullMs < 32_000 && ack.toTag === this.#identity.localTag(ack);
+  }
+
   /** RFC 3261 §16.10: to the INVITE it means; without one, statelessly where that INVITE would go. */
   #onCancel(cancel: SipMessage, flow: Flow): void {
     const invite = this.#layer.cancelled(cancel);
@@ -242,7 +262,7 @@ export class ProxyCore {
   // --- RFC 3261 §16.3: request validation -----------------------------------------------------------------------------------
 
   #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {
-    if (this.#layer.size > maxTransactions)
+    if (this.#isFull(request, flow))
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
       return { status: 416, reason: 'Unsupported URI Scheme' };

@@ -19,13 +19,13 @@ import type { BranchKey } from './branch.ts';
 import { response } from './encode.ts';
 import { forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
+import { cancelFor } from './hop-requests.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import {
   type ClientTransaction,
   type ClientUser,
-  cancelFor,
   type ServerTransaction,
   type ServerUser,
   type TransactionLayer,

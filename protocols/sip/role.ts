@@ -24,6 +24,7 @@ import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { readTls } from './tls.ts';
 import { TransactionLayer } from './transaction.ts';
+import { transactionBudget } from './transaction-memory.ts';
 import { PathTrust } from './trust.ts';
 
 export function createSipRole(services: CoreServices, config: SipConfig, core: TrustSettings): Role {
@@ -76,7 +77,14 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const transports = [...new Set(config.listen.map(({ transport }) => transport))];
   const names = new SipNames({ dns, clock, random, transports });
   const resolver = new AddressResolver(locations, names);
-  const layer = new TransactionLayer(clock, transmitter, timers, (via, flow) => trust.backWays(via, flow));
+  const layer = new TransactionLayer(
+    clock,
+    transmitter,
+    timers,
+    (via, flow) => trust.backWays(via, flow),
+    transactionBudget(config.limits.maxTransactionBytes),
+  );
+  metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const registration = createRegistration(services, config, identity, trust);
   const proxy = new ProxyCore({
     clock,

@@ -11,6 +11,7 @@ import {
   type Flow,
   type HopFailure,
   isReliable,
+  type OctetBudget,
   type Outgoing,
   type Target,
   type Transmitter,
@@ -20,6 +21,7 @@ import { magicCookie } from './branch.ts';
 import { sipDefaultPort } from './config.ts';
 import { toBytes, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
+import { ackFor } from './hop-requests.ts';
 import { type Lingerer, Lingering } from './lingering.ts';
 import type { SipMessage } from './messages.ts';
 import { retryAfterMs } from './retry-after.ts';
@@ -36,8 +38,9 @@ import {
   type ServerState,
   serverRow,
 } from './transaction-machines.ts';
+import { absorbingOctets, openOctets, transactionBudget } from './transaction-memory.ts';
 import { isUnicast } from './trust.ts';
-import { replaceParam, trim, type Via } from './values.ts';
+import type { Via } from './values.ts';
 
 export interface TransactionTimers {
   readonly t1Ms: number;
@@ -84,18 +87,22 @@ export class TransactionLayer {
   readonly alternatesOf: AlternatesOf;
   /** @internal */
   readonly lingering: Lingering;
+  /** What all transactions keep. */
+  readonly memory: OctetBudget;
 
   constructor(
     clock: Clock,
     transmitter: Transmitter,
     timers: TransactionTimers,
     alternatesOf: AlternatesOf = () => none,
+    memory: OctetBudget = transactionBudget(),
   ) {
     this.clock = clock;
     this.transmitter = transmitter;
     this.timers = timers;
     this.alternatesOf = alternatesOf;
     this.lingering = new Lingering(clock);
+    this.memory = memory;
   }
 
   /** Transactions that may still do something. */
@@ -176,6 +183,7 @@ export class ClientTransaction implements Outgoing, Lingerer {
   #retransmit: Cancel | undefined;
   #deadline: Cancel | undefined;
   #waitMs: number;
+  #octets = 0;
 
   constructor(layer: TransactionLayer, method: string, branch: string, compose: Compose, user: ClientUser) {
     this.key = clientKey(branch, method);
@@ -251,7 +259,13 @@ export class ClientTransaction implements Outgoing, Lingerer {
     this.#delivery = undefined;
     this.#compose = undefined;
     this.#text = '';
+    this.#weigh(absorbingOctets + (this.#ack?.length ?? 0));
     this.#user = this.#user.afterwards?.() ?? this.#user;
+  }
+
+  #weigh(octets: number): void {
+    this.#layer.memory.change(octets - this.#octets);
+    this.#octets = octets;
   }
 
   /** Ends without a word to anybody. */
@@ -261,6 +275,8 @@ export class ClientTransaction implements Outgoing, Lingerer {
 
   encode(flow: Flow, to: ControllerAddress): Uint8Array {
     this.#text = this.#compose?.(flow, to) ?? this.#text;
+    // The text, and the octets of it that may be repeated.
+    this.#weigh(openOctets + 2 * this.#text.length);
     return toBytes(this.#text);
   }
 
@@ -381,6 +397,7 @@ export class ClientTransaction implements Outgoing, Lingerer {
     this.#retransmit = undefined;
     this.#deadline = undefined;
     this.#delivery?.end();
+    this.#weigh(0);
     this.#layer.forgetClient(this);
   }
 }
@@ -405,6 +422,7 @@ export class ServerTransaction implements Lingerer {
   #retransmit: Cancel | undefined;
   #deadline: Cancel | undefined;
   #waitMs: number;
+  #octets = 0;
 
   constructor(layer: TransactionLayer, key: string, request: SipMessage, flow: Flow) {
     this.key = key;
@@ -415,6 +433,12 @@ export class ServerTransaction implements Lingerer {
     this.#isInvite = request.method === 'INVITE';
     this.#state = this.#isInvite ? 'proceeding' : 'trying';
     this.#waitMs = layer.timers.t1Ms;
+    this.#weigh(openOctets + request.text.length);
+  }
+
+  #weigh(octets: number): void {
+    this.#layer.memory.changeFor(this.flow.remote.host, octets - this.#octets);
+    this.#octets = octets;
   }
 
   get state(): ServerState {
@@ -477,7 +501,10 @@ export class ServerTransaction implements Lingerer {
         this.#status = status;
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
         this.#last = this.#isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
-        if (status >= 200) this.#request = undefined;
+        if (status >= 200) {
+          this.#request = undefined;
+          this.#weigh(absorbingOctets + (this.#last?.length ?? 0));
+        }
         sendBack(this.#layer.transmitter, this.flow, this.#back, toBytes(text), this.#turn);
         break;
       case 'repeat':
@@ -533,6 +560,7 @@ export class ServerTransaction implements Lingerer {
     this.#state = 'terminated';
     this.#retransmit?.();
     this.#deadline?.();
+    this.#weigh(0);
     this.#layer.forgetServer(this);
   }
 }
@@ -601,73 +629,6 @@ function sendBack(
   }
   if (flow.reliable && transmitter.isOpen(flow)) flow.send(bytes);
   else transmitter.sendOnce({ transport: flow.transport, host: maddr ?? flow.remote.host, port }, () => bytes);
-}
-
-/** The ACK of a non-2xx (RFC 3261 §17.1.1.3): the INVITE's Request-URI, top Via, Route, From, Call-ID and CSeq number; To as in the response. */
-export function ackFor(inviteText: string, response: SipMessage): Buffer {
-  const to = response.fieldIndex(H.to);
-  return toBytes(dialogless(inviteText, 'ACK', response.text.slice(response.fieldStart(to), response.valueStop(to))));
-}
-
-/**
- * The ACK of a non-2xx whose INVITE another member sent, or we in an earlier life: all that is left of it is in the response. Its
- * branch and sent-by say which INVITE it belongs to (RFC 3261 §17.1.1.3, §17.2.3); the Request-URI is the one that the caller asked for.
- */
-export function ackForAdopted(response: SipMessage): Buffer {
-  const { text, via } = response;
-  // What the hop added to the Via as it came (RFC 3261 §18.2.1, RFC 3581 §4) is no part of it.
-  const params = replaceParam(
-    replaceParam(via.params, 'received', ''),
-    'rport',
-    via.rport === undefined ? '' : ';rport',
-  );
-  let fields = `Via: ${via.text.slice(0, via.text.length - via.params.length)}${params}\r\nMax-Forwards: 70\r\n`;
-  for (const id of [H.from, H.to, H.callId]) {
-    const index = response.fieldIndex(id);
-    fields += `${text.slice(response.fieldStart(index), response.valueStop(index))}\r\n`;
-  }
-  return toBytes(`ACK ${response.to.uri} SIP/2.0\r\n${fields}CSeq: ${response.cseq} ACK\r\nContent-Length: 0\r\n\r\n`);
-}
-
-/** The CANCEL of an INVITE that was sent (RFC 3261 §9.1), with further fields (Reason) if wanted. */
-export const cancelFor = (inviteText: string, fields = ''): string =>
-  dialogless(inviteText, 'CANCEL', undefined, fields);
-
-/** A request that belongs to an INVITE's hop: same Request-URI, top Via, Route, From, To, Call-ID, CSeq number. */
-function dialogless(inviteText: string, method: 'ACK' | 'CANCEL', to: string | undefined, fields = ''): string {
-  const lines = inviteText.slice(0, inviteText.search(/\n\r?\n/)).split(/\r?\n(?![ \t])/);
-  let via = '';
-  let rest = '';
-  let max = 'Max-Forwards: 70\r\n';
-  for (const line of lines.slice(1)) {
-    const name = /^([^\s:]+)\s*:/.exec(line)?.[1]?.toLowerCase();
-    switch (name) {
-      case 'v':
-      case 'via':
-        // Ours is the first line and holds one value.
-        if (via === '') via = `${line}\r\n`;
-        break;
-      case 't':
-      case 'to':
-        rest += `${to ?? trim(line, 0, line.length)}\r\n`;
-        break;
-      case 'f':
-      case 'from':
-      case 'i':
-      case 'call-id':
-      case 'route':
-        rest += `${trim(line, 0, line.length)}\r\n`;
-        break;
-      case 'cseq':
-        rest += `CSeq: ${Number.parseInt(line.slice(line.indexOf(':') + 1), 10)} ${method}\r\n`;
-        break;
-      case 'max-forwards':
-        max = `${trim(line, 0, line.length)}\r\n`;
-        break;
-    }
-  }
-  const [, uri = ''] = (lines[0] ?? '').split(' ');
-  return `${method} ${uri} SIP/2.0\r\n${via}${max}${rest}${fields}Content-Length: 0\r\n\r\n`;
 }
 
 /** Branches are unlike for all requests but a CANCEL, which has its INVITE's (RFC 3261 §9.1); an ACK has no client transaction. */

@@ -30,9 +30,10 @@ import { hasTag, viaAlternates } from '../alternate-path.ts';
 import { decode } from '../decode.ts';
 import { Edit, toBytes, topViaEnd } from '../encode.ts';
 import { H } from '../header-names.ts';
+import { ackFor } from '../hop-requests.ts';
 import type { SipMessage } from '../messages.ts';
 import { retryAfterMs } from '../retry-after.ts';
-import { ackFor, nextWaitMs, serverKey, viaAddress } from '../transaction.ts';
+import { nextWaitMs, serverKey, viaAddress } from '../transaction.ts';
 import { PathTrust } from '../trust.ts';
 import { BoundedMap } from './bounded-map.ts';
 import {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { decode } from '../../../protocols/sip/decode.ts';
-import { ackFor, cancelFor, nextWaitMs, serverKey } from '../../../protocols/sip/transaction.ts';
+import { ackFor, cancelFor } from '../../../protocols/sip/hop-requests.ts';
+import { nextWaitMs, serverKey } from '../../../protocols/sip/transaction.ts';
 import {
   inviteClient,
   inviteServer,
