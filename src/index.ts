@@ -20,6 +20,7 @@ export * from './config/ip-network.ts';
 export * from './config/trust-rules.ts';
 export * from './controller-address.ts';
 export * from './controller-pool.ts';
+export * from './delivery.ts';
 export * from './demo.ts';
 export * from './dns.ts';
 export * from './errors.ts';
