@@ -5,11 +5,11 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { ControllerAddress } from '../controller-address.ts';
-import type { Delivery } from '../delivery.ts';
 import type { Attempt } from '../failover.ts';
 import type { Flow } from '../network.ts';
 import type { Random } from '../random.ts';
-import type { Transmitter } from '../transmitter.ts';
+import type { Delivery } from '../signaling/delivery.ts';
+import type { Transmitter } from '../signaling/transmitter.ts';
 import {
   beginOutgoing,
   defaultTransactionTimers,

@@ -2,17 +2,17 @@
  * Transmitter: sends one message to a target, and on a transmit error or silence sends it to the next address of the target's
  * path. Every role and every network entity sends through it; what the message says is the adapter's business.
  */
-import { Bag } from './bag.ts';
-import type { Cancel, Clock } from './clock.ts';
-import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
-import type { ControllerPool, Peer } from './controller-pool.ts';
+import { Bag } from '../bag.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import { addressKey, type ControllerAddress, formatAddress, isReliable } from '../controller-address.ts';
+import type { ControllerPool, Peer } from '../controller-pool.ts';
+import type { Attempt, HopFailure } from '../failover.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
+import { TokenBucket } from '../token-bucket.ts';
 import { Delivery, type DeliveryHost, type Outgoing, type Target } from './delivery.ts';
-import type { Attempt, HopFailure } from './failover.ts';
 import { FailureDetector } from './failure-detector.ts';
-import type { Logger } from './log.ts';
-import type { Metrics } from './metrics.ts';
-import type { Flow, FlowOptions, Listener, TransmitError } from './network.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface TransmitterOptions {
   /** No response of any kind for this long: the hop is silent (only where another address remains). */

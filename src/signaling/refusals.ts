@@ -2,8 +2,8 @@
  * How often peers refuse work. One refusal is about one message (somebody behind the peer may have said it); only a peer that
  * accepts nothing for a while is believed to be overloaded (RFC 3261 §21.5.4).
  */
-import type { Clock } from './clock.ts';
-import type { Peer } from './controller-pool.ts';
+import type { Clock } from '../clock.ts';
+import type { Peer } from '../controller-pool.ts';
 
 interface Count {
   sinceMs: number;

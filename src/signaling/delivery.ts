@@ -2,10 +2,10 @@
  * One message under way: sent to the first address of its target, and to the next one when that hop fails or refuses it
  * (failover.ts decides). What tells that a hop fails is the business of its host.
  */
-import type { BagItem } from './bag.ts';
-import type { Cancel, Clock } from './clock.ts';
-import { addressKey, type ControllerAddress } from './controller-address.ts';
-import type { ControllerPool, Peer } from './controller-pool.ts';
+import type { BagItem } from '../bag.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import { addressKey, type ControllerAddress } from '../controller-address.ts';
+import type { ControllerPool, Peer } from '../controller-pool.ts';
 import {
   type Attempt,
   beginFailover,
@@ -13,10 +13,10 @@ import {
   type FailoverState,
   type HopFailure,
   onFailoverEvent,
-} from './failover.ts';
+} from '../failover.ts';
+import { maxDatagramBytes } from '../network/limits.ts';
+import type { Flow, FlowOptions } from '../network.ts';
 import type { FailureDetector } from './failure-detector.ts';
-import { maxDatagramBytes } from './network/limits.ts';
-import type { Flow, FlowOptions } from './network.ts';
 
 /** Where a message may go, in order of preference; hosts are IP literals. */
 export interface Target {
