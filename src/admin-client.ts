@@ -39,7 +39,7 @@ export function askAdmin(address: SocketAddress, path: string, method: 'GET' | '
       const refused = error.code === 'ECONNREFUSED';
       refuse(
         refused
-          ? `no altpath answers on ${at}: is one running with the admin server there? (--admin, or admin: in its file)`
+          ? `no altpath answers on ${at}: is one running with the admin server there, and not draining? (--admin, or admin: in its file)`
           : `cannot ask altpath on ${at}: ${error.message}`,
         error,
       );

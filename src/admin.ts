@@ -6,12 +6,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock } from './clock.ts';
 import { networkHolds, readIpNetwork } from './config/ip-network.ts';
 import { formatSocketAddress, type SocketAddress } from './controller-address.ts';
 import { BindError } from './errors.ts';
 import type { Contact } from './location-service.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { Admission } from './network/admission.ts';
+import { defaultStreamLimits } from './network/limits.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -41,9 +44,13 @@ export interface AdminList {
 
 /** @throws BindError (rejects) where the address cannot be had. */
 export function startAdmin({ host, port }: SocketAddress, view: AdminView): Promise<AdminServer> {
+  const admission = new Admission(limits, systemClock, view.metrics, 'admin');
   const server = createServer(
-    { maxHeaderSize: 8_192, requestTimeout: 5_000, headersTimeout: 5_000 },
+    // One request per connection, so that whoever is in leaves again.
+    { maxHeaderSize: 8_192, requestTimeout: requestMs, headersTimeout: requestMs, keepAlive: false },
     (request, response) => {
+      const { remoteAddress = '', remotePort = 0 } = request.socket;
+      admission.proven(remoteAddress, remotePort);
       answer(request, view).then(
         (reply) => send(request, response, reply),
         (error: unknown) => {
@@ -53,8 +60,13 @@ export function startAdmin({ host, port }: SocketAddress, view: AdminView): Prom
       );
     },
   );
-  server.maxConnections = 64;
-  server.keepAliveTimeout = 5_000;
+  server.maxHeadersCount = 64;
+  server.on('connection', (socket) => {
+    if (!admission.admit(socket)) return;
+    // Neither a slow request nor a slow reader of the answer stays longer.
+    const cancel = systemClock.after(connectionMs, () => socket.destroy());
+    socket.once('close', cancel);
+  });
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const at = formatSocketAddress({ host, port });
@@ -63,7 +75,7 @@ export function startAdmin({ host, port }: SocketAddress, view: AdminView): Prom
     server.listen(port, host, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => view.log.error({ err: error }, 'the admin server failed'));
-      resolve({ address: boundAddress(server, host), close: () => close(server) });
+      resolve({ address: boundAddress(server, host), close: () => close(server, admission) });
     });
   });
 }
@@ -86,11 +98,17 @@ function boundAddress(server: Server, host: string): SocketAddress {
   return typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : { host, port: 0 };
 }
 
-const close = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+/** The port is free at once; an answer under way may still leave. */
+function close(server: Server, admission: Admission): Promise<void> {
+  const cancel = systemClock.after(lastAnswerMs, () => admission.close());
+  return new Promise((resolve) => {
+    server.close(() => {
+      cancel();
+      resolve();
+    });
+    admission.closeUnproven();
   });
+}
 
 interface Reply {
   readonly status: number;
@@ -206,16 +224,26 @@ const failure = (status: number, error: string): Reply => json(status, { error }
 function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Reply): void {
   // Nothing here reads a body: what is sent is let go, and a sender that goes on loses the connection.
   request.resume();
-  const hasBody =
-    Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined;
   response.writeHead(status, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    ...(hasBody ? { connection: 'close' } : {}),
+    connection: 'close',
   });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
+
+/** A request must be whole after this … */
+const requestMs = 3_000;
+
+/** … and its answer taken after this. */
+const connectionMs = 15_000;
+
+/** After its end, what is being answered has this long. */
+const lastAnswerMs = 500;
+
+/** Half-sent requests make way for new connections. */
+const limits = { ...defaultStreamLimits, maxConnectionsPerSource: 64, maxConnections: 96, firstMessageMs: requestMs };
 
 const defaultPage = 1_000;
 

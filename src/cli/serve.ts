@@ -1,7 +1,7 @@
 /** One process: its services, its roles and its admin server, from the first bound socket to the orderly end. */
 import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
-import { systemClock } from '../clock.ts';
+import { type Cancel, systemClock } from '../clock.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatAddress, formatSocketAddress } from '../controller-address.ts';
 import { openLocation } from '../location/open.ts';
@@ -121,8 +121,12 @@ class RunningNode {
     this.#state = 'draining';
     const limitMs = this.#config.core.shutdownSeconds * 1_000;
     this.#log.info({ limitMs }, `${text}: no new work, waiting for what is open`);
+    // Whoever is started in our place needs its port now.
+    await within(graceMs, this.#closeAdmin());
+    const cancelReports = this.#reportDrain();
     // A role that forgets its limit must not keep the process.
     await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
+    cancelReports();
     await within(graceMs, this.close());
     this.#log.info('stopped');
   }
@@ -133,11 +137,25 @@ class RunningNode {
     this.#roles.clear();
     this.#stopObserving?.();
     const locations = this.#locations;
-    const admin = this.#admin;
     this.#locations = undefined;
-    this.#admin = undefined;
     await locations?.close();
+    await this.#closeAdmin();
+  }
+
+  async #closeAdmin(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
     await admin?.close();
+  }
+
+  /** The admin server is gone by then: the log says what is still waited for. */
+  #reportDrain(): Cancel {
+    let cancel = systemClock.after(drainReportMs, () => {
+      const calls = Object.fromEntries([...this.#roles].map(([name, role]) => [name, role.calls().length]));
+      this.#log.info({ calls }, 'draining: waiting for what is open');
+      cancel = this.#reportDrain();
+    });
+    return () => cancel();
   }
 
   #view(locations: LocationService): AdminView {
@@ -187,3 +205,5 @@ async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
 
 /** Beyond the limits that roles are given. */
 const graceMs = 2_000;
+
+const drainReportMs = 10_000;

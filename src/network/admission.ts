@@ -17,7 +17,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #count: (reason: AdmissionEnd) => void;
 
-  constructor(limits: StreamLimits, clock: Clock, metrics: Metrics, transport: Transport) {
+  constructor(limits: StreamLimits, clock: Clock, metrics: Metrics, transport: Transport | 'admin') {
     this.#limits = limits;
     this.#clock = clock;
     this.#count = (reason) =>
@@ -71,6 +71,11 @@ export class Admission {
     guest.cancelDeadline();
     this.#unproven.delete(guest);
     guest.source.unproven.delete(guest);
+  }
+
+  /** Cuts every connection that has shown no whole message. */
+  closeUnproven(): void {
+    for (const guest of [...this.#unproven]) guest.socket.destroy();
   }
 
   /** Cuts every connection that is still in. */

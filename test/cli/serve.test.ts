@@ -212,6 +212,19 @@ describe('altpath: asking a running process', () => {
     expect(pigeon.log.at(-2)?.msg).toBe('altpath drain: no new work, waiting for what is open');
   });
 
+  it('gives the admin port to whoever is started in its place while it drains', async () => {
+    const file = files.file('drains.yaml', 'shutdownSeconds: 60\npigeon: { drainMs: 60000 }\n');
+    const old = start('pigeon', '-c', file, ...onAnyPort);
+    const admin = adminOf(await old.logged('ready'));
+    expect((await run('drain', '--admin', admin)).code).toBe(0);
+    const gone = await run('status', '--admin', admin);
+    expect(gone.stderr).toMatch(/no altpath answers on .*, and not draining\?/);
+    const next = start('pigeon', '--listen', '127.0.0.1:0', '--admin', admin);
+    await next.logged('ready');
+    expect(JSON.parse((await run('status', '--admin', admin, '--json')).stdout)).toMatchObject({ state: 'ready' });
+    expect(await echo(portOf(await old.logged('ready')), 'still here')).toBe('still here');
+  });
+
   it('finds the admin server by the file that the process runs with', async () => {
     const pigeon = start('pigeon', ...onAnyPort);
     const file = files.file('admin.yaml', `admin: ${adminOf(await pigeon.logged('ready'))}\n`);

@@ -1,26 +1,29 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AdminServer, type AdminView, startAdmin } from '../../src/admin.ts';
 import { askAdmin } from '../../src/admin-client.ts';
 import { type Contact, Metrics, silentLog } from '../../src/index.ts';
+import { eventually } from '../support/real-network.ts';
 
 const servers: AdminServer[] = [];
 afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
 
-async function serve(view: Partial<AdminView> = {}, host = '127.0.0.1'): Promise<AdminServer> {
-  const whole: AdminView = {
-    metrics: new Metrics(),
-    log: silentLog,
-    state: () => 'ready',
-    status: () => ({ node: 'a' }),
-    calls: () => [],
-    peers: () => [],
-    registrations: () => [],
-    drain: () => undefined,
-    ...view,
-  };
+const view: AdminView = {
+  metrics: new Metrics(),
+  log: silentLog,
+  state: () => 'ready',
+  status: () => ({ node: 'a' }),
+  calls: () => [],
+  peers: () => [],
+  registrations: () => [],
+  drain: () => undefined,
+};
+
+async function serve(own: Partial<AdminView> = {}, host = '127.0.0.1'): Promise<AdminServer> {
+  const whole: AdminView = { ...view, metrics: new Metrics(), ...own };
   const server = await startAdmin({ host, port: 0 }, whole);
   servers.push(server);
   return server;
@@ -192,10 +195,71 @@ describe('admin server', () => {
 
   it('says that its port is in use', async () => {
     const { address } = await serve();
-    const view = { metrics: new Metrics(), log: silentLog } as unknown as AdminView;
     await expect(startAdmin(address, view)).rejects.toThrow(
       `cannot open the admin server on 127.0.0.1:${address.port}: the port is in use`,
     );
+  });
+});
+
+describe('admin server: whoever sends requests in part', () => {
+  const half = async (server: AdminServer, text: string): Promise<Socket> => {
+    const socket = connect(server.address.port, '127.0.0.1');
+    socket.on('error', () => undefined).resume();
+    await once(socket, 'connect');
+    socket.write(text);
+    return socket;
+  };
+
+  it('does not keep others out, with 300 of them', async () => {
+    const server = await serve();
+    const sockets = await Promise.all(
+      Array.from({ length: 300 }, (_, index) => half(server, index % 2 === 0 ? 'GET /healthz HTTP/1.1\r\nX: ' : '')),
+    );
+    const before = performance.now();
+    for (let turn = 0; turn < 10; turn += 1) expect((await ask(server, '/healthz')).status).toBe(200);
+    expect(performance.now() - before).toBeLessThan(2_000);
+    await eventually(() => sockets.every(({ closed }) => closed), 'all are gone', 8_000);
+  });
+
+  it('has few seconds, however slowly it goes on', async () => {
+    const server = await serve();
+    const socket = await half(server, 'GET /healthz HTTP/1.1\r\n');
+    const drip = setInterval(() => socket.write('x: y\r\n'), 100);
+    await eventually(() => socket.closed, 'the slow one is gone', 8_000);
+    clearInterval(drip);
+  });
+
+  it('has one request per connection: none is kept open', async () => {
+    const server = await serve();
+    const socket = await half(server, 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n');
+    await eventually(() => socket.closed, 'closed after the answer', 2_000);
+  });
+
+  it('keeps the connection of a body without an end no longer than that of another', async () => {
+    const server = await serve();
+    const socket = await half(server, 'POST /drain HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const drip = setInterval(() => socket.write('1\r\nx\r\n'), 50);
+    await eventually(() => socket.closed, 'closed', 4_000);
+    clearInterval(drip);
+    expect((await ask(server, '/healthz')).status).toBe(200);
+  });
+});
+
+describe('admin server: its end', () => {
+  it('frees the port at once, while an answer under way still leaves', async () => {
+    const contacts = [contact('1')];
+    function* registrations(): Generator<readonly [string, readonly Contact[]]> {
+      for (let index = 0; index < 100_000; index += 1) yield [`user${index}`, contacts];
+    }
+    const server = await serve({ registrations });
+    const answer = ask(server, '/registrations?limit=1');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const closing = server.close();
+    const next = await startAdmin(server.address, { ...view, state: () => 'ready' });
+    servers.push(next);
+    expect((await ask(next, '/healthz')).status).toBe(200);
+    expect(JSON.parse((await answer).body)).toMatchObject({ total: 100_000 });
+    await closing;
   });
 });
 
