@@ -8,6 +8,7 @@ export * from './calls/call-ids.ts';
 export * from './calls/call-machine.ts';
 export * from './calls/leg.ts';
 export * from './calls/line.ts';
+export * from './calls/line-changes.ts';
 export * from './calls/line-order.ts';
 export * from './calls/lines.ts';
 export * from './calls/numbering-plan.ts';

@@ -11,7 +11,9 @@ import {
   dialledNumber,
   formatAddress,
   type Line,
+  type LineProvision,
   type Logger,
+  lineChanges,
   NumberingPlan,
   type PathAttribute,
   rebuild,
@@ -137,32 +139,41 @@ export class MegacoController {
         this.agents.add(gateway);
         changes.push(`gateway ${gateway.name} added`);
       }
-    const wanted = new Set(config.lines.map(({ termination }) => termination.toLowerCase()));
-    for (const line of [...this.switchboard.lines.all()])
-      if (!wanted.has(line.endpoint.toLowerCase())) {
-        this.switchboard.outOfService(line);
-        this.#driver.forget(line);
-        this.switchboard.lines.remove(line);
-        this.#byTermination.delete(line.endpoint.toLowerCase());
-        this.#terminations.delete(line);
-        changes.push(`line ${line.number} removed`);
-      }
-    for (const line of config.lines)
-      if (this.switchboard.lines.byEndpoint(line.termination) === undefined) {
-        const added = this.addLine(line);
-        if (this.agents.byName(added.gateway)?.ours === true) this.switchboard.inService(added, 'on');
-        changes.push(`line ${line.number} added`);
-      }
+    const changed = lineChanges(this.switchboard.lines.all(), config.lines.map(provisionOf));
+    const leaving: Promise<void>[] = [];
+    for (const line of changed.gone) {
+      this.switchboard.withdraw(line);
+      this.#byTermination.delete(line.endpoint.toLowerCase());
+      leaving.push(
+        new Promise((resolve) => {
+          this.#driver.whenSettled(line, () => {
+            this.#driver.forget(line);
+            this.#terminations.delete(line);
+            resolve();
+          });
+        }),
+      );
+    }
+    const added = changed.fresh.map((provision) => this.#add(provision));
     this.#planNumbers(config);
-    return changes;
+    // What was at a termination leaves before what comes is armed.
+    void Promise.all(leaving).then(() => {
+      for (const line of added)
+        if (this.agents.byName(line.gateway)?.ours === true && !line.inService && this.#terminations.has(line))
+          this.switchboard.inService(line, 'on');
+    });
+    return [...changes, ...changed.words];
   }
 
-  addLine({ number, termination }: MegacoLineConfig): Line {
-    const at = termination.lastIndexOf('@');
-    const gateway = termination.slice(at + 1);
-    const line = this.switchboard.lines.add({ number, endpoint: termination, gateway });
-    this.#terminations.set(line, termination.slice(0, at).toLowerCase());
-    this.#byTermination.set(termination.toLowerCase(), line);
+  addLine(config: MegacoLineConfig): Line {
+    return this.#add(provisionOf(config));
+  }
+
+  #add(provision: LineProvision): Line {
+    const line = this.switchboard.lines.add(provision);
+    const { endpoint } = line;
+    this.#terminations.set(line, endpoint.slice(0, endpoint.lastIndexOf('@')).toLowerCase());
+    this.#byTermination.set(endpoint.toLowerCase(), line);
     return line;
   }
 
@@ -713,3 +724,9 @@ function addressFrom(named: string | undefined, { flow }: IncomingRequest): Cont
   const found = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(named);
   return found === null ? source : { ...source, host: found[1] ?? source.host, port: Number(found[2] ?? 2944) };
 }
+
+const provisionOf = ({ number, termination }: MegacoLineConfig): LineProvision => ({
+  number,
+  endpoint: termination,
+  gateway: termination.slice(termination.lastIndexOf('@') + 1),
+});

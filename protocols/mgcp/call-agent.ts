@@ -15,6 +15,7 @@ import {
   type GatewayTransactions,
   isIpLiteral,
   type Line,
+  lineChanges,
   NumberingPlan,
   type PathAttribute,
   RateLimitedLog,
@@ -188,31 +189,29 @@ export class CallAgent implements TransactionUser {
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
     }
-    const kept = new Set<string>();
+    const wanted = lines.flatMap(({ number, endpoint }) => {
+      const gateway = this.gateways.byName(readEndpointName(endpoint)?.domain ?? '');
+      if (gateway !== undefined) return [{ number, endpoint, gateway: gateway.name }];
+      this.#parts.services.log.warn({ number, endpoint }, 'line on a gateway that is not configured: left out');
+      return [];
+    });
+    const changed = lineChanges(this.switchboard.lines.all(), wanted);
+    for (const line of changed.gone) {
+      const endpoint = this.#endpoints.get(line);
+      if (endpoint !== undefined) this.#takeover.drop(endpoint);
+      this.switchboard.withdraw(line);
+      this.#endpoints.delete(line);
+    }
     const fresh: Endpoint[] = [];
-    for (const { number, endpoint: name } of lines) {
-      const domain = readEndpointName(name)?.domain ?? '';
-      const gateway = this.gateways.byName(domain);
-      if (gateway === undefined) {
-        this.#parts.services.log.warn({ number, endpoint: name }, 'line on a gateway that is not configured: left out');
-        continue;
-      }
-      kept.add(number);
-      const known = this.switchboard.lines.byNumber(number);
-      if (known !== undefined) continue;
-      const line = this.switchboard.lines.add({ number, endpoint: name, gateway: gateway.name });
+    for (const provision of changed.fresh) {
+      const gateway = this.gateways.byName(provision.gateway);
+      if (gateway === undefined) continue;
+      const line = this.switchboard.lines.add(provision);
       const endpoint = new Endpoint(line, gateway);
       this.#endpoints.set(line, endpoint);
       if (this.#serves(gateway)) fresh.push(endpoint);
-      changes.push(`line ${number} added`);
     }
-    for (const line of [...this.switchboard.lines.all()]) {
-      if (kept.has(line.number)) continue;
-      this.switchboard.outOfService(line);
-      this.switchboard.lines.remove(line);
-      this.#endpoints.delete(line);
-      changes.push(`line ${line.number} removed`);
-    }
+    changes.push(...changed.words);
     this.#plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: digitMap });
     this.#takeover.begin(fresh);
     return changes;

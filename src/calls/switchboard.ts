@@ -96,6 +96,17 @@ export class Switchboard {
     line.reset();
   }
 
+  /** The line is provisioned no more: its call is over, and its endpoint is left idle as far as its gateway answers. */
+  withdraw(line: Line): void {
+    const wasIn = line.inService;
+    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    this.lines.remove(line);
+    line.reset();
+    line.hook = 'on';
+    line.inService = wasIn;
+    if (wasIn) line.settle('normal');
+  }
+
   /** The gateway lost the line's state (it restarted): a call with it is over. The line is to be brought into service again. */
   lost(line: Line): void {
     const wasIn = line.inService;
@@ -108,6 +119,8 @@ export class Switchboard {
 
   offHook(line: Line): void {
     line.hook = 'off';
+    // Withdrawn meanwhile: it is left as it is.
+    if (this.lines.byEndpoint(line.endpoint) !== line) line.inService = false;
     if (!line.inService) return;
     const { leg } = line;
     if (leg !== undefined) {
