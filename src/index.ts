@@ -40,6 +40,7 @@ export * from './log-output.ts';
 export * from './metrics.ts';
 export * from './network/node-network.ts';
 export * from './network/stream-buffer.ts';
+export { checkTls } from './network/tls.ts';
 export * from './network.ts';
 export * from './octet-budget.ts';
 export * from './path-attribute.ts';

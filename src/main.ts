@@ -17,6 +17,7 @@ if (!continuesElsewhere()) {
       title: 'SIP proxy and registrar',
       configSchema: sip.sipConfigSchema,
       createRole: sip.createSipRole,
+      reloads: sip.sipReloads,
       flags: [
         {
           name: 'domain',
@@ -39,6 +40,7 @@ if (!continuesElsewhere()) {
       title: 'MGCP call agent',
       configSchema: mgcp.mgcpConfigSchema,
       createRole: mgcp.createMgcpRole,
+      reloads: mgcp.mgcpReloads,
       flags: mgcp.mgcpFlags,
       examples: mgcp.mgcpExamples,
       commands: [gatewayCommand([mgcp.mgcpGatewayCommand, megaco.megacoGatewayCommand])],
@@ -49,6 +51,7 @@ if (!continuesElsewhere()) {
       title: 'MEGACO gateway controller',
       configSchema: megaco.megacoConfigSchema,
       createRole: megaco.createMegacoRole,
+      reloads: megaco.megacoReloads,
       flags: megaco.megacoFlags,
       examples: megaco.megacoExamples,
       demo: megaco.megacoDemo,

@@ -111,6 +111,8 @@ export interface Listener {
   flowTo(remote: SocketAddress, options?: FlowOptions): Flow;
   /** The open connection with this id, if any. */
   flowById(id: string): Flow | undefined;
+  /** Certificates for connections from now on; whether peers are asked for theirs stays as it is. @throws where they cannot be used. */
+  renewTls?(tls: TlsOptions | undefined): void;
   /** Number of open connections (0 for datagrams). */
   readonly connections: number;
   /** Ends all connections after what was sent has left; safe to call twice. */

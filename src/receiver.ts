@@ -81,6 +81,11 @@ export class Receiver<M> {
     return bound;
   }
 
+  /** Connections from now on are made with these certificates. */
+  renewTls(tls: TlsOptions | undefined): void {
+    for (const listener of this.#listeners) listener.renewTls?.(tls);
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#log.close();

@@ -4,4 +4,4 @@ export { type MegacoConfig, megacoConfigSchema } from './config.ts';
 export { type MegacoDemoOptions, megacoDemo, runMegacoDemo } from './demo.ts';
 export { megacoExamples, megacoFlags } from './flags.ts';
 export { megacoGatewayCommand } from './gateway/command.ts';
-export { createMegacoRole } from './role.ts';
+export { createMegacoRole, megacoReloads } from './role.ts';

@@ -27,6 +27,9 @@ import { type EndpointParts, MegacoEndpoint } from './transaction.ts';
 /** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
 const idSpace = { min: 1, max: 0xffff_fffe };
 
+/** What a reload takes over. */
+export const megacoReloads = ['gateways', 'lines', 'digitMap'];
+
 export function createMegacoRole(services: CoreServices, config: MegacoConfig, _core: TrustSettings): Role {
   const { clock, random, metrics, network, cluster } = services;
   const log = services.log.child({ protocol: 'megaco' });

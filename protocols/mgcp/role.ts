@@ -30,6 +30,9 @@ export const transactionSpace = { min: 1, max: 999_999_999 };
 /** More members than this cannot share gateways. */
 export const maxMembers = 16;
 
+/** What a reload takes over. */
+export const mgcpReloads = ['gateways', 'lines', 'digitMap'];
+
 export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core: TrustSettings): Role {
   const { clock, random, metrics, network, cluster } = services;
   const log = services.log.child({ protocol: 'mgcp' });

@@ -2,5 +2,5 @@
 export { createSipAdapter } from './adapter.ts';
 export { type SipConfig, sipConfigSchema } from './config.ts';
 export { sipDemo } from './demo/index.ts';
-export { createSipRole } from './role.ts';
+export { createSipRole, sipReloads } from './role.ts';
 export { phoneCommand } from './telephone/command.ts';

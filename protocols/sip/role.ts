@@ -22,10 +22,21 @@ import { Identity } from './identity.ts';
 import { ProxyCore, type RoutingTable } from './proxy.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
-import { readTls } from './tls.ts';
+import { checkedTls, readTls } from './tls.ts';
 import { TransactionLayer } from './transaction.ts';
 import { transactionBudget } from './transaction-memory.ts';
 import { PathTrust } from './trust.ts';
+
+/** What a reload takes over. */
+export const sipReloads = [
+  'routes',
+  'defaultRoute',
+  'auth.users',
+  'auth.usersFile',
+  'tls.certFile',
+  'tls.keyFile',
+  'tls.caFile',
+];
 
 export function createSipRole(services: CoreServices, config: SipConfig, core: TrustSettings): Role {
   const { clock, random, metrics, network, dns, locations, cluster } = services;
@@ -48,6 +59,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: timers.holdMs });
   const trust = new PathTrust(core, config.placement, metrics);
 
+  let tls = readTls(config);
   const receiver = new Receiver({
     adapter,
     clock,
@@ -55,7 +67,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     log,
     metrics,
     listen: config.listen,
-    tls: readTls(config),
+    tls,
     limits: config.limits,
     maxMessageBytes: config.limits.maxMessageBytes,
     onMessage: (message, flow) => proxy.onMessage(message, flow),
@@ -139,9 +151,16 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       await receiver.stop();
     },
     reload(fresh) {
-      // Users first: they may be refused, and then nothing changes.
-      const changed = registration.reload(fresh);
       const table = sipConfigSchema.parse(fresh);
+      // Certificates and users first: they may be refused, and then nothing changes.
+      const freshTls = checkedTls(table);
+      const changed = [...registration.reload(fresh)];
+      // Without a certificate the listeners keep theirs until the restart that closes them.
+      if (!isDeepStrictEqual(freshTls, tls) && (freshTls?.cert !== undefined || tls?.cert === undefined)) {
+        tls = freshTls;
+        receiver.renewTls(freshTls);
+        changed.push('TLS certificates');
+      }
       if (isDeepStrictEqual([table.routes, table.defaultRoute], [routing.routes, routing.defaultRoute])) return changed;
       routing = table;
       knowHops(table);

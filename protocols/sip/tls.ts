@@ -1,6 +1,6 @@
-/** Certificate files of the configuration, read once at the start. */
+/** Certificate files of the configuration, read at the start and at every reload. */
 import { readFileSync } from 'node:fs';
-import { FileError, type TlsOptions } from '../../src/index.ts';
+import { checkTls, FileError, type TlsOptions } from '../../src/index.ts';
 import type { SipConfig } from './config.ts';
 
 /** @throws FileError that names the file. */
@@ -13,6 +13,13 @@ export function readTls({ tls }: SipConfig): TlsOptions | undefined {
     ...(keyFile === undefined ? {} : { key: read(keyFile) }),
     ...(caFile === undefined ? {} : { ca: read(caFile) }),
   };
+}
+
+/** As readTls, and the key must fit. @throws FileError, ConfigError. */
+export function checkedTls(config: SipConfig): TlsOptions | undefined {
+  const tls = readTls(config);
+  if (tls !== undefined) checkTls(tls);
+  return tls;
 }
 
 function read(path: string): Buffer {

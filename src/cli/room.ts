@@ -26,6 +26,8 @@ export interface RoomParts<C extends RoleSection> {
   readonly title: string;
   readonly configSchema: z.ZodType<C>;
   createRole(services: CoreServices, config: C, core: TrustSettings): Role;
+  /** Settings of the section that `Role.reload` takes over, `auth.users` with all that is under it; the others need a restart. */
+  readonly reloads?: readonly string[];
   readonly flags?: readonly RoomFlag[];
   /** For --help: what to type, and what it does. */
   readonly examples?: readonly (readonly [command: string, does: string])[];
@@ -42,6 +44,7 @@ export interface RoleSetup {
   /** The room's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
   createRole(services: CoreServices, core: TrustSettings): Role;
+  readonly reloads: readonly string[];
 }
 
 export interface Room {
@@ -56,12 +59,13 @@ export interface Room {
 
 /** Ties a room's role to its own configuration type, so that rooms of any type fit into one table. */
 export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
-  const { name, title, configSchema, flags = [], examples = [], commands = [], demo } = parts;
+  const { name, title, configSchema, reloads = [], flags = [], examples = [], commands = [], demo } = parts;
   const schema = configSchema.transform(
     (config): RoleSetup => ({
       name,
       title,
       section: config,
+      reloads,
       createRole: (services, core) => parts.createRole(services, config, core),
     }),
   );

@@ -61,6 +61,7 @@ class RunningNode {
   readonly #roles = new Map<string, Role>();
   readonly #listening = new Map<string, readonly Listener[]>();
   readonly #startedMs = systemClock.now();
+  readonly #started: LoadedConfig<RoleSetup>;
   #config: LoadedConfig<RoleSetup>;
   #state: 'starting' | 'ready' | 'draining' = 'starting';
   #locations: LocationService | undefined;
@@ -69,6 +70,7 @@ class RunningNode {
 
   constructor({ version, config, log, metrics }: NodeParts, drain: () => void) {
     this.#version = version;
+    this.#started = config;
     this.#config = config;
     this.#processLog = log;
     this.#log = log.logger;
@@ -113,7 +115,13 @@ class RunningNode {
   }
 
   reload(load: () => LoadedConfig<RoleSetup>): void {
-    this.#config = reload(this.#config, load, this.#roles, this.#processLog);
+    this.#config = reload({
+      started: this.#started,
+      current: this.#config,
+      roles: this.#roles,
+      log: this.#processLog,
+      load,
+    });
   }
 
   /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */

@@ -39,6 +39,7 @@ export interface LoadRequest<S extends { readonly section: RoleSection }> {
 
 export interface LoadedConfig<S> {
   readonly file?: string | undefined;
+  readonly source: ConfigSource;
   readonly core: CoreConfig;
   readonly node?: string | undefined;
   /** Every node of the file. */
@@ -65,7 +66,7 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
     const setup = attempt.sections.get(room.name);
     if (wanted.has(room.name) && setup !== undefined) roles.set(room.name, setup);
   }
-  return { file: request.file, core: attempt.core, node, nodes: [...members.keys()], roles };
+  return { file: request.file, source, core: attempt.core, node, nodes: [...members.keys()], roles };
 }
 
 type Members = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;

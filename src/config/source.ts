@@ -14,6 +14,8 @@ export interface Place {
 export interface ConfigSource {
   /** As the operator named it; absent where the configuration comes from flags alone. */
   readonly file?: string;
+  /** As it was read; absent where there is no file. */
+  readonly text?: string;
   /** Plain values; a key without a value is as good as absent. */
   readonly value: unknown;
   /** Where the value at this path stands, or else the nearest thing around it. */
@@ -72,6 +74,7 @@ export function parseSource(file: string, text: string): ConfigSource {
   };
   return {
     file,
+    text,
     value: withoutNulls(document.toJS({ maxAliasCount: 100 }) ?? {}),
     placeOf(path) {
       const offset = startOf(find(path).node);

@@ -23,6 +23,7 @@ export async function bindStream(
   events: NetworkEvents,
 ): Promise<Listener> {
   const { transport } = address;
+  let { tls } = options;
   const framing = framingOf(transport, options);
   const limits = { ...defaultStreamLimits, ...options.limits };
   const wanted = await bindableAddress(address);
@@ -44,7 +45,10 @@ export async function bindStream(
 
   const local = { ...wanted, port: acceptor.port };
   const table = new ConnectionTable({ local, limits, events, clock, metrics, dial });
-  return streamListener(table, acceptor, admission);
+  return streamListener(table, acceptor, admission, (fresh) => {
+    tlsServer?.setSecureContext(tlsServerOptions(wanted, fresh, limits.firstMessageMs));
+    tls = fresh;
+  });
 
   function dial(connection: Connection): void {
     const { host, port } = connection.remote;
@@ -56,14 +60,14 @@ export async function bindStream(
       return;
     }
     const name = connection.serverName ?? host;
-    const socket = tlsConnect({ host, port, ...from, ...tlsClientOptions(name, options.tls) });
+    const socket = tlsConnect({ host, port, ...from, ...tlsClientOptions(name, tls) });
     carry(connection, socket, framing(), unfinished);
     socket.once('secureConnect', () => connection.opened(socket.authorized ? name : undefined));
   }
 
   function makeTlsServer(): TlsServer {
     const errors = metrics.counter('tls_errors_total', 'TLS handshakes that failed', { transport });
-    const serverOptions = tlsServerOptions(wanted, options.tls, limits.firstMessageMs);
+    const serverOptions = tlsServerOptions(wanted, tls, limits.firstMessageMs);
     try {
       const server = createServer(serverOptions, (socket) => welcome(socket, clientName(socket)));
       server.on('tlsClientError', (_error, socket) => {

@@ -1,8 +1,14 @@
 /** TLS on both sides of a connection: 1.2 at least, the server's name checked, the peer's proven name kept. */
 import { isIP } from 'node:net';
-import { checkServerIdentity, type PeerCertificate, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
 import { type ControllerAddress, formatAddress } from '../controller-address.ts';
-import { BindError } from '../errors.ts';
+import { BindError, ConfigError } from '../errors.ts';
 import type { TlsOptions } from '../network.ts';
 
 /** RFC 8996 §1 retires TLS 1.0 and 1.1. */
@@ -33,6 +39,21 @@ export function tlsServerOptions(
     rejectUnauthorized: requireClientCert,
     handshakeTimeout: handshakeMs,
   };
+}
+
+/** @throws ConfigError where certificate and key cannot be used together. */
+export function checkTls({ cert, key, ca }: TlsOptions): void {
+  try {
+    createSecureContext({
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(ca === undefined ? {} : { ca }),
+    });
+  } catch (error) {
+    throw new ConfigError(`TLS certificate or key: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The sentence for a certificate or key that the TLS library refuses. */

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket, connect as tlsConnect } from 'node:tls';
@@ -31,6 +31,7 @@ export async function bindWebSocket(
   events: NetworkEvents,
 ): Promise<Listener> {
   const { transport } = address;
+  let { tls } = options;
   const { subprotocol, maxMessageBytes = defaultMaxMessageBytes } = options;
   const limits = { ...defaultStreamLimits, ...options.limits };
   const wanted = await bindableAddress(address);
@@ -77,7 +78,10 @@ export async function bindWebSocket(
   });
   const local = { ...wanted, port: acceptor.port };
   const table = new ConnectionTable({ local, limits, events, clock, metrics, dial });
-  return streamListener(table, acceptor, admission);
+  return streamListener(table, acceptor, admission, (fresh) => {
+    if (server instanceof SecureServer) server.setSecureContext(tlsServerOptions(wanted, fresh, limits.firstMessageMs));
+    tls = fresh;
+  });
 
   function welcome(webSocket: WebSocket, socket: Socket): void {
     const { remoteAddress: host, remotePort: port } = socket;
@@ -95,7 +99,7 @@ export async function bindWebSocket(
     const { host, port } = connection.remote;
     const name = connection.serverName ?? host;
     const to = { host, port, ...(isWildcard(local.host) ? {} : { localAddress: local.host }) };
-    const socket = transport === 'wss' ? tlsConnect({ ...to, ...tlsClientOptions(name, options.tls) }) : connect(to);
+    const socket = transport === 'wss' ? tlsConnect({ ...to, ...tlsClientOptions(name, tls) }) : connect(to);
     socket.setNoDelay(true);
     const webSocket = new WebSocket(
       `${transport}://${formatSocketAddress(connection.remote)}/`,
@@ -111,7 +115,7 @@ export async function bindWebSocket(
 
   function makeSecureServer(): Server {
     const errors = metrics.counter('tls_errors_total', 'TLS handshakes that failed', { transport });
-    const tlsOptions = tlsServerOptions(wanted, options.tls, limits.firstMessageMs);
+    const tlsOptions = tlsServerOptions(wanted, tls, limits.firstMessageMs);
     try {
       const secure = createSecureServer({ ...tlsOptions, ...httpOptions });
       secure.on('tlsClientError', (_error, socket) => {

@@ -112,6 +112,7 @@ export const pigeon = defineRoom({
   title: 'pigeon post',
   configSchema: pigeonSchema,
   createRole: (services, config, core) => new PigeonRole(services, config, core),
+  reloads: ['coop'],
   flags: [
     { name: 'coop', describe: 'where it lives', path: ['coop'] },
     {

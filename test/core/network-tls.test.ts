@@ -184,3 +184,25 @@ async function plainServer(onSocket: (socket: Socket) => void): Promise<{ host: 
   const address = server.address();
   return { host: '127.0.0.2', port: typeof address === 'object' && address !== null ? address.port : 0 };
 }
+
+describe.each(['tls', 'wss'] as const)('certificates that are renewed (%s)', (transport) => {
+  it('are shown to the next connection; those that are there stay', async () => {
+    const options = { ...lines(strangerTls), subprotocol: 'x' };
+    const right = await net.station({ transport, host: '127.0.0.2' }, options);
+    const { port } = right.listener.local;
+    const shown = async (): Promise<string> => {
+      const socket = tlsConnect({ host: '127.0.0.2', port, rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      const { fingerprint256 } = socket.getPeerCertificate();
+      clients.push(socket);
+      return fingerprint256;
+    };
+    const before = await shown();
+    expect(await shown()).toBe(before);
+    right.listener.renewTls?.(serverTls);
+    expect(await shown()).not.toBe(before);
+    expect(clients.slice(-3).map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+    expect(() => right.listener.renewTls?.({ ...serverTls, key: partnerTls.key ?? '' })).toThrow();
+    expect(await shown()).not.toBe(before);
+  });
+});

@@ -98,9 +98,15 @@ export function createRegistration(
       const answerable = freshUsers.answerable(algorithms);
       if (answerable.length < algorithms.length)
         throw new ConfigError('sip.auth: new users lack a hash for an algorithm in use: give passwords, or restart');
+      // A users file that is just being written must not lock everybody out.
+      if (freshUsers.size === 0 && users.size > 0)
+        throw new ConfigError(
+          'sip.auth: no users are left: is the users file empty or cut off? (a restart would use it)',
+        );
+      const changes = freshUsers.changesSince(users);
       users = freshUsers;
       digest.replaceUsers(freshUsers);
-      return [`${freshUsers.size} users`];
+      return changes === undefined ? [] : [changes];
     },
   };
 

@@ -34,6 +34,24 @@ export class DigestUsers {
     return this.#hashes.has(user);
   }
 
+  /** What is other than in `before`, in numbers; undefined: nothing. */
+  changesSince(before: DigestUsers): string | undefined {
+    let added = 0;
+    let changed = 0;
+    for (const [user, hashes] of this.#hashes) {
+      const old = before.#hashes.get(user);
+      if (old === undefined) added += 1;
+      else if (old.MD5 !== hashes.MD5 || old['SHA-256'] !== hashes['SHA-256']) changed += 1;
+    }
+    const removed = before.size + added - this.size;
+    const words = [
+      ...(added > 0 ? [`${added} added`] : []),
+      ...(removed > 0 ? [`${removed} removed`] : []),
+      ...(changed > 0 ? [`${changed} with another password`] : []),
+    ];
+    return words.length === 0 ? undefined : `${this.size} users (${words.join(', ')})`;
+  }
+
   /** undefined: nobody we know, or a hash we do not have. */
   ha1(user: string, algorithm: DigestAlgorithm): string | undefined {
     return this.#hashes.get(user)?.[algorithm];

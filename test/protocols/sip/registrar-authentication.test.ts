@@ -250,7 +250,7 @@ describe('users of the registrar', () => {
       false,
     ]);
     writeFileSync(usersFile, '- { user: dave, password: x }\n');
-    expect(registration.reload({ auth: { users: aliceAndBob, usersFile } })).toEqual(['3 users']);
+    expect(registration.reload({ auth: { users: aliceAndBob, usersFile } })).toEqual(['3 users (1 added, 1 removed)']);
     expect(['carol', 'dave'].map((user) => registration.knows(uri(user)))).toEqual([false, true]);
   });
 
