@@ -16,6 +16,7 @@ export * from './calls/rebuild.ts';
 export * from './calls/switchboard.ts';
 export * from './clock.ts';
 export * from './cluster.ts';
+export * from './config/duplicates.ts';
 export * from './config/fields.ts';
 export * from './config/ip-network.ts';
 export * from './config/trust-rules.ts';

@@ -3,11 +3,13 @@ import { z } from 'zod';
 import {
   addressField,
   type ControllerAddress,
+  duplicates,
   milliseconds,
   parsed,
   readAddress,
   secretField,
   section,
+  unknowns,
   wholeNumber,
 } from '../../src/index.ts';
 import { defaultTextPort } from './alternate-path.ts';
@@ -157,6 +159,23 @@ export const megacoConfigSchema = section({
     /** A gateway that was not heard of for this long is audited. */
     gatewayQuietMs: milliseconds({ min: 1_000 }).default(60_000),
   }).prefault({}),
+}).check(({ value: { gateways, lines }, issues }) => {
+  const names = gateways.map(({ name }) => name.toLowerCase());
+  const at = (list: string) => (index: number) => [list, index];
+  issues.push(
+    ...duplicates(names, at('gateways'), (name) => `the gateway ${name} is configured twice`),
+    ...duplicates(
+      lines.map(({ termination }) => termination.toLowerCase()),
+      at('lines'),
+      (name) => `the termination ${name} is on two lines`,
+    ),
+    ...unknowns(
+      lines.map(({ termination }) => termination.slice(termination.lastIndexOf('@') + 1)),
+      names,
+      at('lines'),
+      (name) => `no gateway ${name} (name it in gateways)`,
+    ),
+  );
 });
 
 export const isSelf = (listen: readonly ControllerAddress[], other: ControllerAddress): boolean =>

@@ -3,10 +3,12 @@ import { z } from 'zod';
 import {
   addressField,
   type ControllerAddress,
+  duplicates,
   milliseconds,
   parsed,
   readAddress,
   section,
+  unknowns,
   wholeNumber,
 } from '../../src/index.ts';
 
@@ -130,6 +132,29 @@ export const mgcpConfigSchema = section({
     /** A gateway that was not heard of for this long is audited. */
     gatewayQuietMs: milliseconds({ min: 1_000 }).default(60_000),
   }).prefault({}),
+}).check(({ value: { gateways, lines, relay }, issues }) => {
+  const names = gateways.map(({ name }) => name.toLowerCase());
+  const at = (list: string) => (index: number) => [list, index];
+  issues.push(
+    ...duplicates(names, at('gateways'), (name) => `the gateway ${name} is configured twice`),
+    ...duplicates(
+      lines.map(({ endpoint }) => endpoint.toLowerCase()),
+      at('lines'),
+      (name) => `the endpoint ${name} is on two lines`,
+    ),
+    ...unknowns(
+      lines.map(({ endpoint }) => endpoint.slice(endpoint.indexOf('@') + 1)),
+      names,
+      at('lines'),
+      (name) => `no gateway ${name} (name it in gateways)`,
+    ),
+    ...unknowns(
+      relay === undefined ? [] : [relay],
+      names,
+      () => ['relay'],
+      (name) => `no gateway ${name} (name it in gateways)`,
+    ),
+  );
 });
 
 export const isSelf = (listen: readonly ControllerAddress[], address: ControllerAddress): boolean =>

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   addressField,
+  duplicates,
   hopField,
   isIpLiteral,
   isSecure,
@@ -149,6 +150,22 @@ const auth = section({
   users: z.array(user).max(1_000_000).default([]),
   /** More users: a YAML list in the same form as `users`. */
   usersFile: readableFile().optional(),
+}).check(({ value, issues }) => {
+  const { register, users, usersFile } = value;
+  issues.push(
+    ...duplicates(
+      users.map(({ user: name }) => name),
+      (index) => ['users', index],
+      (name) => `the user ${name} is configured twice`,
+    ),
+  );
+  if (register && users.length === 0 && usersFile === undefined)
+    issues.push({
+      code: 'custom',
+      path: ['register'],
+      message: 'needs users (auth.users or auth.usersFile): nobody could answer the challenge',
+      input: null,
+    });
 });
 
 const registrar = section({

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { type ControllerAddress, formatAddress, sameAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
 import { maxAlternates } from '../path-attribute.ts';
+import { conflicts } from './conflicts.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
 import { type Override, type ProblemContext, plainIssues, problemLines, valueAt } from './problems.ts';
 import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
@@ -17,6 +18,7 @@ export interface RoleSection {
   readonly listen: readonly ControllerAddress[];
   readonly backup: readonly ControllerAddress[];
   readonly backupFor: readonly ControllerAddress[];
+  readonly lines?: readonly { readonly number: string }[];
 }
 
 /** A room's section once read. `S` adds what the composition root needs to start the role. */
@@ -160,6 +162,10 @@ function judge<S extends { readonly section: RoleSection }>(
       issues.push(...partnerIssues(name, parsed.data.section));
     }
     issues.push(...secretIssues(value));
+    const parsed = [...sections].flatMap(([name, setup]) =>
+      only === undefined || only === name ? [[name, setup.section] as const] : [],
+    );
+    issues.push(...conflicts(new Map(parsed), core.success ? core.data.admin : 'off'));
   }
   if (issues.length === 0 && core.success) return { ok: true, core: core.data, sections, value };
   const repaired = mayRetry ? numbersAsText(issues, source, value) : undefined;
