@@ -7,6 +7,8 @@ import type { ControllerAddress } from './controller-address.ts';
 import { formatAddress, formatSocketAddress } from './controller-address.ts';
 import type { Logger } from './log.ts';
 import type { Counter, Metrics } from './metrics.ts';
+import { isWildcard } from './network/local-address.ts';
+import { ownAddresses } from './network/own-addresses.ts';
 import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from './network.ts';
 import type { ProtocolAdapter } from './protocol-adapter.ts';
 import { RateLimitedLog } from './rate-limited-log.ts';
@@ -135,6 +137,8 @@ export class Receiver<M> {
 /** One readable line per listener, once all are bound. A role's own log says the protocol already. */
 export function announce(log: Logger, protocol: string, role: string, listeners: readonly Listener[]): void {
   const fields = 'protocol' in log.bindings() ? {} : { protocol };
-  for (const { local } of listeners)
-    log.info({ ...fields, address: formatAddress(local) }, `ready: ${role} on ${formatAddress(local)}`);
+  for (const { local } of listeners) {
+    const behind = isWildcard(local.host) ? `, which is ${ownAddresses(local.host).join(', ')}` : '';
+    log.info({ ...fields, address: formatAddress(local) }, `ready: ${role} on ${formatAddress(local)}${behind}`);
+  }
 }

@@ -7,11 +7,13 @@ import {
   type CoreServices,
   defaultPoolOptions,
   formatAddress,
+  isWildcard,
   type Listener,
   memberSlice,
   RateLimitedLog,
   type Role,
   Strangers,
+  shownHost,
   TransactionIds,
   type TrustSettings,
 } from '../../src/index.ts';
@@ -41,12 +43,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
   let listeners: readonly Listener[] = [];
 
   const self = (): ControllerAddress =>
-    listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 };
+    shown(listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 });
   const mId = (): MId => config.mid ?? addressMId(self());
   const path = new OwnPath(assembler, cluster, (member) => partners.isDead(member));
   const alternatesFor: EndpointParts['alternatesFor'] = ({ transport, local }) => {
     const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
-    return path.alternates({ ...own, transport, host: local.host });
+    return path.alternates(shown({ ...own, transport, host: local.host }));
   };
 
   const partners: Partners = new Partners({
@@ -214,6 +216,10 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     ],
   };
 }
+
+/** A wildcard is no address to name: the best of those behind it is. */
+const shown = (address: ControllerAddress): ControllerAddress =>
+  isWildcard(address.host) ? { ...address, host: shownHost(address.host, undefined) } : address;
 
 /** Members of a cluster count themselves by address; every one comes to the same order. */
 function sliceOf(config: MegacoConfig, partners: readonly ControllerAddress[]) {

@@ -13,6 +13,7 @@ import {
   memberSlice,
   Receiver,
   type Role,
+  shownHost,
   TransactionIds,
   Transmitter,
   type TrustSettings,
@@ -162,8 +163,7 @@ const maxWatchedGateways = 512;
 
 function selfOf(listeners: readonly Listener[], config: MgcpConfig): ControllerAddress {
   const local = listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp' as const, host: '127.0.0.1', port: 2727 };
-  const wildcard = local.host === '0.0.0.0' || local.host === '::';
-  return { transport: 'udp', host: wildcard ? (config.advertise ?? local.host) : local.host, port: local.port };
+  return { transport: 'udp', host: shownHost(local.host, config.advertise), port: local.port };
 }
 
 /** Our place among the members by the order of addresses: the same on every member that knows the same members. */

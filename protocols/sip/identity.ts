@@ -7,11 +7,14 @@ import {
   type Flow,
   formatSocketAddress,
   isSecure,
+  isWildcard,
   KeyedHash,
   type Listener,
+  ownAddresses,
   type PathAttribute,
   pathAttribute,
   type SocketAddress,
+  shownHost,
 } from '../../src/index.ts';
 import { type Placement, tagText, uriTagText } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
@@ -73,9 +76,9 @@ export class Identity {
     this.#addresses = listeners.map(({ local }) => ({ ...local, host: this.#hostOf(local) }));
     for (const { local } of listeners) {
       const host = this.#hostOf(local);
-      this.#hosts.add(host);
       this.#ports.add(local.port);
-      for (const name of [host, local.host]) {
+      for (const name of new Set([host, local.host, ...ownAddresses(local.host)])) {
+        if (!isWildcard(name)) this.#hosts.add(name);
         const ports = this.#sockets.get(name);
         if (ports === undefined) this.#sockets.set(name, new Set([local.port]));
         else ports.add(local.port);
@@ -213,8 +216,7 @@ export class Identity {
   }
 
   #hostOf(local: SocketAddress): string {
-    const wildcard = local.host === '0.0.0.0' || local.host === '::';
-    return wildcard && this.#options.advertise !== undefined ? this.#options.advertise : local.host;
+    return shownHost(local.host, this.#options.advertise);
   }
 
   /** The entry of a TLS socket of ours, TLS over TCP preferred, on the same host where there is one. */
