@@ -41,6 +41,11 @@ export class Pigeon {
     });
   }
 
+  /** Standard output so far. */
+  get text(): string {
+    return this.#stdout;
+  }
+
   get log(): readonly LogLine[] {
     return this.#stdout
       .split('\n')

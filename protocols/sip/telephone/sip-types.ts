@@ -1,7 +1,7 @@
 /** The npm package `sip` 0.0.6 as far as it is used: the shapes of its messages and its instance. */
 
-/** Names in lower case, quotes kept; null: a flag without a value. */
-export type SipParams = Record<string, string | number | null | undefined>;
+/** Names in lower case, quotes kept; null: a flag without a value. No numbers: 0 would be written as a flag. */
+export type SipParams = Record<string, string | null | undefined>;
 
 export interface PackageUri {
   schema: string;

@@ -193,7 +193,8 @@ export class Telephone implements TelephoneLine {
           'call-id': this.#registration.callId,
           cseq: { seq: this.#registration.seq, method: 'REGISTER' },
           'max-forwards': 70,
-          contact: [{ ...this.contact(), params: { expires: expiresSeconds } }],
+          // As text: the package writes a number 0 as no value at all.
+          contact: [{ ...this.contact(), params: { expires: String(expiresSeconds) } }],
           route: this.#outbound(),
           supported: 'path',
         },
