@@ -1,4 +1,5 @@
 /** The only door through which protocol rooms reach the core. */
+export * from './address-names.ts';
 export * from './address-resolver.ts';
 export * from './assembler.ts';
 export * from './bag.ts';
@@ -27,6 +28,7 @@ export * from './dns.ts';
 export * from './errors.ts';
 export * from './failover.ts';
 export * from './gateway-control/audit-takeover.ts';
+export * from './gateway-control/gateway-names.ts';
 export * from './gateway-control/gateway-registry.ts';
 export * from './gateway-control/gateway-transactions.ts';
 export * from './gateway-control/outgoing-machine.ts';

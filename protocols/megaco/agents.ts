@@ -1,5 +1,13 @@
 /** The provisioned gateways as controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
-import { type Clock, type ControllerAddress, type Flow, type Gateway, GatewayRegistry } from '../../src/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type Clock,
+  type ControllerAddress,
+  type Flow,
+  type Gateway,
+  GatewayRegistry,
+  isIpLiteral,
+} from '../../src/index.ts';
 import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
 import type { PeerFormat } from './codec.ts';
@@ -18,12 +26,15 @@ export interface AgentDefaults {
 
 export class Agent {
   readonly gateway: Gateway;
-  readonly naming: TerminationNaming;
-  readonly security: SecurityAssociation | undefined;
+  naming: TerminationNaming;
+  security: SecurityAssociation | undefined;
   /** What it is written to in. */
   readonly encoding: EncodingChoice;
-  readonly #config: MegacoGatewayConfig;
+  readonly #tHistMs: number;
+  #config: MegacoGatewayConfig;
   #version = 1;
+  /** Where it is provisioned to live; of a name, what DNS says. */
+  addresses: readonly ControllerAddress[] = [];
   #isTroubled = false;
   #format: PeerFormat;
   /** We command it: it registered with us, or came to us. */
@@ -40,20 +51,34 @@ export class Agent {
     this.gateway = gateway;
     this.#config = config;
     this.naming = new TerminationNaming(config.terminations);
-    const { security } = config;
-    if (security !== undefined)
-      this.security = {
-        securityParmIndex: security.spi,
-        key: security.key,
-        numbers: new SequenceNumbers(),
-        replays: security.replay ? new ReplayGuard(tHistMs) : undefined,
-      };
+    this.#tHistMs = tHistMs;
+    this.security = this.#associate();
     this.encoding = new EncodingChoice(config.encoding ?? encoding);
     this.#format = this.#formatNow();
   }
 
   get name(): string {
     return this.gateway.name;
+  }
+
+  get config(): MegacoGatewayConfig {
+    return this.#config;
+  }
+
+  /** As freshly provisioned. What it taught us of its encoding stays. */
+  configure(config: MegacoGatewayConfig): void {
+    const isRekeyed = !isDeepStrictEqual(config.security, this.#config.security);
+    this.#config = config;
+    this.naming = new TerminationNaming(config.terminations);
+    if (isRekeyed) this.security = this.#associate();
+    this.#format = this.#formatNow();
+  }
+
+  /** Requests go on to where it was, if that is still one of its hosts. */
+  located(addresses: readonly ControllerAddress[]): void {
+    this.addresses = addresses;
+    const [first] = this.gateway.addresses();
+    if (first === undefined || !this.livesAt(first.host)) this.gateway.setAddresses(addresses);
   }
 
   get format(): PeerFormat {
@@ -80,8 +105,7 @@ export class Agent {
 
   /** Where its requests come from is where ours go (RFC 3525 §9), the provisioned addresses after it. */
   reachedAt(address: ControllerAddress): void {
-    const { addresses } = this.#config;
-    if (!addresses.some(({ host }) => host === address.host)) return;
+    if (!this.livesAt(address.host)) return;
     const [first] = this.gateway.addresses();
     if (
       first !== undefined &&
@@ -94,7 +118,18 @@ export class Agent {
   }
 
   livesAt(host: string): boolean {
-    return this.#config.addresses.some((address) => address.host === host);
+    return this.addresses.some((address) => address.host === host);
+  }
+
+  #associate(): SecurityAssociation | undefined {
+    const { security } = this.#config;
+    if (security === undefined) return undefined;
+    return {
+      securityParmIndex: security.spi,
+      key: security.key,
+      numbers: new SequenceNumbers(),
+      replays: security.replay ? new ReplayGuard(this.#tHistMs) : undefined,
+    };
   }
 
   #formatNow(): PeerFormat {
@@ -118,19 +153,49 @@ export class Agents {
   }
 
   add(config: MegacoGatewayConfig): Agent {
-    const known = this.#byName.get(config.name.toLowerCase());
-    if (known !== undefined) return known;
-    const agent = new Agent(this.registry.add(config.name, config.addresses), config, this.#defaults);
     const name = config.name.toLowerCase();
-    this.#byName.set(name, agent);
-    for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
-    for (const address of config.addresses) {
+    const literals = config.addresses.filter(({ host }) => isIpLiteral(host));
+    let agent = this.#byName.get(name);
+    if (agent === undefined) {
+      agent = new Agent(this.registry.add(config.name, literals), config, this.#defaults);
+      this.#byName.set(name, agent);
+      for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
+    } else agent.configure(config);
+    // A name stays where it was until DNS has spoken.
+    if (agent.addresses.length === 0 || literals.length === config.addresses.length) this.locate(agent, literals);
+    return agent;
+  }
+
+  /** These are its addresses from now on. */
+  locate(agent: Agent, addresses: readonly ControllerAddress[]): void {
+    this.#forgetAddresses(agent);
+    agent.located(addresses);
+    for (const address of addresses) {
       this.#byMId.set(addressMId(address), agent);
       if (!this.#byMId.has(`[${address.host}]`)) this.#byMId.set(`[${address.host}]`, agent);
       this.#byAddress.set(`${address.host}:${address.port}`, agent);
       if (!this.#byHost.has(address.host)) this.#byHost.set(address.host, agent);
     }
-    return agent;
+  }
+
+  remove(agent: Agent): void {
+    const name = agent.name.toLowerCase();
+    this.#forgetAddresses(agent);
+    this.#byName.delete(name);
+    for (const mId of [name, `<${name}>`]) this.#byMId.delete(mId);
+    this.registry.remove(name);
+  }
+
+  #forgetAddresses(agent: Agent): void {
+    const forget = (map: Map<string, Agent>, key: string): void => {
+      if (map.get(key) === agent) map.delete(key);
+    };
+    for (const address of agent.addresses) {
+      forget(this.#byMId, addressMId(address));
+      forget(this.#byMId, `[${address.host}]`);
+      forget(this.#byAddress, `${address.host}:${address.port}`);
+      forget(this.#byHost, address.host);
+    }
   }
 
   all(): Iterable<Agent> {

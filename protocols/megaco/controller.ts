@@ -2,6 +2,7 @@
  * The media gateway controller: gateways register and report, lines call each other, and gateways of a controller that died are taken
  * over by audit. Decisions about calls are the core's Switchboard's; what H.248 needs for them is here.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   AuditTakeover,
   type Cancel,
@@ -10,6 +11,7 @@ import {
   type CoreServices,
   dialledNumber,
   formatAddress,
+  GatewayNames,
   type Line,
   type LineProvision,
   type Logger,
@@ -20,6 +22,7 @@ import {
   Switchboard,
 } from '../../src/index.ts';
 import { type Agent, Agents } from './agents.ts';
+import { defaultTextPort } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';
 import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
@@ -65,6 +68,7 @@ export class MegacoController {
   readonly agents: Agents;
   readonly switchboard: Switchboard;
   readonly #parts: ControllerParts;
+  readonly #names: GatewayNames;
   readonly #driver: MegacoLineDriver;
   readonly #terminations = new Map<Line, string>();
   readonly #byTermination = new Map<string, Line>();
@@ -116,12 +120,22 @@ export class MegacoController {
       completed: ({ snapshots }) => this.#rebuild(snapshots),
       maxHeld: 10_000,
     });
+    this.#names = new GatewayNames({
+      ...services,
+      log,
+      defaultPort: defaultTextPort,
+      located: (name, addresses) => {
+        const agent = this.agents.byName(name);
+        if (agent !== undefined) this.agents.locate(agent, addresses);
+      },
+    });
     for (const gateway of config.gateways) this.agents.add(gateway);
     for (const line of config.lines) this.addLine(line);
     this.#planNumbers(config);
   }
 
   start(): void {
+    for (const { name, addresses } of this.#parts.config.gateways) this.#names.watch(name, addresses);
     this.#watchQuiet();
   }
 
@@ -129,16 +143,26 @@ export class MegacoController {
     this.#quietTimer?.();
     for (const { timer } of this.#awaited.values()) timer();
     this.switchboard.stop();
+    this.#names.stop();
   }
 
   /** Freshly read configuration: new gateways and lines are served from now on, lines that are gone no more. */
   reload(config: MegacoConfig): readonly string[] {
     const changes: string[] = [];
-    for (const gateway of config.gateways)
-      if (this.agents.byName(gateway.name) === undefined) {
-        this.agents.add(gateway);
-        changes.push(`gateway ${gateway.name} added`);
-      }
+    const wanted = new Set(config.gateways.map(({ name }) => name.toLowerCase()));
+    for (const gateway of config.gateways) {
+      const known = this.agents.byName(gateway.name);
+      if (known !== undefined && isDeepStrictEqual(known.config, gateway)) continue;
+      this.agents.add(gateway);
+      this.#names.watch(gateway.name, gateway.addresses);
+      changes.push(`gateway ${gateway.name} ${known === undefined ? 'added' : 'changed'}`);
+    }
+    const removed = [...this.agents.all()].filter(({ name }) => !wanted.has(name.toLowerCase()));
+    for (const agent of removed) {
+      this.#names.forget(agent.name);
+      this.agents.remove(agent);
+      changes.push(`gateway ${agent.name} removed`);
+    }
     const changed = lineChanges(this.switchboard.lines.all(), config.lines.map(provisionOf));
     const leaving: Promise<void>[] = [];
     for (const line of changed.gone) {

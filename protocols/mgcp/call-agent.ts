@@ -2,6 +2,7 @@
  * The call agent: what it makes of the commands that gateways send (RFC 3435 §2.3.4, §2.3.9, §2.3.12, §3.5), which gateways it serves,
  * and when it takes over or gives back those of its partners. Calls themselves are the core's switchboard.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Assembler,
   addressKey,
@@ -11,6 +12,7 @@ import {
   type Flow,
   formatSocketAddress,
   type Gateway,
+  GatewayNames,
   GatewayRegistry,
   type GatewayTransactions,
   isIpLiteral,
@@ -23,7 +25,7 @@ import {
   type TransactionIds,
 } from '../../src/index.ts';
 import { pathParameter, redListParameter, unknownCritical } from './alternate-path.ts';
-import type { MgcpConfig } from './config.ts';
+import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
 import { Endpoint } from './endpoint.ts';
 import { MgcpLineDriver } from './line-driver.ts';
 import { listEndpoints } from './listing.ts';
@@ -64,6 +66,8 @@ export class CallAgent implements TransactionUser {
   readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
   readonly #strangers: RateLimitedLog;
+  readonly #names: GatewayNames;
+  #provisioned: ReadonlyMap<string, MgcpGatewayConfig> = new Map();
   readonly #driver: MgcpLineDriver;
   readonly #takeover: MgcpTakeover;
   readonly #endpoints = new Map<Line, Endpoint>();
@@ -92,6 +96,11 @@ export class CallAgent implements TransactionUser {
     const { services, config } = parts;
     const { clock, random, log, metrics, locations, cluster } = services;
     this.#strangers = new RateLimitedLog(log, clock);
+    this.#names = new GatewayNames({
+      ...services,
+      defaultPort: gatewayPort,
+      located: (name, addresses) => this.#located(name, addresses),
+    });
     this.gateways = new GatewayRegistry(clock);
     this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
     this.#driver = new MgcpLineDriver({
@@ -169,6 +178,7 @@ export class CallAgent implements TransactionUser {
     this.switchboard.stop();
     this.transactions.stop();
     this.#strangers.close();
+    this.#names.stop();
   }
 
   /** Gateways and lines as configured; says what changed. */
@@ -176,18 +186,35 @@ export class CallAgent implements TransactionUser {
     const changes: string[] = [];
     const { cluster } = this.#parts.services;
     const self = this.#parts.self();
-    for (const { name, addresses, home, profile } of gateways) {
-      if (this.gateways.byName(name) === undefined) changes.push(`gateway ${name} added`);
+    const before = this.#provisioned;
+    this.#provisioned = new Map(gateways.map((gateway) => [gateway.name.toLowerCase(), gateway]));
+    for (const configured of gateways) {
+      const { name, addresses, home, profile } = configured;
+      const former = before.get(name.toLowerCase());
+      if (former === undefined) changes.push(`gateway ${name} added`);
+      else if (!isDeepStrictEqual(former, configured)) changes.push(`gateway ${name} changed`);
+      else continue;
       const literals = addresses.filter(({ host }) => isIpLiteral(host));
       const gateway =
         literals.length === addresses.length
           ? this.gateways.add(name, addresses)
           : (this.gateways.byName(name) ?? this.gateways.add(name, literals));
       if (profile === 'media') gateway.dialect.add('media');
-      if (addresses.some(({ host }) => !isIpLiteral(host))) this.#resolve(gateway, addresses);
+      else gateway.dialect.delete('media');
+      this.#names.watch(name, addresses);
       const homeAddress = home ?? cluster.backupFor[0] ?? self;
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
+    }
+    for (const [key, { name }] of before) {
+      const gateway = this.#provisioned.has(key) ? undefined : this.gateways.byName(name);
+      if (gateway === undefined) continue;
+      this.#names.forget(name);
+      this.gateways.remove(name);
+      this.#homeOf.delete(gateway);
+      this.#polls.get(gateway)?.();
+      this.#polls.delete(gateway);
+      changes.push(`gateway ${name} removed`);
     }
     const wanted = lines.flatMap(({ number, endpoint }) => {
       const gateway = this.gateways.byName(readEndpointName(endpoint)?.domain ?? '');
@@ -217,30 +244,11 @@ export class CallAgent implements TransactionUser {
     return changes;
   }
 
-  /** A gateway given by name: every address of the name, again when its time to live is over (RFC 3435 §4.2). */
-  #resolve(gateway: Gateway, named: readonly ControllerAddress[]): void {
-    const { dns, clock, log } = this.#parts.services;
-    const addressesOf = async (address: ControllerAddress): Promise<readonly ControllerAddress[]> => {
-      if (isIpLiteral(address.host)) return [address];
-      const [v4, v6] = await Promise.all([dns.a(address.host), dns.aaaa(address.host)]);
-      ttlMs = Math.min(ttlMs, v4.ttlMs || ttlMs);
-      return [...v4.records, ...v6.records].map((host) => ({ ...address, host }));
-    };
-    let ttlMs = maxTtlMs;
-    Promise.all(named.map(addressesOf)).then(
-      (found) => {
-        const addresses = found.flat();
-        if (this.#stopped) return;
-        if (addresses.length > 0) gateway.setAddresses(addresses);
-        else log.warn({ gateway: gateway.name }, 'the name of a gateway has no address');
-        if (this.#serves(gateway)) this.#takeover.begin(this.#unownedOf(gateway));
-        clock.after(Math.max(5_000, ttlMs), () => this.#resolve(gateway, named));
-      },
-      (error: unknown) => {
-        log.warn({ gateway: gateway.name, err: error }, 'the name of a gateway cannot be resolved now');
-        if (!this.#stopped) clock.after(5_000, () => this.#resolve(gateway, named));
-      },
-    );
+  #located(name: string, addresses: readonly ControllerAddress[]): void {
+    const gateway = this.gateways.byName(name);
+    if (gateway === undefined) return;
+    gateway.setAddresses(addresses);
+    if (this.#serves(gateway)) this.#takeover.begin(this.#unownedOf(gateway));
   }
 
   get pending(): number {
@@ -909,9 +917,6 @@ const graceMs = 3_000;
 
 /** Lines of a restarted gateway are armed after this, even if it has not said yet which it has. */
 const listingMs = 500;
-
-/** A name is asked again after this, however long it may live. */
-const maxTtlMs = 60_000;
 
 /** Said instead of the members served: "I leave, take what is mine". A name that no host can have. */
 const leavingHost = 'leaving.invalid';

@@ -27,6 +27,47 @@ async function call(world: World, from: string, number: string): Promise<void> {
   await world.run(500);
 }
 
+describe('MEGACO: gateways', () => {
+  it('provisioned by DNS name are believed where the name leads, and follow it', async () => {
+    const names = new Map(gatewayHosts.map((host, index) => [`gw${index + 1}.test`, host as string]));
+    const gateways = [...names.keys()].map((name, index) => ({
+      name: `gw${index + 1}`,
+      addresses: [`udp:${name}:2944`],
+    }));
+    const world = await World.up({ linesPerGateway: 3, backup: false, names, config: { gateways } });
+    await call(world, '200', '203');
+    expect(rings(world, '203')).toBe(true);
+    const peers = () => world.roles.get(primaryHost)?.peers();
+    expect(peers()).toMatchObject([{ addresses: ['udp:127.0.0.11:2944'] }, { addresses: ['udp:127.0.0.12:2944'] }]);
+    names.set('gw2.test', '127.0.0.13');
+    await world.run(40_000);
+    expect(peers()).toMatchObject([{ addresses: ['udp:127.0.0.11:2944'] }, { addresses: ['udp:127.0.0.13:2944'] }]);
+  });
+
+  it('that are reloaded: added, elsewhere, gone', async () => {
+    const world = await up();
+    const gateways = [
+      { name: 'gw1', addresses: [`udp:${gatewayHosts[0]}:2944`] },
+      { name: 'gw2', addresses: ['udp:127.0.0.13:2944'] },
+      { name: 'gw3', addresses: ['udp:127.0.0.14:2944'] },
+    ];
+    const lines = [at('200', 'aaln/1@gw1')];
+    const peers = () => world.roles.get(primaryHost)?.peers();
+    expect(reload(world, lines, { gateways })?.slice(0, 2)).toEqual(['gateway gw2 changed', 'gateway gw3 added']);
+    expect(reload(world, lines, { gateways })).toEqual([]);
+    expect(peers()).toMatchObject([
+      { addresses: ['udp:127.0.0.11:2944'] },
+      { addresses: ['udp:127.0.0.13:2944'] },
+      { addresses: ['udp:127.0.0.14:2944'] },
+    ]);
+    expect(reload(world, lines, { gateways: gateways.slice(0, 1) })).toEqual([
+      'gateway gw2 removed',
+      'gateway gw3 removed',
+    ]);
+    expect(peers()).toHaveLength(1);
+  });
+});
+
 describe('MEGACO: lines of a reloaded configuration', () => {
   it('a number moved to another termination rings there, and there alone', async () => {
     const world = await up();

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly linesPerGateway?: number;
   readonly backup?: boolean;
+  /** DNS: the address of a name. */
+  readonly names?: ReadonlyMap<string, string>;
   readonly transport?: 'udp' | 'tcp';
   readonly config?: Record<string, unknown>;
   readonly gatewayConfig?: Record<string, unknown>;
@@ -202,7 +204,12 @@ export class World {
       dns: {
         naptr: () => Promise.reject(new Error('no DNS here')),
         srv: () => Promise.reject(new Error('no DNS here')),
-        a: () => Promise.reject(new Error('no DNS here')),
+        a: (name) => {
+          const host = this.options.names?.get(name);
+          return host === undefined
+            ? Promise.reject(new Error('no DNS here'))
+            : Promise.resolve({ records: [host], ttlMs: 30_000 });
+        },
         aaaa: () => Promise.reject(new Error('no DNS here')),
       },
       locations: new MemoryLocations(),

@@ -25,6 +25,47 @@ async function call(world: World, from: string, number: string): Promise<void> {
   await world.run(500);
 }
 
+describe('MGCP: gateways', () => {
+  it('provisioned by DNS name are believed where the name leads, and follow it', async () => {
+    const names = new Map(gatewayHosts.map((host, index) => [`rgw${index + 1}.test`, host as string]));
+    const gateways = [...names.keys()].map((name, index) => ({
+      name: `rgw${index + 1}`,
+      addresses: [`${name}:2427`],
+    }));
+    const world = await World.up({ linesPerGateway: 3, backup: false, names, config: { gateways } });
+    await call(world, '200', '203');
+    expect(world.line('203').hears).toBe('L/rg');
+    const peers = () => world.roles.get(primaryHost)?.peers();
+    expect(peers()).toMatchObject([{ addresses: [{ host: '127.0.0.11' }] }, { addresses: [{ host: '127.0.0.12' }] }]);
+    names.set('rgw2.test', '127.0.0.13');
+    await world.run(40_000);
+    expect(peers()).toMatchObject([{ addresses: [{ host: '127.0.0.11' }] }, { addresses: [{ host: '127.0.0.13' }] }]);
+  });
+
+  it('that are reloaded: added, elsewhere, gone', async () => {
+    const world = await up();
+    const gateways = [
+      { name: 'rgw1', addresses: [`${gatewayHosts[0]}:2427`] },
+      { name: 'rgw2', addresses: ['127.0.0.13:2427'] },
+      { name: 'rgw3', addresses: ['127.0.0.14:2427'] },
+    ];
+    const lines = [at('200', 'aaln/1@rgw1')];
+    const peers = () => world.roles.get(primaryHost)?.peers();
+    expect(reload(world, lines, { gateways })?.slice(0, 2)).toEqual(['gateway rgw2 changed', 'gateway rgw3 added']);
+    expect(reload(world, lines, { gateways })).toEqual([]);
+    expect(peers()).toMatchObject([
+      { addresses: [{ host: '127.0.0.11' }] },
+      { addresses: [{ host: '127.0.0.13' }] },
+      { addresses: [{ host: '127.0.0.14' }] },
+    ]);
+    expect(reload(world, lines, { gateways: gateways.slice(0, 1) })).toEqual([
+      'gateway rgw2 removed',
+      'gateway rgw3 removed',
+    ]);
+    expect(peers()).toHaveLength(1);
+  });
+});
+
 describe('MGCP: lines of a reloaded configuration', () => {
   it('a number moved to another endpoint rings there, and there alone', async () => {
     const world = await up();

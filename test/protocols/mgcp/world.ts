@@ -27,6 +27,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly linesPerGateway?: number;
   readonly backup?: boolean;
+  /** DNS: the address of a name. */
+  readonly names?: ReadonlyMap<string, string>;
   readonly config?: Record<string, unknown>;
   readonly gateway?: Partial<SimGatewayOptions>;
 }
@@ -174,10 +176,15 @@ export class World {
       log: this.log,
       metrics: new Metrics(),
       network,
-      dns: { naptr: noAnswer, srv: noAnswer, a: noAnswer, aaaa: noAnswer },
+      dns: { naptr: noAnswer, srv: noAnswer, a: (name) => this.#address(name), aaaa: noAnswer },
       locations: mapLocations(),
       cluster: { secret: 'a secret of this test', ...cluster },
     };
+  }
+
+  #address(name: string): Promise<{ records: readonly string[]; ttlMs: number }> {
+    const host = this.options.names?.get(name);
+    return host === undefined ? noAnswer() : Promise.resolve({ records: [host], ttlMs: 30_000 });
   }
 }
 
