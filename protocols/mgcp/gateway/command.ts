@@ -14,6 +14,7 @@ import {
 } from '../../../src/index.ts';
 import { callAgentPort, gatewayPort } from '../config.ts';
 import { consoleHelp, describeLine, runLine } from './console.ts';
+import { namedHabits } from './habits.ts';
 import { SimGateway } from './sim-gateway.ts';
 
 interface GatewayFlags {
@@ -22,6 +23,7 @@ interface GatewayFlags {
   readonly callAgents: readonly string[];
   readonly lines: number;
   readonly plain: boolean;
+  readonly odd: readonly string[];
   readonly script: string | undefined;
   readonly logLevel: string;
 }
@@ -42,6 +44,14 @@ export const mgcpGatewayCommand: CommandModule = {
       })
       .option('lines', { type: 'number', default: 2, describe: 'number of lines, aaln/1 and so on' })
       .option('plain', { type: 'boolean', default: false, describe: 'ignore the path attribute, as other gateways do' })
+      .option('odd', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [],
+        choices: Object.keys(namedHabits),
+        describe: 'a habit that gateways are found with; repeatable',
+      })
       .option('script', { type: 'string', requiresArg: true, describe: 'file with commands; without: standard input' })
       .option('log-level', { type: 'string', default: 'warn', describe: 'how much to log, to standard output' })
       .epilogue(`Commands: ${consoleHelp}`)
@@ -54,6 +64,7 @@ export const mgcpGatewayCommand: CommandModule = {
       callAgents: Array.isArray(agents) ? agents.map(String) : [String(agents)],
       lines: Math.max(1, Math.min(100_000, Number(flags['lines']) || 1)),
       plain: flags['plain'] === true,
+      odd: Array.isArray(flags['odd']) ? flags['odd'].map(String) : [],
       script: flags['script'] === undefined ? undefined : String(flags['script']),
       logLevel: String(flags['log-level']),
     });
@@ -78,6 +89,7 @@ async function run(flags: GatewayFlags): Promise<void> {
     callAgents: flags.callAgents.map((text) => parseAddress(text, { transport: 'udp', port: callAgentPort })),
     lines: flags.lines,
     aware: !flags.plain,
+    habits: Object.assign({}, ...flags.odd.map((name) => namedHabits[name] ?? {})),
     onChange: (line) => print(JSON.stringify(describeLine(gateway, line))),
   });
   await gateway.start();

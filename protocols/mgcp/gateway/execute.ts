@@ -1,14 +1,16 @@
 /** What the simulated gateway does with each command of a call agent: checks first, then effects, so that a refused command changes nothing. */
 import { unknownCritical } from '../alternate-path.ts';
 import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../messages.ts';
-import { readRequestedEvents, readSignals, writeRequestedEvents, writeSignals } from '../values/events.ts';
-import { writeConnectionParameters } from '../values/lists.ts';
-import { isAllOf, isAnyOf, writeNotifiedEntity } from '../values/names.ts';
+import { readRequestedEvents, readSignals } from '../values/events.ts';
+import { option, readOptions, writeConnectionParameters } from '../values/lists.ts';
+import { isAllOf, isAnyOf } from '../values/names.ts';
 import { readAudio } from '../values/sdp.ts';
-import { bulkReport } from './bulk-report.ts';
+import { auditConnectionOn, auditEndpointOn, connectionModes, counters, packages } from './audits.ts';
+import { defaultCodecs, refusalOf } from './habits.ts';
 import type { NotificationRequest } from './notification.ts';
+import { offenceOf } from './parameter-rules.ts';
 import type { SimGateway } from './sim-gateway.ts';
-import type { SimConnection, SimLine } from './sim-line.ts';
+import type { SimLine } from './sim-line.ts';
 
 export function executeCommand(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
   const refuse = (code: number, comment: string, parameters: readonly Parameter[] = []) =>
@@ -20,6 +22,13 @@ export function executeCommand(gateway: SimGateway, command: MgcpCommand, local:
     return unknown.code.includes('/')
       ? refuse(518, 'Unsupported package', [{ code: 'PL', value: packages(gateway, ':1') }])
       : refuse(539, `Unsupported parameter ${unknown.code}`);
+  const offence = offenceOf(command) ?? refusalOf(command, gateway.options.habits ?? {});
+  if (offence !== undefined)
+    return refuse(
+      offence.code,
+      offence.comment,
+      offence.code === 518 ? [{ code: 'PL', value: packages(gateway, ':1') }] : [],
+    );
   switch (command.verb) {
     case 'RQNT':
       return onEach(gateway, command, local, (line) => requestOn(line, command, true));
@@ -89,9 +98,6 @@ function checkRequest(line: SimLine, command: MgcpCommand, required: boolean): M
   if (events === undefined || signals === undefined || (id === undefined && required))
     return respond(command.transactionId, 510, 'Malformed request');
   if (id === undefined) return undefined;
-  for (const { packageName } of [...events, ...signals])
-    if (packageName !== undefined && !knownPackages.has(packageName.toUpperCase()))
-      return respond(command.transactionId, 518, 'Unknown package');
   const conflict = line.notification.conflict(events);
   return conflict === undefined ? undefined : respond(command.transactionId, conflict, 'Hook state');
 }
@@ -123,13 +129,15 @@ function createOn(gateway: SimGateway, command: MgcpCommand, local: string): Mgc
   const [remote] = command.sdp;
   if (callId === undefined || !/^[0-9A-F]{1,32}$/i.test(callId) || mode === undefined)
     return refuse(510, 'C or M missing');
-  if (!modes.has(mode)) return refuse(517, 'Unsupported mode');
+  if (!connectionModes.has(mode)) return refuse(517, 'Unsupported mode');
   if (remote !== undefined && readAudio(remote) === undefined) return refuse(509, 'Error in remote description');
   if (remote === undefined && sendingModes.has(mode)) return refuse(527, 'Missing remote description');
   if (line.connections.size >= 2) return refuse(540, 'Connection limit');
   const failure = checkRequest(line, command, false);
   if (failure !== undefined) return failure;
-  const connection = line.create(callId.toUpperCase(), mode, remote);
+  const codecs = codecsFor(gateway, command);
+  if (codecs.length === 0) return refuse(534, 'Codec negotiation failure');
+  const connection = line.create(callId.toUpperCase(), mode, remote, codecs);
   applyRequest(line, command);
   const parameters: Parameter[] = [{ code: 'I', value: connection.id }];
   if (isAnyOf(local)) parameters.push({ code: 'Z', value: `${line.local}@${gateway.options.name}` });
@@ -143,7 +151,7 @@ function modifyOn(line: SimLine, command: MgcpCommand): MgcpResponse {
   if (parameter(command, 'C')?.toUpperCase() !== connection.callId) return refuse(516, 'Incorrect call id');
   const mode = parameter(command, 'M')?.toLowerCase() ?? connection.mode;
   const [remote] = command.sdp;
-  if (!modes.has(mode)) return refuse(517, 'Unsupported mode');
+  if (!connectionModes.has(mode)) return refuse(517, 'Unsupported mode');
   if (remote !== undefined && readAudio(remote) === undefined) return refuse(509, 'Error in remote description');
   if ((remote ?? connection.remote) === undefined && sendingModes.has(mode))
     return refuse(527, 'Missing remote description');
@@ -164,7 +172,10 @@ function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
   const doomed = [...line.connections.values()].filter(
     (each) => (id === undefined || each.id === id) && (callId === undefined || each.callId === callId),
   );
-  if (id !== undefined && doomed.length === 0) return respond(command.transactionId, 515, 'Incorrect connection id');
+  if (id !== undefined && doomed.length === 0)
+    return line.connections.has(id)
+      ? respond(command.transactionId, 516, 'Incorrect call id')
+      : respond(command.transactionId, 515, 'Incorrect connection id');
   for (const each of doomed) line.connections.delete(each.id);
   line.changed();
   applyRequest(line, command);
@@ -176,119 +187,18 @@ function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
   );
 }
 
-function auditEndpointOn(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
-  const lines = gateway.covered(local);
-  if (parameter(command, 'BA/F') !== undefined) return bulkReport(command, lines);
-  const info = (parameter(command, 'F') ?? '')
-    .split(',')
-    .map((code) => code.trim().toUpperCase())
-    .filter((code) => code !== '');
-  const [line] = lines;
-  if (line === undefined) return respond(command.transactionId, 500, 'Endpoint unknown');
-  if (isAllOf(local)) {
-    if (info.length > 0 && lines.length > 1) return respond(command.transactionId, 503, 'Wildcard too complicated');
-    // RFC 3435 §3.5.4: more than 4,000 octets need not be understood.
-    if (lines.length > 100) return respond(command.transactionId, 533, 'Response too large');
-    return respond(
-      command.transactionId,
-      200,
-      'OK',
-      lines.map((each) => ({ code: 'Z', value: `${each.local}@${gateway.options.name}` })),
-    );
-  }
-  return respond(
-    command.transactionId,
-    200,
-    'OK',
-    info.map((code) => ({ code, value: auditValue(gateway, line, code) })),
-  );
-}
-
-function auditValue(gateway: SimGateway, line: SimLine, code: string): string {
-  const { notification } = line;
-  const { entity, alternates } = gateway.destination(line);
-  switch (code) {
-    case 'I':
-      return [...line.connections.keys()].join(', ');
-    case 'X':
-      return notification.request.id;
-    case 'R':
-      return writeRequestedEvents(notification.request.events);
-    case 'S':
-      return writeSignals(notification.signals);
-    case 'D':
-      return notification.digitMap;
-    case 'O':
-      return writeSignals(notification.observed);
-    case 'ES':
-      return line.hook === 'off' ? 'L/hd' : 'L/hu';
-    case 'N':
-      return entity === undefined ? '' : writeNotifiedEntity(entity);
-    case 'A':
-      return `a:PCMU;PCMA, p:10-40, e:on, s:off, v:${packages(gateway, '')}, m:${[...modes].join(';')}`;
-    case 'PL':
-      return packages(gateway, ':1');
-    case 'X-ALTPTH':
-      return alternates.map((each) => writeNotifiedEntity(each)).join(', ');
-    case 'B/NS':
-      return notification.state === 'notifying' ? 'ns' : notification.state === 'lockstep' ? 'ls' : 'o';
-    case 'Q':
-      return notification.request.loop ? 'loop' : 'step';
-    default:
-      return '';
-  }
-}
-
-function auditConnectionOn(line: SimLine, command: MgcpCommand): MgcpResponse {
-  const connection = line.connections.get((parameter(command, 'I') ?? '').toUpperCase());
-  if (connection === undefined) return respond(command.transactionId, 515, 'Incorrect connection id');
-  const parameters: Parameter[] = [];
-  const sdp: string[] = [];
-  for (const item of (parameter(command, 'F') ?? '').split(',')) {
-    const code = item.trim().toUpperCase();
-    if (code === 'LC') sdp.unshift(connection.local);
-    else if (code === 'RC') sdp.push(connection.remote ?? 'v=0\r\n');
-    else if (code !== '') parameters.push({ code, value: connectionValue(connection, code) });
-  }
-  return respond(command.transactionId, 200, 'OK', parameters, sdp);
-}
-
-function connectionValue({ callId, mode }: SimConnection, code: string): string {
-  if (code === 'C') return callId;
-  if (code === 'M') return mode;
-  return code === 'P' ? writeConnectionParameters(counters) : '';
-}
-
 const isKnown = (code: string, gateway: SimGateway): boolean =>
   code.length <= 2 ||
   (/^x[-+]/i.test(code) && gateway.options.refusesExtensions !== true) ||
   (gateway.options.bulk === true && /^BA\/(F|SE|NU)$/i.test(code)) ||
   (gateway.options.red === true && /^RED\/NL?$/i.test(code));
 
-const packages = (gateway: SimGateway, version: string): string => {
-  const names = [
-    'L',
-    'D',
-    'G',
-    ...(gateway.options.red === true ? ['RED'] : []),
-    ...(gateway.options.bulk === true ? ['BA'] : []),
-  ];
-  return version === '' ? names.join(';') : names.map((name) => `${name}${version}`).join(',');
-};
-
-const knownPackages: ReadonlySet<string> = new Set(['L', 'D', 'G', 'B', '*']);
-
-const modes: ReadonlySet<string> = new Set(['sendonly', 'recvonly', 'sendrecv', 'inactive']);
-
 const sendingModes: ReadonlySet<string> = new Set(['sendonly', 'sendrecv']);
 
-/** Nothing is sent and nothing lost in a simulation. */
-const counters: ReadonlyMap<string, number> = new Map([
-  ['PS', 0],
-  ['OS', 0],
-  ['PR', 0],
-  ['OR', 0],
-  ['PL', 0],
-  ['JI', 0],
-  ['LA', 0],
-]);
+/** Those of the command that the gateway has, in the command's order (RFC 3435 §2.6); all where it names none. */
+function codecsFor(gateway: SimGateway, command: MgcpCommand): readonly string[] {
+  const own = gateway.options.habits?.codecs ?? defaultCodecs;
+  const wanted = option(readOptions(parameter(command, 'L') ?? '') ?? [], 'a');
+  if (wanted === undefined) return own;
+  return wanted.split(';').filter((name) => own.some((each) => each.toLowerCase() === name.trim().toLowerCase()));
+}

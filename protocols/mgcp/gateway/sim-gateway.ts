@@ -38,6 +38,7 @@ import type { Signal } from '../values/events.ts';
 import { writeSignals } from '../values/events.ts';
 import { covers, readEndpointName, readNotifiedEntity } from '../values/names.ts';
 import { executeCommand } from './execute.ts';
+import type { GatewayHabits } from './habits.ts';
 import { SimLine } from './sim-line.ts';
 
 /** What it needs of the core. */
@@ -56,6 +57,8 @@ export interface SimGatewayOptions {
   readonly allow?: readonly AllowRule[];
   /** Answers 539 to vendor parameters, against RFC 3435 §3.2.2, as some gateways do. */
   readonly refusesExtensions?: boolean;
+  /** What it does otherwise. */
+  readonly habits?: GatewayHabits;
   /** Does it list package RED (RFC 3991)? */
   readonly red?: boolean;
   /** Does it list package BA (RFC 3624)? */

@@ -1,7 +1,7 @@
 /** One simulated analog line: handset, connections and its notification state. A person uses it by the methods at the top. */
 import type { Cancel, Clock, Random } from '../../../src/index.ts';
 import type { Signal } from '../values/events.ts';
-import { readAudio, writeAudio } from '../values/sdp.ts';
+import { payloadTypesOf, readAudio, writeAudio } from '../values/sdp.ts';
 import { Notification } from './notification.ts';
 
 export interface SimConnection {
@@ -89,7 +89,7 @@ export class SimLine {
       .map(({ remote = '' }) => readAudio(remote)?.port ?? 0);
   }
 
-  create(callId: string, mode: string, remote: string | undefined): SimConnection {
+  create(callId: string, mode: string, remote: string | undefined, codecs: readonly string[]): SimConnection {
     const port = this.#parts.allocatePort();
     this.#sdpVersion += 1;
     const connection: SimConnection = {
@@ -97,7 +97,11 @@ export class SimLine {
       callId,
       mode,
       port,
-      local: writeAudio(port, this.#sdpVersion, { address: this.#parts.address, port, payloadTypes: [0] }),
+      local: writeAudio(port, this.#sdpVersion, {
+        address: this.#parts.address,
+        port,
+        payloadTypes: payloadTypesOf(codecs),
+      }),
       remote,
     };
     this.connections.set(connection.id, connection);

@@ -1,5 +1,8 @@
 /** What a controller and a gateway must know of a session description (RFC 3435 §3.4.1, RFC 4566): where audio goes, and in what codec. */
 
+/** A dynamic payload type (RFC 4733 §2.1). */
+const telephoneEvent = 101;
+
 export interface AudioDescription {
   readonly address: string;
   readonly port: number;
@@ -17,11 +20,21 @@ export function readAudio(sdp: string): AudioDescription | undefined {
   return { address, port: Number(port), payloadTypes: types.trim().split(' ').filter(Boolean).map(Number) };
 }
 
+/** RFC 3551 §6; telephone-event has the number that most choose for it. */
+export const payloadTypesOf = (codecs: readonly string[]): readonly number[] =>
+  codecs.flatMap((name) => payloadTypes.get(name.trim().toLowerCase()) ?? []);
+
+const payloadTypes: ReadonlyMap<string, number> = new Map([
+  ['pcmu', 0],
+  ['pcma', 8],
+  ['telephone-event', telephoneEvent],
+]);
+
 /** The lines that RFC 3435 §3.4.1 wants, in order. */
 export function writeAudio(
   sessionId: number,
   version: number,
-  { address, port, payloadTypes }: AudioDescription,
+  { address, port, payloadTypes: types }: AudioDescription,
 ): string {
   const family = address.includes(':') ? 'IP6' : 'IP4';
   return [
@@ -30,7 +43,8 @@ export function writeAudio(
     's=-',
     `c=IN ${family} ${address}`,
     't=0 0',
-    `m=audio ${port} RTP/AVP ${payloadTypes.join(' ')}`,
+    `m=audio ${port} RTP/AVP ${types.join(' ')}`,
+    ...(types.includes(telephoneEvent) ? [`a=rtpmap:${telephoneEvent} telephone-event/8000`] : []),
     '',
   ].join('\r\n');
 }

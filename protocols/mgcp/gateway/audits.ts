@@ -1,0 +1,117 @@
+/** What the simulated gateway tells when it is audited (RFC 3435 §2.3.10, §2.3.11). */
+import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../messages.ts';
+import { writeRequestedEvents, writeSignals } from '../values/events.ts';
+import { writeConnectionParameters } from '../values/lists.ts';
+import { isAllOf, writeNotifiedEntity } from '../values/names.ts';
+import { bulkReport } from './bulk-report.ts';
+import { defaultCodecs, defaultPackages } from './habits.ts';
+import type { SimGateway } from './sim-gateway.ts';
+import type { SimConnection, SimLine } from './sim-line.ts';
+
+export function auditEndpointOn(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
+  const lines = gateway.covered(local);
+  if (parameter(command, 'BA/F') !== undefined) return bulkReport(command, lines);
+  const info = (parameter(command, 'F') ?? '')
+    .split(',')
+    .map((code) => code.trim().toUpperCase())
+    .filter((code) => code !== '');
+  const [line] = lines;
+  if (line === undefined) return respond(command.transactionId, 500, 'Endpoint unknown');
+  if (isAllOf(local)) {
+    // RFC 3435 §3.5.4: more than 4,000 octets need not be understood.
+    if (lines.length > 100) return respond(command.transactionId, 533, 'Response too large');
+    return respond(
+      command.transactionId,
+      200,
+      'OK',
+      lines.map((each) => ({ code: 'Z', value: `${each.local}@${gateway.options.name}` })),
+    );
+  }
+  return respond(
+    command.transactionId,
+    200,
+    'OK',
+    info
+      .filter((code) => gateway.options.habits?.audits?.includes(code) !== false)
+      .map((code) => ({ code, value: auditValue(gateway, line, code) })),
+  );
+}
+
+function auditValue(gateway: SimGateway, line: SimLine, code: string): string {
+  const { notification } = line;
+  const { entity, alternates } = gateway.destination(line);
+  const { codecs = defaultCodecs } = gateway.options.habits ?? {};
+  switch (code) {
+    case 'I':
+      return [...line.connections.keys()].join(', ');
+    case 'X':
+      return notification.request.id;
+    case 'R':
+      return writeRequestedEvents(notification.request.events);
+    case 'S':
+      return writeSignals(notification.signals);
+    case 'D':
+      return notification.digitMap;
+    case 'O':
+      return writeSignals(notification.observed);
+    case 'ES':
+      return line.hook === 'off' ? 'L/hd' : 'L/hu';
+    case 'N':
+      return entity === undefined ? '' : writeNotifiedEntity(entity);
+    case 'A':
+      return `a:${codecs.join(';')}, p:10-40, e:on, s:off, v:${packages(gateway, '')}, m:${[...connectionModes].join(';')}`;
+    case 'PL':
+      return packages(gateway, ':1');
+    case 'X-ALTPTH':
+      return alternates.map((each) => writeNotifiedEntity(each)).join(', ');
+    case 'B/NS':
+      return notification.state === 'notifying' ? 'ns' : notification.state === 'lockstep' ? 'ls' : 'o';
+    case 'Q':
+      return notification.request.loop ? 'loop' : 'step';
+    default:
+      return '';
+  }
+}
+
+export function auditConnectionOn(line: SimLine, command: MgcpCommand): MgcpResponse {
+  const connection = line.connections.get((parameter(command, 'I') ?? '').toUpperCase());
+  if (connection === undefined) return respond(command.transactionId, 515, 'Incorrect connection id');
+  const parameters: Parameter[] = [];
+  const sdp: string[] = [];
+  for (const item of (parameter(command, 'F') ?? '').split(',')) {
+    const code = item.trim().toUpperCase();
+    if (code === 'LC') sdp.unshift(connection.local);
+    else if (code === 'RC') sdp.push(connection.remote ?? 'v=0\r\n');
+    else if (code !== '') parameters.push({ code, value: connectionValue(connection, code) });
+  }
+  return respond(command.transactionId, 200, 'OK', parameters, sdp);
+}
+
+function connectionValue({ callId, mode }: SimConnection, code: string): string {
+  if (code === 'C') return callId;
+  if (code === 'M') return mode;
+  return code === 'P' ? writeConnectionParameters(counters) : '';
+}
+
+export const packages = (gateway: SimGateway, version: string): string => {
+  const names = [
+    'L',
+    ...(gateway.options.habits?.packages ?? defaultPackages),
+    ...(gateway.options.red === true ? ['RED'] : []),
+    ...(gateway.options.bulk === true ? ['BA'] : []),
+  ];
+  return version === '' ? names.join(';') : names.map((name) => `${name}${version}`).join(',');
+};
+
+export const connectionModes: ReadonlySet<string> = new Set(['sendonly', 'recvonly', 'sendrecv', 'inactive']);
+
+/** Nothing is sent and nothing lost in a simulation. */
+export const counters: ReadonlyMap<string, number> = new Map([
+  ['PS', 0],
+  ['OS', 0],
+  ['PR', 0],
+  ['OR', 0],
+  ['PL', 0],
+  ['JI', 0],
+  ['LA', 0],
+]);
