@@ -1,121 +1,112 @@
 /**
  * Asking an endpoint what it is doing: AuditEndpoint, then AuditConnection for each of its connections (RFC 3435 §2.3.10, §2.3.11),
- * put together as the core's snapshot of a line.
+ * put together as the core's snapshot of a line (snapshot.ts).
  */
-import type { CommandOutcome, Flow, LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
-import type { Connection, Endpoint } from './endpoint.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameter, parameterValues } from './messages.ts';
-import { markOf, toneOf } from './requests.ts';
-import type { MgcpTransactions } from './transaction.ts';
-import { readRequestedEvents, readSignals } from './values/events.ts';
-import { isAbsent } from './values/sdp.ts';
-
-/** A line's snapshot, and its connections as commands will name them. */
-export interface EndpointAudit extends LineSnapshot {
-  readonly connections: readonly Connection[];
-}
+import type { CommandOutcome, Flow, Gateway } from '../../src/index.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
+import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
 export interface AuditParts {
-  transactions(): MgcpTransactions;
+  commands(): GatewayCommands;
   /** The path attribute, where audits may carry it. */
-  path(endpoint: Endpoint, flow: Flow): readonly Parameter[];
+  path(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
+  after(ms: number, run: () => void): void;
 }
 
-/** `answer` gets undefined where the endpoint cannot be audited; `code` says why, if the gateway did. */
+/** `answer` gets undefined where the endpoint does not answer or is not there; `code` says why, if the gateway did. */
 export function auditEndpoint(
-  { transactions, path }: AuditParts,
+  { commands, path, after }: AuditParts,
   endpoint: Endpoint,
   answer: (audit: EndpointAudit | undefined, code: number | undefined) => void,
 ): void {
   const name = endpoint.line.endpoint;
-  transactions().submit({
-    peer: endpoint.gateway,
-    draft: (flow) => ({
-      verb: 'AUEP',
-      endpoint: name,
-      parameters: [{ code: 'F', value: 'I,X,R,S,ES' }, ...path(endpoint, flow)],
-      sdp: [],
-    }),
-    ended(outcome) {
-      const response = successOf(outcome);
-      if (response === undefined) {
-        answer(undefined, outcome.kind === 'answered' ? outcome.response.code : undefined);
-        return;
-      }
-      const ids = parameterValues(response, 'I')
-        .flatMap((value) => value.split(','))
-        .map((id) => id.trim())
-        .filter((id) => id !== '')
-        .slice(0, maxConnections);
-      auditConnections(ids, [], (connections) => answer(snapshotOf(name, response, connections), response.code));
-    },
-  });
-
-  function auditConnections(
-    ids: readonly string[],
-    found: readonly Connection[],
-    done: (connections: readonly Connection[]) => void,
-  ): void {
-    const [id, ...others] = ids;
-    if (id === undefined) {
-      done(found);
-      return;
-    }
-    transactions().submit({
-      peer: endpoint.gateway,
-      draft: (flow) => ({
-        verb: 'AUCX',
+  const { gateway } = endpoint;
+  const ask = (verb: string, own: readonly Parameter[], ended: (outcome: CommandOutcome<MgcpResponse>) => void) =>
+    commands().submit({
+      peer: gateway,
+      draft: (flow, dialect) => ({
+        verb,
         endpoint: name,
-        parameters: [{ code: 'I', value: id }, { code: 'F', value: 'C,M,LC,RC' }, ...path(endpoint, flow)],
+        parameters: [...own, ...path(gateway, flow, dialect)],
         sdp: [],
       }),
-      ended(outcome) {
-        const response = successOf(outcome);
-        // A connection that is gone by now (515) is none.
-        auditConnections(others, response === undefined ? found : [...found, connectionOf(id, response)], done);
-      },
+      ended,
+    });
+
+  const begin = (attempt: number) =>
+    ask('AUEP', [{ code: 'F', value: 'I,X,R,S,ES' }], (outcome) => {
+      const response = successOf(outcome);
+      const code = outcome.kind === 'answered' ? outcome.response.code : undefined;
+      if (response !== undefined)
+        withIds(response, (ids) =>
+          auditConnections(ids, [], (found) => answer(snapshotOf(name, response, found), code)),
+        );
+      else if (code === undefined || code === 500 || code === 501) answer(undefined, code);
+      // It may pass: transient errors by definition (§2.4), others perhaps.
+      else if (code !== 504 && attempt <= maxRepetitions) after(repeatMs * attempt, () => begin(attempt + 1));
+      // The endpoint is there, but tells nothing: what its handset does is learnt from what it refuses (§4.4.2).
+      else answer(unauditable(name), code);
+    });
+  begin(1);
+
+  /** An empty `I` is always returned (§2.3.10): where it is missing, the gateway may still answer to it alone. */
+  function withIds(response: MgcpResponse, done: (ids: readonly string[] | undefined) => void): void {
+    const ids = idsIn(response);
+    if (ids !== undefined) {
+      done(ids);
+      return;
+    }
+    ask('AUEP', [{ code: 'F', value: 'I' }], (outcome) => {
+      const second = successOf(outcome);
+      done(second && idsIn(second));
+    });
+  }
+
+  function auditConnections(
+    ids: readonly string[] | undefined,
+    found: readonly AuditedConnection[],
+    done: (connections: readonly AuditedConnection[] | undefined) => void,
+    attempt = 1,
+  ): void {
+    const [id, ...others] = ids ?? [];
+    if (id === undefined) {
+      done(ids && found);
+      return;
+    }
+    const question = [
+      { code: 'I', value: id },
+      { code: 'F', value: 'C,M,LC,RC' },
+    ];
+    ask('AUCX', question, (outcome) => {
+      const code = outcome.kind === 'answered' ? outcome.response.code : 504;
+      const response = successOf(outcome);
+      // 515: it is gone by now. Whatever else is said, it is there.
+      if (code === 515) auditConnections(others, found, done);
+      else if (response === undefined && code !== 504 && attempt <= maxRepetitions)
+        after(repeatMs * attempt, () => auditConnections(ids, found, done, attempt + 1));
+      else auditConnections(others, [...found, connectionOf(id, response)], done);
     });
   }
 }
 
+/** A refused audit is tried again, later each time. */
+const maxRepetitions = 3;
+const repeatMs = 250;
+
 /** A line has one connection, two while a call waits; a gateway that claims more is not followed. */
 const maxConnections = 4;
 
+function idsIn(response: MgcpResponse): readonly string[] | undefined {
+  const values = parameterValues(response, 'I');
+  if (values.length === 0) return undefined;
+  return values
+    .flatMap((value) => value.split(','))
+    .map((id) => id.trim())
+    .filter((id) => id !== '')
+    .slice(0, maxConnections);
+}
+
 const successOf = (outcome: CommandOutcome<MgcpResponse>): MgcpResponse | undefined =>
   outcome.kind === 'answered' && isSuccess(outcome.response.code) ? outcome.response : undefined;
-
-function connectionOf(id: string, response: MgcpResponse): Connection {
-  const mode = (parameter(response, 'M') ?? '').toLowerCase();
-  const [local, remote] = response.sdp;
-  const known = (sdp: string | undefined) => (sdp === undefined || isAbsent(sdp) ? undefined : sdp);
-  return {
-    callId: (parameter(response, 'C') ?? '').toUpperCase(),
-    id,
-    mode: mode === 'sendrecv' || mode === 'confrnce' || mode === 'sendonly' ? 'both' : 'receive',
-    local: known(local),
-    remote: known(remote),
-  };
-}
-
-function snapshotOf(name: string, response: MgcpResponse, connections: readonly Connection[]): EndpointAudit {
-  const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
-  const signals = readSignals(parameter(response, 'S') ?? '') ?? [];
-  const states = readSignals(parameter(response, 'ES') ?? '') ?? [];
-  const mark = markOf(parameter(response, 'X') ?? '');
-  const has = (id: string) => requested.some((event) => event.id.toLowerCase() === id);
-  const state = states.find(({ id }) => /^h[ud]$/i.test(id));
-  // Without an event state, what it waits for tells: who waits for off-hook is on-hook.
-  const hook =
-    state === undefined ? (has('hd') ? 'on' : has('hu') ? 'off' : 'on') : /^hd$/i.test(state.id) ? 'off' : 'on';
-  let tone: Tone | undefined;
-  for (const { packageName, id } of signals) tone ??= toneOf(packageName ?? 'L', id);
-  return {
-    endpoint: name,
-    hook,
-    tone,
-    mark,
-    collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
-    media: connections.map(({ callId, mode, local, remote }): MediaSnapshot => ({ callId, mode, local, remote })),
-    connections,
-  };
-}

@@ -3,16 +3,16 @@
  * requests, so whatever is not idle is asked by itself afterwards; idle lines are most of any gateway.
  */
 import type { Flow, Gateway } from '../../src/index.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
-import type { MgcpTransactions } from './transaction.ts';
 import { expandNames } from './values/ranges.ts';
 
 export interface BulkAuditParts {
-  readonly transactions: MgcpTransactions;
+  readonly commands: GatewayCommands;
   readonly gateway: Gateway;
   /** With a wildcard. */
   readonly endpoint: string;
-  path(flow: Flow): readonly Parameter[];
+  path(flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 export type BulkAudit =
@@ -27,15 +27,15 @@ export function bulkAudit(parts: BulkAuditParts, answer: (audit: BulkAudit) => v
   const idle = new Set<string>();
   const asked = new Set<string>();
   const ask = (start: string | undefined) => {
-    parts.transactions.submit({
+    parts.commands.submit({
       peer: parts.gateway,
-      draft: (flow) => ({
+      draft: (flow, dialect) => ({
         verb: 'AUEP',
         endpoint: parts.endpoint,
         parameters: [
           { code: 'BA/F', value: 'BA/S(H,N,S), BA/C' },
           ...(start === undefined ? [] : [{ code: 'BA/SE', value: start }]),
-          ...parts.path(flow),
+          ...parts.path(flow, dialect),
         ],
         sdp: [],
       }),

@@ -27,6 +27,7 @@ import {
 import { pathParameter, redListParameter, unknownCritical } from './alternate-path.ts';
 import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
 import { Endpoint } from './endpoint.ts';
+import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpLineDriver } from './line-driver.ts';
 import { listEndpoints } from './listing.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
@@ -42,7 +43,7 @@ import {
 } from './messages.ts';
 import { type Partner, Partners, servesCode } from './partners.ts';
 import { MgcpTakeover } from './takeover.ts';
-import { MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
+import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
 import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
 import { option, readOptions, readPackages } from './values/lists.ts';
 import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './values/names.ts';
@@ -68,6 +69,7 @@ export class CallAgent implements TransactionUser {
   readonly #strangers: RateLimitedLog;
   readonly #names: GatewayNames;
   #provisioned: ReadonlyMap<string, MgcpGatewayConfig> = new Map();
+  readonly #commands: GatewayCommands;
   readonly #driver: MgcpLineDriver;
   readonly #takeover: MgcpTakeover;
   readonly #endpoints = new Map<Line, Endpoint>();
@@ -103,16 +105,21 @@ export class CallAgent implements TransactionUser {
     });
     this.gateways = new GatewayRegistry(clock);
     this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
+    this.#commands = new GatewayCommands({
+      log,
+      transactions: () => this.transactions,
+      probe: (gateway, flow, dialect) => this.#audit(gateway, flow, dialect),
+    });
     this.#driver = new MgcpLineDriver({
       clock,
       log,
       quarantine: config.quarantine,
-      localConnectionOptions: config.localConnectionOptions,
+      localConnectionOptions: () => config.localConnectionOptions,
       digitMap: () => this.#plan.digitMap,
       endpointOf: (line) => this.#endpoints.get(line),
       switchboard: () => this.switchboard,
-      transactions: () => this.transactions,
-      routing: (endpoint, flow, named) => this.#routing(endpoint.gateway, flow, named),
+      commands: () => this.#commands,
+      routing: ({ gateway }, flow, dialect) => this.#routing(gateway, flow, true, dialect),
       gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
     });
     const { relay } = config;
@@ -139,8 +146,9 @@ export class CallAgent implements TransactionUser {
       log,
       driver: this.#driver,
       switchboard: () => this.switchboard,
-      transactions: () => this.transactions,
-      path: (endpoint, flow) => this.#routing(endpoint.gateway, flow, false),
+      commands: () => this.#commands,
+      path: (gateway, flow, dialect) => this.#routing(gateway, flow, false, dialect),
+      after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
       endpointByName: (name) => this.#endpointByName(name),
       endpoints: () => this.#endpoints.values(),
       learn: (endpoint, learned) => this.#learnPackages(endpoint, learned),
@@ -398,6 +406,7 @@ export class CallAgent implements TransactionUser {
         continue;
       }
       dialled();
+      if (code === 'hd' || code === 'hu') endpoint.disturb();
       if (code === 'hd') this.switchboard.offHook(line);
       else if (code === 'hu') this.switchboard.onHook(line);
       // Dial tone ended by itself: nobody dials (RFC 3660 §2.4).
@@ -491,8 +500,8 @@ export class CallAgent implements TransactionUser {
     // A list that was asked for before the gateway restarted again says nothing.
     const turn = {};
     this.#listings.set(gateway, turn);
-    const path = (flow: Flow) => this.#routing(gateway, flow, false);
-    listEndpoints({ transactions: this.transactions, path }, gateway, name, (has) => {
+    const path = (flow: Flow, dialect: ReadonlySet<string>) => this.#routing(gateway, flow, false, dialect);
+    listEndpoints({ commands: this.#commands, path }, gateway, name, (has) => {
       if (this.#listings.get(gateway) !== turn) return;
       this.#listings.delete(gateway);
       const missing = endpoints.filter(
@@ -585,17 +594,17 @@ export class CallAgent implements TransactionUser {
 
   /** An audit that changes nothing; any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */
   #ask(gateway: Gateway, done: (answered: boolean) => void): void {
-    this.transactions.submit({
+    this.#commands.submit({
       peer: gateway,
       urgent: true,
-      draft: (flow) => ({
-        verb: 'AUEP',
-        endpoint: `*@${gateway.name}`,
-        parameters: this.#routing(gateway, flow, false),
-        sdp: [],
-      }),
+      draft: (flow, dialect) => this.#audit(gateway, flow, dialect),
       ended: (outcome) => done(outcome.kind === 'answered'),
     });
+  }
+
+  #audit(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string> = gateway.dialect): Draft {
+    const parameters = this.#routing(gateway, flow, false, dialect);
+    return { verb: 'AUEP', endpoint: `*@${gateway.name}`, parameters, sdp: [] };
   }
 
   /** Packages decide whether RED/NL may be used; a gateway without a list has none of interest (RFC 3435 §2.1.6). */
@@ -606,12 +615,12 @@ export class CallAgent implements TransactionUser {
       return;
     }
     gateway.dialect.add('asked');
-    this.transactions.submit({
+    this.#commands.submit({
       peer: gateway,
-      draft: () => ({
+      draft: (flow, dialect) => ({
         verb: 'AUEP',
         endpoint: endpoint.line.endpoint,
-        parameters: [{ code: 'F', value: 'A' }],
+        parameters: [{ code: 'F', value: 'A' }, ...this.#routing(gateway, flow, false, dialect)],
         sdp: [],
       }),
       ended: (outcome) => {
@@ -837,12 +846,12 @@ export class CallAgent implements TransactionUser {
   }
 
   /** `N:` where RFC 3435 §3.2.2 allows it, and the path attribute in the form that the gateway bears. */
-  #routing(gateway: Gateway, flow: Flow, named: boolean): readonly Parameter[] {
+  #routing(gateway: Gateway, flow: Flow, named: boolean, dialect: ReadonlySet<string>): readonly Parameter[] {
     const parameters: Parameter[] = named ? [{ code: 'N', value: this.#notifiedEntity(flow) }] : [];
     const path = this.#path(flow);
     if (path === undefined) return parameters;
-    if (named && gateway.dialect.has('RED') && !gateway.dialect.has('noRedirectList')) parameters.push(path.red);
-    if (!gateway.dialect.has('noPath')) parameters.push(path.vendor);
+    if (named && gateway.dialect.has('RED') && !dialect.has('noRedirectList')) parameters.push(path.red);
+    if (!dialect.has('noPath')) parameters.push(path.vendor);
     return parameters;
   }
 

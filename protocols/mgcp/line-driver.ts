@@ -6,6 +6,7 @@ import type {
   Clock,
   CommandOutcome,
   Flow,
+  Gateway,
   Line,
   LineDriver,
   LineOrder,
@@ -14,31 +15,26 @@ import type {
   Switchboard,
 } from '../../src/index.ts';
 import type { Connection, Endpoint } from './endpoint.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
-import { requestKey, requestParameters, signalOf } from './requests.ts';
-import type { Draft, MgcpTransactions } from './transaction.ts';
+import { effectiveMode, nextStep, type Step } from './next-step.ts';
+import { requestKey, requestParameters } from './requests.ts';
+import type { Draft } from './transaction.ts';
 
 export interface LineDriverParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly quarantine: 'loop' | 'step';
-  readonly localConnectionOptions: string;
+  localConnectionOptions(gateway: Gateway, dialect: ReadonlySet<string>): string;
   digitMap(): string;
   endpointOf(line: Line): Endpoint | undefined;
   switchboard(): Switchboard;
-  transactions(): MgcpTransactions;
+  commands(): GatewayCommands;
   /** Our name for `N:`, and the path attribute as this gateway bears it. */
-  routing(endpoint: Endpoint, flow: Flow, notifiedEntity: boolean): readonly Parameter[];
+  routing(endpoint: Endpoint, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
   /** The gateway did not answer at all. */
   gatewayFailed(endpoint: Endpoint): void;
 }
-
-type Step =
-  | { readonly kind: 'deleteStray'; readonly id: string }
-  | { readonly kind: 'delete'; readonly connection: Connection; readonly request: boolean }
-  | { readonly kind: 'create'; readonly request: boolean }
-  | { readonly kind: 'modify'; readonly connection: Connection; readonly request: boolean }
-  | { readonly kind: 'request' };
 
 export class MgcpLineDriver implements LineDriver {
   readonly #parts: LineDriverParts;
@@ -58,7 +54,7 @@ export class MgcpLineDriver implements LineDriver {
     const { line } = endpoint;
     if (endpoint.pending !== undefined || !endpoint.owned || !line.inService || endpoint.gateway.state === 'down')
       return;
-    if (endpoint.refused === line.order) return;
+    if (endpoint.isWeighing || endpoint.refused === line.order) return;
     const step = nextStep(endpoint);
     if (step === undefined) this.#settled(endpoint);
     else this.#send(endpoint, step, line.order);
@@ -88,9 +84,10 @@ export class MgcpLineDriver implements LineDriver {
   #send(endpoint: Endpoint, step: Step, order: LineOrder): void {
     this.#serial = (this.#serial + 1) % 0xffff_ffff;
     const serial = this.#serial;
-    endpoint.pending = this.#parts.transactions().submit({
+    endpoint.isDisturbed = false;
+    endpoint.pending = this.#parts.commands().submit({
       peer: endpoint.gateway,
-      draft: (flow) => this.#draft(endpoint, step, order, serial, flow),
+      draft: (flow, dialect) => this.#draft(endpoint, step, order, serial, flow, dialect),
       ended: (outcome) => {
         endpoint.pending = undefined;
         this.#ended(endpoint, step, order, outcome);
@@ -98,16 +95,22 @@ export class MgcpLineDriver implements LineDriver {
     });
   }
 
-  #draft(endpoint: Endpoint, step: Step, order: LineOrder, serial: number, flow: Flow): Draft {
+  #draft(
+    endpoint: Endpoint,
+    step: Step,
+    order: LineOrder,
+    serial: number,
+    flow: Flow,
+    dialect: ReadonlySet<string>,
+  ): Draft {
     const { line, gateway } = endpoint;
-    const { localConnectionOptions } = this.#parts;
-    const routing = this.#parts.routing(endpoint, flow, true);
+    const routing = this.#parts.routing(endpoint, flow, dialect);
     const request =
       step.kind === 'request' || ('request' in step && step.request)
         ? requestParameters(order, serial, {
             digitMap: this.#parts.digitMap(),
             quarantine: this.#parts.quarantine,
-            dialect: gateway.dialect,
+            dialect,
           })
         : [];
     const draft = (verb: string, own: readonly Parameter[], remote?: string): Draft => ({
@@ -118,7 +121,12 @@ export class MgcpLineDriver implements LineDriver {
     });
     switch (step.kind) {
       case 'deleteStray':
-        return draft('DLCX', [{ code: 'I', value: step.id }]);
+        return draft('DLCX', [
+          { code: 'C', value: step.callId },
+          { code: 'I', value: step.stray.id },
+        ]);
+      case 'clear':
+        return { ...draft('DLCX', []), parameters: routing.filter(({ code }) => code !== 'N' && code !== 'RED/NL') };
       case 'delete':
         return draft('DLCX', [
           { code: 'C', value: step.connection.callId },
@@ -130,7 +138,7 @@ export class MgcpLineDriver implements LineDriver {
           'CRCX',
           [
             { code: 'C', value: media?.callId ?? '' },
-            { code: 'L', value: localConnectionOptions },
+            { code: 'L', value: this.#parts.localConnectionOptions(gateway, dialect) },
             { code: 'M', value: wireMode(order) },
           ],
           media?.remote,
@@ -144,7 +152,7 @@ export class MgcpLineDriver implements LineDriver {
           [
             { code: 'C', value: connection.callId },
             { code: 'I', value: connection.id },
-            { code: 'M', value: wireMode(order) },
+            { code: 'M', value: wireMode(order, connection) },
           ],
           remote === connection.remote ? undefined : remote,
         );
@@ -162,8 +170,14 @@ export class MgcpLineDriver implements LineDriver {
       return;
     }
     const { response } = outcome;
-    if (isSuccess(response.code)) this.#succeeded(endpoint, step, order, response);
-    else this.#failed(endpoint, step, order, response);
+    // What the answer means for the call may pass through several orders: the last one counts.
+    endpoint.isWeighing = true;
+    try {
+      if (isSuccess(response.code)) this.#succeeded(endpoint, step, order, response);
+      else this.#failed(endpoint, step, order, response);
+    } finally {
+      endpoint.isWeighing = false;
+    }
     this.reconcile(endpoint);
   }
 
@@ -171,7 +185,13 @@ export class MgcpLineDriver implements LineDriver {
     const [local] = response.sdp;
     switch (step.kind) {
       case 'deleteStray':
-        endpoint.strays = endpoint.strays.filter((id) => id !== step.id);
+        endpoint.strays = endpoint.strays.filter((stray) => stray !== step.stray);
+        endpoint.postponements = 0;
+        break;
+      case 'clear':
+        endpoint.strays = [];
+        endpoint.connection = undefined;
+        endpoint.postponements = 0;
         break;
       case 'delete':
         endpoint.connection = undefined;
@@ -183,11 +203,18 @@ export class MgcpLineDriver implements LineDriver {
           this.#refuse(endpoint, order, 'noResources');
           break;
         }
-        endpoint.connection = { callId, id, mode: effectiveMode(order), remote: order.media?.remote, local };
+        endpoint.connection = {
+          callId,
+          id,
+          isNamed: true,
+          mode: effectiveMode(order),
+          remote: order.media?.remote,
+          local,
+        };
         break;
       }
       case 'modify':
-        step.connection.mode = effectiveMode(order);
+        step.connection.mode = effectiveMode(order, step.connection);
         step.connection.remote = order.media?.remote ?? step.connection.remote;
         // RFC 3435 §3.3.2: a description comes back where the session changed.
         if (local !== undefined && local !== step.connection.local) {
@@ -198,64 +225,36 @@ export class MgcpLineDriver implements LineDriver {
       case 'request':
         break;
     }
-    if (step.kind === 'request' || ('request' in step && step.request)) endpoint.requested = requestKey(order);
+    if (step.kind === 'request' || ('request' in step && step.request))
+      endpoint.requested = endpoint.isDisturbed ? undefined : requestKey(order);
     this.#reportMedia(endpoint);
   }
 
-  /** RFC 3435 §2.4: each class has its own consequence. */
+  /** RFC 3435 §2.4: each class has its own consequence. What a command can do without was left out before (refusals.ts). */
   #failed(endpoint: Endpoint, step: Step, order: LineOrder, response: MgcpResponse): void {
-    const { line, gateway } = endpoint;
+    const { line } = endpoint;
     const { code } = response;
     const { log } = this.#parts;
+    const switchboard = this.#parts.switchboard();
     log.debug({ endpoint: line.endpoint, step: step.kind, code, comment: response.comment }, 'command refused');
     // An unknown code counts as the first of its class.
     switch (code) {
       case 401:
-        // Ringing somebody who is just lifting the handset: the call meets a busy line, the handset gets its dial tone.
-        if (order.mark === 'ringing') line.leg?.report({ kind: 'failed', reason: 'busy' });
-        this.#parts.switchboard().offHook(line);
+        // The event that we missed stopped what was on: nothing that we requested counts any more.
+        endpoint.requested = undefined;
+        // A bell that rang before, by a dead partner's command, was answered.
+        if (order.mark === 'ringing' && step.kind === 'create') switchboard.glare(line);
+        else switchboard.offHook(line);
         return;
       case 402:
-        this.#parts.switchboard().onHook(line);
-        return;
-      case 515:
-      case 516:
-        // The connection is not there (any more); for a deletion that is what was wanted.
-        if (step.kind === 'deleteStray') endpoint.strays = endpoint.strays.filter((id) => id !== step.id);
-        else if (step.kind === 'delete') endpoint.connection = undefined;
-        else if (step.kind === 'modify') {
-          endpoint.connection = undefined;
-          this.#refuse(endpoint, order, 'gatewayLost');
-        } else this.#refuse(endpoint, order, 'noResources');
+        endpoint.requested = undefined;
+        switchboard.onHook(line);
         return;
       case 500:
       case 501:
         log.warn({ endpoint: line.endpoint, code }, 'the gateway does not have this endpoint in service');
         endpoint.owned = false;
-        this.#parts.switchboard().outOfService(line);
-        return;
-      case 508:
-        if (gateway.dialect.has('noLoop')) break;
-        gateway.dialect.add('noLoop');
-        return;
-      case 512:
-      case 513:
-      case 522:
-      case 538: {
-        // A tone it does not have is left out; events it does not have make the line useless.
-        const signal = signalOf(order, gateway.dialect);
-        if (signal === undefined || code === 512) break;
-        gateway.dialect.add(`no:${signal}`);
-        return;
-      }
-      case 510:
-      case 511:
-      case 518:
-      case 539:
-        if (gateway.dialect.has('noPath') && gateway.dialect.has('noRedirectList')) break;
-        log.info({ gateway: gateway.name, code }, 'gateway does not bear the path attribute: left out from now on');
-        gateway.dialect.add('noPath');
-        gateway.dialect.add('noRedirectList');
+        switchboard.outOfService(line);
         return;
       case 405:
       case 409:
@@ -266,11 +265,69 @@ export class MgcpLineDriver implements LineDriver {
       default:
         break;
     }
-    if (step.kind === 'delete' || step.kind === 'deleteStray') {
-      this.#retryLater(endpoint, order);
+    if (step.kind === 'deleteStray' || step.kind === 'clear' || step.kind === 'delete') {
+      this.#notDeleted(endpoint, step, code);
       return;
     }
-    this.#refuse(endpoint, order, code === 404 || code === 409 ? 'overload' : 'noResources');
+    if (code === 515 || code === 516) {
+      this.#lost(endpoint, step, order, code);
+      return;
+    }
+    // Transient (§2.4): people who talk go on talking meanwhile.
+    if (code < 500 && order.mark === 'talking' && step.kind !== 'create') this.#retryLater(endpoint, order);
+    else this.#refuse(endpoint, order, code === 404 ? 'overload' : 'noResources');
+  }
+
+  /** The line goes on without: what is left on the gateway is deleted when its turn comes. */
+  #notDeleted(endpoint: Endpoint, step: Step & { kind: 'deleteStray' | 'clear' | 'delete' }, code: number): void {
+    const isGone = code === 515;
+    switch (step.kind) {
+      case 'deleteStray':
+        endpoint.strays = endpoint.strays.filter((stray) => stray !== step.stray);
+        if (isGone) return;
+        endpoint.strays = [...endpoint.strays, { id: step.stray.id, callId: nameAfter(code, step.callId) }];
+        if (code !== 516) this.#postpone(endpoint);
+        return;
+      case 'delete':
+        // The request in it was refused with it (§4.4.2), and goes by itself.
+        endpoint.connection = undefined;
+        if (isGone) return;
+        endpoint.strays = [
+          ...endpoint.strays,
+          { id: step.connection.id, callId: nameAfter(code, step.connection.callId) },
+        ];
+        if (code !== 516) this.#postpone(endpoint);
+        return;
+      case 'clear':
+        if (endpoint.connection !== undefined) {
+          endpoint.strays = [...endpoint.strays, { id: endpoint.connection.id, callId: undefined }];
+          endpoint.connection = undefined;
+        }
+        // Some say so where there is none (§2.3.9 has them succeed).
+        if (isGone) endpoint.strays = [];
+        else this.#postpone(endpoint);
+        return;
+    }
+  }
+
+  /** The connection is not there any more, or by another call id. */
+  #lost(endpoint: Endpoint, step: Step, order: LineOrder, code: number): void {
+    if (step.kind !== 'modify') {
+      this.#refuse(endpoint, order, 'noResources');
+      return;
+    }
+    endpoint.connection = undefined;
+    if (code === 516) endpoint.strays = [...endpoint.strays, { id: step.connection.id, callId: undefined }];
+    this.#refuse(endpoint, order, 'gatewayLost');
+  }
+
+  #postpone(endpoint: Endpoint): void {
+    endpoint.postponements += 1;
+    endpoint.postponed?.();
+    endpoint.postponed = this.#parts.clock.after(waitMs(endpoint.postponements), () => {
+      endpoint.postponed = undefined;
+      this.reconcile(endpoint);
+    });
   }
 
   #refuse(endpoint: Endpoint, order: LineOrder, reason: ReleaseReason): void {
@@ -284,35 +341,17 @@ export class MgcpLineDriver implements LineDriver {
     endpoint.refused = order;
     endpoint.retries += 1;
     endpoint.retry?.();
-    endpoint.retry = this.#parts.clock.after(Math.min(60_000, 500 * 2 ** endpoint.retries), () => {
+    endpoint.retry = this.#parts.clock.after(waitMs(endpoint.retries), () => {
       endpoint.refused = undefined;
       this.reconcile(endpoint);
     });
   }
 }
 
-function nextStep(endpoint: Endpoint): Step | undefined {
-  const { line, connection, strays } = endpoint;
-  const { order } = line;
-  const { media } = order;
-  const [stray] = strays;
-  if (stray !== undefined) return { kind: 'deleteStray', id: stray };
-  const request = endpoint.requested !== requestKey(order);
-  if (connection !== undefined && connection.callId !== media?.callId)
-    // A request that only fits once the connection is gone would fail with it (RFC 3435 §4.4.2): media first, if a new one follows.
-    return { kind: 'delete', connection, request: request && media === undefined };
-  if (media !== undefined && connection === undefined) return { kind: 'create', request };
-  if (
-    media !== undefined &&
-    connection !== undefined &&
-    (connection.mode !== effectiveMode(order) || (media.remote !== undefined && media.remote !== connection.remote))
-  )
-    return { kind: 'modify', connection, request };
-  return request ? { kind: 'request' } : undefined;
-}
+const wireMode = (order: LineOrder, connection?: Connection): string =>
+  effectiveMode(order, connection) === 'both' ? 'sendrecv' : 'recvonly';
 
-/** Never sendrecv before there is a remote description: 527 (RFC 3435 §2.3.5). */
-const effectiveMode = ({ media }: LineOrder): 'receive' | 'both' =>
-  media?.mode === 'both' && media.remote !== undefined ? 'both' : 'receive';
+const waitMs = (attempt: number): number => Math.min(60_000, 500 * 2 ** Math.min(attempt, 10));
 
-const wireMode = (order: LineOrder): string => (effectiveMode(order) === 'both' ? 'sendrecv' : 'recvonly');
+/** 516: it is there, by another call id than we were told; any lasting refusal of its name is no better. A transient one may pass. */
+const nameAfter = (code: number, callId: string): string | undefined => (code < 500 ? callId : undefined);

@@ -3,8 +3,8 @@
  * bulk audit package where the gateway has it (RFC 3624 §2.1.1.3). One command per gateway, however many lines.
  */
 import type { Flow, Gateway } from '../../src/index.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type Parameter, parameterValues } from './messages.ts';
-import type { MgcpTransactions } from './transaction.ts';
 import { covers, readEndpointName } from './values/names.ts';
 import { expandNames } from './values/ranges.ts';
 
@@ -12,26 +12,26 @@ import { expandNames } from './values/ranges.ts';
 export type EndpointList = (local: string) => boolean;
 
 export interface ListingParts {
-  readonly transactions: MgcpTransactions;
+  readonly commands: GatewayCommands;
   /** The path attribute, where audits may carry it. */
-  path(flow: Flow): readonly Parameter[];
+  path(flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 /** `answer` gets undefined where the gateway cannot tell, or what it tells cannot be read. */
 export function listEndpoints(
-  { transactions, path }: ListingParts,
+  { commands, path }: ListingParts,
   gateway: Gateway,
   endpoint: string,
   answer: (list: EndpointList | undefined) => void,
 ): void {
   const bulk = gateway.dialect.has('BA');
-  transactions.submit({
+  commands.submit({
     peer: gateway,
     urgent: true,
-    draft: (flow) => ({
+    draft: (flow, dialect) => ({
       verb: 'AUEP',
       endpoint,
-      parameters: [...(bulk ? [{ code: 'BA/F', value: 'BA/Z' }] : []), ...path(flow)],
+      parameters: [...(bulk ? [{ code: 'BA/F', value: 'BA/Z' }] : []), ...path(flow, dialect)],
       sdp: [],
     }),
     ended(outcome) {

@@ -8,7 +8,7 @@ import type { Parameter } from './messages.ts';
 export interface RequestStyle {
   readonly digitMap: string;
   readonly quarantine: 'loop' | 'step';
-  /** Words of the gateway's dialect: `no:L/ot` for a signal it refused, `noLoop`. */
+  /** Words of the gateway's dialect (refusals.ts): `no:L/ot` for a signal it refused, `noLoop`. */
   readonly dialect: ReadonlySet<string>;
 }
 
@@ -16,8 +16,8 @@ export interface RequestStyle {
 export function requestParameters(order: LineOrder, serial: number, style: RequestStyle): readonly Parameter[] {
   const signal = signalOf(order, style.dialect);
   const parameters: Parameter[] = [
-    { code: 'X', value: requestId(order.mark, serial) },
-    { code: 'R', value: requestedEvents(order) },
+    { code: 'X', value: requestId(order.mark, serial, order.media?.callId) },
+    { code: 'R', value: requestedEvents(order, style.dialect) },
     { code: 'S', value: signal ?? '' },
   ];
   if (order.collect) parameters.push({ code: 'D', value: style.digitMap });
@@ -35,13 +35,23 @@ export const signalOf = ({ tone }: LineOrder, dialect: ReadonlySet<string>): str
   return dialect.has(`no:${name}`) ? undefined : name;
 };
 
-/** A hexadecimal digit for the mark, then the serial (RFC 3435 §3.2.2.18); "0" alone is reserved. */
-export const requestId = (mark: LineMark, serial: number): string =>
-  `${marks.indexOf(mark) + 1}${serial.toString(16).padStart(8, '0')}`.toUpperCase();
+/**
+ * A hexadecimal digit for the mark, the serial (RFC 3435 §3.2.2.18; "0" alone is reserved), and of a line in a call the part of the
+ * CallId that no other call has: gateways that tell nothing else when audited tell this.
+ */
+export const requestId = (mark: LineMark, serial: number, callId = ''): string =>
+  `${marks.indexOf(mark) + 1}${serial.toString(16).padStart(8, '0')}${callId.slice(0, tokenLength)}`.toUpperCase();
 
 /** The mark in an identifier of ours or of a partner. */
 export const markOf = (id: string): LineMark | undefined =>
-  id.length === 9 ? marks[Number.parseInt(id.charAt(0), 16) - 1] : undefined;
+  id.length === 9 || id.length === 9 + tokenLength ? marks[Number.parseInt(id.charAt(0), 16) - 1] : undefined;
+
+/** How the CallId begins, in an identifier of ours or of a partner. */
+export const callTokenOf = (id: string): string | undefined =>
+  id.length === 9 + tokenLength && markOf(id) !== undefined ? id.slice(9).toUpperCase() : undefined;
+
+/** src/calls/call-ids.ts: what follows tells the number. */
+const tokenLength = 16;
 
 /** RFC 3660 §2.1 (G), §2.4 (L): what the signal codes sound like to us. */
 export const toneOf = (packageName: string, id: string): Tone | undefined => {
@@ -50,10 +60,11 @@ export const toneOf = (packageName: string, id: string): Tone | undefined => {
   return undefined;
 };
 
-function requestedEvents({ mark, expects, collect }: LineOrder): string {
+function requestedEvents({ mark, expects, collect }: LineOrder, dialect: ReadonlySet<string>): string {
   if (expects === 'offHook') return 'L/hd(N)';
-  if (collect) return 'L/hu(N),D/[0-9#*T](D),L/oc(N)';
-  return mark === 'talking' ? 'L/hu(N),L/hf(N)' : 'L/hu(N)';
+  const spared = (name: string) => (dialect.has(`no:${name}`) ? '' : `,${name}(N)`);
+  if (collect) return `L/hu(N),D/[0-9#*T](D)${spared('L/oc')}`;
+  return mark === 'talking' ? `L/hu(N)${spared('L/hf')}` : 'L/hu(N)';
 }
 
 const signals: Readonly<Record<Tone, string>> = {

@@ -9,13 +9,16 @@ import {
   type Gateway,
   type LineSnapshot,
   type Logger,
+  type RebuildRules,
   rebuild,
   type Switchboard,
 } from '../../src/index.ts';
-import { type AuditParts, auditEndpoint, type EndpointAudit } from './audit.ts';
+import { type AuditParts, auditEndpoint } from './audit.ts';
 import { bulkAudit } from './bulk-audit.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, Stray } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-driver.ts';
+import { type EndpointAudit, idle } from './snapshot.ts';
+import { withUnnamedMedia } from './unnamed-media.ts';
 import { readEndpointName } from './values/names.ts';
 
 export interface TakeoverParts extends AuditParts {
@@ -47,6 +50,11 @@ export class MgcpTakeover {
       audit: (name, answer) => this.#audit(name, answer),
       completed: (round) => this.#completed(round),
     });
+  }
+
+  get #rules(): RebuildRules {
+    const { lines } = this.#parts.switchboard();
+    return { dialled: dialledNumber, endpointOf: (number) => lines.byNumber(number)?.endpoint };
   }
 
   get isRunning(): boolean {
@@ -85,10 +93,10 @@ export class MgcpTakeover {
       else
         bulkAudit(
           {
-            transactions: this.#parts.transactions(),
+            commands: this.#parts.commands(),
             gateway,
             endpoint: `*@${gateway.name}`,
-            path: (flow) => this.#parts.path(first.endpoint, flow),
+            path: (flow, dialect) => this.#parts.path(gateway, flow, dialect),
           },
           (audit) => {
             if (audit.kind === 'silent') none();
@@ -137,7 +145,10 @@ export class MgcpTakeover {
   }
 
   #completed({ snapshots }: AuditRound<EndpointAudit>): void {
-    const known = [...snapshots.values()].filter((audit) => audit !== undefined);
+    const known = withUnnamedMedia(
+      [...snapshots.values()].filter((audit) => audit !== undefined),
+      this.#rules,
+    );
     const others = this.#unknownEndpoints(snapshots);
     if (!this.#paired && others.length > 0 && hasLooseEnd(known)) {
       this.#paired = true;
@@ -167,10 +178,7 @@ export class MgcpTakeover {
       if (endpoint.owned && endpoint.line.inService) this.#refresh(endpoint, audit);
       else strangers.push(audit);
     }
-    const { calls, lines } = rebuild(strangers, {
-      dialled: dialledNumber,
-      endpointOf: (number) => switchboard.lines.byNumber(number)?.endpoint,
-    });
+    const { calls, lines } = rebuild(strangers, this.#rules);
     const wanted = calls.filter((call) =>
       [call.caller, call.callee].some((party) => {
         const endpoint = party && this.#parts.endpointByName(party.endpoint);
@@ -186,7 +194,7 @@ export class MgcpTakeover {
       endpoint.reset();
       const callId = inCall.get(audit.endpoint);
       endpoint.connection = audit.connections.find((each) => each.callId === callId);
-      endpoint.strays = audit.connections.filter((each) => each !== endpoint.connection).map(({ id }) => id);
+      endpoint.strays = straysOf(audit, endpoint);
       endpoint.owned = true;
       endpoint.line.hook = audit.hook;
       switchboard.lines.setInService(endpoint.line, true);
@@ -205,9 +213,10 @@ export class MgcpTakeover {
     const { line } = endpoint;
     const switchboard = this.#parts.switchboard();
     const callId = line.order.media?.callId;
-    if (endpoint.pending === undefined) {
+    // A gateway that does not tell its connections leaves us with what we know.
+    if (endpoint.pending === undefined && audit.isPartial !== true) {
       endpoint.connection = audit.connections.find((each) => each.callId === callId);
-      endpoint.strays = audit.connections.filter((each) => each !== endpoint.connection).map(({ id }) => id);
+      endpoint.strays = straysOf(audit, endpoint);
     }
     endpoint.requested = undefined;
     if (line.leg !== undefined && endpoint.connection === undefined && line.order.mark === 'talking')
@@ -238,16 +247,13 @@ interface Wanted {
 /** For fewer endpoints it is not worth a question about packages. */
 const minBulk = 4;
 
-/** What an audit of such a line would say, as far as it matters. */
-const idle = (endpoint: string): EndpointAudit => ({
-  endpoint,
-  hook: 'on',
-  tone: undefined,
-  mark: undefined,
-  collecting: false,
-  media: [],
-  connections: [],
-});
+/** Whatever an audit shows beside the connection of the call. */
+const straysOf = ({ connections, unnamed }: EndpointAudit, { connection }: Endpoint): readonly Stray[] => [
+  ...connections
+    .filter((each) => each !== connection)
+    .map(({ id, callId, isNamed }) => ({ id, callId: isNamed ? callId : undefined })),
+  ...unnamed,
+];
 
 /** Is there a call of which one end only is known? */
 function hasLooseEnd(audits: readonly LineSnapshot[]): boolean {

@@ -15,6 +15,8 @@ export interface LineSnapshot {
   /** Our own or a partner's word on what the line was doing, if the wire carried one. */
   readonly mark: LineMark | undefined;
   readonly media: readonly MediaSnapshot[];
+  /** The gateway has media there, or may have, that it does not tell enough of. */
+  readonly isPartial?: boolean | undefined;
 }
 
 export interface MediaSnapshot {
@@ -125,8 +127,10 @@ function alone(callId: string, number: string, called: string, end: End): Rebuil
   };
 }
 
-function dispositionOf({ hook, tone, collecting, mark, media }: LineSnapshot): LineDisposition {
+function dispositionOf({ hook, tone, collecting, mark, media, isPartial }: LineSnapshot): LineDisposition {
   if (hook === 'on') return 'idle';
+  // Perhaps it talks: it is left alone until it is hung up.
+  if (isPartial === true && (mark === 'talking' || mark === 'parked')) return 'parked';
   // Off-hook with media of a call that is gone: the other party left.
   if (media.length > 0) return 'tone';
   if (collecting || tone === 'dial') return 'dialling';

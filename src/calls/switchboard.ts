@@ -138,6 +138,15 @@ export class Switchboard {
     this.#beginAt(line);
   }
 
+  /** The handset was lifted before its bell could ring: the call meets a busy line, the handset gets its dial tone. */
+  glare(line: Line): void {
+    if (line.leg?.side === 'callee') {
+      line.hook = 'on';
+      line.leg.report({ kind: 'failed', reason: 'busy' });
+    }
+    this.offHook(line);
+  }
+
   onHook(line: Line): void {
     line.hook = 'on';
     if (!line.inService) return;
@@ -204,8 +213,15 @@ export class Switchboard {
     if (phase === 'ringing' || phase === 'talking') {
       const mode = phase === 'talking' ? 'both' : 'receive';
       const mark = phase === 'talking' ? 'talking' : 'ringing';
-      calleeLeg?.restore(mark, { callId, mode, remote: ownOffer }, ownAnswer);
-      callerLeg.restore(phase === 'talking' ? 'talking' : 'ringback', { callId, mode, remote: ownAnswer }, ownOffer);
+      // Where one end does not tell its description, the other was given it once.
+      const remoteOfCaller = ownAnswer ?? rebuilt.caller.media?.remote;
+      const remoteOfCallee = ownOffer ?? rebuilt.callee?.media?.remote;
+      calleeLeg?.restore(mark, { callId, mode, remote: remoteOfCallee }, ownAnswer);
+      callerLeg.restore(
+        phase === 'talking' ? 'talking' : 'ringback',
+        { callId, mode, remote: remoteOfCaller },
+        ownOffer,
+      );
     }
     call.resume();
     return call;

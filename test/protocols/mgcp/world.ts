@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly names?: ReadonlyMap<string, string>;
   readonly config?: Record<string, unknown>;
   readonly gateway?: Partial<SimGatewayOptions>;
+  /** For one of them only, by its index. */
+  readonly gatewayOf?: Readonly<Record<number, Partial<SimGatewayOptions>>>;
 }
 
 export class World {
@@ -97,6 +99,7 @@ export class World {
       lines: this.options.linesPerGateway ?? 2,
       disconnectedMs: 2_000,
       ...this.options.gateway,
+      ...this.options.gatewayOf?.[index],
     });
     await gateway.start();
     this.gateways[index] = gateway;

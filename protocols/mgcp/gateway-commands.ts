@@ -1,0 +1,148 @@
+/**
+ * Commands to a gateway in the dialect that it bears. A command that is refused for something it can do without is repeated without it,
+ * and the gateway's dialect remembers; whoever sent it sees the last answer only.
+ */
+import type { CommandOutcome, Flow, Gateway, Logger, PendingCommand } from '../../src/index.ts';
+import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
+import { PathTrials } from './path-trial.ts';
+import { type Carried, carriedBy, judgeRefusal, type Omission } from './refusals.ts';
+import type { Draft, MgcpTransactions } from './transaction.ts';
+import { readPackages } from './values/lists.ts';
+
+export interface GatewayCommand {
+  readonly peer: Gateway;
+  readonly queue?: string | undefined;
+  readonly urgent?: boolean | undefined;
+  /** `dialect`: what is to be left out of this very command. */
+  draft(flow: Flow, dialect: ReadonlySet<string>): Draft;
+  ended(outcome: CommandOutcome<MgcpResponse>): void;
+}
+
+export interface GatewayCommandsParts {
+  readonly log: Logger;
+  transactions(): MgcpTransactions;
+  /** An audit of the gateway that carries the attribute and nothing else. */
+  probe(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): Draft;
+}
+
+export class GatewayCommands {
+  readonly #parts: GatewayCommandsParts;
+  readonly #trials: PathTrials;
+
+  constructor(parts: GatewayCommandsParts) {
+    this.#parts = parts;
+    this.#trials = new PathTrials((gateway, ended) => this.#probe(gateway, ended));
+  }
+
+  submit(command: GatewayCommand): PendingCommand {
+    return this.#run(command, (gateway, verb) => this.#trials.suspected(gateway, verb));
+  }
+
+  #run(command: GatewayCommand, suspected: (gateway: Gateway, verb: string) => void): PendingCommand {
+    const { peer, queue, urgent } = command;
+    const trial: Trial = { omitted: [], doubted: false, carried: undefined, verb: '' };
+    let pending: PendingCommand;
+    const ended = (outcome: CommandOutcome<MgcpResponse>) => {
+      if (outcome.kind === 'answered' && this.#isRepeated(peer, trial, outcome.response, suspected)) pending = send();
+      else command.ended(outcome);
+    };
+    const send = () => {
+      trial.carried = undefined;
+      return this.#parts.transactions().submit({
+        peer,
+        queue,
+        urgent,
+        draft: (flow) => {
+          const draft = command.draft(flow, dialectOf(peer, trial));
+          trial.verb = draft.verb;
+          // Sent to another address it may carry less; the answer may be to the first.
+          trial.carried ??= carriedBy(draft.parameters);
+          return draft;
+        },
+        ended,
+      });
+    };
+    pending = send();
+    return {
+      get id() {
+        return pending.id;
+      },
+      get to() {
+        return pending.to;
+      },
+      cancel: () => pending.cancel(),
+    };
+  }
+
+  /** Weighs an answer; true: the command is to be sent again, with more left out. */
+  #isRepeated(
+    gateway: Gateway,
+    trial: Trial,
+    response: MgcpResponse,
+    suspected: (gateway: Gateway, verb: string) => void,
+  ): boolean {
+    const { code } = response;
+    const { carried = nothing, omitted, verb } = trial;
+    if (isSuccess(code)) {
+      if (carried.path) this.#trials.borne(gateway, verb);
+      const lasting = trial.doubted ? omitted.filter((word) => !tags.has(word)) : omitted;
+      this.#remember(gateway, lasting, code);
+      if (trial.doubted) suspected(gateway, verb);
+      return false;
+    }
+    const verdict = judgeRefusal(code, carried, parameterValues(response, 'PL').flatMap(readPackages));
+    if (verdict.kind === 'stands') return false;
+    if (verdict.kind === 'doubtful') trial.doubted = true;
+    else if (verdict.certain) this.#remember(gateway, verdict.without, code);
+    const before = omitted.length;
+    for (const word of verdict.without) if (!omitted.includes(word)) omitted.push(word);
+    return omitted.length > before && omitted.length <= maxOmissions;
+  }
+
+  #remember(gateway: Gateway, words: readonly Omission[], code: number): void {
+    const fresh = words.filter((word) => !gateway.dialect.has(word));
+    if (fresh.length === 0) return;
+    for (const word of fresh) gateway.dialect.add(word);
+    this.#parts.log.info({ gateway: gateway.name, code, without: fresh }, 'gateway refuses this: left out from now on');
+  }
+
+  #probe(gateway: Gateway, ended: (refused: boolean) => void): void {
+    let refused = false;
+    this.#run(
+      {
+        peer: gateway,
+        urgent: true,
+        draft: (flow, dialect) => this.#parts.probe(gateway, flow, dialect),
+        ended: () => {
+          if (refused)
+            this.#parts.log.info(
+              { gateway: gateway.name },
+              'gateway does not bear the path attribute: left out from now on',
+            );
+          ended(refused);
+        },
+      },
+      () => {
+        refused = true;
+      },
+    );
+  }
+}
+
+interface Trial {
+  readonly omitted: Omission[];
+  /** Was anything left out for a code that names no reason? */
+  doubted: boolean;
+  carried: Carried | undefined;
+  verb: string;
+}
+
+const nothing: Carried = carriedBy([]);
+
+const tags: ReadonlySet<Omission> = new Set<Omission>(['noPath', 'noRedirectList']);
+
+/** Nothing of ours has more that could be left out. */
+const maxOmissions = 8;
+
+const dialectOf = (gateway: Gateway, { omitted }: Trial): ReadonlySet<string> =>
+  omitted.length === 0 ? gateway.dialect : new Set([...gateway.dialect, ...omitted]);

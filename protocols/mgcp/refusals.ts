@@ -1,0 +1,113 @@
+/**
+ * What a refusal says about a command. It is judged by what that command carried, not by what we believe of the gateway since: after a
+ * takeover many commands are under way at once, and each is refused for the same thing (RFC 3435 §2.4).
+ */
+import { isPathCode } from './alternate-path.ts';
+import type { Parameter } from './messages.ts';
+import { readRequestedEvents, readSignals } from './values/events.ts';
+import { option, readOptions } from './values/lists.ts';
+
+/** What a command carried that a gateway may refuse and a call can do without. */
+export interface Carried {
+  readonly path: boolean;
+  readonly redirectList: boolean;
+  readonly loop: boolean;
+  /** `L/dl`. */
+  readonly signals: readonly string[];
+  /** Requested events without which a line still serves. */
+  readonly spareEvents: readonly string[];
+  /** Codecs offered in LocalConnectionOptions. */
+  readonly codecs: number;
+}
+
+/** Words of a gateway's dialect: what is left out towards it. */
+export type Omission = 'noPath' | 'noRedirectList' | 'noLoop' | 'oneCodec' | 'noCodecs' | `no:${string}`;
+
+export type Verdict =
+  /** Repeat it without these. `certain`: the code names the reason, so it holds for later commands whatever becomes of this one. */
+  | { readonly kind: 'repeat'; readonly without: readonly Omission[]; readonly certain: boolean }
+  /** The code names no reason: the path attribute may be it, or not. */
+  | { readonly kind: 'doubtful'; readonly without: readonly Omission[] }
+  | { readonly kind: 'stands' };
+
+export function carriedBy(parameters: readonly Parameter[]): Carried {
+  let path = false;
+  let redirectList = false;
+  let loop = false;
+  let signals: readonly string[] = [];
+  let spareEvents: readonly string[] = [];
+  let codecs = 0;
+  for (const { code, value } of parameters) {
+    if (isPathCode(code)) path = true;
+    else if (code === 'RED/NL') redirectList = true;
+    else if (code === 'Q') loop = value.toLowerCase().includes('loop');
+    else if (code === 'S') signals = (readSignals(value) ?? []).map(nameOf);
+    else if (code === 'R')
+      spareEvents = (readRequestedEvents(value) ?? []).map(nameOf).filter((name) => spare.has(name));
+    else if (code === 'L') codecs = (option(readOptions(value) ?? [], 'a') ?? '').split(';').filter(Boolean).length;
+  }
+  return { path, redirectList, loop, signals, spareEvents, codecs };
+}
+
+/** `packages`: the gateway's list, where the refusal brought one (§2.3.3, code 518). */
+export function judgeRefusal(code: number, carried: Carried, packages: readonly string[] = []): Verdict {
+  const { path, redirectList, loop, signals, spareEvents, codecs } = carried;
+  const tags: Omission[] = [
+    ...(path ? (['noPath'] as const) : []),
+    ...(redirectList ? (['noRedirectList'] as const) : []),
+  ];
+  switch (code) {
+    case 508:
+      return without(loop ? ['noLoop'] : [], true);
+    case 512:
+      return without(spareEvents.map(omitted), true);
+    case 513:
+      return without(signals.map(omitted), true);
+    case 522:
+    case 538:
+      // An event or a signal; events that can be spared cost least.
+      return without((spareEvents.length > 0 ? spareEvents : signals).map(omitted), false);
+    case 518: {
+      // §2.1.6. Without a list, whatever is not of the line package may be meant.
+      const has = (name: string) =>
+        packages.length > 0 ? packages.includes(packageOf(name)) : packageOf(name) === 'L';
+      const foreign = [...spareEvents, ...signals].filter((name) => !has(name)).map(omitted);
+      if (redirectList && !packages.includes('RED')) return without(['noRedirectList'], packages.length > 0);
+      return foreign.length > 0 ? without(foreign, packages.length > 0) : without(tags, false);
+    }
+    case 511:
+    case 539:
+      return without(tags.length > 0 ? tags : loop ? ['noLoop'] : [], false);
+    case 506:
+    case 524:
+    case 532:
+    case 534:
+    case 541:
+      return without(codecs > 1 ? ['oneCodec'] : codecs === 1 ? ['noCodecs'] : [], false);
+    default:
+      // §2.4: an unknown 5xx to 9xx counts as 510, which names no reason.
+      return tags.length > 0 && !named.has(code) && code >= 500
+        ? { kind: 'doubtful', without: tags }
+        : { kind: 'stands' };
+  }
+}
+
+const without = (omissions: readonly Omission[], certain: boolean): Verdict =>
+  omissions.length === 0 ? { kind: 'stands' } : { kind: 'repeat', without: omissions, certain };
+
+const omitted = (name: string): Omission => `no:${name}`;
+
+/** `L/dl`: package in upper case, the rest in lower. */
+const nameOf = ({ packageName = 'L', id }: { packageName?: string | undefined; id: string }): string =>
+  `${packageName.toUpperCase()}/${id.toLowerCase()}`;
+
+const packageOf = (name: string): string => name.slice(0, name.indexOf('/'));
+
+/** Hook flash asks for nothing we offer; the end of dial tone is told by our own timer too. */
+const spare: ReadonlySet<string> = new Set(['L/hf', 'L/oc']);
+
+/** Codes below 600 that name a reason which no parameter of ours can be (§2.4). */
+const named: ReadonlySet<number> = new Set([
+  500, 501, 502, 503, 504, 505, 509, 514, 515, 516, 517, 519, 520, 521, 523, 525, 526, 527, 528, 529, 530, 531, 533,
+  535, 536, 537, 540,
+]);

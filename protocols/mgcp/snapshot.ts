@@ -1,0 +1,116 @@
+/**
+ * Pure: from what a gateway says when audited to the core's snapshot of a line. Gateways leave out what they do not support (RFC 3435
+ * §2.3.10), so each question has a second source: the event states or the requested events tell the hook, the RequestIdentifier, which is
+ * ours or a partner's, what the line was doing and in which call.
+ */
+import type { LineMark, LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
+import type { Connection, Stray } from './endpoint.ts';
+import { type MgcpResponse, parameter } from './messages.ts';
+import { callTokenOf, markOf, toneOf } from './requests.ts';
+import { readRequestedEvents, readSignals } from './values/events.ts';
+import { isAbsent } from './values/sdp.ts';
+
+/** A connection as its audit shows it; `callId` is undefined where the gateway does not tell it. */
+export type AuditedConnection = Omit<Connection, 'callId' | 'isNamed'> & { readonly callId: string | undefined };
+
+/** A line's snapshot, and its connections as commands will name them. */
+export interface EndpointAudit extends LineSnapshot {
+  readonly connections: readonly Connection[];
+  /** Connections that cannot be told to be of a call. */
+  readonly unnamed: readonly Stray[];
+  /** How the CallId of the line's call begins, by its RequestIdentifier. */
+  readonly callToken: string | undefined;
+}
+
+export function connectionOf(id: string, response: MgcpResponse | undefined): AuditedConnection {
+  if (response === undefined) return { callId: undefined, id, mode: 'receive', local: undefined, remote: undefined };
+  const mode = (parameter(response, 'M') ?? '').toLowerCase();
+  const [local, remote] = response.sdp;
+  const known = (sdp: string | undefined) => (sdp === undefined || isAbsent(sdp) ? undefined : sdp);
+  const callId = (parameter(response, 'C') ?? '').toUpperCase();
+  return {
+    callId: callId === '' ? undefined : callId,
+    id,
+    mode: mode === 'sendrecv' || mode === 'confrnce' || mode === 'sendonly' ? 'both' : 'receive',
+    local: known(local),
+    remote: known(remote),
+  };
+}
+
+/** `connections`: undefined where the gateway does not tell which there are. */
+export function snapshotOf(
+  name: string,
+  response: MgcpResponse,
+  connections: readonly AuditedConnection[] | undefined,
+): EndpointAudit {
+  const requestId = parameter(response, 'X') ?? '';
+  const mark = markOf(requestId);
+  const hook = hookOf(response, mark);
+  const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
+  const signals = readSignals(parameter(response, 'S') ?? '') ?? [];
+  let tone: Tone | undefined;
+  for (const { packageName, id } of signals) tone ??= toneOf(packageName ?? 'L', id);
+  const named: Connection[] = [];
+  const unnamed: Stray[] = [];
+  for (const each of connections ?? [unseen]) {
+    const { callId } = each;
+    if (callId === undefined) unnamed.push({ id: each.id, callId });
+    else named.push({ ...each, callId, isNamed: true });
+  }
+  return {
+    endpoint: name,
+    hook,
+    tone,
+    mark,
+    isPartial: unnamed.length > 0,
+    collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
+    media: named.map(({ callId, mode, local, remote }): MediaSnapshot => ({ callId, mode, local, remote })),
+    connections: named,
+    unnamed,
+    callToken: callTokenOf(requestId),
+  };
+}
+
+/** A line of which nothing is known but that it is there: it may be talking, so it is left as it is until it is hung up. */
+export const unauditable = (name: string): EndpointAudit => ({
+  endpoint: name,
+  hook: 'off',
+  tone: undefined,
+  mark: 'parked',
+  isPartial: true,
+  collecting: false,
+  media: [],
+  connections: [],
+  unnamed: [unseen],
+  callToken: undefined,
+});
+
+/** What an audit of a line on-hook without media and signals would say, as far as it matters. */
+export const idle = (name: string): EndpointAudit => ({
+  ...unauditable(name),
+  hook: 'on',
+  mark: undefined,
+  isPartial: false,
+  unnamed: [],
+});
+
+/** Stands for whatever connections a gateway has and does not tell. */
+const unseen: AuditedConnection & Stray = {
+  id: '',
+  callId: undefined,
+  mode: 'receive',
+  local: undefined,
+  remote: undefined,
+};
+
+function hookOf(response: MgcpResponse, mark: LineMark | undefined): 'on' | 'off' {
+  const states = readSignals(parameter(response, 'ES') ?? '') ?? [];
+  const state = states.find(({ id }) => /^h[ud]$/i.test(id));
+  if (state !== undefined) return /^hd$/i.test(state.id) ? 'off' : 'on';
+  // Who waits for off-hook is on-hook.
+  const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
+  const has = (id: string) => requested.some((event) => event.id.toLowerCase() === id);
+  if (has('hd')) return 'on';
+  if (has('hu')) return 'off';
+  return mark === undefined || mark === 'idle' || mark === 'ringing' ? 'on' : 'off';
+}
