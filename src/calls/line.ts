@@ -53,6 +53,8 @@ export class Line {
   #timer: Cancel | undefined;
   hook: 'on' | 'off' = 'on';
   inService = false;
+  /** Its gateway is about to take it out of service: what it does it goes on doing, but it begins nothing and takes no calls. */
+  isLeaving = false;
 
   constructor(provision: LineProvision, parts: LineParts) {
     this.number = provision.number;
@@ -71,7 +73,9 @@ export class Line {
 
   /** May it be rung? */
   get isFree(): boolean {
-    return this.inService && this.#leg === undefined && this.hook === 'on' && this.#order.mark === 'idle';
+    return (
+      this.inService && !this.isLeaving && this.#leg === undefined && this.hook === 'on' && this.#order.mark === 'idle'
+    );
   }
 
   /** The line is a party of a call from now on. */

@@ -68,20 +68,33 @@ export class Lines {
   setInService(line: Line, inService: boolean): void {
     if (line.inService === inService) return;
     line.inService = inService;
-    const contacts = inService
-      ? [
-          {
-            protocol: this.#protocol,
-            target: line.endpoint,
-            key: line.endpoint,
-            path: [],
-            alternates: [],
-            expiresMs: Number.POSITIVE_INFINITY,
-            q: 1_000,
-            updatedMs: this.#parts.clock.now(),
-          },
-        ]
-      : [];
+    line.isLeaving = false;
+    this.#announce(line);
+  }
+
+  /** A line that leaves is not to be found any more; it still serves who uses it. */
+  setLeaving(line: Line, isLeaving: boolean): void {
+    if (line.isLeaving === isLeaving) return;
+    line.isLeaving = isLeaving;
+    this.#announce(line);
+  }
+
+  #announce(line: Line): void {
+    const contacts =
+      line.inService && !line.isLeaving
+        ? [
+            {
+              protocol: this.#protocol,
+              target: line.endpoint,
+              key: line.endpoint,
+              path: [],
+              alternates: [],
+              expiresMs: Number.POSITIVE_INFINITY,
+              q: 1_000,
+              updatedMs: this.#parts.clock.now(),
+            },
+          ]
+        : [];
     // Provisioned lines lose nothing by a store that refuses: they come back with their gateway.
     this.#locations.save(line.number, contacts).catch(this.#failed);
   }

@@ -110,6 +110,7 @@ export class Switchboard {
   /** The gateway lost the line's state (it restarted): a call with it is over. The line is to be brought into service again. */
   lost(line: Line): void {
     const wasIn = line.inService;
+    this.lines.setLeaving(line, false);
     line.inService = false;
     line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
     line.reset();
@@ -131,7 +132,7 @@ export class Switchboard {
       return;
     }
     if (line.order.mark !== 'idle') return;
-    if (this.#draining) {
+    if (this.#draining || line.isLeaving) {
       line.settle('overload');
       return;
     }
