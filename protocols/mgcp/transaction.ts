@@ -36,7 +36,7 @@ export interface TransactionUser {
   /** May this response be believed? Its command was sent to `peer`. */
   trusts(peer: ControlPeer, flow: Flow): boolean;
   /** Parameters that every response of ours carries. */
-  responseParameters(flow: Flow): readonly Parameter[];
+  responseParameters(command: MgcpCommand, flow: Flow): readonly Parameter[];
   /** Text that must come before this response in the same datagram (RFC 3435 §4.4.7); undefined: none. */
   beforeResponse?(command: MgcpCommand): string | undefined;
 }
@@ -54,6 +54,8 @@ export interface Submission {
   readonly queue?: string | undefined;
   readonly urgent?: boolean | undefined;
   readonly persistent?: boolean | undefined;
+  /** It is not repeated sooner than this. */
+  readonly minWaitMs?: number | undefined;
   draft(flow: Flow): Draft;
   provisional?(response: MgcpResponse): void;
   ended(outcome: CommandOutcome<MgcpResponse>): void;
@@ -109,6 +111,7 @@ export class MgcpTransactions {
       queue: submission.queue,
       urgent: submission.urgent,
       persistent: submission.persistent,
+      minWaitMs: submission.minWaitMs,
       encode: (id, flow, to) => {
         const { verb, endpoint, parameters, sdp } = submission.draft(flow);
         const text = messageText({
@@ -150,13 +153,13 @@ export class MgcpTransactions {
     if (confirmed !== undefined && confirmed !== '') this.#confirm(sender, confirmed);
     const seen = this.#replies.seen(key);
     if (seen.kind === 'answered') flow.send(seen.response);
-    else if (seen.kind === 'executing') this.#send(flow, this.#responseText(pending(command), flow));
+    else if (seen.kind === 'executing') this.#send(flow, this.#responseText(pending(command), command, flow));
     if (seen.kind !== 'new') return;
     const execution: Execution = { key, command, flow, provisional: false, answered: false };
     this.#user.onCommand(command, flow, (response) => this.#answer(execution, response));
     if (!execution.answered) {
       execution.provisional = true;
-      this.#send(flow, this.#responseText(pending(command), flow));
+      this.#send(flow, this.#responseText(pending(command), command, flow));
     }
   }
 
@@ -167,7 +170,7 @@ export class MgcpTransactions {
     // RFC 3435 §3.5.6: an empty ResponseAck asks for an acknowledgement of a final response that follows a provisional one.
     const final = provisional ? { ...response, parameters: [acknowledge, ...response.parameters] } : response;
     const before = this.#user.beforeResponse?.(command);
-    const own = this.#responseText(final, flow);
+    const own = this.#responseText(final, command, flow);
     const text = before === undefined ? own : piggyback(before, own);
     this.#replies.answer(key, Buffer.from(text, 'latin1'));
     const { remote } = flow;
@@ -251,8 +254,8 @@ export class MgcpTransactions {
     if (waiting.length > 0) this.#send(flow, waiting.map(({ text }) => text).reduce(piggyback));
   }
 
-  #responseText(response: MgcpResponse, flow: Flow): string {
-    const extra = this.#user.responseParameters(flow);
+  #responseText(response: MgcpResponse, command: MgcpCommand, flow: Flow): string {
+    const extra = this.#user.responseParameters(command, flow);
     return messageText(extra.length === 0 ? response : { ...response, parameters: [...response.parameters, ...extra] });
   }
 

@@ -44,6 +44,8 @@ export interface GatewayCommand<R> {
   readonly persistent?: boolean | undefined;
   /** Sent at once, past queue and window (deletions). */
   readonly urgent?: boolean | undefined;
+  /** It is not repeated sooner than this, however fast the peer is known to answer. */
+  readonly minWaitMs?: number | undefined;
   /** The octets; asked again, with the same id, when the address changes. */
   encode(id: number, flow: Flow, to: ControllerAddress): Uint8Array;
   provisional?(response: R): void;
@@ -239,18 +241,18 @@ export class GatewayTransactions<R> {
     this.#pending.set(id, pending);
     peer.inFlight += 1;
     if (command.queue !== undefined) peer.busy.add(command.queue);
-    pending.begin(beginOutgoing(this.#parts.clock.now(), peer.roundTrip.firstWaitMs));
+    pending.begin(beginOutgoing(this.#parts.clock.now(), pending.firstWaitMs));
     this.#send(pending);
   }
 
   #send(pending: Pending<R>): void {
-    const { command, peer } = pending;
+    const { command } = pending;
     pending.delivery?.end();
     pending.delivery = this.#parts.transmitter.deliver(
       { addresses: command.peer.addresses() },
       {
         encode: (flow, to) => command.encode(pending.id ?? 0, flow, to),
-        switched: () => pending.step({ kind: 'switched', firstWaitMs: peer.roundTrip.firstWaitMs }),
+        switched: () => pending.step({ kind: 'switched', firstWaitMs: pending.firstWaitMs }),
         exhausted: (tried) => pending.exhausted(tried),
       },
     );
@@ -279,6 +281,10 @@ class Pending<R> implements PendingCommand {
     this.command = command;
     this.peer = peer;
     this.#owner = owner;
+  }
+
+  get firstWaitMs(): number {
+    return Math.max(this.command.minWaitMs ?? 0, this.peer.roundTrip.firstWaitMs);
   }
 
   get to(): ControllerAddress | undefined {
