@@ -19,33 +19,32 @@ import {
   type Line,
   lineChanges,
   NumberingPlan,
-  type PathAttribute,
   RateLimitedLog,
   Switchboard,
   type TransactionIds,
 } from '../../src/index.ts';
-import { pathParameter, redListParameter, unknownCritical } from './alternate-path.ts';
+import { unknownCritical } from './alternate-path.ts';
+import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
+import { command } from './encode.ts';
 import { Endpoint } from './endpoint.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpLineDriver } from './line-driver.ts';
 import { listEndpoints } from './listing.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import {
-  isSuccess,
   type MgcpCommand,
   type MgcpDatagram,
   type MgcpResponse,
   type Parameter,
   parameter,
-  parameterValues,
   respond,
 } from './messages.ts';
 import { type Partner, Partners, servesCode } from './partners.ts';
+import { Routing } from './routing.ts';
 import { MgcpTakeover } from './takeover.ts';
 import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
 import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
-import { option, readOptions, readPackages } from './values/lists.ts';
 import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './values/names.ts';
 
 export interface CallAgentParts {
@@ -69,12 +68,15 @@ export class CallAgent implements TransactionUser {
   readonly #strangers: RateLimitedLog;
   readonly #names: GatewayNames;
   #provisioned: ReadonlyMap<string, MgcpGatewayConfig> = new Map();
+  readonly #routing: Routing;
   readonly #commands: GatewayCommands;
   readonly #driver: MgcpLineDriver;
   readonly #takeover: MgcpTakeover;
   readonly #endpoints = new Map<Line, Endpoint>();
   readonly #homes = new Map<string, ControllerAddress>();
   readonly #homeOf = new Map<Gateway, string>();
+  /** Where a gateway has its own. */
+  readonly #connectionOptions = new Map<Gateway, string>();
   /** Members whose gateways we serve, ourselves among them. */
   readonly #serving = new Set<string>();
   /** When we gave gateways back: what they still send to us belongs to the one who takes them. */
@@ -84,9 +86,6 @@ export class CallAgent implements TransactionUser {
   /** Who is being asked for its endpoints, for the last time that it was. */
   readonly #listings = new Map<Gateway, object>();
   readonly #polls = new Map<Gateway, () => void>();
-  readonly #pathTexts = new WeakMap<PathAttribute, { vendor: Parameter; red: Parameter }>();
-  /** By local address; there are as many as listeners. */
-  readonly #takeoverPaths = new Map<string, PathAttribute>();
   #plan: NumberingPlan;
   #startedMs = 0;
   #draining = false;
@@ -105,6 +104,14 @@ export class CallAgent implements TransactionUser {
     });
     this.gateways = new GatewayRegistry(clock);
     this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
+    this.#routing = new Routing({
+      assembler: parts.assembler,
+      notifiedEntity: config.notifiedEntity,
+      advertise: config.advertise,
+      self: () => parts.self(),
+      homeOf: (gateway) => this.#homes.get(this.#homeOf.get(gateway) ?? ''),
+      isDead: (member) => this.partners.find(member)?.state === 'dead',
+    });
     this.#commands = new GatewayCommands({
       log,
       transactions: () => this.transactions,
@@ -114,19 +121,26 @@ export class CallAgent implements TransactionUser {
       clock,
       log,
       quarantine: config.quarantine,
-      localConnectionOptions: () => config.localConnectionOptions,
+      localConnectionOptions: (gateway, dialect) =>
+        localConnectionOptions(this.#connectionOptions.get(gateway) ?? config.localConnectionOptions, gateway, dialect),
       digitMap: () => this.#plan.digitMap,
       endpointOf: (line) => this.#endpoints.get(line),
       switchboard: () => this.switchboard,
       commands: () => this.#commands,
-      routing: ({ gateway }, flow, dialect) => this.#routing(gateway, flow, true, dialect),
+      routing: ({ gateway }, flow, dialect) => this.#routing.parameters(gateway, flow, true, dialect),
       gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
     });
     const { relay } = config;
     if (relay !== undefined)
       this.relay = new MgcpMediaRelay({
+        clock,
         log,
-        localConnectionOptions: config.localConnectionOptions,
+        localConnectionOptions: (gateway) =>
+          localConnectionOptions(
+            this.#connectionOptions.get(gateway) ?? config.localConnectionOptions,
+            gateway,
+            new Set(),
+          ),
         gateway: () => this.gateways.byName(relay),
         transactions: () => this.transactions,
       });
@@ -147,11 +161,11 @@ export class CallAgent implements TransactionUser {
       driver: this.#driver,
       switchboard: () => this.switchboard,
       commands: () => this.#commands,
-      path: (gateway, flow, dialect) => this.#routing(gateway, flow, false, dialect),
+      path: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, false, dialect),
       after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
       endpointByName: (name) => this.#endpointByName(name),
       endpoints: () => this.#endpoints.values(),
-      learn: (endpoint, learned) => this.#learnPackages(endpoint, learned),
+      learn: (endpoint, learned) => this.#learn(endpoint, learned),
       unreachable: (endpoint, code) => this.#auditFailed(endpoint, code),
     });
     this.partners = new Partners({
@@ -180,6 +194,7 @@ export class CallAgent implements TransactionUser {
   stop(): void {
     this.#stopped = true;
     this.partners.stop();
+    this.relay?.stop();
     this.#evaluating?.();
     for (const cancel of this.#polls.values()) cancel();
     for (const endpoint of this.#endpoints.values()) endpoint.retry?.();
@@ -197,7 +212,7 @@ export class CallAgent implements TransactionUser {
     const before = this.#provisioned;
     this.#provisioned = new Map(gateways.map((gateway) => [gateway.name.toLowerCase(), gateway]));
     for (const configured of gateways) {
-      const { name, addresses, home, profile } = configured;
+      const { name, addresses, home, profile, localConnectionOptions: own } = configured;
       const former = before.get(name.toLowerCase());
       if (former === undefined) changes.push(`gateway ${name} added`);
       else if (!isDeepStrictEqual(former, configured)) changes.push(`gateway ${name} changed`);
@@ -210,6 +225,8 @@ export class CallAgent implements TransactionUser {
       if (profile === 'media') gateway.dialect.add('media');
       else gateway.dialect.delete('media');
       this.#names.watch(name, addresses);
+      if (own === undefined) this.#connectionOptions.delete(gateway);
+      else this.#connectionOptions.set(gateway, own);
       const homeAddress = home ?? cluster.backupFor[0] ?? self;
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
@@ -318,9 +335,9 @@ export class CallAgent implements TransactionUser {
     return true;
   }
 
-  responseParameters(flow: Flow): readonly Parameter[] {
-    const path = this.#path(flow);
-    return path === undefined ? [] : [path.vendor];
+  responseParameters(command: MgcpCommand, flow: Flow): readonly Parameter[] {
+    const gateway = this.#gatewayOf(command, flow);
+    return gateway === undefined ? [] : this.#routing.inResponse(gateway, flow);
   }
 
   onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
@@ -430,7 +447,7 @@ export class CallAgent implements TransactionUser {
         return;
       }
     }
-    const here = [{ code: 'N', value: this.#notifiedEntity(flow) }];
+    const here = [{ code: 'N', value: this.#routing.notifiedEntity(flow) }];
     switch (method) {
       case 'restart':
         reply(200, 'OK', here);
@@ -448,12 +465,13 @@ export class CallAgent implements TransactionUser {
         return;
       case 'graceful':
         reply(200, 'OK');
-        // Existing calls go on; no new ones are sent there.
-        for (const { line } of concerned) if (line.leg === undefined) this.switchboard.lines.setInService(line, false);
+        // Existing calls go on; no new ones begin or are sent there. The endpoints are in service until the gateway says more (§4.4.5).
+        for (const { line } of concerned) if (line.inService) this.switchboard.lines.setLeaving(line, true);
         return;
       case 'cancel-graceful':
         reply(200, 'OK', here);
-        for (const endpoint of concerned) if (endpoint.owned) this.switchboard.lines.setInService(endpoint.line, true);
+        for (const { line } of concerned) this.switchboard.lines.setLeaving(line, false);
+        this.#takeover.begin(concerned.filter(({ owned, isUnlisted }) => !owned && !isUnlisted));
         if (isAllOf(readEndpointName(command.endpoint)?.local ?? ''))
           this.#list(command.endpoint, gateway, concerned, () => {});
         return;
@@ -500,7 +518,7 @@ export class CallAgent implements TransactionUser {
     // A list that was asked for before the gateway restarted again says nothing.
     const turn = {};
     this.#listings.set(gateway, turn);
-    const path = (flow: Flow, dialect: ReadonlySet<string>) => this.#routing(gateway, flow, false, dialect);
+    const path = (flow: Flow, dialect: ReadonlySet<string>) => this.#routing.parameters(gateway, flow, false, dialect);
     listEndpoints({ commands: this.#commands, path }, gateway, name, (has) => {
       if (this.#listings.get(gateway) !== turn) return;
       this.#listings.delete(gateway);
@@ -602,40 +620,25 @@ export class CallAgent implements TransactionUser {
     });
   }
 
+  /** What asks the gateway at this address whether it lives, with the attribute and in the domain that it has. */
+  probe(to: ControllerAddress, flow: Flow, id: number): MgcpCommand | undefined {
+    for (const gateway of this.gateways.all())
+      if (gateway.addresses().some(({ host, port }) => host === to.host && port === to.port)) {
+        const { verb, endpoint, parameters } = this.#audit(gateway, flow);
+        return command(verb, id, endpoint, parameters);
+      }
+    return undefined;
+  }
+
   #audit(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string> = gateway.dialect): Draft {
-    const parameters = this.#routing(gateway, flow, false, dialect);
+    const parameters = this.#routing.parameters(gateway, flow, false, dialect);
     return { verb: 'AUEP', endpoint: `*@${gateway.name}`, parameters, sdp: [] };
   }
 
-  /** Packages decide whether RED/NL may be used; a gateway without a list has none of interest (RFC 3435 §2.1.6). */
-  #learnPackages(endpoint: Endpoint, learned: (answered: boolean) => void = () => {}): void {
-    const { gateway } = endpoint;
-    if (gateway.dialect.has('asked')) {
-      learned(true);
-      return;
-    }
-    gateway.dialect.add('asked');
-    this.#commands.submit({
-      peer: gateway,
-      draft: (flow, dialect) => ({
-        verb: 'AUEP',
-        endpoint: endpoint.line.endpoint,
-        parameters: [{ code: 'F', value: 'A' }, ...this.#routing(gateway, flow, false, dialect)],
-        sdp: [],
-      }),
-      ended: (outcome) => {
-        if (outcome.kind !== 'answered') gateway.dialect.delete('asked');
-        if (outcome.kind !== 'answered' || !isSuccess(outcome.response.code)) {
-          learned(outcome.kind === 'answered');
-          return;
-        }
-        const packages = parameterValues(outcome.response, 'A')
-          .map((value) => option(readOptions(value) ?? [], 'v') ?? '')
-          .flatMap(readPackages);
-        for (const name of ['RED', 'BA']) if (packages.includes(name)) gateway.dialect.add(name);
-        learned(true);
-      },
-    });
+  #learn(endpoint: Endpoint, learned?: (answered: boolean) => void): void {
+    const path = (gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>) =>
+      this.#routing.parameters(gateway, flow, false, dialect);
+    learnCapabilities({ commands: this.#commands, path }, endpoint.gateway, endpoint.line.endpoint, learned);
   }
 
   #watchGateways(): void {
@@ -662,7 +665,7 @@ export class CallAgent implements TransactionUser {
   #greet(gateway: Gateway): void {
     if (!this.#serves(gateway)) return;
     const [first] = this.#endpointsOf(gateway);
-    if (first !== undefined) this.#learnPackages(first);
+    if (first !== undefined) this.#learn(first);
     this.#takeover.begin(this.#unownedOf(gateway));
   }
 
@@ -845,58 +848,6 @@ export class CallAgent implements TransactionUser {
     return this.#endpointsOf(gateway).filter(({ line }) => covers(local, readEndpointName(line.endpoint)?.local ?? ''));
   }
 
-  /** `N:` where RFC 3435 §3.2.2 allows it, and the path attribute in the form that the gateway bears. */
-  #routing(gateway: Gateway, flow: Flow, named: boolean, dialect: ReadonlySet<string>): readonly Parameter[] {
-    const parameters: Parameter[] = named ? [{ code: 'N', value: this.#notifiedEntity(flow) }] : [];
-    const path = this.#path(flow);
-    if (path === undefined) return parameters;
-    if (named && gateway.dialect.has('RED') && !dialect.has('noRedirectList')) parameters.push(path.red);
-    if (!dialect.has('noPath')) parameters.push(path.vendor);
-    return parameters;
-  }
-
-  #notifiedEntity(flow: Flow): string {
-    return this.#parts.config.notifiedEntity ?? writeNotifiedEntity(this.#address(flow));
-  }
-
-  #address(flow: Flow): ControllerAddress {
-    const { advertise } = this.#parts.config;
-    const wildcard = flow.local.host === '0.0.0.0' || flow.local.host === '::';
-    const host = wildcard ? (advertise ?? this.#parts.self().host) : flow.local.host;
-    return { transport: 'udp', user: 'ca', host, port: flow.local.port };
-  }
-
-  /** The attribute's two texts, made once per local address. */
-  #path(flow: Flow): { vendor: Parameter; red: Parameter } | undefined {
-    const { host, port } = this.#address(flow);
-    const path = this.#pathFrom({ transport: 'udp', host, port });
-    if (path === undefined) return undefined;
-    let texts = this.#pathTexts.get(path);
-    if (texts === undefined) {
-      const named = {
-        primary: { ...path.primary, user: path.primary.user ?? 'ca' },
-        alternates: path.alternates.map((each) => ({ ...each, user: each.user ?? 'ca' })),
-      };
-      texts = { vendor: pathParameter(named), red: redListParameter(named) };
-      this.#pathTexts.set(path, texts);
-    }
-    return texts;
-  }
-
-  /** As backup we name the primary as our own alternate: it may come back. Always the same object for the same address. */
-  #pathFrom(self: ControllerAddress): PathAttribute | undefined {
-    const { assembler, services } = this.#parts;
-    const [primary] = services.cluster.backupFor;
-    if (primary === undefined) return assembler.pathFrom(self);
-    const key = addressKey(self);
-    let path = this.#takeoverPaths.get(key);
-    if (path === undefined) {
-      path = assembler.takeoverPath(self, primary);
-      if (path !== undefined) this.#takeoverPaths.set(key, path);
-    }
-    return path;
-  }
-
   status(): Readonly<Record<string, unknown>> {
     let owned = 0;
     let unlisted = 0;
@@ -910,7 +861,9 @@ export class CallAgent implements TransactionUser {
       linesServed: owned,
       linesUnlisted: unlisted,
       calls: this.switchboard.callCount,
-      ...(this.relay === undefined ? {} : { relayedCalls: this.relay.size }),
+      ...(this.relay === undefined
+        ? {}
+        : { relayedCalls: this.relay.size, relayEndpointsTaken: this.relay.endpointsTaken }),
       serves: this.#servedHomes().map(formatSocketAddress),
       commandsUnderWay: this.transactions.size,
       commandsWaiting: this.transactions.waiting,

@@ -36,6 +36,8 @@ const gateway = section({
   home: addressField(() => callAgentPort).optional(),
   /** `lines`: residential, we learn what it bears. `media`: RTP endpoints only, such as osmo-mgw: no events, no audits. */
   profile: z.enum(['lines', 'media']).default('lines'),
+  /** `L:` for its connections, where it differs from that of `mgcp`. */
+  localConnectionOptions: z.string().max(200).optional(),
 });
 
 /** `NAME=HOST:PORT`, further addresses behind commas, as the flag has it. */
@@ -112,7 +114,8 @@ export const mgcpConfigSchema = section({
   member: wholeNumber(0, 15).optional(),
   /** `loop`: a gateway goes on reporting by itself; `step`: it waits for the next request after each Notify (RFC 3435 §3.2.2.14). */
   quarantine: z.enum(['loop', 'step']).default('loop'),
-  localConnectionOptions: z.string().max(200).default('p:20, a:PCMU'),
+  /** `L:` (RFC 3435 §3.2.2.10). Without `a:` each gateway is offered PCMU, PCMA and telephone-event as far as its capabilities name them, else PCMU. */
+  localConnectionOptions: z.string().max(200).default('p:20'),
   timers: section({
     tMaxMs: milliseconds({ min: 1_000, max: 120_000 }).default(20_000),
     tHistMs: milliseconds({ min: 1_000, max: 300_000 }).default(30_000),

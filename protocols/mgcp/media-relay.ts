@@ -1,31 +1,40 @@
 /**
  * Calls through a media gateway of RTP endpoints: two connections on one endpoint, bridged to each other. Written for osmo-mgw, whose
- * dialect is narrow: it takes `*` for "any of", refuses N: everywhere and any extra line in DLCX, and cannot be audited, so a backup
- * clears what a dead partner left with one wildcarded DLCX (RFC 3435 §2.3.9).
+ * dialect is narrow: it refuses N: everywhere and any extra line in DLCX, remembers one transaction per endpoint, and cannot be audited,
+ * so a backup clears what a dead partner left with one wildcarded DLCX (RFC 3435 §2.3.9).
  */
-import type { CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/index.ts';
+import type { Clock, CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/index.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
+import { allRelayEndpoints, RelayEndpoints, relayEndpointName } from './relay-endpoints.ts';
 import type { MgcpTransactions } from './transaction.ts';
 
 export interface MediaRelayParts {
+  readonly clock: Clock;
   readonly log: Logger;
-  readonly localConnectionOptions: string;
+  localConnectionOptions(gateway: Gateway): string;
   gateway(): Gateway | undefined;
   transactions(): MgcpTransactions;
 }
 
 interface Bridge {
-  /** `rtpbridge/1@mgw`, once known. */
-  endpoint: string | undefined;
+  readonly callId: string;
+  /** Its endpoint, once the gateway has taken the call there. */
+  endpoint: number | undefined;
   /** The gateway's description towards the caller. */
   towardsCaller: string | undefined;
   calleeConnection: string | undefined;
+  /** Commands that create something are under way. */
+  creating: boolean;
   ended: boolean;
 }
+
+type Done = (description: string | undefined) => void;
 
 export class MgcpMediaRelay implements MediaRelay {
   readonly #parts: MediaRelayParts;
   readonly #bridges = new Map<string, Bridge>();
+  readonly #endpoints = new RelayEndpoints();
+  #stopped = false;
 
   constructor(parts: MediaRelayParts) {
     this.#parts = parts;
@@ -35,52 +44,45 @@ export class MgcpMediaRelay implements MediaRelay {
     return this.#bridges.size;
   }
 
-  offer(callId: string, description: string, done: (description: string | undefined) => void): void {
-    const gateway = this.#parts.gateway();
-    if (gateway === undefined) {
-      done(undefined);
-      return;
-    }
-    const bridge: Bridge = { endpoint: undefined, towardsCaller: undefined, calleeConnection: undefined, ended: false };
-    this.#bridges.set(callId, bridge);
-    this.#create(`rtpbridge/*@${gateway.name}`, callId, 'sendrecv', description, (response) => {
-      bridge.endpoint = response && parameter(response, 'Z');
-      bridge.towardsCaller = response?.sdp[0];
-      if (bridge.endpoint === undefined || bridge.towardsCaller === undefined || bridge.ended) {
-        this.#clear(callId, bridge);
-        if (!bridge.ended) done(undefined);
-        return;
-      }
-      this.#create(bridge.endpoint, callId, 'recvonly', undefined, (second) => {
-        bridge.calleeConnection = second && parameter(second, 'I');
-        const towardsCallee = second?.sdp[0];
-        if (bridge.ended) this.#clear(callId, bridge);
-        else done(bridge.calleeConnection === undefined ? undefined : towardsCallee);
-      });
-    });
+  /** Endpoints in use, or not known to be clean. */
+  get endpointsTaken(): number {
+    return this.#endpoints.taken;
   }
 
-  answer(callId: string, description: string, done: (description: string | undefined) => void): void {
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  offer(callId: string, description: string, done: Done): void {
+    const bridge: Bridge = {
+      callId,
+      endpoint: undefined,
+      towardsCaller: undefined,
+      calleeConnection: undefined,
+      creating: true,
+      ended: false,
+    };
+    this.#bridges.set(callId, bridge);
+    this.#take(bridge, description, done, 1);
+  }
+
+  answer(callId: string, description: string, done: Done): void {
     const bridge = this.#bridges.get(callId);
+    const gateway = this.#parts.gateway();
     const { endpoint, calleeConnection } = bridge ?? {};
-    if (bridge === undefined || endpoint === undefined || calleeConnection === undefined) {
+    if (bridge === undefined || gateway === undefined || endpoint === undefined || calleeConnection === undefined) {
       done(undefined);
       return;
     }
-    this.#command(
-      'MDCX',
-      endpoint,
-      [
-        { code: 'C', value: callId },
-        { code: 'I', value: calleeConnection },
-        { code: 'L', value: this.#parts.localConnectionOptions },
-        { code: 'M', value: 'sendrecv' },
-      ],
-      description,
-      (outcome) => {
-        if (!bridge.ended) done(successOf(outcome) === undefined ? undefined : bridge.towardsCaller);
-      },
-    );
+    const parameters = [
+      { code: 'C', value: callId },
+      { code: 'I', value: calleeConnection },
+      { code: 'L', value: this.#parts.localConnectionOptions(gateway) },
+      { code: 'M', value: 'sendrecv' },
+    ];
+    this.#command(gateway, 'MDCX', relayEndpointName(endpoint, gateway.name), parameters, description, (outcome) => {
+      if (!bridge.ended) done(successOf(outcome) === undefined ? undefined : bridge.towardsCaller);
+    });
   }
 
   end(callId: string): void {
@@ -88,7 +90,7 @@ export class MgcpMediaRelay implements MediaRelay {
     if (bridge === undefined) return;
     bridge.ended = true;
     // While a creation is under way its answer tells what there is to delete.
-    if (bridge.endpoint !== undefined) this.#clear(callId, bridge);
+    if (!bridge.creating) this.#clear(bridge);
   }
 
   /** Whatever calls of others left on the gateway; not while it has calls of ours. */
@@ -96,55 +98,117 @@ export class MgcpMediaRelay implements MediaRelay {
     const gateway = this.#parts.gateway();
     if (gateway === undefined || this.#bridges.size > 0) return;
     this.#parts.log.info({ gateway: gateway.name }, 'clearing connections that were left on the media gateway');
-    this.#command('DLCX', `rtpbridge/*@${gateway.name}`, [], undefined, () => {});
+    this.#command(gateway, 'DLCX', allRelayEndpoints(gateway.name), [], undefined, () => {});
+  }
+
+  /** The caller's side, on the next endpoint that takes it. */
+  #take(bridge: Bridge, description: string, done: Done, attempt: number): void {
+    const gateway = this.#parts.gateway();
+    const number = gateway && this.#endpoints.take();
+    if (gateway === undefined || number === undefined) {
+      this.#failed(bridge, done);
+      return;
+    }
+    this.#create(gateway, number, bridge.callId, 'sendrecv', description, (outcome) => {
+      const response = successOf(outcome);
+      const [towardsCaller] = response?.sdp ?? [];
+      if (towardsCaller !== undefined && !bridge.ended) {
+        bridge.endpoint = number;
+        bridge.towardsCaller = towardsCaller;
+        this.#offerToCallee(gateway, number, bridge, done);
+        return;
+      }
+      const code = outcome.kind === 'answered' ? outcome.response.code : undefined;
+      if (code === 500) this.#endpoints.missing(number);
+      else if (code !== undefined && code >= 400) this.#endpoints.free(number);
+      // Not answered: it may have been executed, or be executed yet.
+      else this.#clean(gateway, number, bridge.callId, 1);
+      if (code !== undefined && isTaken.has(code) && attempt < maxAttempts && !bridge.ended)
+        this.#take(bridge, description, done, attempt + 1);
+      else this.#failed(bridge, done);
+    });
+  }
+
+  #offerToCallee(gateway: Gateway, number: number, bridge: Bridge, done: Done): void {
+    this.#create(gateway, number, bridge.callId, 'recvonly', undefined, (outcome) => {
+      const response = successOf(outcome);
+      bridge.creating = false;
+      bridge.calleeConnection = response && parameter(response, 'I');
+      if (bridge.ended) this.#clear(bridge);
+      else done(bridge.calleeConnection === undefined ? undefined : response?.sdp[0]);
+    });
+  }
+
+  #failed(bridge: Bridge, done: Done): void {
+    this.#bridges.delete(bridge.callId);
+    if (!bridge.ended) done(undefined);
   }
 
   #create(
-    endpoint: string,
+    gateway: Gateway,
+    number: number,
     callId: string,
     mode: string,
     remote: string | undefined,
-    done: (response: MgcpResponse | undefined) => void,
+    ended: (outcome: CommandOutcome<MgcpResponse>) => void,
   ): void {
-    this.#command(
-      'CRCX',
-      endpoint,
-      [
-        { code: 'C', value: callId },
-        { code: 'L', value: this.#parts.localConnectionOptions },
-        { code: 'M', value: mode },
-      ],
-      remote,
-      (outcome) => done(successOf(outcome)),
-    );
+    const parameters = [
+      { code: 'C', value: callId },
+      { code: 'L', value: this.#parts.localConnectionOptions(gateway) },
+      { code: 'M', value: mode },
+    ];
+    this.#command(gateway, 'CRCX', relayEndpointName(number, gateway.name), parameters, remote, ended);
   }
 
-  #clear(callId: string, { endpoint }: Bridge): void {
+  #clear({ callId, endpoint }: Bridge): void {
     this.#bridges.delete(callId);
-    if (endpoint !== undefined)
-      this.#command('DLCX', endpoint, [{ code: 'C', value: callId }], undefined, (outcome) => {
-        if (successOf(outcome) === undefined)
-          this.#parts.log.warn({ endpoint, callId }, 'connections on the media gateway were not deleted');
-      });
+    const gateway = this.#parts.gateway();
+    if (endpoint === undefined) return;
+    if (gateway === undefined) this.#endpoints.free(endpoint);
+    else this.#clean(gateway, endpoint, callId, 1);
+  }
+
+  /** Until the gateway has said that nothing of the call is left there; the endpoint is not used before. */
+  #clean(gateway: Gateway, number: number, callId: string, attempt: number): void {
+    const endpoint = relayEndpointName(number, gateway.name);
+    this.#command(gateway, 'DLCX', endpoint, [{ code: 'C', value: callId }], undefined, (outcome) => {
+      const code = outcome.kind === 'answered' ? outcome.response.code : undefined;
+      // 500, 515, 516: there is nothing of this call.
+      if (code !== undefined && (isSuccess(code) || code === 500 || code === 515 || code === 516)) {
+        this.#endpoints.free(number);
+        return;
+      }
+      if (attempt === 1)
+        this.#parts.log.warn({ endpoint, callId, code }, 'connections on the media gateway are not deleted yet');
+      const waitMs = Math.min(60_000, 1_000 * 2 ** Math.min(attempt, 6));
+      this.#parts.clock.after(waitMs, () => this.#stopped || this.#clean(gateway, number, callId, attempt + 1));
+    });
   }
 
   #command(
+    peer: Gateway,
     verb: string,
     endpoint: string,
     parameters: readonly Parameter[],
     remote: string | undefined,
     ended: (outcome: CommandOutcome<MgcpResponse>) => void,
   ): void {
-    const gateway = this.#parts.gateway();
-    if (gateway === undefined) return;
     this.#parts.transactions().submit({
-      peer: gateway,
+      peer,
       queue: endpoint.includes('*') ? undefined : endpoint,
+      minWaitMs,
       draft: () => ({ verb, endpoint, parameters, sdp: remote === undefined ? [] : [remote] }),
       ended,
     });
   }
 }
+
+/** A gateway that relays media has other things to do than to answer: what is repeated sooner is done twice. */
+const minWaitMs = 500;
+
+/** Somebody else uses the endpoint, or it has not got it: the next one is tried, so often. */
+const isTaken: ReadonlySet<number> = new Set([400, 403, 500, 501, 502, 540]);
+const maxAttempts = 8;
 
 const successOf = (outcome: CommandOutcome<MgcpResponse>): MgcpResponse | undefined =>
   outcome.kind === 'answered' && isSuccess(outcome.response.code) ? outcome.response : undefined;

@@ -68,10 +68,10 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     protocol: 'mgcp',
     listeners: () => receiver.listeners,
     // Partners are asked by the call agent itself.
-    probe: (to) => {
+    probe: (to, flow) => {
       if (agent?.partners.find(to) !== undefined) return undefined;
       const id = ids.unguessable();
-      return { id: String(id), bytes: encodeMessage(auditOf(to, id)) };
+      return { id: String(id), bytes: encodeMessage(agent?.probe(to, flow, id) ?? auditOf(to, id)) };
     },
     options: { silenceMs: timers.silenceMs },
   });

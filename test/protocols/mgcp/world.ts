@@ -63,7 +63,7 @@ export class World {
     return world;
   }
 
-  async startAgent(host: string): Promise<Role> {
+  async startAgent(host: string, own: Record<string, unknown> = {}): Promise<Role> {
     const { linesPerGateway = 2 } = this.options;
     const hasBackup = this.options.backup !== false;
     const config = mgcpConfigSchema.parse({
@@ -78,6 +78,7 @@ export class World {
         })),
       ),
       ...this.options.config,
+      ...own,
     });
     const backups = config.backup.length > 0 ? config.backup : config.backupFor;
     const role = createMgcpRole(this.services(host, { backups, backupFor: config.backupFor }), config, {

@@ -1,0 +1,85 @@
+/**
+ * What a gateway says it can (RFC 3435 §3.2.2.3), kept as words of its dialect: packages that we use, and codecs that a telephone call
+ * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
+ */
+import type { Flow, Gateway } from '../../src/index.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
+import { type NamedValue, option, readOptions, readPackages, writeOptions } from './values/lists.ts';
+
+export interface CapabilityParts {
+  readonly commands: GatewayCommands;
+  path(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
+}
+
+/** `learned(false)`: it does not answer. */
+export function learnCapabilities(
+  { commands, path }: CapabilityParts,
+  gateway: Gateway,
+  endpoint: string,
+  learned: (answered: boolean) => void = () => {},
+): void {
+  if (gateway.dialect.has('asked')) {
+    learned(true);
+    return;
+  }
+  gateway.dialect.add('asked');
+  commands.submit({
+    peer: gateway,
+    draft: (flow, dialect) => ({
+      verb: 'AUEP',
+      endpoint,
+      parameters: [{ code: 'F', value: 'A' }, ...path(gateway, flow, dialect)],
+      sdp: [],
+    }),
+    ended: (outcome) => {
+      if (outcome.kind !== 'answered') gateway.dialect.delete('asked');
+      else if (isSuccess(outcome.response.code))
+        for (const word of wordsOf(outcome.response)) gateway.dialect.add(word);
+      learned(outcome.kind === 'answered');
+    },
+  });
+}
+
+/** `L:` for a connection: as configured, with the codecs of the gateway where the configuration names none. */
+export function localConnectionOptions(
+  configured: string | undefined,
+  gateway: Gateway,
+  dialect: ReadonlySet<string>,
+): string {
+  const options = readOptions(configured ?? '') ?? [];
+  const named = option(options, 'a');
+  const offered = named === undefined ? offeredTo(gateway) : named.split(';').map((name) => name.trim());
+  const codecs = dialect.has('noCodecs') ? [] : dialect.has('oneCodec') ? offered.slice(0, 1) : offered;
+  const others = options.filter(({ name }) => name.toLowerCase() !== 'a');
+  const packetization: readonly NamedValue[] = option(options, 'p') === undefined ? [{ name: 'p', value: '20' }] : [];
+  return writeOptions([
+    ...packetization,
+    ...others,
+    ...(codecs.length === 0 ? [] : [{ name: 'a', value: codecs.join(';') }]),
+  ]);
+}
+
+/** In the order in which we want them; one alone where the gateway does not say that it has more. */
+function offeredTo(gateway: Gateway): readonly string[] {
+  const has = wantedCodecs.filter((name) => gateway.dialect.has(wordFor(name)));
+  // Tones as events are no use without speech.
+  return has.some((name) => name !== 'telephone-event') ? has : ['PCMU'];
+}
+
+/** Each set of codecs may come in a line of its own. */
+function wordsOf(response: MgcpResponse): readonly string[] {
+  const lines = parameterValues(response, 'A').map((value) => readOptions(value) ?? []);
+  const packages = lines.flatMap((options) => readPackages(option(options, 'v') ?? ''));
+  const codecs = lines
+    .flatMap((options) => (option(options, 'a') ?? '').split(';'))
+    .map((name) => name.trim().toLowerCase());
+  return [
+    ...['RED', 'BA'].filter((name) => packages.includes(name)),
+    ...wantedCodecs.filter((name) => codecs.includes(name.toLowerCase())).map(wordFor),
+  ];
+}
+
+const wantedCodecs = ['PCMU', 'PCMA', 'telephone-event'] as const;
+
+const wordFor = (codec: string): string => `codec:${codec}`;
