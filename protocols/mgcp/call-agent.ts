@@ -197,7 +197,7 @@ export class CallAgent implements TransactionUser {
     this.relay?.stop();
     this.#evaluating?.();
     for (const cancel of this.#polls.values()) cancel();
-    for (const endpoint of this.#endpoints.values()) endpoint.retry?.();
+    for (const endpoint of this.#endpoints.values()) endpoint.stop();
     this.switchboard.stop();
     this.transactions.stop();
     this.#strangers.close();
@@ -366,7 +366,7 @@ export class CallAgent implements TransactionUser {
         this.#onRestart(command, gateway, flow, reply);
         break;
       case 'DLCX':
-        this.#onDelete(command, gateway, reply);
+        this.#onDelete(command, reply);
         break;
       default:
         // Also MESG, which no gateway depends on (RFC 3435 B.3).
@@ -542,14 +542,18 @@ export class CallAgent implements TransactionUser {
     });
   }
 
-  /** The gateway deleted a connection by itself (RFC 3435 §2.3.9). */
-  #onDelete(command: MgcpCommand, _gateway: Gateway, reply: Reply): void {
-    reply(200, 'OK');
+  /** The gateway deleted a connection by itself, and names it (RFC 3435 §2.3.8). */
+  #onDelete(command: MgcpCommand, reply: Reply): void {
     const endpoint = this.#endpointByName(command.endpoint);
-    if (endpoint?.connection === undefined || !endpoint.owned) return;
-    const id = parameter(command, 'I');
-    if (id !== undefined && id.toUpperCase() !== endpoint.connection.id.toUpperCase()) return;
-    endpoint.connection = undefined;
+    if (endpoint?.owned !== true) {
+      reply(endpoint === undefined ? 500 : 200, endpoint === undefined ? 'Endpoint unknown' : 'OK');
+      return;
+    }
+    const found = endpoint.deleted(parameter(command, 'I'), parameter(command, 'C'));
+    if (found === 'other') reply(515, 'Incorrect connection id');
+    else if (found === 'otherCall') reply(516, 'Incorrect call id');
+    else reply(200, 'OK');
+    if (found !== 'connection') return;
     endpoint.line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
     this.#driver.reconcile(endpoint);
   }

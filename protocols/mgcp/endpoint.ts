@@ -60,6 +60,26 @@ export class Endpoint {
     this.isDisturbed = true;
   }
 
+  /** The gateway has deleted a connection by itself; one whose name is not known to us may be any. Says which it was. */
+  deleted(id: string | undefined, callId: string | undefined): 'connection' | 'stray' | 'other' | 'otherCall' {
+    const { connection, strays } = this;
+    const same = (a: string, b: string | undefined) => b === undefined || a.toUpperCase() === b.toUpperCase();
+    if (connection !== undefined && (!connection.isNamed || same(connection.id, id))) {
+      if (connection.isNamed && !same(connection.callId, callId)) return 'otherCall';
+      this.connection = undefined;
+      return 'connection';
+    }
+    const stray = strays.find((each) => each.id !== '' && same(each.id, id));
+    if (stray === undefined) return strays.length > 0 ? 'stray' : 'other';
+    this.strays = strays.filter((each) => each !== stray);
+    return 'stray';
+  }
+
+  stop(): void {
+    this.retry?.();
+    this.postponed?.();
+  }
+
   /** The gateway lost everything about it. */
   reset(): void {
     this.isUnarmed = false;

@@ -165,6 +165,24 @@ describe('RFC 3435 §2.3.9: the gateway deletes a connection', () => {
       expect(world.calls(primaryHost)).toEqual([]);
     });
   });
+
+  it('is answered 515 or 516, and changes nothing, where it names another connection or another call', async () => {
+    await inWorld({}, async (world) => {
+      await talk(world);
+      const [connection] = [...world.line('202').connections.values()];
+      const from = world.packets.length;
+      await inject(world, gatewayHosts[1], `DLCX 76 aaln/1@rgw2 MGCP 1.0\r\nC: ${connection?.callId}\r\nI: FFFF\r\n`);
+      await inject(world, gatewayHosts[1], `DLCX 77 aaln/1@rgw2 MGCP 1.0\r\nC: ABC\r\nI: ${connection?.id}\r\n`);
+      await inject(world, gatewayHosts[1], `DLCX 78 aaln/9@rgw2 MGCP 1.0\r\nC: ABC\r\nI: ${connection?.id}\r\n`);
+      await world.run(200);
+      for (const answer of ['515 76', '516 77', '500 78'])
+        expect(
+          world.summary(from).some((line) => line.includes(answer)),
+          answer,
+        ).toBe(true);
+      expect(world.talking('200', '202')).toBe(true);
+    });
+  });
 });
 
 describe('what changes no call', () => {
