@@ -13,6 +13,7 @@ import type {
   HopFailure,
   Logger,
   NamedHop,
+  RateLimitedLog,
 } from '../../src/index.ts';
 import { formatAddress } from '../../src/index.ts';
 import type { BranchKey } from './branch.ts';
@@ -63,6 +64,8 @@ export interface ContextParts {
   readonly resolver: AddressResolver;
   readonly identity: Identity;
   readonly log: Logger;
+  /** For lines that a sender can cause with every request. */
+  readonly reports: RateLimitedLog;
   readonly branches: BranchKey;
   readonly timerCMs: number;
   readonly maxBreadth: number;
@@ -371,15 +374,13 @@ class Branch implements ClientUser {
 
   onTransportError(_transaction: ClientTransaction, tried: readonly Attempt[]): void {
     if (this.#ended) return;
-    const { log } = this.#context.parts;
-    log.info(
-      {
-        callId: this.#context.request.callId,
-        method: this.#context.request.method,
-        tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
-      },
-      'no hop took the request',
-    );
+    const { reports } = this.#context.parts;
+    const [first] = tried;
+    reports.info('no hop took the request', first === undefined ? '' : formatAddress(first.address), () => ({
+      callId: this.#context.request.callId,
+      method: this.#context.request.method,
+      tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
+    }));
     this.#context.onBranchUnreachable();
     this.#end();
   }

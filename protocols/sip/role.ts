@@ -10,6 +10,7 @@ import {
   defaultPoolOptions,
   type Listener,
   type NamedHop,
+  RateLimitedLog,
   Receiver,
   type Role,
   Transmitter,
@@ -98,7 +99,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   );
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const registration = createRegistration(services, config, identity, trust);
+  const reports = new RateLimitedLog(log, clock);
   const proxy = new ProxyCore({
+    reports,
     clock,
     layer,
     resolver,
@@ -149,6 +152,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       layer.stop();
       transmitter.stop();
       await receiver.stop();
+      reports.close();
     },
     reload(fresh) {
       const table = sipConfigSchema.parse(fresh);

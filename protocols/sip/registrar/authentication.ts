@@ -1,5 +1,5 @@
 /** Digest on SIP messages: 401 for those who register, 407 for those who call through us (RFC 3261 §22.2, §22.3). */
-import type { Flow, Logger } from '../../../src/index.ts';
+import type { Flow, RateLimitedLog } from '../../../src/index.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
 import { type SipUri, unescapeText } from '../uri.ts';
@@ -16,7 +16,7 @@ export function authenticate(
   request: SipMessage,
   flow: Flow,
   as: 'registrar' | 'proxy',
-  log: Logger,
+  log: RateLimitedLog,
 ): Authenticated {
   const verdict = digest.verify(
     fieldValues(request, as === 'registrar' ? H.authorization : H.proxyAuthorization),
@@ -31,7 +31,11 @@ export function authenticate(
     case 'refused':
       // RFC 7616 §3.4: failures are logged, but not the name given: it is now and then the password.
       if (verdict.reason !== 'noCredentials')
-        log.info({ to: request.to.uri, from: flow.remote, reason: verdict.reason }, 'authentication failed');
+        log.info('authentication failed', flow.remote.host, () => ({
+          to: request.to.uri,
+          from: flow.remote,
+          reason: verdict.reason,
+        }));
       return { kind: 'refused', refusal: challenge(digest, as, false) };
     case 'stale':
       return { kind: 'refused', refusal: challenge(digest, as, true) };

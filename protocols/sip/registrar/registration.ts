@@ -1,6 +1,6 @@
 /** Registrar and authentication put together from the configuration: what the SIP role gives to its proxy core. */
 import { readFileSync } from 'node:fs';
-import { ConfigError, type CoreServices, FileError, type Flow } from '../../../src/index.ts';
+import { ConfigError, type CoreServices, FileError, type Flow, RateLimitedLog } from '../../../src/index.ts';
 import { type SipConfig, sipConfigSchema } from '../config.ts';
 import type { Identity } from '../identity.ts';
 import type { SipMessage } from '../messages.ts';
@@ -32,6 +32,7 @@ export function createRegistration(
 ): Registration {
   const { clock, random, metrics, locations, cluster } = services;
   const log = services.log.child({ protocol: 'sip' });
+  const failures = new RateLimitedLog(log, clock);
   const { auth } = config;
   const realm = auth.realm ?? config.domains[0] ?? 'altpath';
   let users = readUsers(auth, realm);
@@ -66,7 +67,7 @@ export function createRegistration(
     rules: { ...config.registrar, serviceRoute: config.serviceRoute },
     authorize(request, to, record, flow) {
       if (!auth.register) return undefined;
-      const who = authenticate(digest, request, flow, 'registrar', log);
+      const who = authenticate(digest, request, flow, 'registrar', failures);
       if (who.kind === 'refused') return who.refusal;
       return isOwn(who.user, to, record) ? undefined : refusal(403, 'Forbidden - not your address of record');
     },
@@ -87,7 +88,7 @@ export function createRegistration(
       // A stranger may call our users; whatever else he asks for goes on in our name.
       if (!isOurUser && request.uri !== undefined && identity.isLocal(request.uri) && isReachable(request.uri))
         return undefined;
-      const who = authenticate(digest, request, flow, 'proxy', log);
+      const who = authenticate(digest, request, flow, 'proxy', failures);
       if (who.kind === 'refused') return who.refusal;
       return !isOurUser || isOwn(who.user, from, identity.record(from))
         ? undefined

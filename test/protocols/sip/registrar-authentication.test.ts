@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sipConfigSchema } from '../../../protocols/sip/config.ts';
 import { decode } from '../../../protocols/sip/decode.ts';
@@ -9,7 +10,7 @@ import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
 import { createRegistration } from '../../../protocols/sip/registrar/registration.ts';
 import { PathTrust } from '../../../protocols/sip/trust.ts';
-import { Assembler, type CoreServices, type Flow, Metrics, silentLog } from '../../../src/index.ts';
+import { Assembler, type CoreServices, type Flow, Metrics } from '../../../src/index.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -35,6 +36,7 @@ const flow: Flow = {
 function world(auth: object = {}) {
   const clock = new FakeClock();
   const metrics = new Metrics();
+  const lines: { readonly msg: string; readonly count?: number }[] = [];
   const locations = new MemoryLocations({ clock });
   const config = sipConfigSchema.parse({
     domains: ['example.com'],
@@ -44,7 +46,7 @@ function world(auth: object = {}) {
   const services: CoreServices = {
     clock,
     random: seededRandom(1),
-    log: silentLog,
+    log: pino({ level: 'info', base: null }, { write: (line: string) => lines.push(JSON.parse(line)) }),
     metrics,
     network: { bind: () => Promise.reject(new Error('no sockets here')) },
     dns: { naptr: nothing, srv: nothing, a: nothing, aaaa: nothing },
@@ -66,7 +68,7 @@ function world(auth: object = {}) {
     await new Promise((resolve) => setImmediate(resolve));
     return answer;
   };
-  return { clock, locations, registration, register };
+  return { clock, locations, registration, register, lines };
 }
 
 const nothing = () => Promise.resolve({ records: [], ttlMs: 0 });
@@ -120,6 +122,16 @@ describe('RFC 3261 §22.2 registering with a password', () => {
     expect(answer.match(/WWW-Authenticate: Digest realm="example.com".*algorithm=\S+(?=,)/g)).toHaveLength(2);
     expect(answer.indexOf('algorithm=SHA-256')).toBeLessThan(answer.indexOf('algorithm=MD5'));
     expect(locations.size).toBe(0);
+  });
+
+  it('logs who guesses passwords once a minute, with a count', async () => {
+    const { clock, register, lines } = world();
+    const challenge = await register(registerOf('alice'));
+    for (let guess = 0; guess < 100; guess += 1)
+      await register(registerOf('alice', authorization(challenge, 'alice', `guess ${guess}`)));
+    clock.advance(60_000);
+    const said = lines.filter(({ msg }) => msg === 'authentication failed');
+    expect(said.map(({ count }) => count)).toEqual([undefined, 99]);
   });
 
   it('registers who answers the challenge', async () => {
