@@ -398,7 +398,7 @@ class Linked implements LinkedMember {
   }
 }
 
-export const intervalMs = 250;
+const intervalMs = 250;
 
 /** Between two datagrams of ours, however much changes. */
 const minGapMs = 10;

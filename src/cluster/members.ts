@@ -56,6 +56,8 @@ export interface Member {
   readonly hints: ReadonlyMap<string, string>;
   /** It speaks on the link and does not hear us. */
   readonly isDeaf: boolean;
+  /** It was heard on the link in its present life: members of the version before never are. */
+  readonly isLinked: boolean;
 }
 
 export class Members {
@@ -342,6 +344,10 @@ class Known implements Member {
     this.key = key;
   }
 
+  get isLinked(): boolean {
+    return this.bootRandom !== undefined;
+  }
+
   get lastHeardMs(): number {
     return Math.max(0, this.provenMs, this.answeredMs);
   }
@@ -363,6 +369,7 @@ class Known implements Member {
     this.guests = new Set();
     this.isLeaving = false;
     this.isDeaf = false;
+    this.bootRandom = undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Members with nothing but a link and a signaling port on a memory network. */
 
+import type { RoleWord } from '../../../src/cluster/link-content.ts';
 import { MemberLink, type MemberLinkParts } from '../../../src/cluster/member-link.ts';
 import { type Member, Members } from '../../../src/cluster/members.ts';
 import { DatagramSeal } from '../../../src/cluster/sealed-datagram.ts';
@@ -33,10 +34,12 @@ export class Node {
   isLeaving = false;
   absences = 0;
   readonly #world: LinkWorld;
+  readonly #options: NodeOptions;
   #listener: Listener | undefined;
 
   constructor(world: LinkWorld, host: string, options: NodeOptions) {
     this.#world = world;
+    this.#options = options;
     this.host = host;
     const network = world.network.host(host);
     const { clock } = network;
@@ -68,17 +71,21 @@ export class Node {
         draining: this.isLeaving,
         guests: this.guests,
         hints: this.hints,
+        ...options.word?.(),
       }),
       probe: (to) => this.#listener?.flowTo(to, { connected: true }).send(Buffer.from('ask')),
-      changed: () =>
+      changed: () => {
         this.changes.push(
           this.members
             ?.all()
             .map(({ state }) => state)
             .join(' ') ?? '',
-        ),
+        );
+        options.changed?.();
+      },
       absent: () => {
         this.absences += 1;
+        options.absent?.();
       },
     });
   }
@@ -92,12 +99,17 @@ export class Node {
           const from: ControllerAddress = { transport: 'udp', ...flow.remote };
           if (bytes.toString() === 'ask') flow.send(Buffer.from('here'));
           else if (bytes.toString() === 'here') this.members.answered(from);
+          else this.#options.received?.(bytes.toString(), flow);
         },
         failed: (flow: Flow) => this.members.refused({ transport: 'udp', ...flow.remote }),
       },
     );
     await this.link?.start();
     this.members.start();
+  }
+
+  send(text: string, to: ControllerAddress): void {
+    this.#listener?.flowTo(to).send(Buffer.from(text));
   }
 
   of(host: string): Member {
@@ -120,6 +132,11 @@ export class Node {
 }
 
 export interface NodeOptions {
+  readonly word?: () => Partial<RoleWord>;
+  readonly changed?: () => void;
+  readonly absent?: () => void;
+  /** What is neither a question nor an answer of `Members`. */
+  readonly received?: (text: string, flow: Flow) => void;
   readonly hasLink?: boolean;
   readonly link?: Partial<MemberLinkParts>;
   readonly log?: MemberLinkParts['log'];
@@ -138,10 +155,15 @@ export class LinkWorld {
     this.random = seededRandom(seed);
   }
 
-  async start(host: string, options: NodeOptions = {}): Promise<Node> {
+  make(host: string, options: NodeOptions = {}): Node {
     this.network.revive(host);
     const node = new Node(this, host, options);
     this.nodes.set(host, node);
+    return node;
+  }
+
+  async start(host: string, options: NodeOptions = {}): Promise<Node> {
+    const node = this.make(host, options);
     await node.start();
     return node;
   }

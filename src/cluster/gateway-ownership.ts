@@ -1,0 +1,538 @@
+/**
+ * Which gateways this member serves: one ownership machine (ownership.ts) for each home, and one for each single gateway that came by
+ * itself while its home is another's to serve (a guest). What members say over the link becomes the machines' events; how gateways
+ * are taken, let go and handed over is the protocol's `HandOver`.
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import { addressKey, type ControllerAddress } from '../controller-address.ts';
+import type { Logger } from '../log.ts';
+import type { RoleWord } from './link-content.ts';
+import type { Member, Members } from './members.ts';
+import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
+
+/** All gateways of a home, or one of them. */
+export interface Unit {
+  /** `addressKey` of the member whose they are. */
+  readonly home: string;
+  readonly gateway: string | undefined;
+}
+
+/** How the protocol does it. */
+export interface HandOver {
+  /** Do the gateways hear from the old owner who the new one is? Else the new one has to reach them. */
+  readonly tellsGateways: boolean;
+  /** Asks what of the unit we do not serve yet, and commands it afterwards; `done` once, whatever came of it. */
+  take(unit: Unit, done: () => void): void;
+  /** Audits under way end without a trace. */
+  dropAudits(unit: Unit): void;
+  letGo(unit: Unit): void;
+  /** Lets go, for `to` to take. */
+  handOver(unit: Unit, to: ControllerAddress | undefined): void;
+}
+
+export interface GatewayOwnershipParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly members: () => Members;
+  readonly handOver: HandOver;
+  self(): ControllerAddress;
+  /** The role's addresses of all members, ourselves included, in the order of the operator's list; undefined where there is none. */
+  readonly order?: readonly ControllerAddress[] | undefined;
+  /** Our own named alternates, best first. */
+  readonly alternates: readonly ControllerAddress[];
+  /** Whose gateway it is, by name. */
+  homeOf(gateway: string): string | undefined;
+  readonly holdMs: number;
+  /** A member that was never heard of since we started is stood in for after this long. */
+  readonly startGraceMs: number;
+}
+
+export class GatewayOwnership {
+  readonly #parts: GatewayOwnershipParts;
+  readonly #homes = new Map<string, Machine>();
+  /** By gateway. */
+  readonly #guests = new Map<string, Machine>();
+  /** Gateways of homes that we serve which another serves as its guests, with its key. */
+  readonly #away = new Map<string, string>();
+  /** When single gateways or homes were released: what they still send belongs to the one who takes them. */
+  readonly #released = new Map<string, number>();
+  #startedMs = 0;
+  /** Since our own pause: until everybody was heard again, what we serve is not claimed. */
+  #absentMs: number | undefined;
+  #draining = false;
+  #running = false;
+  #timer: Cancel | undefined;
+  #isEvaluating = false;
+  #isStale = false;
+
+  constructor(parts: GatewayOwnershipParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#startedMs = this.#parts.clock.now();
+    this.#running = true;
+    this.evaluate();
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#timer?.();
+  }
+
+  /** A home that has gateways. */
+  addHome(home: string): void {
+    if (this.#homes.has(home)) return;
+    this.#homes.set(home, new Machine({ home, gateway: undefined }, 'theirs', this.#parts.clock.now()));
+    if (this.#running) this.evaluate();
+  }
+
+  /** What the others hear. */
+  word(): Pick<RoleWord, 'serves' | 'guests' | 'draining'> {
+    const isSilent = this.#draining || this.#absentMs !== undefined;
+    return {
+      draining: this.#draining,
+      serves: isSilent
+        ? []
+        : [...this.#homes.values()].filter(({ state }) => isClaim(state)).map(({ unit }) => unit.home),
+      guests: isSilent ? [] : [...this.#guests].filter(([, { state }]) => isClaim(state)).map(([gateway]) => gateway),
+    };
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Homes that we serve now. */
+  served(): readonly string[] {
+    return [...this.#homes.values()].filter(({ state }) => isClaim(state)).map(({ unit }) => unit.home);
+  }
+
+  stateOf(home: string): OwnershipState | undefined {
+    return this.#homes.get(home)?.state;
+  }
+
+  serves(gateway: string): boolean {
+    const guest = this.#guests.get(gateway);
+    if (guest !== undefined && isClaim(guest.state)) return true;
+    const home = this.#parts.homeOf(gateway);
+    const machine = home === undefined ? undefined : this.#homes.get(home);
+    return machine !== undefined && isClaim(machine.state) && machine.state !== 'contested' && !this.#away.has(gateway);
+  }
+
+  /** Was it let go a moment ago, so that what it still sends is another's to answer? */
+  isReleased(gateway: string): boolean {
+    if (this.serves(gateway)) return false;
+    const home = this.#parts.homeOf(gateway) ?? '';
+    const sinceMs = Math.max(
+      this.#released.get(`gateway ${gateway}`) ?? Number.NEGATIVE_INFINITY,
+      this.#released.get(`home ${home}`) ?? Number.NEGATIVE_INFINITY,
+    );
+    return this.#parts.clock.now() - sinceMs < graceMs;
+  }
+
+  /** May gateways be answered now? Not while we were away and do not know yet who has served them. */
+  get isCertain(): boolean {
+    return this.#absentMs === undefined;
+  }
+
+  /** A gateway turned to us by itself. */
+  came(gateway: string): void {
+    const home = this.#parts.homeOf(gateway);
+    if (home === undefined || this.#draining || !this.#running) return;
+    const now = this.#parts.clock.now();
+    if (this.#guests.has(gateway) || this.serves(gateway)) return;
+    const machine = new Machine({ home, gateway }, 'theirs', now);
+    machine.cameMs = now;
+    this.#guests.set(gateway, machine);
+    this.#away.delete(gateway);
+    this.#released.delete(`gateway ${gateway}`);
+    this.#step(machine, { kind: 'gatewayCame' });
+    this.#parts.members().tell();
+    this.evaluate();
+  }
+
+  /** The gateway left, or its hand-over failed for good: it is nobody's guest here. */
+  left(gateway: string): void {
+    if (this.#guests.delete(gateway)) this.#parts.members().tell();
+  }
+
+  /** Everything goes to the first living alternate. */
+  drain(): void {
+    this.#draining = true;
+    for (const machine of this.#machines()) this.#step(machine, { kind: 'drain' });
+    this.#parts.members().tell();
+  }
+
+  /** Is every home that we served served by another now? */
+  get isHandedOver(): boolean {
+    return [...this.#homes.values()].every(({ state, unit }) => state !== 'releasing' || this.#others(unit).length > 0);
+  }
+
+  /** The first member that stands in for us. */
+  heir(): ControllerAddress | undefined {
+    return this.#heirOf(addressKey(this.#parts.self()))?.address;
+  }
+
+  /** Our own process stood still: others may serve what we did. */
+  absent(): void {
+    if (!this.#running || this.#parts.members().all().length === 0) return;
+    this.#absentMs = this.#parts.clock.now();
+    this.#parts.members().ask();
+    this.evaluate();
+  }
+
+  evaluate(): void {
+    if (!this.#running) return;
+    if (this.#isEvaluating) {
+      this.#isStale = true;
+      return;
+    }
+    this.#isEvaluating = true;
+    const before = this.#claims();
+    let dueMs = Number.POSITIVE_INFINITY;
+    // What one machine does may be news for the next; there are few states, so this ends.
+    for (let round = 0; round < 8; round += 1) {
+      this.#isStale = false;
+      dueMs = this.#evaluateAll();
+      if (!this.#isStale) break;
+    }
+    this.#isEvaluating = false;
+    if (this.#claims() !== before) this.#parts.members().tell();
+    this.#timer?.();
+    const waitMs = dueMs - this.#parts.clock.now();
+    this.#timer = Number.isFinite(waitMs)
+      ? this.#parts.clock.after(Math.max(10, waitMs), () => this.evaluate())
+      : undefined;
+  }
+
+  #claims(): string {
+    const { serves, guests } = this.word();
+    return `${serves.join(' ')}|${guests.join(' ')}`;
+  }
+
+  *#machines(): Iterable<Machine> {
+    yield* [...this.#homes.values()];
+    yield* [...this.#guests.values()];
+  }
+
+  #evaluateAll(): number {
+    const { clock } = this.#parts;
+    let dueMs = this.#settleAbsence();
+    if (this.#draining) {
+      for (const machine of this.#machines())
+        if (this.#others(machine.unit).length > 0) this.#step(machine, { kind: 'serves', who: 'other' });
+      return dueMs;
+    }
+    for (const machine of this.#machines())
+      dueMs = Math.min(
+        dueMs,
+        machine.unit.gateway === undefined ? this.#judgeHome(machine) : this.#judgeGuest(machine),
+      );
+    this.#noteAway();
+    for (const [key, sinceMs] of this.#released) if (clock.now() - sinceMs >= graceMs) this.#released.delete(key);
+    return dueMs;
+  }
+
+  /** Back from a pause: every member that lives has been heard since, or is dead. */
+  #settleAbsence(): number {
+    if (this.#absentMs === undefined) return Number.POSITIVE_INFINITY;
+    const absentMs = this.#absentMs;
+    const members = this.#parts.members().all();
+    const now = this.#parts.clock.now();
+    for (const machine of this.#machines())
+      if (isClaim(machine.state) && this.#others(machine.unit).length > 0)
+        this.#step(machine, { kind: 'conflict', wins: false });
+    const isSettled = members.every(({ state, lastHeardMs }) => state === 'dead' || lastHeardMs > absentMs);
+    if (!isSettled && now - absentMs < absenceSettledMs) return absentMs + absenceSettledMs;
+    this.#absentMs = undefined;
+    this.#isStale = true;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #judgeHome(machine: Machine): number {
+    const { clock, holdMs, startGraceMs } = this.#parts;
+    const members = this.#parts.members();
+    const { unit } = machine;
+    const now = clock.now();
+    const isHome = unit.home === addressKey(this.#parts.self());
+    const owner = isHome ? undefined : members.byKey(unit.home);
+    const others = this.#others(unit);
+    const isGone = !isHome && (owner === undefined || owner.state === 'dead' || owner.state === 'leaving');
+    const lives = owner !== undefined && isLiving(owner);
+    let dueMs = Number.POSITIVE_INFINITY;
+    const at = (ms: number): void => {
+      dueMs = Math.min(dueMs, ms);
+    };
+    if (isClaim(machine.state) && others.length > 0 && this.#absentMs === undefined)
+      this.#step(machine, { kind: 'conflict', wins: others.every((other) => this.#wins(unit, other)) });
+    switch (machine.state) {
+      case 'theirs':
+        if (others.length > 0) break;
+        if (isHome) {
+          if (members.all().every(({ state }) => state !== 'unknown'))
+            this.#step(machine, { kind: 'serves', who: 'nobody' });
+        } else if (isGone) {
+          const graceEndsMs = this.#startedMs + startGraceMs;
+          if (owner !== undefined && owner.lastHeardMs === 0 && now < graceEndsMs) at(graceEndsMs);
+          else this.#step(machine, { kind: 'died', isFirst: this.#isFirst(unit.home) });
+        }
+        break;
+      case 'taking':
+        if (lives) this.#step(machine, { kind: 'alive' });
+        break;
+      case 'ours':
+        if (lives) this.#step(machine, { kind: 'alive' });
+        break;
+      case 'returning': {
+        if (isGone) {
+          this.#step(machine, { kind: 'died', isFirst: true });
+          break;
+        }
+        const overMs = (owner?.aliveSinceMs ?? now) + holdMs;
+        if (now >= overMs && owner !== undefined && isReachable(owner)) this.#step(machine, { kind: 'holdOver' });
+        else at(Math.max(overMs, now + recheckMs));
+        break;
+      }
+      case 'releasing':
+        if (others.length > 0 || this.#serverOf(unit.home) !== undefined)
+          this.#step(machine, { kind: 'serves', who: 'other' });
+        else if (isGone) this.#step(machine, { kind: 'died', isFirst: this.#isFirst(unit.home) });
+        else if (now - machine.sinceMs >= graceMs) this.#step(machine, { kind: 'holdOver' });
+        else at(machine.sinceMs + graceMs);
+        break;
+      case 'contested':
+        if (others.length === 0) this.#step(machine, { kind: 'serves', who: 'nobody' });
+        else if (now - machine.sinceMs >= graceMs) this.#step(machine, { kind: 'holdOver' });
+        else at(machine.sinceMs + graceMs);
+    }
+    return dueMs;
+  }
+
+  #judgeGuest(machine: Machine): number {
+    const { clock, holdMs } = this.#parts;
+    const { unit } = machine;
+    const gateway = unit.gateway ?? '';
+    const now = clock.now();
+    const home = this.#homes.get(unit.home);
+    const hosts = this.#parts
+      .members()
+      .all()
+      .filter((member) => speaks(member) && member.guests.has(gateway));
+    if (home !== undefined && isClaim(home.state)) {
+      // It is with us anyhow, once nobody else holds it.
+      if (hosts.length === 0) this.#guests.delete(gateway);
+      return Number.POSITIVE_INFINITY;
+    }
+    if (hosts.some((other) => !this.#wins(unit, other))) {
+      this.#step(machine, { kind: 'conflict', wins: false });
+      this.#guests.delete(gateway);
+      return Number.POSITIVE_INFINITY;
+    }
+    const target = this.#serverOf(unit.home);
+    if (machine.state === 'ours' && target !== undefined) this.#step(machine, { kind: 'alive' });
+    if (machine.state === 'theirs' || machine.state === 'releasing') this.#guests.delete(gateway);
+    if (machine.state !== 'returning') return Number.POSITIVE_INFINITY;
+    if (target === undefined) {
+      this.#step(machine, { kind: 'died', isFirst: false });
+      return Number.POSITIVE_INFINITY;
+    }
+    const overMs = Math.max(machine.cameMs, target.aliveSinceMs) + holdMs;
+    if (now < overMs || !isReachable(target)) return Math.max(overMs, now + recheckMs);
+    this.#step(machine, { kind: 'holdOver' });
+    this.#guests.delete(gateway);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Gateways of homes that we serve, and others have as guests: theirs for now; taken again when they are let go. */
+  #noteAway(): void {
+    const { handOver, homeOf } = this.#parts;
+    const away = new Map<string, string>();
+    for (const member of this.#parts.members().all()) {
+      if (!speaks(member)) continue;
+      for (const gateway of member.guests) {
+        const home = homeOf(gateway);
+        const machine = home === undefined ? undefined : this.#homes.get(home);
+        if (machine !== undefined && isClaim(machine.state) && !this.#guests.has(gateway))
+          away.set(gateway, member.key);
+      }
+    }
+    for (const gateway of away.keys())
+      if (!this.#away.has(gateway)) {
+        this.#parts.log.info({ gateway, member: away.get(gateway) }, 'gateway went to another member by itself');
+        const unit = { home: homeOf(gateway) ?? '', gateway };
+        this.#away.set(gateway, away.get(gateway) ?? '');
+        handOver.dropAudits(unit);
+        handOver.letGo(unit);
+      }
+    for (const gateway of [...this.#away.keys()]) {
+      if (away.has(gateway)) continue;
+      this.#away.delete(gateway);
+      const home = homeOf(gateway);
+      const machine = home === undefined ? undefined : this.#homes.get(home);
+      if (home !== undefined && machine !== undefined && isClaim(machine.state) && machine.state !== 'contested')
+        handOver.take({ home, gateway }, () => {});
+    }
+  }
+
+  /** Other members that say they serve the unit, also those that do not hear us. */
+  #others({ home, gateway }: Unit): readonly Member[] {
+    return this.#parts
+      .members()
+      .all()
+      .filter(
+        (member) =>
+          speaks(member) && (member.serves.has(home) || (gateway !== undefined && member.guests.has(gateway))),
+      );
+  }
+
+  /** Who of two that serve the same keeps it. The one that does not hear the other cannot give way, so the other does. */
+  #wins({ home }: Unit, other: Member): boolean {
+    if (this.#absentMs !== undefined || other.isDeaf) return false;
+    const self = addressKey(this.#parts.self());
+    if (home === self) return true;
+    if (home === other.key) return false;
+    const order = this.#alternatesOf(home);
+    return placeIn(order, self) <= placeIn(order, other.key);
+  }
+
+  /** Who serves the home, so that its gateways can go there. */
+  #serverOf(home: string): Member | undefined {
+    const members = this.#parts.members();
+    const server = members.all().find((member) => isLiving(member) && member.serves.has(home));
+    if (server !== undefined || members.hasLink) return server;
+    // Without a link nobody says so; where gateways can be told, the living owner is as good.
+    const owner = members.byKey(home);
+    return this.#parts.handOver.tellsGateways && owner !== undefined && isLiving(owner) ? owner : undefined;
+  }
+
+  /** Named alternates as the owner said, else the operator's list, else all by address. */
+  #alternatesOf(home: string): readonly string[] {
+    const members = this.#parts.members();
+    const self = addressKey(this.#parts.self());
+    const said = home === self ? this.#parts.alternates.map(addressKey) : (members.byKey(home)?.alternates ?? []);
+    const listed = this.#parts.order?.map(addressKey) ?? [];
+    const all = [self, ...members.all().map(({ key }) => key)].sort();
+    return [...new Set([...said, ...listed, ...all])].filter((key) => key !== home);
+  }
+
+  #isFirst(home: string): boolean {
+    return this.#heirOf(home) === undefined;
+  }
+
+  /** The first living alternate before us; undefined: that is us. */
+  #heirOf(home: string): Member | undefined {
+    const self = addressKey(this.#parts.self());
+    const members = this.#parts.members();
+    for (const key of this.#alternatesOf(home)) {
+      if (key === self) return undefined;
+      const member = members.byKey(key);
+      if (member !== undefined && isLiving(member)) return member;
+    }
+    return undefined;
+  }
+
+  #step(machine: Machine, event: OwnershipEvent): void {
+    const { unit } = machine;
+    const isHome = unit.gateway === undefined && unit.home === addressKey(this.#parts.self());
+    const { state, actions } = nextOwnership(machine.state, event, isHome);
+    if (state !== machine.state) {
+      this.#parts.log.info(
+        {
+          home: unit.home,
+          ...(unit.gateway === undefined ? {} : { gateway: unit.gateway }),
+          event: event.kind,
+          from: machine.state,
+          to: state,
+        },
+        'ownership of gateways',
+      );
+      machine.state = state;
+      machine.sinceMs = this.#parts.clock.now();
+      this.#isStale = true;
+    }
+    for (const action of actions) this.#act(machine, action);
+  }
+
+  #act(machine: Machine, action: OwnershipAction): void {
+    const { handOver, clock } = this.#parts;
+    const { unit } = machine;
+    const key = unit.gateway === undefined ? `home ${unit.home}` : `gateway ${unit.gateway}`;
+    switch (action) {
+      case 'take': {
+        machine.round += 1;
+        const { round } = machine;
+        this.#released.delete(key);
+        handOver.take(unit, () => {
+          if (machine.round !== round) return;
+          this.#step(machine, { kind: 'auditDone' });
+          this.evaluate();
+        });
+        return;
+      }
+      case 'dropAudits':
+        machine.round += 1;
+        handOver.dropAudits(unit);
+        return;
+      case 'letGo':
+        this.#released.set(key, clock.now());
+        handOver.letGo(unit);
+        return;
+      case 'handOver':
+        this.#released.set(key, clock.now());
+        handOver.handOver(unit, this.#targetOf(unit));
+    }
+  }
+
+  #targetOf({ home }: Unit): ControllerAddress | undefined {
+    const server = this.#serverOf(home);
+    if (server !== undefined) return server.address;
+    const owner = this.#parts.members().byKey(home);
+    if (owner !== undefined && isLiving(owner)) return owner.address;
+    return this.#draining ? this.#heirOf(home)?.address : undefined;
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    return {
+      homes: Object.fromEntries([...this.#homes].map(([home, { state }]) => [home, state])),
+      ...(this.#guests.size === 0 ? {} : { guests: this.#guests.size }),
+      ...(this.#away.size === 0 ? {} : { away: this.#away.size }),
+    };
+  }
+}
+
+class Machine {
+  readonly unit: Unit;
+  state: OwnershipState;
+  sinceMs: number;
+  /** When the gateway turned to us last. */
+  cameMs = 0;
+  /** Counts takeovers: the end of one that was dropped says nothing. */
+  round = 0;
+
+  constructor(unit: Unit, state: OwnershipState, sinceMs: number) {
+    this.unit = unit;
+    this.state = state;
+    this.sinceMs = sinceMs;
+  }
+}
+
+/** How long gateways that were given back are left to the one who takes them. */
+const graceMs = 3_000;
+
+/** After a pause of ours: members that are not heard within this time are gone. */
+const absenceSettledMs = 1_500;
+const recheckMs = 250;
+
+const isLiving = ({ state }: Member): boolean => state === 'alive' || state === 'returning' || state === 'suspect';
+
+/** Its word reaches us now, whether it hears us or not. */
+const speaks = (member: Member): boolean => isLiving(member) || member.isDeaf;
+
+/** It would hear that something was handed to it. */
+const isReachable = ({ state, isLinked }: Member): boolean => state === 'alive' || state === 'returning' || !isLinked;
+
+const placeIn = (order: readonly string[], key: string): number => {
+  const at = order.indexOf(key);
+  return at < 0 ? order.length : at;
+};
