@@ -8,4 +8,6 @@ export interface Cluster {
   readonly backups: readonly ControllerAddress[];
   /** Primaries whose messages we may take over (the members that name us as backup). */
   readonly backupFor: readonly ControllerAddress[];
+  /** All members, ourselves included, as the operator listed them; undefined where only partners were named. */
+  readonly order?: readonly ControllerAddress[] | undefined;
 }

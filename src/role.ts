@@ -1,5 +1,6 @@
 /** What the composition root runs: one role of this node (SIP proxy, call agent, gateway controller, …). */
 import type { Clock } from './clock.ts';
+import type { MemberLink } from './cluster/member-link.ts';
 import type { Cluster } from './cluster.ts';
 import type { DnsClient } from './dns.ts';
 import type { LocationService } from './location-service.ts';
@@ -18,6 +19,8 @@ export interface CoreServices {
   readonly dns: DnsClient;
   readonly locations: LocationService;
   readonly cluster: Cluster;
+  /** What members tell each other; undefined where they share no secret. */
+  readonly link?: MemberLink | undefined;
 }
 
 export interface Role {

@@ -19,7 +19,7 @@ export function clusterSecret(configured: string | undefined, hasPartners: boole
   if (!hasPartners) return { secret: random.hex(32) };
   return {
     secret: wellKnownSecret,
-    warning: `no cluster.secret: using the well-known one, for trials only (set cluster.secret in the file or ${secretVariable} on every member)`,
+    warning: `no cluster.secret: using the well-known one, for trials only, and no member link (set cluster.secret in the file or ${secretVariable} on every member)`,
   };
 }
 

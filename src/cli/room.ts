@@ -28,6 +28,8 @@ export interface RoomParts<C extends RoleSection> {
   createRole(services: CoreServices, config: C, core: TrustSettings): Role;
   /** Settings of the section that `Role.reload` takes over, `auth.users` with all that is under it; the others need a restart. */
   readonly reloads?: readonly string[];
+  /** Does its role talk with the other members over the link? */
+  readonly usesLink?: boolean;
   readonly flags?: readonly RoomFlag[];
   /** For --help: what to type, and what it does. */
   readonly examples?: readonly (readonly [command: string, does: string])[];
@@ -43,6 +45,7 @@ export interface RoleSetup {
   readonly title: string;
   /** The room's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
+  readonly usesLink: boolean;
   createRole(services: CoreServices, core: TrustSettings): Role;
   readonly reloads: readonly string[];
 }
@@ -59,13 +62,24 @@ export interface Room {
 
 /** Ties a room's role to its own configuration type, so that rooms of any type fit into one table. */
 export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
-  const { name, title, configSchema, reloads = [], flags = [], examples = [], commands = [], demo } = parts;
+  const {
+    name,
+    title,
+    configSchema,
+    reloads = [],
+    usesLink = false,
+    flags = [],
+    examples = [],
+    commands = [],
+    demo,
+  } = parts;
   const schema = configSchema.transform(
     (config): RoleSetup => ({
       name,
       title,
       section: config,
       reloads,
+      usesLink,
       createRole: (services, core) => parts.createRole(services, config, core),
     }),
   );

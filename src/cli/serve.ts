@@ -2,6 +2,7 @@
 import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { type Cancel, systemClock } from '../clock.ts';
+import type { MemberLink } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatAddress, formatSocketAddress } from '../controller-address.ts';
 import { openLocation } from '../location/open.ts';
@@ -17,6 +18,7 @@ import { clusterSecret } from './cluster-secret.ts';
 import { reload } from './reload.ts';
 import type { RoleSetup } from './room.ts';
 import { type EndReason, ProcessSignals } from './signals.ts';
+import { startLink } from './start-link.ts';
 
 export interface ServeRequest {
   readonly version: string;
@@ -67,6 +69,7 @@ class RunningNode {
   #locations: LocationService | undefined;
   #admin: AdminServer | undefined;
   #stopObserving: (() => void) | undefined;
+  #link: MemberLink | undefined;
 
   constructor({ version, config, log, metrics }: NodeParts, drain: () => void) {
     this.#version = version;
@@ -95,6 +98,8 @@ class RunningNode {
     const network = createNetwork(parts);
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
+    const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
+    this.#link = link;
     for (const setup of roles.values()) {
       const services: CoreServices = {
         ...parts,
@@ -102,7 +107,13 @@ class RunningNode {
         network,
         dns,
         locations,
-        cluster: { secret, backups: setup.section.backup, backupFor: setup.section.backupFor },
+        cluster: {
+          secret,
+          backups: setup.section.backup,
+          backupFor: setup.section.backupFor,
+          order: this.#config.order.get(setup.name),
+        },
+        link,
       };
       const role = setup.createRole(services, trust);
       this.#roles.set(setup.name, role);
@@ -143,6 +154,7 @@ class RunningNode {
   async close(): Promise<void> {
     await Promise.all([...this.#roles.values()].map((role) => role.stop()));
     this.#roles.clear();
+    await this.#link?.stop();
     this.#stopObserving?.();
     const locations = this.#locations;
     this.#locations = undefined;
@@ -184,6 +196,7 @@ class RunningNode {
         memoryBytes: process.memoryUsage.rss(),
         location: this.#config.core.location,
         records: locations.size,
+        ...(this.#link === undefined ? {} : { link: this.#link.status() }),
         roles: Object.fromEntries(
           [...roles].map(([name, role]) => [
             name,

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { bracketed, readAddress, type SocketAddress } from '../controller-address.ts';
 import { logLevels } from '../log.ts';
 import { parsed, secretField, section, wholeNumber } from './fields.ts';
+import { defaultLinkPort, linkAddressField } from './link-addresses.ts';
 import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';
 
 export type CoreConfig = z.output<typeof coreSchema>;
@@ -57,6 +58,12 @@ export const coreSchema = section({
   cluster: section({
     /** Known to all members and nobody else; with it they compute the same transaction identities. */
     secret: secretField(16).optional(),
+    /** UDP port of the member link, on the host of the first address of each member. */
+    port: wholeNumber(0, 65_535).default(defaultLinkPort),
+    /** Our own link address, where it is another. */
+    link: linkAddressField().optional(),
+    /** The link addresses of the other members, where they do not follow from `nodes` or from `backup` and `backupFor`. */
+    partners: z.array(linkAddressField()).max(63).default([]),
   }).prefault({}),
   trust: z.array(trustRule).max(1_000).default([]),
   allow: z.array(allowRule).max(1_000).default([]),
@@ -73,7 +80,11 @@ export const coreSchema = section({
 export const nodesSchema = (roles: readonly string[]) =>
   z.record(
     z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a node name has letters, digits and . _ - only'),
-    section(Object.fromEntries(roles.map((role) => [role, z.array(z.string()).min(1).max(64).optional()]))),
+    section({
+      ...Object.fromEntries(roles.map((role) => [role, z.array(z.string()).min(1).max(64).optional()])),
+      /** Its link address, where it is not `cluster.port` on the host of its first address. */
+      link: z.string().optional(),
+    }),
   );
 
 export const defaultAdminPort = 9060;

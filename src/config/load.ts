@@ -3,11 +3,12 @@
  * a node's own addresses and its backups follow from the list of nodes.
  */
 import { z } from 'zod';
-import { type ControllerAddress, formatAddress, sameAddress } from '../controller-address.ts';
+import { type ControllerAddress, formatAddress, isIpLiteral, readAddress, sameAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
 import { maxAlternates } from '../path-attribute.ts';
 import { conflicts } from './conflicts.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
+import { defaultLinkPort, type LinkAddresses, linkAddresses, nodeLink } from './link-addresses.ts';
 import { type Override, type ProblemContext, plainIssues, problemLines, valueAt } from './problems.ts';
 import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
 
@@ -46,6 +47,10 @@ export interface LoadedConfig<S> {
   readonly node?: string | undefined;
   /** Every node of the file. */
   readonly nodes: readonly string[];
+  /** By role: the first address of every node of the file that has it, in their order; empty where the file has no nodes. */
+  readonly order: ReadonlyMap<string, readonly ControllerAddress[]>;
+  /** The member link's addresses; undefined where there are no partners. */
+  readonly link: LinkAddresses | undefined;
   /** What to run, by role name. */
   readonly roles: ReadonlyMap<string, S>;
 }
@@ -58,7 +63,11 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
   const nodes = cluster.safeParse(section(source.value, 'nodes'));
   const members = readNodes(nodes);
   const node = nodes.success ? chooseNode(request, members, source) : undefined;
-  const overrides = [...nodeOverrides(members, node, names), ...(request.overrides ?? [])];
+  const overrides = [
+    ...nodeOverrides(members, node, names),
+    ...linkOverrides(source.value, members, node, names),
+    ...(request.overrides ?? []),
+  ];
 
   const attempt = judge(request, cluster, source, apply(source.value, overrides), overrides);
   if (!attempt.ok) throw new ConfigError(attempt.lines.join('\n'));
@@ -68,16 +77,46 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
     const setup = attempt.sections.get(room.name);
     if (wanted.has(room.name) && setup !== undefined) roles.set(room.name, setup);
   }
-  return { file: request.file, source, core: attempt.core, node, nodes: [...members.keys()], roles };
+  const { port, link, partners } = attempt.core.cluster;
+  return {
+    file: request.file,
+    source,
+    core: attempt.core,
+    node,
+    nodes: [...members.keys()],
+    order: orders(members, node, roles),
+    link: linkAddresses({ port, link, partners, sections: [...roles.values()].map((setup) => setup.section) }),
+    roles,
+  };
+}
+
+/** For each role the first address of every node that has it, in the order of the list, our own as we bind it. */
+function orders<S extends { readonly section: RoleSection }>(
+  members: Members,
+  node: string | undefined,
+  roles: ReadonlyMap<string, S>,
+): ReadonlyMap<string, readonly ControllerAddress[]> {
+  const found = new Map<string, readonly ControllerAddress[]>();
+  for (const [role, { section: own }] of roles) {
+    const names = [...members].filter(([, each]) => each.has(role)).map(([name]) => name);
+    const at = node === undefined ? -1 : names.indexOf(node);
+    if (at < 0 || names.length < 2) continue;
+    const others = own.backupFor.slice(0, names.length - 1);
+    found.set(role, [...others.slice(0, at), ...own.listen.slice(0, 1), ...others.slice(at)]);
+  }
+  return found;
 }
 
 type Members = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 
-function readNodes(parsed: z.ZodSafeParseResult<Record<string, Record<string, string[] | undefined>>>): Members {
+/** As the schema of the nodes gives them: addresses per role, and the link's. */
+type Nodes = Record<string, Record<string, string[] | string | undefined>>;
+
+function readNodes(parsed: z.ZodSafeParseResult<Nodes>): Members {
   const members = new Map<string, Map<string, readonly string[]>>();
   for (const [name, roles] of Object.entries(parsed.success ? parsed.data : {})) {
     const addresses = new Map<string, readonly string[]>();
-    for (const [role, list] of Object.entries(roles)) if (list !== undefined) addresses.set(role, list);
+    for (const [role, list] of Object.entries(roles)) if (typeof list === 'object') addresses.set(role, list);
     members.set(name, addresses);
   }
   return members;
@@ -127,6 +166,43 @@ function nodeOverrides(members: Members, node: string | undefined, roles: readon
       ...(partners.length === 0 ? [] : [listOf('backup', maxAlternates), listOf('backupFor')]),
     ];
   });
+}
+
+/** Our link address and the others', where the file describes several nodes. */
+function linkOverrides(
+  value: unknown,
+  members: Members,
+  node: string | undefined,
+  roles: readonly string[],
+): readonly Override[] {
+  if (node === undefined || members.size < 2) return [];
+  const written = valueAt(value, ['cluster', 'port']);
+  const port = typeof written === 'number' ? written : defaultLinkPort;
+  const links = [...members].flatMap(([name, addresses]) => {
+    const said = valueAt(value, ['nodes', name, 'link']);
+    const role = roles.find((each) => addresses.has(each)) ?? '';
+    const address = nodeLink(typeof said === 'string' ? said : undefined, addresses.get(role) ?? [], port);
+    const path: Path = typeof said === 'string' ? ['nodes', name, 'link'] : ['nodes', name, role, 0];
+    return address === undefined ? [] : [{ name, address, path }];
+  });
+  const own = links.find(({ name }) => name === node);
+  const isLiteral = ({ address }: { address: string }): boolean =>
+    isIpLiteral(readAddress(address, { port })?.host ?? '');
+  const others = links.filter((each) => each.name !== node && isLiteral(each));
+  return [
+    ...(own === undefined || !isLiteral(own) || valueAt(value, ['cluster', 'link']) !== undefined
+      ? []
+      : [{ path: ['cluster', 'link'], value: own.address, origin: { paths: [own.path] } }]),
+    ...(others.length === 0 || valueAt(value, ['cluster', 'partners']) !== undefined
+      ? []
+      : [
+          {
+            path: ['cluster', 'partners'],
+            value: others.map(({ address }) => address),
+            origin: { paths: others.map(({ path }) => path) },
+          },
+        ]),
+  ];
 }
 
 type Judgement<S> =

@@ -57,7 +57,7 @@ describe('configuration: what is read', () => {
       log: { level: 'info', format: 'auto' },
       admin: 'off',
       location: 'memory',
-      cluster: {},
+      cluster: { port: 9061, partners: [] },
       trust: [],
       allow: [],
       strip: 'none',
@@ -285,5 +285,65 @@ describe('did you mean', () => {
     ['zzz', undefined],
   ])('%s → %s', (word, meant) => {
     expect(nearest(word, ['listen', 'backup', 'log'])).toBe(meant);
+  });
+});
+
+const loadText = (text: string, node?: string) => load(text, { node });
+
+describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', () => {
+  const nodes = (text: string, node: string) => loadText(`cluster: { secret: 0123456789abcdef }\n${text}`, node).link;
+
+  it('is the port of the cluster on the host of the first address of each node', () => {
+    const text =
+      'nodes:\n  a: { pigeon: [127.0.0.1] }\n  b: { pigeon: [127.0.0.2] }\n  c: { pigeon: [127.0.0.3], link: "127.0.0.9:7000" }\n';
+    expect(nodes(text, 'b')).toEqual({
+      listen: { host: '127.0.0.2', port: 9061 },
+      partners: [
+        { host: '127.0.0.1', port: 9061 },
+        { host: '127.0.0.9', port: 7000 },
+      ],
+      unreachable: [],
+      isShared: false,
+    });
+    expect(nodes(text, 'c')?.listen).toEqual({ host: '127.0.0.9', port: 7000 });
+  });
+
+  it('follows from partners where there are no nodes', () => {
+    const text =
+      'pigeon: { listen: [127.0.0.1], backup: [127.0.0.2], backupFor: [127.0.0.2, "[::1]:7070"] }\ncluster: { port: 7001 }\n';
+    expect(loadText(text).link).toMatchObject({
+      listen: { host: '127.0.0.1', port: 7001 },
+      partners: [
+        { host: '127.0.0.2', port: 7001 },
+        { host: '::1', port: 7001 },
+      ],
+    });
+  });
+
+  it('needs to be written for members of one host', () => {
+    const text = 'pigeon: { listen: ["127.0.0.1:7070"], backup: ["127.0.0.1:7071"] }\n';
+    expect(loadText(text).link).toMatchObject({ isShared: true });
+    expect(loadText(`${text}cluster: { link: "127.0.0.1:7000", partners: ["127.0.0.1:7002"] }\n`).link).toEqual({
+      listen: { host: '127.0.0.1', port: 7000 },
+      partners: [{ host: '127.0.0.1', port: 7002 }],
+      unreachable: [],
+      isShared: false,
+    });
+    expect(() => loadText(`${text}cluster: { link: somewhere }\n`)).toThrow(/no address for the member link/);
+  });
+
+  it('is not there without partners', () => {
+    expect(loadText('pigeon: { listen: [127.0.0.1] }\n').link).toBeUndefined();
+  });
+
+  it('the order of the nodes is the same on every one of them', () => {
+    const text =
+      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { pigeon: ["127.0.0.1:1"] }\n  b: { pigeon: ["127.0.0.2:1", "127.0.0.2:2"] }\n  c: { pigeon: ["127.0.0.3:1"] }\n';
+    for (const node of ['a', 'b', 'c'])
+      expect(
+        loadText(text, node)
+          .order.get('pigeon')
+          ?.map(({ host, port }) => `${host}:${port}`),
+      ).toEqual(['127.0.0.1:1', '127.0.0.2:1', '127.0.0.3:1']);
   });
 });

@@ -1,0 +1,49 @@
+/** The one member link of a process, for all of its roles. */
+import { hostname } from 'node:os';
+import { MemberLink, type MemberLinkParts } from '../cluster/member-link.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatSocketAddress } from '../controller-address.ts';
+import type { RoleSetup } from './room.ts';
+
+type Parts = Pick<MemberLinkParts, 'clock' | 'random' | 'log' | 'metrics' | 'network' | 'version'>;
+
+/**
+ * Undefined where no role has use for it, where there are no partners, or no secret to know them by; the last has been said with the
+ * warning about the secret.
+ * @throws BindError (rejects).
+ */
+export async function startLink(
+  { core, node, roles, link: addresses }: LoadedConfig<RoleSetup>,
+  parts: Parts,
+): Promise<MemberLink | undefined> {
+  const { secret } = core.cluster;
+  if (secret === undefined || addresses === undefined) return undefined;
+  if (![...roles.values()].some(({ usesLink }) => usesLink)) return undefined;
+  const { listen, partners, unreachable, isShared } = addresses;
+  if (isShared) {
+    parts.log.warn(
+      { address: formatSocketAddress(listen) },
+      'no member link: a partner has the same host; give each member its own cluster.link, and the others’ as cluster.partners',
+    );
+    return undefined;
+  }
+  if (unreachable.length > 0)
+    parts.log.warn(
+      { hosts: unreachable },
+      'partners given by name have no member link: write addresses, or their link addresses as cluster.partners',
+    );
+  const isWildcard = listen.host === '0.0.0.0' || listen.host === '::';
+  const link = new MemberLink({
+    ...parts,
+    secret,
+    listen,
+    partners,
+    member: node ?? formatSocketAddress(isWildcard ? { ...listen, host: hostname() } : listen),
+  });
+  const { host, port } = await link.start();
+  parts.log.info(
+    { address: formatSocketAddress({ host, port }), partners: partners.map(formatSocketAddress) },
+    'member link',
+  );
+  return link;
+}
