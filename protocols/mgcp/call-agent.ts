@@ -13,11 +13,13 @@ import {
   formatSocketAddress,
   type Gateway,
   GatewayNames,
+  GatewayOwnership,
   GatewayRegistry,
   type GatewayTransactions,
   isIpLiteral,
   type Line,
   lineChanges,
+  Members,
   NumberingPlan,
   RateLimitedLog,
   Switchboard,
@@ -29,9 +31,11 @@ import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.t
 import { command } from './encode.ts';
 import { Endpoint } from './endpoint.ts';
 import { GatewayCommands } from './gateway-commands.ts';
+import { MgcpHandOver } from './hand-over.ts';
 import { MgcpLineDriver } from './line-driver.ts';
 import { listEndpoints } from './listing.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
+import { MemberProbes } from './member-probes.ts';
 import {
   type MgcpCommand,
   type MgcpDatagram,
@@ -40,7 +44,6 @@ import {
   parameter,
   respond,
 } from './messages.ts';
-import { type Partner, Partners, servesCode } from './partners.ts';
 import { Routing } from './routing.ts';
 import { MgcpTakeover } from './takeover.ts';
 import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
@@ -61,7 +64,8 @@ export interface CallAgentParts {
 export class CallAgent implements TransactionUser {
   readonly switchboard: Switchboard;
   readonly gateways: GatewayRegistry;
-  readonly partners: Partners;
+  readonly members: Members;
+  readonly ownership: GatewayOwnership;
   readonly transactions: MgcpTransactions;
   readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
@@ -77,20 +81,12 @@ export class CallAgent implements TransactionUser {
   readonly #homeOf = new Map<Gateway, string>();
   /** Where a gateway has its own. */
   readonly #connectionOptions = new Map<Gateway, string>();
-  /** Members whose gateways we serve, ourselves among them. */
-  readonly #serving = new Set<string>();
-  /** When we gave gateways back: what they still send to us belongs to the one who takes them. */
-  readonly #released = new Map<string, number>();
-  /** Members whose gateways another member may have commanded beside us: what we believe of them is asked again before it counts. */
-  readonly #contested = new Set<string>();
+  readonly #probes: MemberProbes;
   /** Who is being asked for its endpoints, for the last time that it was. */
   readonly #listings = new Map<Gateway, object>();
   readonly #polls = new Map<Gateway, () => void>();
   #plan: NumberingPlan;
-  #startedMs = 0;
-  #draining = false;
   #stopped = false;
-  #evaluating: (() => void) | undefined;
 
   constructor(parts: CallAgentParts) {
     this.#parts = parts;
@@ -110,7 +106,7 @@ export class CallAgent implements TransactionUser {
       advertise: config.advertise,
       self: () => parts.self(),
       homeOf: (gateway) => this.#homes.get(this.#homeOf.get(gateway) ?? ''),
-      isDead: (member) => this.partners.find(member)?.state === 'dead',
+      isDead: (member) => this.members.find(member)?.state === 'dead',
     });
     this.#commands = new GatewayCommands({
       log,
@@ -166,36 +162,72 @@ export class CallAgent implements TransactionUser {
       endpointByName: (name) => this.#endpointByName(name),
       endpoints: () => this.#endpoints.values(),
       learn: (endpoint, learned) => this.#learn(endpoint, learned),
+      adopted: ({ gateway }) => this.ownership.came(gateway.name),
       unreachable: (endpoint, code) => this.#auditFailed(endpoint, code),
     });
-    this.partners = new Partners({
+    this.ownership = new GatewayOwnership({
       clock,
       log,
-      partners: uniqueAddresses([...cluster.backups, ...cluster.backupFor]),
-      heartbeatMs: config.timers.heartbeatMs,
+      members: () => this.members,
+      self: () => parts.self(),
+      order: cluster.order,
+      alternates: cluster.backups,
+      homeOf: (name) => {
+        const gateway = this.gateways.byName(name);
+        return gateway && this.#homeOf.get(gateway);
+      },
+      holdMs: config.timers.holdMs,
+      startGraceMs: config.timers.startGraceMs,
+      handOver: new MgcpHandOver({
+        log,
+        takeover: this.#takeover,
+        switchboard: () => this.switchboard,
+        endpoints: () => this.#endpoints,
+        homeOf: (gateway) => this.#homeOf.get(gateway),
+        relayOf: (home) => this.#relayOf(home),
+      }),
+    });
+    this.members = new Members({
+      clock,
+      log,
+      role: 'mgcp',
+      partners: [...cluster.backups, ...cluster.backupFor],
+      link: parts.services.link,
+      probeEveryMs: config.timers.heartbeatMs,
       deadMs: config.timers.partnerDeadMs,
+      holdMs: config.timers.holdMs,
+      word: () => ({
+        addresses: [addressKey(parts.self())],
+        alternates: cluster.backups.map(addressKey),
+        ...this.ownership.word(),
+      }),
+      probe: (partner) => this.#probes.ask(partner),
+      changed: () => this.ownership.evaluate(),
+      absent: () => this.ownership.absent(),
+    });
+    this.#probes = new MemberProbes({
+      members: () => this.members,
       self: () => parts.self(),
       serves: () => this.#servedHomes(),
-      nextId: () => parts.ids.next(),
+      isLeaving: () => this.ownership.isDraining,
+      nextId: () => parts.ids.unguessable(),
       send: (to, encode) => parts.sendOnce(to, encode),
-      changed: () => this.#evaluate(),
     });
     this.#plan = new NumberingPlan([]);
   }
 
   start(): void {
-    this.#startedMs = this.#parts.services.clock.now();
     this.provision(this.#parts.config);
-    this.partners.start();
-    this.#evaluate();
+    this.members.start();
+    this.ownership.start();
     this.#watchGateways();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.partners.stop();
+    this.members.stop();
+    this.ownership.stop();
     this.relay?.stop();
-    this.#evaluating?.();
     for (const cancel of this.#polls.values()) cancel();
     for (const endpoint of this.#endpoints.values()) endpoint.stop();
     this.switchboard.stop();
@@ -227,9 +259,10 @@ export class CallAgent implements TransactionUser {
       this.#names.watch(name, addresses);
       if (own === undefined) this.#connectionOptions.delete(gateway);
       else this.#connectionOptions.set(gateway, own);
-      const homeAddress = home ?? cluster.backupFor[0] ?? self;
+      const homeAddress = home ?? cluster.order?.[0] ?? cluster.backupFor[0] ?? self;
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
+      this.ownership.addHome(addressKey(homeAddress));
     }
     for (const [key, { name }] of before) {
       const gateway = this.#provisioned.has(key) ? undefined : this.gateways.byName(name);
@@ -287,32 +320,25 @@ export class CallAgent implements TransactionUser {
   async drain(limitMs: number): Promise<void> {
     const { clock } = this.#parts.services;
     const until = clock.now() + limitMs;
-    this.#draining = true;
     this.switchboard.drain();
-    const served = [...this.#serving];
-    const heirs = () => this.partners.all().filter(({ state }) => state === 'alive');
-    if (heirs().length > 0) for (const home of served) this.#release(home);
-    this.partners.ask();
-    const isOver = () =>
-      heirs().length > 0
-        ? served.every((home) => heirs().some(({ serves }) => serves.has(home)))
-        : this.switchboard.callCount === 0;
+    const hasHeir = (): boolean => this.ownership.heir() !== undefined;
+    if (hasHeir()) this.ownership.drain();
+    const isOver = () => (hasHeir() ? this.ownership.isHandedOver : this.switchboard.callCount === 0);
     while (!isOver() && clock.now() < until && !this.#stopped)
       await new Promise<void>((resolve) => clock.after(50, resolve));
   }
 
   onDatagram(datagram: MgcpDatagram, flow: Flow): void {
     const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
-    const [first] = datagram.messages;
-    if (first !== undefined && first.kind !== 'broken' && this.partners.find(from) !== undefined)
-      this.partners.heard(from, parameter(first, servesCode));
+    this.#parts.services.link?.noticeAbsence();
+    if (this.members.find(from) !== undefined) this.#probes.heard(from, datagram);
     this.transactions.onDatagram(datagram, flow);
   }
 
   /** RFC 3435 §3.5.2: gateways number their commands by domain. */
   senderOf(command: MgcpCommand, flow: Flow): string | undefined {
     const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
-    if (this.partners.find(from) !== undefined) return `partner ${addressKey(from)}`;
+    if (this.members.find(from) !== undefined) return `partner ${addressKey(from)}`;
     const gateway = this.#gatewayOf(command, flow);
     if (gateway === undefined) {
       this.#parts.services.metrics
@@ -324,7 +350,9 @@ export class CallAgent implements TransactionUser {
       }));
       return undefined;
     }
-    if (this.#isReleased(gateway) && command.verb !== 'RSIP') return undefined;
+    // What it still sends is for the one who serves it now, and will be repeated there.
+    if (!this.ownership.isCertain) return undefined;
+    if (this.ownership.isReleased(gateway.name) && command.verb !== 'RSIP') return undefined;
     return gateway.name;
   }
 
@@ -345,8 +373,8 @@ export class CallAgent implements TransactionUser {
     const reply = (code: number, comment: string, parameters: readonly Parameter[] = []) =>
       answer(respond(transactionId, code, comment, parameters));
     const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
-    if (this.partners.find(from) !== undefined) {
-      reply(200, 'OK', this.partners.parameters());
+    if (this.members.find(from) !== undefined) {
+      reply(200, 'OK', this.#probes.parameters());
       return;
     }
     const gateway = this.#gatewayOf(command, flow);
@@ -404,9 +432,11 @@ export class CallAgent implements TransactionUser {
       return;
     }
     // Somebody else had this line until now. It is answered once we know what it was doing.
-    this.partners.ask();
+    this.ownership.came(gateway.name);
     this.#takeover.begin(this.#unownedOf(gateway));
-    this.#takeover.whenKnown(endpoint, process);
+    this.#takeover.whenKnown(endpoint, () => {
+      if (endpoint.owned || this.#serves(gateway)) process();
+    });
   }
 
   #onEvents(endpoint: Endpoint, events: readonly Signal[]): void {
@@ -440,10 +470,10 @@ export class CallAgent implements TransactionUser {
     const method = (parameter(command, 'RM') ?? '').toLowerCase();
     const delaySeconds = Number(parameter(command, 'RD') ?? '0');
     const concerned = this.#covered(command.endpoint, gateway);
-    if (this.#draining) {
-      const heir = this.partners.all().find(({ state }) => state === 'alive');
+    if (this.ownership.isDraining) {
+      const heir = this.ownership.heir();
       if (heir !== undefined) {
-        reply(521, 'Redirect', [{ code: 'N', value: writeNotifiedEntity({ ...heir.address, user: 'ca' }) }]);
+        reply(521, 'Redirect', [{ code: 'N', value: writeNotifiedEntity({ ...heir, user: 'ca' }) }]);
         return;
       }
     }
@@ -454,10 +484,12 @@ export class CallAgent implements TransactionUser {
         // Announced for later: it will say so again (§2.3.12).
         if (delaySeconds > 0) return;
         this.#restarted(command.endpoint, gateway, concerned);
+        this.ownership.came(gateway.name);
         return;
       case 'disconnected':
         reply(200, 'OK', here);
         this.#takeover.begin(concerned);
+        this.ownership.came(gateway.name);
         return;
       case 'forced':
         reply(200, 'OK');
@@ -673,152 +705,18 @@ export class CallAgent implements TransactionUser {
     this.#takeover.begin(this.#unownedOf(gateway));
   }
 
-  /** Decides which members' gateways to take, and which to give back. Called whenever a partner's state changes. */
-  #evaluate(): void {
-    if (this.#draining || this.#stopped) return;
-    const { clock, log } = this.#parts.services;
-    const { holdMs, startGraceMs } = this.#parts.config.timers;
-    const now = clock.now();
-    const self = addressKey(this.#parts.self());
-    const partners = this.partners.all();
-    let againInMs: number | undefined;
-    const again = (ms: number) => {
-      againInMs = Math.min(againInMs ?? ms, Math.max(10, ms));
-    };
-    for (const [home, address] of this.#homes) {
-      const owner = home === self ? undefined : this.partners.find(address);
-      const isLeaving = owner?.serves.has(leaving) === true;
-      if (this.#serving.has(home)) {
-        if (home === self) this.#settleContest(home, partners);
-        if (owner?.state !== 'alive' || isLeaving) {
-          // Back for a while, it may have commanded lines that reported to it: they are asked again.
-          if (owner !== undefined && this.#contested.delete(home)) this.#letGo(home);
-          if (owner !== undefined && owner.state !== 'unknown') this.#takeRest(home);
-          continue;
-        }
-        this.#contested.add(home);
-        const dueMs = owner.aliveSinceMs + holdMs - now;
-        if (dueMs > 0 && this.#ownsOf(home)) again(dueMs);
-        else {
-          log.info({ home: formatSocketAddress(address) }, 'partner is back: its gateways return to it');
-          this.#release(home);
-        }
-        continue;
-      }
-      const isServed = partners.some(({ state, serves }) => state === 'alive' && serves.has(home));
-      if (isServed) {
-        this.#contested.add(home);
-        continue;
-      }
-      if (home === self) {
-        if (partners.some(({ state }) => state === 'unknown')) continue;
-        this.#serve(home);
-        continue;
-      }
-      const releasedMs = this.#released.get(home);
-      const graceEndsMs = this.#startedMs + startGraceMs;
-      if (owner?.state === 'dead' && owner.lastHeardMs === 0 && now < graceEndsMs) again(graceEndsMs - now);
-      else if (owner?.state === 'dead' || isLeaving || owner === undefined) {
-        // Among several backups the lowest address goes first; the others see that it serves.
-        const rank = partners.filter(
-          (each) => each.state === 'alive' && each !== owner && addressKey(each.address) < self,
-        ).length;
-        if (rank === 0) this.#serve(home);
-        else again(rank * 500);
-      } else if (releasedMs !== undefined) {
-        // It was to take its gateways, and has not.
-        if (now - releasedMs >= graceMs) this.#serve(home);
-        else again(releasedMs + graceMs - now);
-      }
-    }
-    this.#evaluating?.();
-    this.#evaluating = againInMs === undefined ? undefined : clock.after(againInMs, () => this.#evaluate());
-  }
-
-  /**
-   * Where members lost sight of each other, two may have served the same gateways. The one whose they are asks them again once the
-   * other has let go: what it believes of them is not what the other made of them.
-   */
-  #settleContest(home: string, partners: readonly Partner[]): void {
-    if (partners.some(({ state, serves }) => state === 'alive' && serves.has(home))) {
-      this.#contested.add(home);
-      return;
-    }
-    if (this.#contested.has(home)) this.#serve(home);
-  }
-
-  #serve(home: string): void {
-    // What reported to us while another served it, the other may have commanded since.
-    if (this.#contested.delete(home)) this.#letGo(home);
-    this.#serving.add(home);
-    this.#released.delete(home);
-    this.partners.ask();
-    this.#takeRest(home);
-  }
-
-  /** What of a member's lines we do not have yet. */
-  #takeRest(home: string): void {
-    const endpoints: Endpoint[] = [];
-    for (const endpoint of this.#endpoints.values())
-      if (
-        !endpoint.owned &&
-        !endpoint.isUnlisted &&
-        endpoint.gateway.state !== 'down' &&
-        this.#homeOf.get(endpoint.gateway) === home
-      )
-        endpoints.push(endpoint);
-    if (endpoints.length > 0)
-      this.#parts.services.log.info({ home, lines: endpoints.length }, 'taking lines over by audit');
-    this.#takeover.begin(endpoints);
-    // A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more.
+  #relayOf(home: string): MgcpMediaRelay | undefined {
     const { relay } = this.#parts.config;
     const gateway = relay === undefined ? undefined : this.gateways.byName(relay);
-    if (gateway !== undefined && this.#homeOf.get(gateway) === home) this.relay?.clearAll();
-  }
-
-  #ownsOf(home: string): boolean {
-    for (const endpoint of this.#endpoints.values())
-      if (endpoint.owned && this.#homeOf.get(endpoint.gateway) === home) return true;
-    return false;
-  }
-
-  #release(home: string): void {
-    const { clock } = this.#parts.services;
-    this.#serving.delete(home);
-    this.#contested.delete(home);
-    this.#released.set(home, clock.now());
-    this.#letGo(home);
-    this.partners.ask();
-    clock.after(graceMs, () => this.#evaluate());
-  }
-
-  /** Forgets the state of a member's lines; nothing is sent. */
-  #letGo(home: string): void {
-    for (const endpoint of this.#endpoints.values()) {
-      if (this.#homeOf.get(endpoint.gateway) !== home || !endpoint.owned) continue;
-      for (const line of this.switchboard.forget(endpoint.line)) {
-        const each = this.#endpoints.get(line);
-        if (each === undefined) continue;
-        each.reset();
-        each.owned = false;
-      }
-    }
-  }
-
-  #isReleased(gateway: Gateway): boolean {
-    const home = this.#homeOf.get(gateway);
-    const since = home === undefined ? undefined : this.#released.get(home);
-    return since !== undefined && this.#parts.services.clock.now() - since < graceMs;
+    return gateway !== undefined && this.#homeOf.get(gateway) === home ? this.relay : undefined;
   }
 
   #serves(gateway: Gateway): boolean {
-    const home = this.#homeOf.get(gateway);
-    return home !== undefined && this.#serving.has(home);
+    return this.ownership.serves(gateway.name);
   }
 
   #servedHomes(): readonly ControllerAddress[] {
-    if (this.#draining) return [{ transport: 'udp', host: leavingHost, port: 2727 }];
-    return [...this.#homes].filter(([key]) => this.#serving.has(key)).map(([, address]) => address);
+    return this.ownership.served().flatMap((home) => this.#homes.get(home) ?? []);
   }
 
   #gatewayOf(command: MgcpCommand, flow: Flow): Gateway | undefined {
@@ -871,24 +769,13 @@ export class CallAgent implements TransactionUser {
       serves: this.#servedHomes().map(formatSocketAddress),
       commandsUnderWay: this.transactions.size,
       commandsWaiting: this.transactions.waiting,
-      draining: this.#draining,
+      ...this.ownership.status(),
+      draining: this.ownership.isDraining,
     };
   }
 }
 
 type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) => void;
 
-/** How long gateways that were given back are left to the one who takes them. */
-const graceMs = 3_000;
-
 /** Lines of a restarted gateway are armed after this, even if it has not said yet which it has. */
 const listingMs = 500;
-
-/** Said instead of the members served: "I leave, take what is mine". A name that no host can have. */
-const leavingHost = 'leaving.invalid';
-const leaving = `udp:${leavingHost}:2727`;
-
-function uniqueAddresses(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
-  const seen = new Map(addresses.map((address) => [addressKey(address), address]));
-  return [...seen.values()];
-}

@@ -57,7 +57,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     onFailed: (flow, error) => {
       transmitter.flowFailed(flow, error);
       if (error.reason === 'refused')
-        agent?.partners.refused({ transport: 'udp', host: flow.remote.host, port: flow.remote.port });
+        agent?.members.refused({ transport: 'udp', host: flow.remote.host, port: flow.remote.port });
     },
   });
   const transmitter: Transmitter = new Transmitter({
@@ -69,7 +69,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     listeners: () => receiver.listeners,
     // Partners are asked by the call agent itself.
     probe: (to, flow) => {
-      if (agent?.partners.find(to) !== undefined) return undefined;
+      if (agent?.members.find(to) !== undefined) return undefined;
       const id = ids.unguessable();
       return { id: String(id), bytes: encodeMessage(agent?.probe(to, flow, id) ?? auditOf(to, id)) };
     },
@@ -139,13 +139,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
         }),
       ),
     peers: () => [
-      ...(agent?.partners.all() ?? []).map(({ address, state, lastHeardMs, serves }) => ({
-        kind: 'partner',
-        ...address,
-        state,
-        lastHeardMs,
-        serves: [...serves],
-      })),
+      ...(agent?.members.list() ?? []),
       ...[...(agent?.gateways.all() ?? [])].map((gateway) => ({
         kind: 'gateway',
         name: gateway.name,

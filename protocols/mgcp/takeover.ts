@@ -30,6 +30,8 @@ export interface TakeoverParts extends AuditParts {
   endpoints(): Iterable<Endpoint>;
   /** Asks the gateway for its packages unless that was done; false: it does not answer. */
   learn(endpoint: Endpoint, learned: (answered: boolean) => void): void;
+  /** Its state is known and it is ours to command from now on. */
+  adopted(endpoint: Endpoint): void;
   /** The audit failed; `code` if the gateway said one. */
   unreachable(endpoint: Endpoint, code: number | undefined): void;
 }
@@ -41,6 +43,8 @@ export class MgcpTakeover {
   /** Endpoints that are to be ours after the round. */
   #scope = new Set<Endpoint>();
   #paired = false;
+  /** Those who wait for the end of the round. */
+  readonly #idle: (() => void)[] = [];
   /** What is about to be asked, by gateway. */
   #batches = new Map<Gateway, Wanted[]>();
 
@@ -113,6 +117,12 @@ export class MgcpTakeover {
     });
   }
 
+  /** Runs once no audit is under way, never at once. */
+  whenIdle(run: () => void): void {
+    if (this.#audits.isRunning) this.#idle.push(run);
+    else queueMicrotask(run);
+  }
+
   /** Runs now, or once the endpoint is known. */
   whenKnown(endpoint: Endpoint, run: () => void): void {
     this.#audits.hold(endpoint.line.endpoint, run);
@@ -165,6 +175,7 @@ export class MgcpTakeover {
     }
     this.#codes.clear();
     this.#restore(known, scope);
+    for (const run of this.#idle.splice(0)) queueMicrotask(run);
   }
 
   #restore(audits: readonly EndpointAudit[], scope: ReadonlySet<Endpoint>): void {
@@ -196,6 +207,7 @@ export class MgcpTakeover {
       endpoint.connection = audit.connections.find((each) => each.callId === callId);
       endpoint.strays = straysOf(audit, endpoint);
       endpoint.owned = true;
+      this.#parts.adopted(endpoint);
       endpoint.line.hook = audit.hook;
       switchboard.lines.setInService(endpoint.line, true);
     }

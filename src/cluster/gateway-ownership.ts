@@ -26,6 +26,8 @@ export interface HandOver {
   /** Audits under way end without a trace. */
   dropAudits(unit: Unit): void;
   letGo(unit: Unit): void;
+  /** A guest that cannot leave now, since something on it would suffer; asked again and again. */
+  isBusy?(unit: Unit): boolean;
   /** Lets go, for `to` to take. */
   handOver(unit: Unit, to: ControllerAddress | undefined): void;
 }
@@ -287,6 +289,8 @@ export class GatewayOwnership {
       case 'returning': {
         if (isGone) {
           this.#step(machine, { kind: 'died', isFirst: true });
+          // Back for a while, the owner may have commanded some of them. It would have said so over a link.
+          if (!members.hasLink) for (const action of ['letGo', 'take'] as const) this.#act(machine, action);
           break;
         }
         const overMs = (owner?.aliveSinceMs ?? now) + holdMs;
@@ -338,7 +342,8 @@ export class GatewayOwnership {
       return Number.POSITIVE_INFINITY;
     }
     const overMs = Math.max(machine.cameMs, target.aliveSinceMs) + holdMs;
-    if (now < overMs || !isReachable(target)) return Math.max(overMs, now + recheckMs);
+    if (now < overMs || !isReachable(target) || this.#parts.handOver.isBusy?.(unit) === true)
+      return Math.max(overMs, now + recheckMs);
     this.#step(machine, { kind: 'holdOver' });
     this.#guests.delete(gateway);
     return Number.POSITIVE_INFINITY;

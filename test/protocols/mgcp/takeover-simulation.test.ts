@@ -27,6 +27,11 @@ describe('the primary call agent is killed after every single message of a call 
     expect(await everyMessage('beforeReading', {}, 'crash', ['200', '201'])).toBeGreaterThan(20);
   });
 
+  it('the same where the call agents share no secret and ask each other at their signaling addresses alone', async () => {
+    expect(await everyMessage('afterSending', { link: false })).toBeGreaterThan(20);
+    expect(await everyMessage('beforeReading', { link: false }, 'silence')).toBeGreaterThan(20);
+  });
+
   it('the same with 5 % loss, duplicates and reordering', async () => {
     for (const seed of [1, 2])
       await everyMessage('afterSending', { seed, conditions: { loss: 0.05, duplication: 0.05, reordering: 0.05 } });

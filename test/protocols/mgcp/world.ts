@@ -9,6 +9,7 @@ import {
   type ControllerAddress,
   type CoreServices,
   type LocationService,
+  MemberLink,
   Metrics,
   parseAddress,
   type Role,
@@ -17,6 +18,8 @@ import {
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+
+const linkPort = 9061;
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
@@ -33,6 +36,8 @@ export interface WorldOptions {
   readonly gateway?: Partial<SimGatewayOptions>;
   /** For one of them only, by its index. */
   readonly gatewayOf?: Readonly<Record<number, Partial<SimGatewayOptions>>>;
+  /** Do the call agents share a secret, and so a member link? */
+  readonly link?: boolean;
 }
 
 export class World {
@@ -43,13 +48,16 @@ export class World {
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
+  readonly links = new Map<string, MemberLink>();
   readonly packets: MemoryPacket[] = [];
 
   constructor(options: WorldOptions = {}) {
     this.options = options;
     this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
     this.random = seededRandom((options.seed ?? 1) + 1_000);
-    this.network.onPacket((packet) => this.packets.push(packet));
+    this.network.onPacket((packet) => {
+      if (packet.to.port !== linkPort) this.packets.push(packet);
+    });
   }
 
   /** Both call agents, both gateways, all lines armed. Lines are 200, 201 (gateway 1) and 202, 203 (gateway 2) by default. */
@@ -81,14 +89,31 @@ export class World {
       ...own,
     });
     const backups = config.backup.length > 0 ? config.backup : config.backupFor;
-    const role = createMgcpRole(this.services(host, { backups, backupFor: config.backupFor }), config, {
-      trust: [],
-      allow: [],
-      strip: 'none',
-    });
+    const services = this.services(host, { backups, backupFor: config.backupFor });
+    const link = await this.#startLink(host, services, [...backups, ...config.backupFor]);
+    const role = createMgcpRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
     await role.start();
     this.roles.set(host, role);
     return role;
+  }
+
+  async #startLink(
+    host: string,
+    services: CoreServices,
+    partners: readonly ControllerAddress[],
+  ): Promise<MemberLink | undefined> {
+    if (this.options.link === false || partners.length === 0) return undefined;
+    const link = new MemberLink({
+      ...services,
+      secret: services.cluster.secret,
+      member: host,
+      version: 'test',
+      listen: { host, port: linkPort },
+      partners: [...new Set(partners.map((partner) => partner.host))].map((each) => ({ host: each, port: linkPort })),
+    });
+    await link.start();
+    this.links.set(host, link);
+    return link;
   }
 
   async startGateway(index: number): Promise<SimGateway> {
@@ -111,6 +136,7 @@ export class World {
   kill(host: string): void {
     this.network.crash(host);
     this.roles.delete(host);
+    this.links.delete(host);
   }
 
   async run(ms: number): Promise<void> {
@@ -166,6 +192,7 @@ export class World {
 
   async stop(): Promise<void> {
     for (const role of this.roles.values()) await role.stop();
+    for (const link of this.links.values()) await link.stop();
     for (const gateway of this.gateways) await gateway.stop();
   }
 
