@@ -1,5 +1,5 @@
 /** Who we are to others: our partners' addresses in one role. Backups follow from the node list or from flags. */
-import type { ControllerAddress } from './controller-address.ts';
+import { addressKey, type ControllerAddress } from './controller-address.ts';
 
 export interface Cluster {
   /** Shared by all members; keys branches and ids so that every member computes the same. */
@@ -10,4 +10,20 @@ export interface Cluster {
   readonly backupFor: readonly ControllerAddress[];
   /** All members, ourselves included, as the operator listed them; undefined where only partners were named. */
   readonly order?: readonly ControllerAddress[] | undefined;
+}
+
+/**
+ * Whose gateways are whose where the operator does not say: the first member's of the list; else, for a mere backup, its primary's; where
+ * two are each other's backup, the lower address's, so that both come to the same.
+ */
+export function defaultHome(
+  { order, backups, backupFor }: Omit<Cluster, 'secret'>,
+  self: ControllerAddress,
+): ControllerAddress {
+  const [first] = order ?? [];
+  if (first !== undefined) return first;
+  const named = new Set(backups.map(addressKey));
+  const [primary] = backupFor.filter((each) => !named.has(addressKey(each)));
+  if (primary !== undefined) return primary;
+  return [self, ...backupFor].reduce((lowest, each) => (addressKey(each) < addressKey(lowest) ? each : lowest));
 }

@@ -44,12 +44,13 @@ export class Agent {
   mId: MId | undefined;
   /** The packages that its ROOT and its lines have, as far as it said. */
   packages: ReadonlySet<string> = new Set();
-  /** The controller it came from, if one failed: it gets the gateway back. */
-  home: ControllerAddress | undefined;
+
+  readonly #provisioned: Encoding;
 
   constructor(gateway: Gateway, config: MegacoGatewayConfig, { encoding, tHistMs }: AgentDefaults) {
     this.gateway = gateway;
     this.#config = config;
+    this.#provisioned = config.encoding ?? encoding;
     this.naming = new TerminationNaming(config.terminations);
     this.#tHistMs = tHistMs;
     this.security = this.#associate();
@@ -81,9 +82,19 @@ export class Agent {
     if (first === undefined || !this.livesAt(first.host)) this.gateway.setAddresses(addresses);
   }
 
+  /** The member whose it is, where the operator said so. */
+  get home(): ControllerAddress | undefined {
+    return this.#config.home;
+  }
+
   get format(): PeerFormat {
     if (this.#format.encoding !== this.encoding.current) this.#format = this.#formatNow();
     return this.#format;
+  }
+
+  /** It speaks another encoding than a successor would begin with. */
+  get isUnlikeProvisioned(): boolean {
+    return this.encoding.isKnown && this.encoding.current !== this.#provisioned;
   }
 
   /**

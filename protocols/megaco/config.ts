@@ -68,6 +68,8 @@ const gateway = section({
   name: z.string().regex(/^[A-Za-z0-9[<][A-Za-z0-9.:/_\]>-]{0,79}$/, 'must be a name such as gw1 or an mId'),
   /** Where it lives, best first: nothing from another host is believed to be it. */
   addresses: z.array(address()).min(1).max(8),
+  /** The member that it normally is with; absent: the first of the nodes, or the one whose backup we are. */
+  home: address().optional(),
   /** What we write before it has said anything, the role's `encoding` if absent; afterwards it is answered in its own encoding. */
   encoding: encoding().optional(),
   /** "No signals" as `Signals`, which widespread stacks read alone, or `Signals{}`, as Annex B has it. Changed where it is refused. */
@@ -150,6 +152,8 @@ export const megacoConfigSchema = section({
     heartbeatMs: milliseconds({ min: 50 }).default(500),
     /** … and count as dead after this long without one. */
     partnerDeadMs: milliseconds({ min: 100 }).default(1_500),
+    /** A partner that was never heard of since we started is stood in for after this long. */
+    startGraceMs: milliseconds({ min: 0 }).default(3_000),
     /** A partner that is back gets its gateways back after this long. */
     holdMs: milliseconds({ min: 0 }).default(10_000),
     /** In a takeover: how long to wait for the other gateways of the dead controller. */

@@ -5,17 +5,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   AuditTakeover,
+  addressKey,
   type Cancel,
   type CommandOutcome,
   type ControllerAddress,
   type CoreServices,
+  defaultHome,
   dialledNumber,
-  formatAddress,
   GatewayNames,
+  GatewayOwnership,
   type Line,
   type LineProvision,
   type Logger,
   lineChanges,
+  type Members,
   NumberingPlan,
   type PathAttribute,
   rebuild,
@@ -26,7 +29,7 @@ import { defaultTextPort } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';
 import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
-import { tryInTurn } from './encoding-choice.ts';
+import { MegacoHandOver } from './hand-over.ts';
 import { fromH248Digits, h248DigitMap } from './line-commands.ts';
 import { MegacoLineDriver } from './line-driver.ts';
 import {
@@ -35,6 +38,7 @@ import {
   type Command,
   type CommandReply,
   contextNull,
+  type Encoding,
   type MId,
   type ObservedEvent,
   type ServiceChangeDescriptor,
@@ -44,7 +48,7 @@ import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
-import { type Announcement, announcementOf, handOffAction, registrationReply, servicesOf } from './service-change.ts';
+import { type Announcement, announcementOf, registrationReply, servicesOf } from './service-change.ts';
 import { matchesTermination } from './termination-pattern.ts';
 import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transaction.ts';
 
@@ -56,17 +60,13 @@ export interface ControllerParts {
   /** Our own address towards gateways. */
   self(): ControllerAddress;
   path(): PathAttribute | undefined;
-  /** Is one of the partners that we stand in for dead? */
-  deadPartner(): ControllerAddress | undefined;
-  /** The one controller that we stand in for, dead or not; undefined where there are several. */
-  primaryOf(): ControllerAddress | undefined;
-  /** Asks them; `judged` is called when it is known of each whether it lives. */
-  whenJudged(judged: () => void): void;
+  members(): Members;
 }
 
 export class MegacoController {
   readonly agents: Agents;
   readonly switchboard: Switchboard;
+  readonly ownership: GatewayOwnership;
   readonly #parts: ControllerParts;
   readonly #names: GatewayNames;
   readonly #driver: MegacoLineDriver;
@@ -77,17 +77,13 @@ export class MegacoController {
   readonly #pictures = new Map<string, readonly AuditedLine[]>();
   /** Gateways that are awaited from the dead controller: how to go on without them. */
   readonly #awaited = new Map<string, Awaited>();
-  /** Gateways that have a HandOff of ours to ourselves. */
-  readonly #called = new Set<Agent>();
-  /** Gateways that we are handing to another controller. */
-  readonly #leaving = new Set<Agent>();
+  readonly #handOver: MegacoHandOver;
   /** Audits under way. */
   #auditing = 0;
-  /** Questions under way whether a partner lives. */
+  /** Questions under way whether a gateway's own controller lives. */
   #judging = 0;
   #digitMap = '';
   #numbers = new Map<number, string>();
-  #draining = false;
   #quietTimer: Cancel | undefined;
 
   constructor(parts: ControllerParts) {
@@ -129,18 +125,102 @@ export class MegacoController {
         if (agent !== undefined) this.agents.locate(agent, addresses);
       },
     });
+    const homeOf = (name: string): string | undefined => this.#homeOf(name);
+    this.#handOver = new MegacoHandOver({
+      clock: services.clock,
+      log,
+      agents: () => this.agents.all(),
+      homeOf,
+      endpoint: parts.endpoint,
+      self: parts.self,
+      path: parts.path,
+      hasLink: () => parts.members().hasLink,
+      lives: (controller) => this.#lives(addressKey(controller)),
+      isOwnerBack: (gateway) => {
+        const home = homeOf(gateway);
+        return home !== undefined && home !== addressKey(parts.self()) && this.#lives(home);
+      },
+      depart: (agents) => {
+        // All of them before any of their lines: a call between two of them must not be taken down by the first.
+        for (const agent of agents) agent.ours = false;
+        for (const agent of agents) this.#depart(agent);
+      },
+      stayed: (agent) => {
+        if (!this.ownership.isDraining) this.#takeOver(agent, undefined);
+      },
+      refused: (agent) => {
+        const awaited = this.#awaited.get(agent.name);
+        if (awaited === undefined) return;
+        awaited.refuses = true;
+        this.#awaitNoMore();
+      },
+      dropAudit: ({ name }) => this.#dropAudit(name),
+      isAuditing: () => this.#audits.isRunning,
+      takeoverMs: config.timers.takeoverMs,
+    });
+    this.ownership = new GatewayOwnership({
+      clock: services.clock,
+      log,
+      members: parts.members,
+      handOver: this.#handOver,
+      self: parts.self,
+      order: services.cluster.order,
+      alternates: services.cluster.backups,
+      homeOf,
+      holdMs: config.timers.holdMs,
+      startGraceMs: config.timers.startGraceMs,
+    });
     for (const gateway of config.gateways) this.agents.add(gateway);
     for (const line of config.lines) this.addLine(line);
     this.#planNumbers(config);
   }
 
+  /** Homes follow from our own address, which is known once sockets are bound. */
+  #homeOf(name: string): string | undefined {
+    const agent = this.agents.byName(name);
+    if (agent === undefined) return undefined;
+    return addressKey(agent.home ?? defaultHome(this.#parts.services.cluster, this.#parts.self()));
+  }
+
+  #lives(key: string): boolean {
+    const state = this.#parts.members().byKey(key)?.state;
+    return state === 'alive' || state === 'returning' || state === 'suspect';
+  }
+
+  /** What a successor need not find out: which encoding each gateway of ours speaks, where that is not what it is provisioned with. */
+  hints(): Readonly<Record<string, string>> {
+    const hints: Record<string, string> = {};
+    for (const agent of this.agents.all())
+      if (agent.ours && agent.isUnlikeProvisioned) hints[agent.name] = agent.format.encoding;
+    return hints;
+  }
+
+  /** What members say or do is different now. */
+  membersChanged(): void {
+    for (const { hints } of this.#parts.members().all())
+      for (const [name, encoding] of hints) {
+        const agent = this.agents.byName(name);
+        if (agent !== undefined && !agent.ours && isEncoding(encoding)) agent.encoding.heard(encoding);
+      }
+    this.#handOver.membersChanged();
+    this.ownership.evaluate();
+  }
+
   start(): void {
     for (const { name, addresses } of this.#parts.config.gateways) this.#names.watch(name, addresses);
+    this.#addHomes();
+    this.ownership.start();
     this.#watchQuiet();
+  }
+
+  #addHomes(): void {
+    for (const { name } of this.agents.all()) this.ownership.addHome(this.#homeOf(name) ?? '');
   }
 
   stop(): void {
     this.#quietTimer?.();
+    this.ownership.stop();
+    this.#handOver.stop();
     for (const { timer } of this.#awaited.values()) timer();
     this.switchboard.stop();
     this.#names.stop();
@@ -163,6 +243,7 @@ export class MegacoController {
       this.agents.remove(agent);
       changes.push(`gateway ${agent.name} removed`);
     }
+    this.#addHomes();
     const changed = lineChanges(this.switchboard.lines.all(), config.lines.map(provisionOf));
     const leaving: Promise<void>[] = [];
     for (const line of changed.gone) {
@@ -210,7 +291,8 @@ export class MegacoController {
   /** A gateway's request; the sender has been found already. */
   onRequest(agent: Agent, incoming: IncomingRequest): void {
     // What a gateway still sends to us while we hand it over is for its new controller: it will be repeated there (§11.5).
-    if (this.#leaving.has(agent)) {
+    // Nor do we know, after a pause of ours, who has served it meanwhile.
+    if (this.#handOver.isLeaving(agent) || !this.ownership.isCertain) {
       incoming.ignore();
       return;
     }
@@ -347,8 +429,8 @@ export class MegacoController {
       after.push(() => this.#terminationAnnounced(agent, terminationId, announcement));
       return plain;
     }
-    const [backup] = this.#parts.services.cluster.backups;
-    if (this.#draining && backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
+    const backup = this.ownership.isDraining ? this.ownership.heir() : undefined;
+    if (backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
       return this.#registered(plain, services, addressMId(backup));
     if (announcement === 'left') after.push(() => this.#depart(agent));
     else if (announcement !== 'leaving') {
@@ -425,12 +507,13 @@ export class MegacoController {
   #own(agent: Agent): void {
     agent.ours = true;
     agent.oursSinceMs = this.#parts.services.clock.now();
-    agent.home ??= this.#parts.deadPartner();
     const awaited = this.#awaited.get(agent.name);
     if (awaited !== undefined) {
       awaited.timer();
       this.#awaited.delete(agent.name);
     }
+    this.#handOver.arrived(agent);
+    this.ownership.came(agent.name);
   }
 
   #depart(agent: Agent): void {
@@ -473,8 +556,6 @@ export class MegacoController {
       return;
     }
     if (agent.ours) this.#forgetStale(agent);
-    // Who comes by itself comes from a controller that failed, and goes back to it when that has returned.
-    if (method === undefined || method === 'Failover') agent.home ??= this.#parts.primaryOf();
     const awaited = this.#awaited.get(agent.name);
     this.#own(agent);
     this.#parts.log.info({ gateway: agent.name, method: method ?? 'a message' }, 'gateway is taken over: audit');
@@ -485,13 +566,15 @@ export class MegacoController {
     // A gateway that was not sent to us has lost its controller, perhaps together with others.
     if (method === undefined || method === 'Failover') {
       this.#judging += 1;
-      this.#parts.whenJudged(() => {
+      this.#parts.members().judge(this.#homeOf(agent.name) ?? '', () => {
         this.#judging -= 1;
-        if (this.#parts.deadPartner() === undefined) this.#awaitNoMore();
+        this.#awaitNoMore();
       });
     }
+    const home = this.#homeOf(agent.name);
     const strangers = [...this.agents.all()].filter(
-      (other) => other !== agent && !other.ours && !this.#leaving.has(other),
+      (other) =>
+        other !== agent && !other.ours && !this.#handOver.isLeaving(other) && this.#homeOf(other.name) === home,
     );
     this.#audits.begin([agent.name, ...strangers.map(({ name }) => name)]);
   }
@@ -542,14 +625,21 @@ export class MegacoController {
       refuses: false,
       give: () => this.#audit(agent.name, answer),
     });
-    if (this.#parts.deadPartner() !== undefined) this.#call(agent);
+  }
+
+  /** The owner serves it again, or another does: what we ask does not matter any more. */
+  #dropAudit(name: string): void {
+    this.#awaited.get(name)?.timer();
+    this.#awaited.delete(name);
+    this.#pictures.delete(name);
+    this.#audits.drop(name);
   }
 
   /** Once every end of every call is known, nobody else needs to be waited for. */
   #awaitNoMore(): void {
     if (this.#awaited.size === 0 || this.#judging > 0 || this.#auditing > 0) return;
-    const mayCome = this.#parts.deadPartner() !== undefined;
-    if (mayCome && [...this.#awaited.values()].some(({ refuses }) => !refuses)) return;
+    // Those of a dead controller are called and may come yet.
+    if ([...this.#awaited].some(([name, { refuses }]) => !refuses && this.ownership.serves(name))) return;
     const paired = pairLines([...this.#pictures.values()].flat(), () => undefined);
     const ends = new Map<string, number>();
     for (const { media } of paired) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
@@ -559,27 +649,6 @@ export class MegacoController {
       this.#awaited.delete(name);
       this.#audits.drop(name);
     }
-  }
-
-  /** A HandOff to ourselves: moves a gateway that knows us by the path attribute, or by the mId that we share. */
-  #call(agent: Agent): void {
-    if (this.#called.has(agent)) return;
-    this.#called.add(agent);
-    const endpoint = this.#parts.endpoint();
-    const settled = tryInTurn(this.#parts.services.clock, agent.encoding, () => endpoint.redirect(agent.gateway));
-    endpoint.request(
-      agent.gateway,
-      () => [handOffAction(this.#parts.self(), this.#parts.path())],
-      (outcome) => {
-        settled();
-        this.#called.delete(agent);
-        const awaited = this.#awaited.get(agent.name);
-        if (awaited === undefined || !isRefused(outcome)) return;
-        awaited.refuses = true;
-        this.#awaitNoMore();
-      },
-      { urgent: true },
-    );
   }
 
   #rebuild(snapshots: ReadonlyMap<string, readonly AuditedLine[] | undefined>): void {
@@ -613,6 +682,7 @@ export class MegacoController {
       this.#parts.log.info({ gateway: name, lines: known.length, calls: calls.length }, 'gateway is ours');
       this.#afterRegistration(agent);
     }
+    queueMicrotask(() => this.#handOver.settled());
   }
 
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
@@ -630,57 +700,15 @@ export class MegacoController {
     });
   }
 
-  /** A partner died: its gateways are called to us. */
-  partnerDied(): void {
-    if (this.#draining) return;
-    for (const agent of this.agents.all()) if (!agent.ours) this.#call(agent);
-  }
-
-  /** A partner is back for good: it gets the gateways that came from it. */
-  partnerReturned(partner: ControllerAddress): void {
-    const homesick = [...this.agents.all()].filter(
-      ({ ours, home }) => ours && home !== undefined && formatAddress(home) === formatAddress(partner),
-    );
-    this.#handOff(homesick, partner);
-  }
-
-  /** Everything goes to the first backup (§11.5); the calls go on there. */
+  /** Everything goes to the first backup that lives (§11.5); the calls go on there. */
   drain(): void {
-    this.#draining = true;
     this.switchboard.drain();
-    const [backup] = this.#parts.services.cluster.backups;
-    if (backup === undefined) return;
-    this.#handOff(
-      [...this.agents.all()].filter(({ ours }) => ours),
-      backup,
-    );
+    if (this.ownership.heir() !== undefined) this.ownership.drain();
   }
 
   /** Calls that go on and gateways that have not left yet. */
   get pending(): number {
-    return this.#leaving.size + this.switchboard.callCount;
-  }
-
-  #handOff(agents: readonly Agent[], to: ControllerAddress): void {
-    for (const agent of agents) {
-      this.#parts.log.info({ gateway: agent.name, to: formatAddress(to) }, 'gateway is handed over');
-      this.#leaving.add(agent);
-      agent.ours = false;
-    }
-    // All of them before any of their lines: a call between two of them must not be taken down by the first.
-    for (const agent of agents) this.#depart(agent);
-    for (const agent of agents) {
-      this.#parts.endpoint().request(
-        agent.gateway,
-        () => [handOffAction(to, undefined)],
-        (outcome) => {
-          this.#leaving.delete(agent);
-          agent.home = undefined;
-          if (isRefused(outcome) && !this.#draining) this.#takeOver(agent, undefined);
-        },
-        { urgent: true },
-      );
-    }
+    return this.#handOver.leaving + this.switchboard.callCount;
   }
 
   /** Gateways that say nothing for long are asked whether they live. */
@@ -710,24 +738,13 @@ export class MegacoController {
   }
 }
 
+const isEncoding = (text: string): text is Encoding => text === 'pretty' || text === 'compact' || text === 'binary';
+
 interface Awaited {
   readonly give: () => void;
   readonly timer: Cancel;
   /** It does not take our word; it may still come by itself. */
   refuses: boolean;
-}
-
-function isRefused(outcome: CommandOutcome<MegacoResponse>): boolean {
-  if (outcome.kind !== 'answered') return true;
-  const { error, actions } = outcome.response.reply;
-  return (
-    error !== undefined ||
-    actions.some(
-      (action) =>
-        action.error !== undefined ||
-        action.commands.some(({ descriptors }) => descriptors.some(({ kind }) => kind === 'Error')),
-    )
-  );
 }
 
 /** How long after a registration its reply may still be on the way, and how soon to ask again. */

@@ -1,14 +1,17 @@
 /** The MEGACO role: sockets, transactions, controller and partners, put together. */
 import {
   Assembler,
+  addressKey,
   announce,
   type ControllerAddress,
   ControllerPool,
   type CoreServices,
   defaultPoolOptions,
   formatAddress,
+  formatSocketAddress,
   isWildcard,
   type Listener,
+  Members,
   memberSlice,
   RateLimitedLog,
   type Role,
@@ -20,10 +23,10 @@ import {
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';
+import { MemberProbes } from './member-probes.ts';
 import type { MegacoMessage, MId } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { OwnPath } from './own-path.ts';
-import { Partners } from './partners.ts';
 import { type EndpointParts, MegacoEndpoint } from './transaction.ts';
 
 /** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
@@ -45,25 +48,46 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
   const self = (): ControllerAddress =>
     shown(listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 });
   const mId = (): MId => config.mid ?? addressMId(self());
-  const path = new OwnPath(assembler, cluster, (member) => partners.isDead(member));
+  const path = new OwnPath(assembler, cluster, (member) => members.find(member)?.state === 'dead');
   const alternatesFor: EndpointParts['alternatesFor'] = ({ transport, local }) => {
     const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
     return path.alternates(shown({ ...own, transport, host: local.host }));
   };
 
-  const partners: Partners = new Partners({
+  const isPartner = (host: string): boolean => partnerAddresses.some((partner) => partner.host === host);
+  const members: Members = new Members({
     clock,
     log,
+    role: 'megaco',
     partners: partnerAddresses,
-    heartbeatMs: timers.heartbeatMs,
+    link: services.link,
+    probeEveryMs: timers.heartbeatMs,
     deadMs: timers.partnerDeadMs,
     holdMs: timers.holdMs,
-    ask: (partner) => endpoint.ask(partner),
-    died: (partner) => {
-      if (cluster.backupFor.some((each) => formatAddress(each) === formatAddress(partner))) controller.partnerDied();
+    word: () => {
+      const own =
+        listeners.length === 0 ? [addressKey(self())] : listeners.map(({ local }) => addressKey(shown(local)));
+      const word = controller.ownership.word();
+      // Our own home by each of our addresses: partners know us by one of them.
+      const isHome = word.serves.includes(addressKey(self()));
+      return {
+        addresses: own,
+        alternates: cluster.backups.map(addressKey),
+        ...word,
+        serves: isHome ? [...new Set([...word.serves, ...own])] : word.serves,
+        hints: controller.hints(),
+      };
     },
-    returned: (partner) => controller.partnerReturned(partner),
+    probe: (partner) => probes.ask(partner),
+    changed: () => controller.membersChanged(),
+    absent: () => controller.ownership.absent(),
   });
+  const probes = new MemberProbes({
+    members: () => members,
+    nextId: () => ids.unguessable(),
+    send: (to, transactionId) => endpoint.ask(to, transactionId),
+  });
+  const ids = new TransactionIds(sliceOf(config, partnerAddresses), random);
   const controller: MegacoController = new MegacoController({
     services,
     log,
@@ -71,20 +95,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     endpoint: () => endpoint,
     self,
     path: () => path.from(self()),
-    deadPartner: () => cluster.backupFor.find((partner) => partners.isDead(partner)),
-    primaryOf: () => {
-      const dead = cluster.backupFor.find((partner) => partners.isDead(partner));
-      return dead ?? (cluster.backupFor.length === 1 ? cluster.backupFor[0] : undefined);
-    },
-    whenJudged: (judged) => {
-      let open = cluster.backupFor.length;
-      if (open === 0) judged();
-      for (const partner of cluster.backupFor)
-        partners.suspect(partner, () => {
-          open -= 1;
-          if (open === 0) judged();
-        });
-    },
+    members: () => members,
   });
   const endpoint: MegacoEndpoint = new MegacoEndpoint({
     clock,
@@ -94,7 +105,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     network,
     listen: config.listen,
     pool,
-    ids: new TransactionIds(sliceOf(config, partnerAddresses), random),
+    ids,
     mId,
     namingOf: (sender) => controller.agents.byMId(sender)?.naming ?? plainNaming,
     timers: { tMaxMs: timers.tMaxMs, tHistMs: timers.tHistMs, longTimerMs: timers.pendingMs },
@@ -102,10 +113,11 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     alternatesFor,
     securityFor: (host) => controller.agents.atHost(host)?.security,
     admits: (message, flow) => {
-      const { host, port } = flow.remote;
-      partners.heard(host, port);
+      services.link?.noticeAbsence();
+      probes.heard(message, flow);
+      const { host } = flow.remote;
       const { agents } = controller;
-      if (agents.sender(message, flow) !== undefined || partners.find(host) !== undefined) return true;
+      if (agents.sender(message, flow) !== undefined || isPartner(host)) return true;
       // What a provisioned host answers is matched by its transaction id, whatever it calls itself.
       if (agents.atHost(host) !== undefined && !hasRequest(message)) return true;
       unauthorized.add();
@@ -113,7 +125,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       return strangers.mayAnswer(host) ? 'refused' : false;
     },
     answersTo: ({ remote: { host } }) =>
-      controller.agents.atHost(host) !== undefined || partners.find(host) !== undefined || strangers.mayAnswer(host),
+      controller.agents.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
     // What is provisioned can have so much open within T-HIST, and nobody else has anything.
     maxReplies: () => 1_000 + 100 * controller.agents.registry.size + 20 * controller.switchboard.lines.size,
     heard: (message, flow) => {
@@ -139,7 +151,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       // What is open is written anew, in the other form.
       if (changes && agent !== undefined) endpoint.redirect(agent.gateway);
     },
-    onFlowFailed: (flow) => partners.refused(flow.remote.host, flow.remote.port),
+    onFlowFailed: ({ transport, remote }) => members.refused({ transport, ...remote }),
   });
   const unauthorized = metrics.counter('requests_unauthorized_total', 'Requests of senders that are not provisioned', {
     protocol: 'megaco',
@@ -156,7 +168,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     async start() {
       listeners = await endpoint.start();
       for (const partner of partnerAddresses) pool.admit(partner, 'configured');
-      partners.start();
+      members.start();
       controller.start();
       announce(log, 'megaco', 'MEGACO gateway controller', listeners);
       return listeners;
@@ -168,7 +180,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
         await new Promise<void>((resolve) => clock.after(50, resolve));
     },
     async stop() {
-      partners.stop();
+      members.stop();
       controller.stop();
       await endpoint.stop();
       limited.close();
@@ -188,7 +200,8 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       upMs: Math.round(clock.now() - startedMs),
       backups: cluster.backups,
       backupFor: cluster.backupFor,
-      partners: partners.list(),
+      ...controller.ownership.status(),
+      members: members.list(),
     }),
     calls: () =>
       [...controller.switchboard.calls].map((call) => ({
@@ -199,9 +212,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
         answeredMs: call.answeredMs,
       })),
     peers: () => [
-      ...partners
-        .list()
-        .map(({ address, state, lastHeardMs }) => ({ ...address, kind: 'controller', state, lastHeardMs })),
+      ...members.list(),
       ...[...controller.agents.all()].map(({ name, gateway, ours: isOurs, mId: heardMId, format }) => ({
         kind: 'gateway',
         name,
@@ -233,7 +244,8 @@ function sliceOf(config: MegacoConfig, partners: readonly ControllerAddress[]) {
 function uniqueAddresses(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
   const seen = new Set<string>();
   return addresses.filter((address) => {
-    const key = formatAddress(address);
+    // A member is one, by whatever transport it can be reached.
+    const key = formatSocketAddress(address);
     if (seen.has(key)) return false;
     seen.add(key);
     return true;

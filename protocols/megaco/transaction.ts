@@ -204,9 +204,11 @@ export class MegacoEndpoint {
     });
   }
 
-  /** Asks a partner for a sign of life; whatever it answers is one. */
-  ask(to: ControllerAddress): void {
-    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#question(flow, to)), { connected: true });
+  /** Asks a partner for a sign of life, with this transaction id; the reply to that is one. */
+  ask(to: ControllerAddress, transactionId: number): void {
+    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#question(flow, to, transactionId)), {
+      connected: true,
+    });
   }
 
   /** Requests to this peer are settled without another word. */

@@ -9,6 +9,7 @@ import {
   type ControllerAddress,
   type ControlPeer,
   type CoreServices,
+  defaultHome,
   type Flow,
   formatSocketAddress,
   type Gateway,
@@ -259,7 +260,7 @@ export class CallAgent implements TransactionUser {
       this.#names.watch(name, addresses);
       if (own === undefined) this.#connectionOptions.delete(gateway);
       else this.#connectionOptions.set(gateway, own);
-      const homeAddress = home ?? cluster.order?.[0] ?? cluster.backupFor[0] ?? self;
+      const homeAddress = home ?? defaultHome(cluster, self);
       this.#homes.set(addressKey(homeAddress), homeAddress);
       this.#homeOf.set(gateway, addressKey(homeAddress));
       this.ownership.addHome(addressKey(homeAddress));

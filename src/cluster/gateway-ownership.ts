@@ -25,7 +25,8 @@ export interface HandOver {
   take(unit: Unit, done: () => void): void;
   /** Audits under way end without a trace. */
   dropAudits(unit: Unit): void;
-  letGo(unit: Unit): void;
+  /** `to` serves it now, where that is known. */
+  letGo(unit: Unit, to: ControllerAddress | undefined): void;
   /** A guest that cannot leave now, since something on it would suffer; asked again and again. */
   isBusy?(unit: Unit): boolean;
   /** Lets go, for `to` to take. */
@@ -368,7 +369,7 @@ export class GatewayOwnership {
         const unit = { home: homeOf(gateway) ?? '', gateway };
         this.#away.set(gateway, away.get(gateway) ?? '');
         handOver.dropAudits(unit);
-        handOver.letGo(unit);
+        handOver.letGo(unit, undefined);
       }
     for (const gateway of [...this.#away.keys()]) {
       if (away.has(gateway)) continue;
@@ -481,7 +482,7 @@ export class GatewayOwnership {
         return;
       case 'letGo':
         this.#released.set(key, clock.now());
-        handOver.letGo(unit);
+        handOver.letGo(unit, machine.state === 'contested' ? undefined : this.#targetOf(unit));
         return;
       case 'handOver':
         this.#released.set(key, clock.now());

@@ -124,6 +124,20 @@ export class Members {
     for (const member of this.#members.values()) if (!this.#isProven(member)) this.#probe(member);
   }
 
+  /** Asks this one; `judged` is called when it has shown that it lives, or when it is dead. */
+  judge(key: string, judged: () => void): void {
+    const member = this.#members.get(key);
+    if (member === undefined || member.state === 'dead') {
+      judged();
+      return;
+    }
+    const counter = this.#parts.link?.ask() ?? 0;
+    const sinceMs = this.#parts.clock.now();
+    this.#probe(member);
+    if (member.judging.length < maxJudging) member.judging.push({ counter, sinceMs, judged });
+    else judged();
+  }
+
   /** An answer to a probe of ours came from this address. */
   answered(address: ControllerAddress): void {
     const member = this.#members.get(addressKey(address));
@@ -165,6 +179,7 @@ export class Members {
       if (linked.isDeaf) member.deafHeardMs = linked.heardMs;
       if (linked.provenMs > member.provenMs) {
         member.provenMs = linked.provenMs;
+        member.provenCounter = linked.provenCounter;
         member.startedMs = linked.startedMs;
         if (member.doubtCounter !== undefined && linked.provenCounter >= member.doubtCounter)
           member.doubtCounter = undefined;
@@ -261,10 +276,22 @@ export class Members {
       if (state === 'alive' && member.isLeaving) state = 'leaving';
       else if (state === 'alive' && now - member.aliveSinceMs < holdMs) state = 'returning';
     }
-    if (state === before) return;
-    member.state = state;
-    this.#say(member, before);
-    this.#parts.changed();
+    if (state !== before) {
+      member.state = state;
+      this.#say(member, before);
+      this.#parts.changed();
+    }
+    if (member.judging.length > 0) this.#settleJudging(member, isProven);
+  }
+
+  #settleJudging(member: Known, isProven: boolean): void {
+    const open = member.judging.splice(0);
+    const isJudged = ({ counter, sinceMs }: Judging): boolean =>
+      member.state === 'dead' ||
+      member.answeredMs > sinceMs ||
+      (isProven && counter > 0 && member.provenCounter >= counter);
+    member.judging.push(...open.filter((each) => !isJudged(each)));
+    for (const each of open) if (isJudged(each)) each.judged();
   }
 
   /** Nothing on the link, or no link: what its signaling address says. */
@@ -310,7 +337,15 @@ export class Members {
   }
 }
 
+interface Judging {
+  readonly counter: number;
+  readonly sinceMs: number;
+  readonly judged: () => void;
+}
+
 class Known implements Member {
+  readonly judging: Judging[] = [];
+  provenCounter = 0;
   readonly address: ControllerAddress;
   readonly key: string;
   state: MemberState = 'unknown';
@@ -379,5 +414,7 @@ const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
 /** The link may be silent for this long before the member is suspected. */
 const suspectAfter = (deadMs: number): number => (deadMs * 2) / 3;
 
+const maxJudging = 1_000;
+
 /** How long a living member may take to answer over the link. */
-const verifyMs = 200;
+const verifyMs = 110;

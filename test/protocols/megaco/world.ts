@@ -11,6 +11,7 @@ import {
   type ControllerAddress,
   type CoreServices,
   type LocationService,
+  MemberLink,
   Metrics,
   parseAddress,
   type Role,
@@ -20,6 +21,8 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { vectorNaming } from './vectors.ts';
+
+const linkPort = 9061;
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
@@ -36,6 +39,8 @@ export interface WorldOptions {
   readonly config?: Record<string, unknown>;
   readonly gatewayConfig?: Record<string, unknown>;
   readonly gateway?: Partial<SimGatewayOptions>;
+  /** Do the controllers share a secret, and so a member link? */
+  readonly link?: boolean;
 }
 
 export class World {
@@ -46,6 +51,7 @@ export class World {
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
+  readonly links = new Map<string, MemberLink>();
   readonly packets: MemoryPacket[] = [];
   readonly transport: 'udp' | 'tcp';
 
@@ -54,7 +60,9 @@ export class World {
     this.transport = options.transport ?? 'udp';
     this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
     this.random = seededRandom((options.seed ?? 1) + 1_000);
-    this.network.onPacket((packet) => this.packets.push(packet));
+    this.network.onPacket((packet) => {
+      if (packet.to.port !== linkPort) this.packets.push(packet);
+    });
   }
 
   /** Both controllers, both gateways, all lines armed. Lines are 200, 201 (gateway 1) and 202, 203 (gateway 2) by default. */
@@ -88,14 +96,31 @@ export class World {
       ),
       ...this.options.config,
     });
-    const role = createMegacoRole(
-      this.services(host, { backups: config.backup, backupFor: config.backupFor }),
-      config,
-      { trust: [], allow: [], strip: 'none' },
-    );
+    const services = this.services(host, { backups: config.backup, backupFor: config.backupFor });
+    const link = await this.#startLink(host, services, [...config.backup, ...config.backupFor]);
+    const role = createMegacoRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
     await role.start();
     this.roles.set(host, role);
     return role;
+  }
+
+  async #startLink(
+    host: string,
+    services: CoreServices,
+    partners: readonly ControllerAddress[],
+  ): Promise<MemberLink | undefined> {
+    if (this.options.link === false || partners.length === 0) return undefined;
+    const link = new MemberLink({
+      ...services,
+      secret: services.cluster.secret,
+      member: host,
+      version: 'test',
+      listen: { host, port: linkPort },
+      partners: [...new Set(partners.map((partner) => partner.host))].map((each) => ({ host: each, port: linkPort })),
+    });
+    await link.start();
+    this.links.set(host, link);
+    return link;
   }
 
   async startGateway(index: number): Promise<SimGateway> {
@@ -120,6 +145,7 @@ export class World {
   kill(host: string): void {
     this.network.crash(host);
     this.roles.delete(host);
+    this.links.delete(host);
   }
 
   async run(ms: number): Promise<void> {

@@ -1,0 +1,246 @@
+/**
+ * How gateways change hands between controllers: by HandOff (RFC 3525 §7.2.8, §11.5). The old controller sends one that names the new
+ * one; a controller whose partner died sends one that names itself. Neither outlives its reason: it is withdrawn when the gateway has
+ * come, when the owner is back, and when the one that it names is gone.
+ */
+import {
+  addressKey,
+  type Cancel,
+  type Clock,
+  type CommandOutcome,
+  type ControllerAddress,
+  formatAddress,
+  type HandOver,
+  type Logger,
+  type PathAttribute,
+  type PendingCommand,
+  type Unit,
+} from '../../src/index.ts';
+import type { Agent } from './agents.ts';
+import { tryInTurn } from './encoding-choice.ts';
+import { handOffAction } from './service-change.ts';
+import type { MegacoEndpoint, MegacoResponse } from './transaction.ts';
+
+export interface MegacoHandOverParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  agents(): Iterable<Agent>;
+  homeOf(gateway: string): string | undefined;
+  endpoint(): MegacoEndpoint;
+  self(): ControllerAddress;
+  path(): PathAttribute | undefined;
+  /** Do members say whom they serve? Else gateways of ours that another may have come back by its word alone. */
+  hasLink(): boolean;
+  /** Does this address belong to a controller that lives? */
+  lives(controller: ControllerAddress): boolean;
+  /** Does the gateway's own controller, another than us, live? */
+  isOwnerBack(gateway: string): boolean;
+  /** Forget what the gateway does, and its lines' calls. All of them before any of their lines. */
+  depart(agents: readonly Agent[]): void;
+  /** The gateway did not leave, or its new controller is gone: it is ours again, as it is. */
+  stayed(agent: Agent): void;
+  /** A gateway that was called to us does not take our word. */
+  refused(agent: Agent): void;
+  dropAudit(agent: Agent): void;
+  isAuditing(): boolean;
+  /** In a takeover: how long gateways may take to come. */
+  readonly takeoverMs: number;
+}
+
+export class MegacoHandOver implements HandOver {
+  readonly tellsGateways = true;
+  readonly #parts: MegacoHandOverParts;
+  /** HandOffs to ourselves that have no answer yet. */
+  readonly #calls = new Map<Agent, { cancel(): void }>();
+  /** Gateways on their way to another controller. */
+  readonly #leaving = new Map<Agent, Leaving>();
+  readonly #takes = new Set<Take>();
+  #stopped = false;
+
+  constructor(parts: MegacoHandOverParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const take of this.#takes) take.cancel();
+    this.#takes.clear();
+  }
+
+  /** Gateways that have not left yet. */
+  get leaving(): number {
+    return this.#leaving.size;
+  }
+
+  isLeaving(agent: Agent): boolean {
+    return this.#leaving.has(agent);
+  }
+
+  take(unit: Unit, done: () => void): void {
+    const { clock, takeoverMs, self, hasLink } = this.#parts;
+    const isOwn = unit.home === addressKey(self());
+    const take: Take = { unit, done, cancel: () => undefined, isOver: false };
+    this.#takes.add(take);
+    const over = (): void => this.#end(take);
+    if (!isOwn) {
+      this.#callMissing(unit);
+      take.cancel = clock.after(takeoverMs, over);
+    } else if (hasLink()) {
+      // Our own come by themselves when they or we have started, or are sent by who had them; who has not is called.
+      take.cancel = clock.after(unit.gateway === undefined ? ownPatienceMs : sentPatienceMs, () => {
+        this.#callMissing(unit);
+        take.cancel = clock.after(takeoverMs, over);
+      });
+    } else take.cancel = clock.after(0, over);
+    this.settled();
+  }
+
+  dropAudits(unit: Unit): void {
+    for (const take of [...this.#takes])
+      if (take.unit.home === unit.home && (unit.gateway === undefined || unit.gateway === take.unit.gateway)) {
+        take.cancel();
+        this.#takes.delete(take);
+      }
+    for (const agent of this.#of(unit)) {
+      this.#withdrawCall(agent);
+      this.#parts.dropAudit(agent);
+    }
+  }
+
+  /** To the one who serves it now, if anybody is known to; a gateway that is there already takes it for what it knows. */
+  letGo(unit: Unit, to: ControllerAddress | undefined): void {
+    this.handOver(unit, to);
+  }
+
+  handOver(unit: Unit, to: ControllerAddress | undefined): void {
+    const { log, self } = this.#parts;
+    for (const agent of this.#of(unit)) this.#withdrawCall(agent);
+    const agents = this.#of(unit).filter(({ ours }) => ours);
+    if (to === undefined || addressKey(to) === addressKey(self())) {
+      this.#parts.depart(agents);
+      return;
+    }
+    for (const agent of agents) log.info({ gateway: agent.name, to: formatAddress(to) }, 'gateway is handed over');
+    for (const agent of agents) this.#leaving.set(agent, { to, pending: undefined });
+    this.#parts.depart(agents);
+    for (const agent of agents) {
+      const leaving: Leaving = { to, pending: undefined };
+      this.#leaving.set(agent, leaving);
+      leaving.pending = this.#parts.endpoint().request(
+        agent.gateway,
+        () => [handOffAction(to, undefined)],
+        (outcome) => {
+          if (this.#leaving.get(agent) !== leaving) return;
+          this.#leaving.delete(agent);
+          if (isRefused(outcome) && !this.#stopped) this.#parts.stayed(agent);
+        },
+        { urgent: true },
+      );
+    }
+  }
+
+  /** It came to us, or went by itself: no word about it is on its way any more. */
+  arrived(agent: Agent): void {
+    this.#withdrawCall(agent);
+    const leaving = this.#leaving.get(agent);
+    this.#leaving.delete(agent);
+    leaving?.pending?.cancel();
+    this.settled();
+  }
+
+  /** Gateways that were sent to a controller which died in the meantime stay with us; those whose owner is back are not called. */
+  membersChanged(): void {
+    for (const agent of [...this.#calls.keys()]) if (this.#parts.isOwnerBack(agent.name)) this.#withdrawCall(agent);
+    for (const [agent, { to, pending }] of [...this.#leaving]) {
+      if (this.#parts.lives(to)) continue;
+      this.#leaving.delete(agent);
+      pending?.cancel();
+      this.#parts.stayed(agent);
+    }
+  }
+
+  /** Something came or ended: takeovers that miss nobody any more are over. */
+  settled(): void {
+    for (const take of [...this.#takes]) {
+      const isOwn = take.unit.home === addressKey(this.#parts.self());
+      const isComplete = this.#of(take.unit).every(({ ours }) => ours) && !this.#parts.isAuditing();
+      if (isComplete && !isOwn) this.#end(take);
+    }
+  }
+
+  #end(take: Take): void {
+    if (take.isOver || !this.#takes.delete(take)) return;
+    take.isOver = true;
+    take.cancel();
+    // Never within the call that began it.
+    queueMicrotask(take.done);
+  }
+
+  #callMissing(unit: Unit): void {
+    for (const agent of this.#of(unit)) if (!agent.ours && !this.#leaving.has(agent)) this.call(agent);
+  }
+
+  /** A HandOff to ourselves: moves a gateway that knows us by the path attribute, or by the mId that we share. */
+  call(agent: Agent): void {
+    if (this.#calls.has(agent) || this.#stopped) return;
+    const { clock, endpoint, self, path } = this.#parts;
+    const settled = tryInTurn(clock, agent.encoding, () => endpoint().redirect(agent.gateway));
+    const pending = endpoint().request(
+      agent.gateway,
+      () => [handOffAction(self(), path())],
+      (outcome) => {
+        settled();
+        if (!this.#calls.delete(agent)) return;
+        if (isRefused(outcome)) this.#parts.refused(agent);
+      },
+      { urgent: true },
+    );
+    this.#calls.set(agent, {
+      cancel: () => {
+        settled();
+        pending.cancel();
+      },
+    });
+  }
+
+  #withdrawCall(agent: Agent): void {
+    const pending = this.#calls.get(agent);
+    this.#calls.delete(agent);
+    pending?.cancel();
+  }
+
+  #of({ home, gateway }: Unit): readonly Agent[] {
+    return [...this.#parts.agents()].filter(({ name }) =>
+      gateway === undefined ? this.#parts.homeOf(name) === home : name === gateway,
+    );
+  }
+}
+
+interface Take {
+  readonly unit: Unit;
+  readonly done: () => void;
+  cancel: Cancel;
+  isOver: boolean;
+}
+
+interface Leaving {
+  readonly to: ControllerAddress;
+  pending: PendingCommand | undefined;
+}
+
+/** Our own gateways may come by themselves for this long before they are called; one that another has just let go is on its way. */
+const ownPatienceMs = 3_000;
+const sentPatienceMs = 500;
+
+export function isRefused(outcome: CommandOutcome<MegacoResponse>): boolean {
+  if (outcome.kind !== 'answered') return true;
+  const { error, actions } = outcome.response.reply;
+  return (
+    error !== undefined ||
+    actions.some(
+      (action) =>
+        action.error !== undefined ||
+        action.commands.some(({ descriptors }) => descriptors.some(({ kind }) => kind === 'Error')),
+    )
+  );
+}
