@@ -156,13 +156,15 @@ export class ResponseContext implements BagItem, ServerUser {
   /** @internal */
   onFailure(response: SipMessage): void {
     const { status } = response;
-    if (status === 401 || status === 407) this.#challenges.push(response);
+    // Without room for it, its status has to do.
+    const isKept = this.server.hold(response.text.length);
+    if (isKept && (status === 401 || status === 407)) this.#challenges.push(response);
     if (status >= 600) {
       // RFC 3261 §16.7 item 5: a 6xx ends the search.
       this.#waiting = [];
       for (const branch of this.#branches) branch.cancel('');
     }
-    this.#consider({ status, reason: response.reason, response });
+    this.#consider({ status, reason: response.reason, ...(isKept ? { response } : {}) });
   }
 
   /** @internal A branch without an answer: 408 for INVITE, nothing for the rest (RFC 4320 §4.2). */

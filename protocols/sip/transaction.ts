@@ -436,6 +436,13 @@ export class ServerTransaction implements Lingerer {
     this.#weigh(openOctets + request.text.length);
   }
 
+  /** Something of this size is kept for its answer until that is sent. False: there is no room for it. */
+  hold(octets: number): boolean {
+    if (this.isFinal || !this.#layer.memory.mayGoOn(octets)) return false;
+    this.#weigh(this.#octets + octets);
+    return true;
+  }
+
   #weigh(octets: number): void {
     this.#layer.memory.changeFor(this.flow.remote.host, octets - this.#octets);
     this.#octets = octets;

@@ -78,6 +78,44 @@ describe('a flood of large requests to a callee that says nothing', () => {
     expect(gist(caller.texts)).toEqual(['200']);
   });
 
+  it('refusals of 60 kB are not kept without end either: their status goes on', async () => {
+    const { world, caller, callee } = await scene();
+    const silent = await world.peer('127.0.0.21:5070');
+    const targets = [
+      ...Array.from({ length: 9 }, (_, n) => `sip:bob@127.0.0.20:5070;n=${n}`),
+      'sip:bob@127.0.0.21:5070',
+    ];
+    await world.locations.save(
+      'bob',
+      targets.map((target) => ({
+        protocol: 'sip',
+        key: target,
+        target,
+        path: [],
+        alternates: [],
+        q: 1_000,
+        expiresMs: Number.POSITIVE_INFINITY,
+        updatedMs: 0,
+      })),
+    );
+    for (let n = 0; n < 10; n += 1) {
+      caller.send(request('INVITE', { uri: 'sip:bob@127.0.0.1', branch: `z9hG4bKk${n}`, callId: `k${n}` }));
+      await world.run(1);
+      for (const text of callee.take())
+        if (text.startsWith('INVITE')) callee.send(answerTo(text, 486, { body: 'x'.repeat(60_000) }));
+      await world.run();
+    }
+    expect(await kept(world)).toBeGreaterThan(megabyte);
+    expect(await kept(world)).toBeLessThanOrEqual(2 * megabyte);
+    const begun = silent.take().filter((text) => text.startsWith('INVITE'));
+    expect(begun.length).toBeGreaterThan(3);
+    for (const text of begun) silent.send(answerTo(text, 404));
+    await world.run();
+    expect(gist(caller.texts).filter((status) => status === '486' || status === '404')).toHaveLength(begun.length);
+    await world.run(120_000);
+    expect(await kept(world)).toBe(0);
+  });
+
   it('a final response gives back the request, and only little is kept to absorb repetitions', async () => {
     const { world, caller, callee } = await scene();
     caller.send(request('INVITE', { body: 'x'.repeat(60_000) }));
