@@ -26,6 +26,7 @@ import { Edit, encode, toBytes } from './encode.ts';
 import { createFraming } from './framing.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
+import { readRouteUser } from './route-user.ts';
 import { viaAddress } from './transaction.ts';
 import { isSipScheme, parseUri } from './uri.ts';
 import { type NameAddr, parseNameAddr, replaceParam, valueEnd } from './values.ts';
@@ -216,7 +217,7 @@ function takeOver(
           edit.replace(
             at,
             end,
-            `<sip:${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`}${placement === 'header' ? '' : uriTagText(path)};lr>${placement === 'uri' ? '' : tagText(path)}`,
+            `<sip:${userOf(entry)}${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`}${placement === 'header' ? '' : uriTagText(path)};lr>${placement === 'uri' ? '' : tagText(path)}`,
           );
           changed = true;
         }
@@ -225,6 +226,12 @@ function takeOver(
     }
   }
   return changed ? again(edit.text(), message) : undefined;
+}
+
+/** What proves the dialog holds at every member (route-user.ts). */
+function userOf(entry: NameAddr | undefined): string {
+  const user = entry === undefined ? undefined : parseUri(entry.uri)?.user;
+  return readRouteUser(user) === undefined ? '' : `${user}@`;
 }
 
 /** An edited text is a message again; our own edits do not break it. */

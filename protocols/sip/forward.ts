@@ -6,6 +6,7 @@ import { Edit, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
 import { type Identity, type Voice, withUser } from './identity.ts';
 import type { SipMessage } from './messages.ts';
+import { writeRouteUser } from './route-user.ts';
 import { fieldStride } from './scanner.ts';
 import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from './values.ts';
 
@@ -20,6 +21,8 @@ export interface ForwardPlan {
   /** The whole Route set, where a strict router before or behind us turned it round (RFC 3261 §16.4, §16.6 item 6). */
   readonly rewriteRoutes?: readonly string[] | undefined;
   readonly recordRoute: boolean;
+  /** What proves the dialog in our Record-Route entry (route-user.ts). */
+  readonly dialog?: string | undefined;
   /** A REGISTER that leaves for the registrar behind us: its contacts are reached through us (RFC 3327 §5.2). */
   readonly path?: boolean | undefined;
   /** The flow that the request came over, and the one token that leads back to it, if it is a connection. */
@@ -108,28 +111,27 @@ function pathOffset(request: SipMessage, firstVia: number): number {
  * need not know is our business, so we vouch for it.
  */
 function pathLines(request: SipMessage, { from }: ForwardPlan, voice: Voice, identity: Identity): string {
-  const entry = from.reliable ? identity.routeWithToken(voice, identity.flowToken(from)) : voice.route;
+  const token = from.reliable ? identity.flowToken(from) : undefined;
+  const entry = identity.routeWithUser(voice, writeRouteUser(undefined, token));
   const knowsPath = request.list(H.supported).some((option) => option.toLowerCase() === 'path');
   return `Path: ${entry}\r\n${knowsPath ? '' : 'Supported: path\r\n'}`;
 }
 
 /** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §5). */
 function recordRouteLines(request: SipMessage, plan: ForwardPlan, out: Voice, identity: Identity): string {
-  const { from, toToken } = plan;
+  const { from, toToken, dialog } = plan;
   const incoming = plan.standIn === undefined ? identity.voice(from) : identity.standInVoice(from, plan.standIn);
   const fromToken = from.reliable ? identity.flowToken(from) : undefined;
   const secure = leavesForSips(request, plan);
-  const outEntry = entryOf(out, toToken, secure);
+  const outEntry = entryOf(out, writeRouteUser(dialog, toToken), secure);
   if (incoming.viaStart === out.viaStart && fromToken === undefined && toToken === undefined)
     return `Record-Route: ${outEntry}\r\n`;
-  const inEntry = entryOf(incoming, fromToken, secure);
+  const inEntry = entryOf(incoming, writeRouteUser(dialog, fromToken), secure);
   return `Record-Route: ${outEntry}\r\nRecord-Route: ${inEntry}\r\n`;
 }
 
-function entryOf({ route, secureRoute = route }: Voice, token: string | undefined, secure: boolean): string {
-  const entry = secure ? secureRoute : route;
-  return token === undefined ? entry : withUser(entry, token);
-}
+const entryOf = ({ route, secureRoute = route }: Voice, user: string, secure: boolean): string =>
+  withUser(secure ? secureRoute : route, user);
 
 /** RFC 3261 §16.6 item 4: is the Request-URI, or the topmost Route as it leaves, a SIPS URI? Record-Route is one then, else it is not. */
 function leavesForSips(

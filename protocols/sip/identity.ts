@@ -55,8 +55,8 @@ export class Identity {
   readonly #sockets = new Map<string, Set<number>>();
   readonly #ports = new Set<number>();
   #sentBys: readonly string[] = [];
-  /** What we write into Record-Route, without a token. */
-  #routes: readonly string[] = [];
+  /** What we write into Record-Route, from its host on. */
+  #routeTails: readonly string[] = [];
   readonly #voices = new WeakMap<SocketAddress, Voice>();
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
@@ -86,7 +86,9 @@ export class Identity {
     }
     // Every Via of ours has its branch right behind the sent-by.
     this.#sentBys = [...new Set(this.#addresses.map((address) => `${formatSocketAddress(address)};branch=`))];
-    this.#routes = [...new Set(this.#addresses.map((address) => this.#makeVoice(address).route))];
+    this.#routeTails = [
+      ...new Set(this.#addresses.map((address) => this.#makeVoice(address).route.slice(routeStart.length))),
+    ];
   }
 
   /** The name we go by: the first domain, else the first host. */
@@ -110,10 +112,19 @@ export class Identity {
     return false;
   }
 
-  /** Does exactly the Route entry that we write over one of our sockets stand between these offsets? */
-  isOwnRoute(text: string, start: number, end: number): boolean {
-    for (const route of this.#routes) if (route.length === end - start && text.startsWith(route, start)) return true;
-    return false;
+  /**
+   * The user part, '' for none, where exactly the Route entry that we write over one of our sockets stands between these offsets;
+   * undefined: something else does.
+   */
+  ownRouteUser(text: string, start: number, end: number): string | undefined {
+    const userStart = start + routeStart.length;
+    for (const tail of this.#routeTails) {
+      const hostStart = end - tail.length;
+      if (hostStart < userStart || !text.startsWith(tail, hostStart) || !text.startsWith(routeStart, start)) continue;
+      if (hostStart === userStart) return '';
+      if (text.charCodeAt(hostStart - 1) === 64) return text.slice(userStart, hostStart - 1);
+    }
+    return undefined;
   }
 
   /** Are we responsible for users at this host: a domain of ours, one of our addresses, or a partner's? */
@@ -173,9 +184,9 @@ export class Identity {
     return this.#localTags.of(`${request.callId}\n${request.fromTag}\n${request.cseq}`);
   }
 
-  /** A name-addr of ours for Record-Route or Path, with a user part that leads back to a connection (RFC 5626 §5.1). */
-  routeWithToken(voice: Voice, token: string): string {
-    return withUser(voice.route, token);
+  /** A name-addr of ours for Record-Route or Path, with a user part (route-user.ts); '' for none. */
+  routeWithUser(voice: Voice, user: string): string {
+    return withUser(voice.route, user);
   }
 
   /** An opaque name of a connection that nobody else can make up (RFC 5626 §5.2). */
@@ -249,9 +260,14 @@ export class Identity {
   }
 }
 
-/** An entry of ours with a user part. */
-export const withUser = (route: string, user: string): string =>
-  route.replace(/^<sips?:/, (scheme) => `${scheme}${user}@`);
+/** An entry of ours, of either scheme, with a user part; '' for none. */
+export function withUser(route: string, user: string): string {
+  if (user === '') return route;
+  const start = route.indexOf(':') + 1;
+  return `${route.slice(0, start)}${user}@${route.slice(start)}`;
+}
+
+const routeStart = '<sip:';
 
 /** A URI for a hop that we push as Route: `sip:host:port;transport=…;lr`. */
 export const routeUri = (address: ControllerAddress): string =>

@@ -27,6 +27,7 @@ import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
 import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
 import { retryAfterMs } from './retry-after.ts';
+import { type DialogProof, type RouteUser, readRouteUser } from './route-user.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import {
@@ -47,6 +48,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member'> {
   readonly assembler: Assembler;
   readonly metrics: Metrics;
   readonly trust: PathTrust;
+  readonly dialogs: DialogProof;
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
@@ -328,16 +330,17 @@ export class ProxyCore {
     let uri = request.uri ?? unroutable;
     let requestUri = request.requestUri;
     const first = request.fieldIndex(H.route);
-    const isOwn = first >= 0 && this.#isOwnRouteOnly(request, first, uri);
-    if (first < 0 || isOwn)
+    const own = first < 0 ? undefined : this.#onlyOwnRoute(request, first, uri);
+    if (first < 0 || own !== undefined)
       return {
         uri,
         requestUri,
         next: undefined,
         rest: none,
-        popRoutes: isOwn ? 1 : 0,
+        popRoutes: own === undefined ? 0 : 1,
         strict: false,
-        token: undefined,
+        token: own?.flow,
+        dialog: own?.dialog,
         standIn: undefined,
         from: flow,
       };
@@ -346,10 +349,12 @@ export class ProxyCore {
     let end = routes.length;
     // A strict router has put our Record-Route URI into the Request-URI and the target last into Route.
     let strict = false;
+    let dialog: string | undefined;
     if (uriParam(uri, 'lr') !== undefined && this.#identity.isSelf(uri.host, uri.port)) {
       const last = routes.at(-1);
       const target = last === undefined ? undefined : parseUri(last.uri);
       if (last !== undefined && target !== undefined) {
+        dialog = readRouteUser(uri.user)?.dialog;
         uri = target;
         requestUri = last.uri;
         end -= 1;
@@ -370,7 +375,9 @@ export class ProxyCore {
         if (partner === undefined) break;
         standIn ??= partner;
       }
-      token = routeUri.user;
+      const user = readRouteUser(routeUri.user);
+      token = user?.flow;
+      dialog ??= user?.dialog;
       popRoutes += 1;
     }
     if (standIn !== undefined) this.#takeovers.add();
@@ -383,18 +390,17 @@ export class ProxyCore {
       popRoutes,
       strict,
       token,
+      dialog,
       standIn,
       from: flow,
     };
   }
 
   /** One Route entry, letter by letter the one that we write: what a dialog's requests have when no other proxy is in their path. */
-  #isOwnRouteOnly(request: SipMessage, index: number, uri: SipUri): boolean {
-    return (
-      uri.params === '' &&
-      request.fieldIndex(H.route, index) < 0 &&
-      this.#identity.isOwnRoute(request.text, request.valueStart(index), request.valueStop(index))
-    );
+  #onlyOwnRoute(request: SipMessage, index: number, uri: SipUri): RouteUser | undefined {
+    if (uri.params !== '' || request.fieldIndex(H.route, index) >= 0) return undefined;
+    const user = this.#identity.ownRouteUser(request.text, request.valueStart(index), request.valueStop(index));
+    return user === '' ? noUser : readRouteUser(user);
   }
 
   /** The partner that a Route entry names, where we may act in its place: one of our cluster's, and if it is tagged, the tag means us. */
@@ -482,7 +488,13 @@ export class ProxyCore {
     const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
     // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
     const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
-    const common = { hop, alternates, flow: this.#tokenFlow(nextUri.user), pushRoutes: none, q: 1_000 };
+    const common = {
+      hop,
+      alternates,
+      flow: this.#tokenFlow(readRouteUser(nextUri.user)?.flow),
+      pushRoutes: none,
+      q: 1_000,
+    };
     // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
     if (strictNext)
       return [
@@ -506,8 +518,8 @@ export class ProxyCore {
     };
   }
 
-  #tokenFlow(user: string | undefined): Flow | undefined {
-    const id = user === undefined ? undefined : this.#identity.flowOfToken(user);
+  #tokenFlow(token: string | undefined): Flow | undefined {
+    const id = token === undefined ? undefined : this.#identity.flowOfToken(token);
     return id === undefined ? undefined : this.#layer.transmitter.flowById(id);
   }
 
@@ -702,12 +714,20 @@ export class ProxyCore {
   }
 
   #plan(request: SipMessage, routing: Routing): RoutePlan {
+    const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
     return {
       popRoutes: routing.popRoutes,
-      recordRoute: this.#parts.config.recordRoute && recordRouted.has(request.method),
+      recordRoute,
+      dialog: recordRoute ? this.#dialogOf(request, routing) : undefined,
       path: request.method === 'REGISTER' && this.#isEdge,
       standIn: routing.standIn,
     };
+  }
+
+  /** What proves the dialog of this request: what it brought, or for a new one what we write now; nothing where nobody asks for it. */
+  #dialogOf(request: SipMessage, { dialog }: Routing): string | undefined {
+    if (!this.#parts.config.auth.invite) return undefined;
+    return request.toTag !== '' && dialog !== undefined ? dialog : this.#parts.dialogs.write(request, 'd');
   }
 
   #refuse(server: ServerTransaction, request: SipMessage, refusal: Refusal): void {
@@ -751,8 +771,10 @@ interface Routing {
   readonly popRoutes: number;
   /** The Request-URI was ours by a strict router's doing. */
   readonly strict: boolean;
-  /** User part of the last Route entry of ours: a flow token, perhaps. */
+  /** The flow token in the last Route entry of ours. */
   readonly token: string | undefined;
+  /** The dialog that a Route entry of ours claims; nothing is verified yet. */
+  readonly dialog: string | undefined;
   readonly standIn: ControllerAddress | undefined;
   readonly from: Flow;
 }
@@ -764,6 +786,8 @@ const abilities =
   'Accept: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, UPDATE, PRACK, INFO, PUBLISH\r\nSupported: path, outbound\r\n';
 
 const none: readonly never[] = [];
+
+const noUser: RouteUser = { dialog: undefined, flow: undefined };
 
 const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
 

@@ -52,6 +52,8 @@ export interface ProxyTarget {
 export interface RoutePlan {
   readonly popRoutes: number;
   readonly recordRoute: boolean;
+  /** What proves the dialog in our Record-Route entry (route-user.ts). */
+  readonly dialog?: string | undefined;
   /** A REGISTER on its way to the registrar behind us. */
   readonly path?: boolean | undefined;
   /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
@@ -433,6 +435,7 @@ class Branch implements ClientUser {
             pushRoutes: target.pushRoutes,
             rewriteRoutes: target.rewriteRoutes,
             recordRoute: plan.recordRoute,
+            dialog: plan.dialog,
             path: plan.path,
             from: server.flow,
             toToken,

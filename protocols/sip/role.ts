@@ -24,6 +24,7 @@ import { ProxyCore, type RoutingTable } from './proxy.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { checkedTls, readTls } from './tls.ts';
+import { DialogProof } from './route-user.ts';
 import { TransactionLayer } from './transaction.ts';
 import { transactionBudget } from './transaction-memory.ts';
 import { PathTrust } from './trust.ts';
@@ -108,6 +109,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     identity,
     log,
     branches: new BranchKey(cluster.secret, (request) => identity.destination(request)),
+    dialogs: new DialogProof(cluster.secret),
     timerCMs: timers.timerCMs,
     maxBreadth: config.maxBreadth,
     config,

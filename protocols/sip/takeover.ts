@@ -1,13 +1,14 @@
 /** What a backup rewrites in a message of its partner's, so that what follows comes to it (docs/alternate-path.md §6). */
 import type { ControllerAddress } from '../../src/index.ts';
 import { uriAddress } from './alternate-path.ts';
-import type { Identity } from './identity.ts';
+import { type Identity, withUser } from './identity.ts';
+import { readRouteUser } from './route-user.ts';
 import { parseUri } from './uri.ts';
 import { parseNameAddr, splitList } from './values.ts';
 
 /**
  * A dialog-forming response with the partner's Record-Route entries replaced by ours, the partner as our alternate: the caller
- * computes its route set from this very response (RFC 3261 §13.2.2.4), the callee's stays as it is.
+ * computes its route set from this very response (RFC 3261 §13.2.2.4), the callee's stays as it is. What proves the dialog stays in it.
  */
 export function adoptRecordRoute(text: string, partner: ControllerAddress, identity: Identity): string {
   const end = text.search(/\n\r?\n/);
@@ -25,7 +26,7 @@ export function adoptRecordRoute(text: string, partner: ControllerAddress, ident
       const own = identity.standInRoute({ ...partner, transport: named.transport }, uri.scheme === 'sips');
       if (own === undefined) return entry;
       changed = true;
-      return own;
+      return withUser(own, readRouteUser(uri.user) === undefined ? '' : (uri.user ?? ''));
     });
     return changed ? `Record-Route: ${replaced.join(', ')}\r` : field;
   });
