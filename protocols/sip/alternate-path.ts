@@ -8,6 +8,7 @@ import {
   type ControllerAddress,
   isTransport,
   maxAlternates,
+  type NamedHop,
   type PathAttribute,
   type Transport,
 } from '../../src/index.ts';
@@ -100,6 +101,19 @@ export function uriAddress(uri: SipUri, preferred?: Transport): ControllerAddres
     transport,
     host: maddr === undefined || maddr === '' ? uri.host : maddr.toLowerCase(),
     port: uri.port || sipDefaultPort(transport),
+  };
+}
+
+/** What a URI leaves to RFC 3263: host, and port and transport only where they are written. */
+export function uriHop(uri: SipUri): NamedHop {
+  const transport = uriParam(uri, 'transport')?.toLowerCase();
+  const address = uriAddress(uri);
+  const maddr = uriParam(uri, 'maddr');
+  return {
+    host: maddr === undefined || maddr === '' ? uri.host : maddr,
+    port: uri.port === 0 ? undefined : uri.port,
+    transport: transport === undefined ? undefined : address?.transport,
+    secure: uri.scheme === 'sips',
   };
 }
 

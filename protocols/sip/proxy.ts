@@ -5,6 +5,7 @@
 import {
   type Assembler,
   Bag,
+  type Cluster,
   type Contact,
   type ControllerAddress,
   type Counter,
@@ -15,7 +16,8 @@ import {
   type NamedHop,
 } from '../../src/index.ts';
 import { probeIdOf } from './adapter.ts';
-import { nameAddrAlternates, uriAddress, viaAlternates } from './alternate-path.ts';
+import { Admission, isOfDialog, type Refusal, type Standing, type Way } from './admission.ts';
+import { nameAddrAlternates, uriAddress, uriHop, viaAlternates } from './alternate-path.ts';
 import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
@@ -25,7 +27,7 @@ import { H, type HeaderId } from './header-names.ts';
 import { ackForAdopted } from './hop-requests.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';
-import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan } from './response-context.ts';
+import { type ContextParts, type ProxyTarget, ResponseContext, type RoutePlan, reachable } from './response-context.ts';
 import { retryAfterMs } from './retry-after.ts';
 import { type DialogProof, type RouteUser, readRouteUser } from './route-user.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
@@ -46,13 +48,14 @@ import { type NameAddr, param, parseNameAddr, parseVia, unfold, type Via } from 
 export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member'> {
   readonly config: SipConfig;
   readonly assembler: Assembler;
+  readonly cluster: Cluster;
   readonly metrics: Metrics;
   readonly trust: PathTrust;
   readonly dialogs: DialogProof;
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
-  authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
+  authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
 }
@@ -62,12 +65,6 @@ export type RoutingTable = Pick<SipConfig, 'routes' | 'defaultRoute'>;
 
 const leadsOn = ({ routes, defaultRoute }: RoutingTable): boolean => routes.length > 0 || defaultRoute !== undefined;
 
-export interface Refusal {
-  readonly status: number;
-  readonly reason: string;
-  readonly fields?: string | undefined;
-}
-
 /** Transactions in hand above which new requests are told to come back later: memory is finite. */
 const maxTransactions = 400_000;
 
@@ -76,6 +73,7 @@ export class ProxyCore {
   readonly #context: ContextParts;
   readonly #layer: TransactionLayer;
   readonly #identity: Identity;
+  readonly #admission: Admission;
   readonly #open = new Bag<ResponseContext>();
   readonly #budget: ForkBudget;
   /** Contexts whose branches are counted. */
@@ -89,6 +87,8 @@ export class ProxyCore {
   readonly #otherVersions = new Set<string>();
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Requests go on to hops behind us. */
+  /** Hops that the operator configured: no contact and no dialog of others leads there. */
+  readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.knows(address);
   #isEdge: boolean;
   #routing: RoutingTable;
   #draining = false;
@@ -113,7 +113,19 @@ export class ProxyCore {
     this.#routing = parts.config;
     this.#isEdge = leadsOn(parts.config);
     this.#identity = parts.identity;
-    const { metrics } = parts;
+    const { metrics, identity, trust, resolver } = parts;
+    const { backups, backupFor } = parts.cluster;
+    const members = new Set([...backups, ...backupFor].map(({ host }) => host));
+    this.#admission = new Admission({
+      isOn: parts.config.auth.invite,
+      identity,
+      trust,
+      dialogs: parts.dialogs,
+      metrics,
+      isMember: (host) => members.has(host),
+      isRegistered: (uri) => resolver.contacts(identity.record(uri)).length > 0,
+      authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
+    });
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
     this.#responses = metrics.counter('sip_responses_total', 'SIP responses received');
     this.#stray = metrics.counter('sip_stray_responses_total', 'Responses that belong to no transaction of ours');
@@ -202,13 +214,20 @@ export class ProxyCore {
       return;
     }
     const routing = this.#preprocess(request, flow);
+    let standing = this.#admission.standing(request, flow, routing);
     if (request.method === 'ACK') {
       if (this.#endsRefusal(request)) return;
-      this.#forwardStateless(request, flow, routing);
+      if (standing !== 'stranger' || this.#admission.mayPass(routing, known !== undefined))
+        this.#forwardStateless(request, flow, routing, standing);
       return;
     }
     const pass = this.#pass(request);
-    const refusal = this.#validate(request, flow, routing, pass);
+    let refusal = this.#validate(request, flow, routing, pass);
+    if (refusal === undefined && standing === 'stranger') {
+      const asked = this.#ask(request, flow, routing);
+      if (typeof asked === 'string') standing = asked;
+      else refusal = asked;
+    }
     if (refusal !== undefined && this.#isFull(request, flow)) {
       // Not even a refusal is kept.
       this.#refuseStateless(request, flow, refusal);
@@ -221,13 +240,18 @@ export class ProxyCore {
       return;
     }
     if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
-    const targets = this.#targets(routing, request.toTag !== '');
+    const targets = this.#targets(request, routing, standing);
     const fork = 'status' in targets ? undefined : this.#takeFork(request, routing, targets, pass);
     if (fork !== undefined && 'status' in fork) {
       this.#refuse(server, request, fork);
       return;
     }
-    const context = new ResponseContext(this.#context, server, request, this.#plan(request, routing));
+    const context = new ResponseContext(
+      this.#context,
+      server,
+      request,
+      this.#plan(request, routing, standing, targets),
+    );
     this.#open.add(context);
     if (fork !== undefined) this.#forks.set(context, fork);
     if ('status' in targets) context.refuse(targets.status, targets.reason);
@@ -253,7 +277,12 @@ export class ProxyCore {
   #onCancel(cancel: SipMessage, flow: Flow): void {
     const invite = this.#layer.cancelled(cancel);
     if (invite === undefined) {
-      this.#forwardStateless(cancel, flow, this.#preprocess(cancel, flow));
+      const routing = this.#preprocess(cancel, flow);
+      const standing = this.#admission.standing(cancel, flow, routing);
+      const { backupFor } = this.#parts.cluster;
+      // Its INVITE may have been a dead partner's.
+      if (standing !== 'stranger' || this.#admission.mayPass(routing, backupFor.length > 0))
+        this.#forwardStateless(cancel, flow, routing, standing);
       return;
     }
     const server = this.#layer.accept(cancel, flow);
@@ -275,7 +304,14 @@ export class ProxyCore {
       return { status: 420, reason: 'Bad Extension', fields: `Unsupported: ${unsupported.join(', ')}\r\n` };
     if (this.#draining && request.toTag === '')
       return { status: 503, reason: 'Service Unavailable - draining', fields: 'Retry-After: 10\r\n' };
-    return this.#parts.authenticate(request, flow);
+    return undefined;
+  }
+
+  /** REGISTER for our domains is its registrar's to challenge. */
+  #ask(request: SipMessage, flow: Flow, routing: Routing): Refusal | Standing {
+    const isRegistrars =
+      request.method === 'REGISTER' && routing.next === undefined && this.#identity.isLocal(routing.uri);
+    return isRegistrars ? 'stranger' : this.#admission.ask(request, flow, routing);
   }
 
   /** RFC 5393 §4.2.2: does a Via of ours say that the request was here before, or that it even went the same way? */
@@ -380,7 +416,6 @@ export class ProxyCore {
       dialog ??= user?.dialog;
       popRoutes += 1;
     }
-    if (standIn !== undefined) this.#takeovers.add();
     const next = popRoutes < end ? routes[popRoutes] : undefined;
     return {
       uri,
@@ -447,30 +482,37 @@ export class ProxyCore {
 
   // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
 
-  #targets(routing: Routing, inDialog: boolean): readonly (readonly ProxyTarget[])[] | Refusal {
+  #targets(request: SipMessage, routing: Routing, standing: Standing): Targets | Refusal {
     const { uri, requestUri, next } = routing;
-    if (next !== undefined) return this.#towardsRoute(routing, next);
+    const isStranger = standing === 'stranger';
+    // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
+    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#configured(routing));
+    const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
+    if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
     if (!this.#identity.isLocal(uri) || uri.user === undefined) {
       if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
         return (
-          this.#configured(routing) ??
+          configured() ??
           (uri.scheme === 'tel'
             ? { status: 416, reason: 'Unsupported URI Scheme' }
             : { status: 404, reason: 'Not Found' })
         );
-      const direct = this.#direct(uri, requestUri, routing);
+      if (isStranger) return notAllowed;
+      const direct = { ...this.#direct(uri, requestUri, routing), barred };
       // The Request-URI of a dialog is where its other end is, and a token of ours a connection to it: no route knows better.
-      if (inDialog || direct.flow !== undefined) return [[direct]];
-      return this.#configured(routing) ?? [[direct]];
+      if (direct.flow !== undefined || isOfDialog(standing)) return [[direct]];
+      // Whoever had to show who he is brought no proof: his request is a new one, whatever its To says.
+      if (request.toTag !== '' && standing !== 'user') return [[direct]];
+      return configured() ?? [[direct]];
     }
     const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
     if (contacts.length > 0) {
-      const groups = this.#contactGroups(contacts);
+      const groups = this.#contactGroups(contacts, barred);
       // A number whose only place is a line of another protocol is known, and cannot be reached from here.
       return groups.length > 0 ? groups : { status: 480, reason: 'Temporarily Unavailable' };
     }
     return (
-      this.#configured(routing) ??
+      configured() ??
       (this.#parts.knows(uri)
         ? { status: 480, reason: 'Temporarily Unavailable' }
         : { status: 404, reason: 'Not Found' })
@@ -478,19 +520,20 @@ export class ProxyCore {
   }
 
   /** The rest of a Route set leads on: its first entry is the next hop (RFC 3261 §16.6 items 6 and 7). */
-  #towardsRoute(routing: Routing, next: NameAddr): readonly (readonly ProxyTarget[])[] | Refusal {
+  #towardsRoute(routing: Routing, next: NameAddr, barred: ProxyTarget['barred']): Targets | Refusal {
     const nextUri = parseUri(next.uri);
     if (nextUri === undefined) return { status: 400, reason: 'Bad Request - Route' };
     const address = uriAddress(nextUri);
     if (address === undefined) return { status: 416, reason: 'Unsupported URI Scheme' };
     const strictNext = uriParam(nextUri, 'lr') === undefined;
-    const hop = hopOf(nextUri);
+    const hop = uriHop(nextUri);
     const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
     // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
     const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
     const common = {
       hop,
       alternates,
+      barred,
       flow: this.#tokenFlow(readRouteUser(nextUri.user)?.flow),
       pushRoutes: none,
       q: 1_000,
@@ -509,7 +552,7 @@ export class ProxyCore {
     const rewriteRoutes = routing.strict ? none : undefined;
     return {
       requestUri,
-      hop: flow === undefined ? hopOf(uri) : flowHop(flow),
+      hop: flow === undefined ? uriHop(uri) : flowHop(flow),
       alternates: none,
       flow,
       pushRoutes: none,
@@ -524,11 +567,11 @@ export class ProxyCore {
   }
 
   /** Registered contacts, best q first; equal q at once, unless serial forking is configured. */
-  #contactGroups(contacts: readonly Contact[]): readonly (readonly ProxyTarget[])[] {
+  #contactGroups(contacts: readonly Contact[], barred: ProxyTarget['barred']): Targets {
     const groups: ProxyTarget[][] = [];
     let q = -1;
     for (const contact of contacts) {
-      const target = this.#contactTarget(contact);
+      const target = this.#contactTarget(contact, barred);
       if (target === undefined) continue;
       const last = groups.at(-1);
       if (last !== undefined && contact.q === q && this.#parts.config.forking === 'parallel') last.push(target);
@@ -538,7 +581,7 @@ export class ProxyCore {
     return groups;
   }
 
-  #contactTarget(contact: Contact): ProxyTarget | undefined {
+  #contactTarget(contact: Contact, barred: ProxyTarget['barred']): ProxyTarget | undefined {
     const uri = parseUri(contact.target);
     if (uri === undefined || !isSipScheme(uri.scheme)) return undefined;
     // RFC 3261 §19.1.1: no headers in a Request-URI.
@@ -554,11 +597,11 @@ export class ProxyCore {
       const [next] = path;
       const nextUri = next === undefined ? undefined : parseUri(/<([^>]*)>/.exec(next)?.[1] ?? next);
       if (next !== undefined && nextUri !== undefined)
-        return { ...common, flow: undefined, hop: hopOf(nextUri), alternates: contact.alternates, pushRoutes: path };
+        return { ...common, flow: undefined, hop: uriHop(nextUri), alternates: contact.alternates, pushRoutes: path };
     }
     if (flow !== undefined) return { ...common, hop: flowHop(flow), alternates: none, pushRoutes: none };
     const { address } = contact;
-    return { ...common, hop: address ?? hopOf(uri), alternates: contact.alternates, pushRoutes: none };
+    return { ...common, hop: address ?? uriHop(uri), alternates: contact.alternates, barred, pushRoutes: none };
   }
 
   /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
@@ -604,9 +647,9 @@ export class ProxyCore {
   // --- forwarding without state ---------------------------------------------------------------------------------------------
 
   /** ACK for a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11): to each target once. */
-  #forwardStateless(request: SipMessage, flow: Flow, routing: Routing): void {
+  #forwardStateless(request: SipMessage, flow: Flow, routing: Routing, standing: Standing): void {
     if (request.maxForwards === 0) return;
-    const targets = this.#targets(routing, request.toTag !== '');
+    const targets = this.#targets(request, routing, standing);
     if ('status' in targets) {
       if (request.method === 'CANCEL')
         this.#refuseStateless(request, flow, { status: 481, reason: 'Call/Transaction Does Not Exist' });
@@ -618,7 +661,7 @@ export class ProxyCore {
     const fork = this.#takeFork(request, routing, targets, pass);
     if (fork !== undefined && 'status' in fork) return;
     if (fork !== undefined) this.#budget.release(fork.record, fork.count);
-    const plan = this.#plan(request, routing);
+    const plan = this.#plan(request, routing, standing, targets);
     for (const group of targets) for (const target of group) this.#forwardOnce(request, flow, plan, target);
   }
 
@@ -626,6 +669,7 @@ export class ProxyCore {
     const { resolver, branches, identity, layer } = this.#parts;
     resolver.resolve(target.hop, target.alternates, (resolution) => {
       if (!resolution.ok) return;
+      const addresses = reachable(target, resolution.value);
       const branch = branches.branchFor(request, target.requestUri);
       const encode = (out: Flow): Buffer =>
         toBytes(
@@ -645,15 +689,11 @@ export class ProxyCore {
             identity,
           ),
         );
-      if (resolution.value.length > 1) {
-        this.#unanswered.send(
-          `${request.method} ${branch}`,
-          { addresses: resolution.value, flow: target.flow },
-          encode,
-        );
+      if (addresses.length > 1) {
+        this.#unanswered.send(`${request.method} ${branch}`, { addresses, flow: target.flow }, encode);
         return;
       }
-      const [to] = resolution.value;
+      const [to] = addresses;
       const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
       out?.send(encode(out));
     });
@@ -713,21 +753,33 @@ export class ProxyCore {
     transmitter.sendOnce(to, () => toBytes(adopted));
   }
 
-  #plan(request: SipMessage, routing: Routing): RoutePlan {
+  #plan(request: SipMessage, routing: Routing, standing: Standing, targets: Targets | Refusal): RoutePlan {
     const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
+    // Nobody without a name speaks in a partner's.
+    const standIn = standing === 'stranger' ? undefined : routing.standIn;
+    if (standIn !== undefined) this.#takeovers.add();
     return {
       popRoutes: routing.popRoutes,
       recordRoute,
-      dialog: recordRoute ? this.#dialogOf(request, routing) : undefined,
+      dialog: recordRoute ? this.#dialogOf(request, routing, standing, targets) : undefined,
       path: request.method === 'REGISTER' && this.#isEdge,
-      standIn: routing.standIn,
+      standIn,
     };
   }
 
   /** What proves the dialog of this request: what it brought, or for a new one what we write now; nothing where nobody asks for it. */
-  #dialogOf(request: SipMessage, { dialog }: Routing): string | undefined {
-    if (!this.#parts.config.auth.invite) return undefined;
-    return request.toTag !== '' && dialog !== undefined ? dialog : this.#parts.dialogs.write(request, 'd');
+  #dialogOf(
+    request: SipMessage,
+    { dialog }: Routing,
+    standing: Standing,
+    targets: Targets | Refusal,
+  ): string | undefined {
+    if (standing === 'open' || 'status' in targets) return undefined;
+    if (request.toTag !== '' && dialog !== undefined && (isOfDialog(standing) || standing === 'trusted')) return dialog;
+    const { dialogs, trust } = this.#parts;
+    const toConfigured =
+      standing === 'trusted' || targets.some((group) => group.some(({ hop }) => trust.isConfigured(hop)));
+    return dialogs.write(request, toConfigured ? 'h' : 'd');
   }
 
   #refuse(server: ServerTransaction, request: SipMessage, refusal: Refusal): void {
@@ -761,7 +813,12 @@ interface HopSet {
   readonly pushRoutes: readonly string[];
 }
 
-interface Routing {
+type Targets = readonly (readonly ProxyTarget[])[];
+
+/** What the wall let through by mistake would end here. */
+const notAllowed: Refusal = { status: 403, reason: 'Forbidden' };
+
+interface Routing extends Way {
   readonly uri: SipUri;
   readonly requestUri: string;
   /** The Route entry that is the next hop; undefined: the Request-URI decides. */
@@ -790,19 +847,6 @@ const none: readonly never[] = [];
 const noUser: RouteUser = { dialog: undefined, flow: undefined };
 
 const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
-
-/** What a URI leaves to RFC 3263: host, and port and transport only where they are written. */
-function hopOf(uri: SipUri): NamedHop {
-  const transport = uriParam(uri, 'transport')?.toLowerCase();
-  const address = uriAddress(uri);
-  const maddr = uriParam(uri, 'maddr');
-  return {
-    host: maddr === undefined || maddr === '' ? uri.host : maddr,
-    port: uri.port === 0 ? undefined : uri.port,
-    transport: transport === undefined ? undefined : address?.transport,
-    secure: uri.scheme === 'sips',
-  };
-}
 
 const flowHop = (flow: Flow): NamedHop => ({
   host: flow.remote.host,

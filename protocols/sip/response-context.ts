@@ -44,6 +44,8 @@ export interface ProxyTarget {
   readonly pushRoutes: readonly string[];
   /** The whole Route set, where it must be written anew. */
   readonly rewriteRoutes?: readonly string[] | undefined;
+  /** Addresses that this request may not go to, whatever name led there. */
+  readonly barred?: ((address: ControllerAddress) => boolean) | undefined;
   /** Preference: equal ones are tried at once, lower ones after higher ones. */
   readonly q: number;
 }
@@ -79,6 +81,14 @@ export interface ContextParts {
 
 /** RFC 3326 §3.1: a telephone that rang shows no missed call. */
 const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
+/** Where a name may have led that no tag may lead to (docs/alternate-path.md §8), and what is barred for this sender, is left out. */
+export function reachable(
+  { barred }: ProxyTarget,
+  addresses: readonly ControllerAddress[],
+): readonly ControllerAddress[] {
+  const allowed = barred === undefined ? addresses : addresses.filter((address) => !barred(address));
+  return addresses.length > 1 ? allowed.filter(({ host }) => isUnicast(host)) : allowed;
+}
 
 /** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
 const tryingMs = 200;
@@ -341,9 +351,13 @@ class Branch implements ClientUser {
         this.#end();
         return;
       }
-      // A name may have led where no tag may lead (docs/alternate-path.md §8).
-      const addresses = resolution.value;
-      this.#send(addresses.length > 1 ? addresses.filter(({ host }) => isUnicast(host)) : addresses);
+      const addresses = reachable(this.#target, resolution.value);
+      if (addresses.length > 0) {
+        this.#send(addresses);
+        return;
+      }
+      this.#context.refuse(403, 'Forbidden');
+      this.#end();
     });
   }
 

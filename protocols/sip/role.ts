@@ -114,6 +114,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     maxBreadth: config.maxBreadth,
     config,
     assembler,
+    cluster,
     metrics,
     trust,
     ...registration,

@@ -17,8 +17,8 @@ export interface RouteUser {
   readonly flow: string | undefined;
 }
 
-/** What sort of dialog a proof is for; goes into the proof, so nobody can change it. */
-export type DialogKind = string;
+/** `h`: hops that the operator configured have a part in the dialog; `d`: they have none, and it does not lead to them. Covered by the proof. */
+export type DialogKind = 'd' | 'h';
 
 /** `dialog` as `DialogProof.write` made it; `flow` at most `maxFlowLength` characters of a token of ours. */
 export const writeRouteUser = (dialog: string | undefined, flow: string | undefined): string =>
@@ -59,15 +59,18 @@ export class DialogProof {
   proves(dialog: string, request: SipMessage): boolean {
     const { callId, fromTag, toTag } = request;
     if (dialog.length !== dialogLength || toTag === '') return false;
-    const kind = dialog.slice(0, 1);
+    const kind = kindOf(dialog);
     const proof = dialog.slice(1);
     return sameText(proof, this.#of(kind, callId, fromTag)) || sameText(proof, this.#of(kind, callId, toTag));
   }
 
-  #of(kind: DialogKind, callId: string, tag: string): string {
+  #of(kind: string, callId: string, tag: string): string {
     return this.#hash.of(`${kind}${callId}\n${tag}`);
   }
 }
+
+/** The letter in front of a proof: a DialogKind once it is proven. */
+export const kindOf = (dialog: string): string => dialog.slice(0, 1);
 
 /** Letters, digits, `-`, `_` and `.` only. */
 function isPlain(text: string, start: number, end: number): boolean {

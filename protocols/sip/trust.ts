@@ -83,6 +83,13 @@ export class PathTrust {
     return this.#known.has(`${host}:${port}`);
   }
 
+  /** As knows, of a hop as a message names it. */
+  isConfigured({ host, port, transport }: NamedHop): boolean {
+    return this.#known.has(
+      port === undefined && !isIpLiteral(host) ? host : `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`,
+    );
+  }
+
   /** Must tags of this peer be taken out? */
   strips(flow: Flow): boolean {
     return this.#settings.strip === 'untrusted' && !this.isTrusted(flow);

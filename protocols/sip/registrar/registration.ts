@@ -15,8 +15,8 @@ import { DigestUsers, parseUsersFile } from './users.ts';
 export interface Registration {
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: Respond): void;
-  /** undefined: the sender may go on; else the challenge or refusal to send. */
-  authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
+  /** undefined: the sender may go on; else the challenge or refusal to send. `target`: where the request goes, the Request-URI if not said. */
+  authenticate(request: SipMessage, flow: Flow, target?: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
   /** Takes over the users of freshly read configuration; says what it changed. @throws where it cannot be used: nothing changes then. */
@@ -79,15 +79,13 @@ export function createRegistration(
   return {
     register: (request, flow, respond) => registrar.register(request, flow, respond),
     knows,
-    authenticate(request, flow) {
-      // What belongs to a dialog was admitted with it.
-      if (!auth.invite || request.toTag !== '' || unchallenged.has(request.method)) return undefined;
+    authenticate(request, flow, target = request.uri) {
+      if (!auth.invite || unchallenged.has(request.method)) return undefined;
       if (trust.isTrusted(flow)) return undefined;
       const from = parseUri(request.from.uri);
       const isOurUser = from !== undefined && identity.isLocal(from);
       // A stranger may call our users; whatever else he asks for goes on in our name.
-      if (!isOurUser && request.uri !== undefined && identity.isLocal(request.uri) && isReachable(request.uri))
-        return undefined;
+      if (!isOurUser && target !== undefined && identity.isLocal(target) && isReachable(target)) return undefined;
       const who = authenticate(digest, request, flow, 'proxy', failures);
       if (who.kind === 'refused') return who.refusal;
       return !isOurUser || isOwn(who.user, from, identity.record(from))
@@ -116,8 +114,8 @@ export function createRegistration(
   }
 }
 
-/** ACK and CANCEL cannot be challenged (RFC 3261 §22.1); REGISTER is challenged by the registrar it is for. */
-const unchallenged: ReadonlySet<string> = new Set(['ACK', 'CANCEL', 'REGISTER']);
+/** RFC 3261 §22.1. */
+const unchallenged: ReadonlySet<string> = new Set(['ACK', 'CANCEL']);
 
 function readUsers(auth: SipConfig['auth'], realm: string): DigestUsers {
   const { usersFile } = auth;
