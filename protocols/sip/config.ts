@@ -138,7 +138,7 @@ const auth = section({
     .optional(),
   /** Ask for credentials on REGISTER, and let users register their own address of record only. */
   register: z.boolean().default(false),
-  /** Ask for credentials on INVITE and the other requests from our own domains. */
+  /** Ask for credentials on INVITE and all other requests that go further than to registered users (admission.ts). */
   invite: z.boolean().default(false),
   /** Offered in this order, each in its own challenge (RFC 8760 §2.3). */
   algorithms: z
