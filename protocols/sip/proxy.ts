@@ -162,6 +162,8 @@ export class ProxyCore {
     const message = this.#parts.trust.strips(flow)
       ? stripTags(received, (id, value) => this.#isOurTag(id, value))
       : received;
+    // Nothing readable is left of what a stranger made up.
+    if (message === undefined) return;
     if (message.isRequest) {
       this.#requests.add();
       this.#onRequest(message, flow);

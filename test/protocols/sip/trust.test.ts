@@ -1,12 +1,13 @@
 /** Design §8: tags are obeyed from trusted hops only, may lead only where allowed, and can be taken out at a border. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nameAddrAlternates } from '../../../protocols/sip/alternate-path.ts';
 import { decode } from '../../../protocols/sip/decode.ts';
 import { H } from '../../../protocols/sip/header-names.ts';
 import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { stripTags, withoutTags } from '../../../protocols/sip/strip.ts';
 import { isUnicast, PathTrust } from '../../../protocols/sip/trust.ts';
-import { parseVia } from '../../../protocols/sip/values.ts';
+import { parseNameAddr, parseVia, splitList } from '../../../protocols/sip/values.ts';
 import { readAllowRule, readTrustRule } from '../../../src/config/trust-rules.ts';
 import { type ControllerAddress, type Flow, Metrics, type TrustSettings } from '../../../src/index.ts';
 import { hosts, SipWorld, usualWorld } from '../../support/sip-world.ts';
@@ -94,8 +95,43 @@ function message(...fields: readonly string[]): SipMessage {
   return decoded.value;
 }
 
+function strippedOf(received: SipMessage): SipMessage {
+  const stripped = stripTags(received, nobody);
+  if (stripped === undefined) throw new Error('nothing is left');
+  return stripped;
+}
+
 describe('strip: untrusted takes every tag out', () => {
   const evasions: readonly string[] = [
+    // A name-addr that never closes.
+    'Contact: <sip:a@127.0.6.6;AlternatePath="sip:127.0.6.7"',
+    'Contact: <sip:a@127.0.6.6;AlternatePath=127.0.6.7;lr',
+    'Record-Route: <sip:127.0.6.6;lr>, <sip:127.0.6.8;AlternatePath="sip:127.0.6.7", <sip:127.0.6.9;lr>',
+    'Contact: "a <sip:a@127.0.6.6>;AlternatePath="sip:127.0.6.7"',
+    'Contact: "a" b <sip:a@127.0.6.6>;AlternatePath=127.0.6.7',
+    'Contact: <sip:a@127.0.6.6> AlternatePath=127.0.6.7',
+    // User parts.
+    'Contact: <sip:a;b@127.0.6.6;AlternatePath=127.0.6.7>',
+    'Contact: <sip:a;AlternatePath=127.0.6.7@127.0.6.6>',
+    'Contact: <sip:a;AlternatePath=127.0.6.7;x=y@127.0.6.6;lr>',
+    'Contact: sip:a;b@127.0.6.6;AlternatePath="sip:127.0.6.7"',
+    // A quote inside of a URI quotes nothing for those who look for the bracket.
+    'Route: <sip:127.0.6.6;x="a;AlternatePath=127.0.6.7;y="b;lr>',
+    // URI headers, plain and escaped.
+    'Contact: <sip:a@127.0.6.6?Route=%3Csip:127.0.6.6%3BAlternatePath%3D127.0.6.7%3E&X=y>',
+    'Contact: <sip:a@127.0.6.6?X=y&Route=%3Csip:127.0.6.6%3E%3balternatePATH%3D%22sip:127.0.6.7%22>',
+    'Contact: <sip:a@127.0.6.6?AlternatePath=127.0.6.7&X=y>',
+    'Contact: <sip:a@127.0.6.6?Route=%253Csip:127.0.6.6%253B%2541lternatePath%253D127.0.6.7%253E>',
+    // Wherever a URI may stand, in fields that we know and in those that we do not.
+    'Refer-To: <sip:x@127.0.6.6;AlternatePath=127.0.6.7>',
+    'r: <sip:x@127.0.6.6?Replaces=a%3Bto-tag=b>;AlternatePath="sip:127.0.6.7"',
+    'Referred-By: <sip:x@127.0.6.6>;AlternatePath=127.0.6.7',
+    'History-Info: <sip:x@127.0.6.6;AlternatePath=127.0.6.7>;index=1, <sip:y@b>;index=1.1;AlternatePath="sip:127.0.6.7"',
+    'Reply-To: <sip:x@127.0.6.6>;AlternatePath="sip:127.0.6.7"',
+    'P-Asserted-Identity: "x" <sip:x@127.0.6.6;%41LTERNATEPATH=127.0.6.7>',
+    'Diversion: <tel:+1;AlternatePath=127.0.6.7>',
+    'Alert-Info: <http://a/b?x=y;AlternatePath=127.0.6.7>',
+    'X-Whatever: sip:x@127.0.6.6;AlternatePath=127.0.6.7',
     'Record-Route: <sip:127.0.6.6;lr>;AlternatePath="sip:127.0.6.7"',
     'record-ROUTE: <sip:127.0.6.6;lr>;aLTERNATEpATH=127.0.6.7',
     'Route: <sip:127.0.6.6;lr>\r\n ;\r\n\tAlternatePath\r\n =\r\n "sip:127.0.6.7"',
@@ -116,7 +152,7 @@ describe('strip: untrusted takes every tag out', () => {
   ];
   for (const evasion of evasions)
     it(JSON.stringify(evasion), () => {
-      const stripped = stripTags(message(evasion), nobody);
+      const stripped = strippedOf(message(evasion));
       expect(stripped.text.toLowerCase()).not.toContain('alternatepath');
       expect(stripped.text).not.toContain('%41lternate');
       expect(stripped.text).not.toContain('127.0.6.7');
@@ -127,6 +163,23 @@ describe('strip: untrusted takes every tag out', () => {
         message(evasion).list(H.via).length,
       ]);
     });
+
+  it.each([
+    ['To', 'To: <sip:c@d>', 'To: <sip:c@d;AlternatePath=127.0.6.7>;AlternatePath="sip:127.0.6.7"'],
+    ['From', 'From: <sip:a@b>;tag=1', 'From: "a" <sip:a@b;AlternatePath=127.0.6.7>;AlternatePath=127.0.6.7;tag=1'],
+    ['the Request-URI', 'sip:bob@example.com ', 'sip:bob@example.com;AlternatePath=127.0.6.7;x=1 '],
+    ['its user part', 'sip:bob@example.com ', 'sip:bob;AlternatePath=127.0.6.7@example.com '],
+    ['a tel URI', 'sip:bob@example.com ', 'tel:+1234;alternatepath=127.0.6.7 '],
+  ])('out of %s', (_place, plain, tagged) => {
+    const decoded = decode(Buffer.from(message().text.replace(plain, tagged), 'latin1'));
+    if (!decoded.ok) return expect.fail(decoded.error.reason);
+    const stripped = strippedOf(decoded.value);
+    expect(stripped.text.toLowerCase()).not.toContain('alternatepath');
+    expect(stripped.text).not.toContain('127.0.6.7');
+    expect([stripped.fromTag, stripped.callId, stripped.method]).toEqual(['1', '1', 'INVITE']);
+    if (plain.startsWith('sip:') && tagged.startsWith('sip:'))
+      expect([stripped.uri?.user, stripped.uri?.host]).toEqual(['bob', 'example.com']);
+  });
 
   it('parameters beside it stay to the byte', () => {
     expect(withoutTags('<sip:a@b;lr;AlternatePath=c;x=1>;q=1;AlternatePath="c;d";y="AlternatePath=1"')).toBe(
@@ -166,6 +219,10 @@ describe('strip: untrusted takes every tag out', () => {
       fc.property(fc.array(piece, { maxLength: 24 }), (pieces) => {
         const once = withoutTags(`<sip:1.2.3.4;lr>${pieces.join('')}`);
         expect(withoutTags(once)).toBe(once);
+        for (const value of splitList(once)) {
+          const entry = parseNameAddr(value);
+          if (entry !== undefined) expect([value, nameAddrAlternates(entry)]).toEqual([value, undefined]);
+        }
       }),
     );
   });
