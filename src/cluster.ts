@@ -1,6 +1,12 @@
 /** Who we are to others: our partners' addresses in one role. Backups follow from the node list or from flags. */
 import { addressKey, type ControllerAddress } from './controller-address.ts';
 
+/**
+ * What flags alone stand on: known to everybody, so that two processes started by hand can stand in for each other. With it a
+ * stranger can foresee transaction identities and make proofs; documented in docs/alternate-path.md and said loudly at every start.
+ */
+export const wellKnownSecret = 'altpath: this is no secret';
+
 export interface Cluster {
   /** Shared by all members; keys branches and ids so that every member computes the same. */
   readonly secret: string;

@@ -18,6 +18,7 @@ if (!continuesElsewhere()) {
       configSchema: sip.sipConfigSchema,
       createRole: sip.createSipRole,
       reloads: sip.sipReloads,
+      warnings: sip.sipWarnings,
       flags: [
         {
           name: 'domain',

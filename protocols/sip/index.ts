@@ -4,3 +4,4 @@ export { type SipConfig, sipConfigSchema } from './config.ts';
 export { sipDemo } from './demo/index.ts';
 export { createSipRole, sipReloads } from './role.ts';
 export { phoneCommand } from './telephone/command.ts';
+export { sipWarnings } from './warnings.ts';

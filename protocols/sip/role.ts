@@ -4,6 +4,7 @@ import {
   AddressResolver,
   Assembler,
   announce,
+  ConfigError,
   type ControllerAddress,
   ControllerPool,
   type CoreServices,
@@ -15,6 +16,7 @@ import {
   type Role,
   Transmitter,
   type TrustSettings,
+  wellKnownSecret,
 } from '../../src/index.ts';
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
@@ -45,6 +47,10 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const log = services.log.child({ protocol: 'sip' });
   const adapter = createSipAdapter(config.placement);
   const { timers } = config;
+  if (config.auth.invite && cluster.secret === wellKnownSecret)
+    throw new ConfigError(
+      'sip.auth.invite needs cluster.secret, the same on all members: with the well-known one anybody can prove any dialog',
+    );
 
   const assembler = new Assembler(cluster);
   const partners: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];

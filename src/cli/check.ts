@@ -43,10 +43,14 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
     const backups = backup.length === 0 ? '' : `, backup ${backup.map(formatAddress).join(', ')}`;
     return `${indent}${name} on ${listen.map(formatAddress).join(', ')}${backups}`;
   });
+  const warnings = [...roles.values()].flatMap(({ name, warnings: texts }) =>
+    texts.map((text) => `${indent}warning: ${name}: ${text}`),
+  );
   const admin = core.admin === 'off' ? 'off' : `${core.admin.host}:${core.admin.port}`;
   return [
     ...(node === undefined ? [] : [`  node ${node}`]),
     ...lines,
     `${indent}locations in ${core.location}, admin ${admin}`,
+    ...warnings,
   ];
 }

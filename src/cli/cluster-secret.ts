@@ -1,11 +1,6 @@
 /** Which secret a process shares with its partners. */
+import { wellKnownSecret } from '../cluster.ts';
 import type { Random } from '../random.ts';
-
-/**
- * What flags alone stand on: known to everybody, so that two processes started by hand can stand in for each other. With it a
- * stranger can foresee transaction identities; documented in docs/alternate-path.md and said loudly at every start.
- */
-export const wellKnownSecret = 'altpath: this is no secret';
 
 export interface ClusterSecret {
   readonly secret: string;

@@ -30,6 +30,8 @@ export interface RoomParts<C extends RoleSection> {
   readonly reloads?: readonly string[];
   /** Does its role talk with the other members over the link? */
   readonly usesLink?: boolean;
+  /** What the operator ought to know of a section that is valid; one line each. */
+  warnings?(config: C): readonly string[];
   readonly flags?: readonly RoomFlag[];
   /** For --help: what to type, and what it does. */
   readonly examples?: readonly (readonly [command: string, does: string])[];
@@ -46,6 +48,7 @@ export interface RoleSetup {
   /** The room's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
   readonly usesLink: boolean;
+  readonly warnings: readonly string[];
   createRole(services: CoreServices, core: TrustSettings): Role;
   readonly reloads: readonly string[];
 }
@@ -80,6 +83,7 @@ export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
       section: config,
       reloads,
       usesLink,
+      warnings: parts.warnings?.(config) ?? [],
       createRole: (services, core) => parts.createRole(services, config, core),
     }),
   );

@@ -95,6 +95,8 @@ class RunningNode {
     const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
     const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom);
     if (warning !== undefined) log.warn(warning);
+    for (const { name, warnings } of roles.values())
+      for (const text of warnings) log.child({ protocol: name }).warn(text);
     const network = createNetwork(parts);
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };

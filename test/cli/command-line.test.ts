@@ -104,6 +104,13 @@ describe('altpath check', () => {
     expect(code).toBe(0);
   });
 
+  it('warns of what is valid and unwise', async () => {
+    const file = files.file('open.yaml', 'pigeon: { coop: open }\n');
+    const { code, stdout } = await run('check', file);
+    expect(stdout).toMatch(/admin off\n {2}warning: pigeon: the coop is open: whoever passes may take a pigeon\n$/);
+    expect(code).toBe(0);
+  });
+
   it('lists everything that is wrong, a line each', async () => {
     const file = files.file('bad.yaml', 'pigeon:\n  listen: [x y]\n  cop: a\n');
     const { code, stderr } = await run('check', file);

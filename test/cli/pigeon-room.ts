@@ -113,6 +113,7 @@ export const pigeon = defineRoom({
   configSchema: pigeonSchema,
   createRole: (services, config, core) => new PigeonRole(services, config, core),
   reloads: ['coop'],
+  warnings: ({ coop }) => (coop === 'open' ? ['the coop is open: whoever passes may take a pigeon'] : []),
   flags: [
     { name: 'coop', describe: 'where it lives', path: ['coop'] },
     {

@@ -44,6 +44,14 @@ const tell = (port: number, text: string): void => {
 };
 
 describe('altpath: a serving process', () => {
+  it('says in one line each what is unwise', async () => {
+    const pigeon = start('pigeon', ...onAnyPort, '--coop', 'open');
+    await pigeon.logged('ready');
+    expect(pigeon.log.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({ protocol: 'pigeon', msg: 'the coop is open: whoever passes may take a pigeon' }),
+    ]);
+  });
+
   it('says ready when every socket is bound, with the addresses as bound', async () => {
     const pigeon = start('pigeon', ...onAnyPort, '--listen', '127.0.0.2:0', '--loft', 'north', '--loft', 'south');
     const ready = await pigeon.logged('ready');
