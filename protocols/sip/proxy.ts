@@ -86,9 +86,10 @@ export class ProxyCore {
   /** Partners, so bounded by the configuration. */
   readonly #otherVersions = new Set<string>();
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
+  /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
+  readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
+  readonly #learn = (addresses: readonly ControllerAddress[]): void => this.#parts.trust.learn(addresses);
   /** Requests go on to hops behind us. */
-  /** Hops that the operator configured: no contact and no dialog of others leads there. */
-  readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.knows(address);
   #isEdge: boolean;
   #routing: RoutingTable;
   #draining = false;
@@ -625,7 +626,7 @@ export class ProxyCore {
         ? routing.requestUri
         : rewriteUser(routing.requestUri, uri.user, best.stripDigits, best.prepend);
     const { hop, others, pushRoutes } = set;
-    return [[{ requestUri, hop, alternates: others, pushRoutes, q: 1_000 }]];
+    return [[{ requestUri, hop, alternates: others, pushRoutes, resolved: this.#learn, q: 1_000 }]];
   }
 
   /** A route's hops as they are sent to; made once for each list of the configuration. */

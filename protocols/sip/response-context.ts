@@ -46,6 +46,8 @@ export interface ProxyTarget {
   readonly rewriteRoutes?: readonly string[] | undefined;
   /** Addresses that this request may not go to, whatever name led there. */
   readonly barred?: ((address: ControllerAddress) => boolean) | undefined;
+  /** Told what the hop's name stands for. */
+  readonly resolved?: ((addresses: readonly ControllerAddress[]) => void) | undefined;
   /** Preference: equal ones are tried at once, lower ones after higher ones. */
   readonly q: number;
 }
@@ -351,6 +353,7 @@ class Branch implements ClientUser {
         this.#end();
         return;
       }
+      this.#target.resolved?.(resolution.value);
       const addresses = reachable(this.#target, resolution.value);
       if (addresses.length > 0) {
         this.#send(addresses);

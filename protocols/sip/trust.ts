@@ -29,6 +29,8 @@ export class PathTrust {
   readonly #malformed: Counter;
   /** Configured hops and partners, `host:port` and bare host. */
   #known: ReadonlySet<string> = new Set();
+  /** Addresses of configured hops that have names. */
+  readonly #learned = new Set<string>();
   readonly #beside = new Map<string, readonly NamedHop[]>();
   /** By the text of the tag and what follows it. */
   readonly #backWays = new KeptByText<readonly ControllerAddress[]>();
@@ -51,6 +53,7 @@ export class PathTrust {
       known.add(`${hop.host}:${hop.port ?? sipDefaultPort(hop.transport ?? 'udp')}`);
     }
     this.#known = known;
+    this.#learned.clear();
   }
 
   /** Sets of hops that stand for one another. */
@@ -83,11 +86,16 @@ export class PathTrust {
     return this.#known.has(`${host}:${port}`);
   }
 
-  /** As knows, of a hop as a message names it. */
+  /** Is this address, or hop as a message names it, one that the operator configured, at whatever port of its machine? */
   isConfigured({ host, port, transport }: NamedHop): boolean {
-    return this.#known.has(
-      port === undefined && !isIpLiteral(host) ? host : `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`,
-    );
+    if (!isLoopback(host)) return this.#known.has(host) || this.#learned.has(host);
+    // The loopback addresses have many programs.
+    return this.#known.has(`${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`);
+  }
+
+  /** What the name of a configured hop stands for. */
+  learn(addresses: readonly ControllerAddress[]): void {
+    for (const { host } of addresses) if (this.#learned.size < maxLearned) this.#learned.add(host);
   }
 
   /** Must tags of this peer be taken out? */
@@ -156,6 +164,10 @@ export class PathTrust {
     return allow.length === 0 || allow.some((rule) => allowHolds(rule, alternate));
   }
 }
+
+const maxLearned = 4_096;
+
+const isLoopback = (host: string): boolean => host === '::1' || host === 'localhost' || host.startsWith('127.');
 
 const none: readonly never[] = [];
 

@@ -84,6 +84,27 @@ describe('whose alternates are obeyed', () => {
   });
 });
 
+describe('what counts as a configured hop', () => {
+  it('is its machine at any port, and what its name stands for; on loopback its port alone', () => {
+    const { trust } = trustOf();
+    trust.know([
+      { host: '203.0.113.9', port: 5_060 },
+      { host: 'trunk.example.net' },
+      { host: '127.0.7.1', port: 5_060 },
+    ]);
+    expect(trust.isConfigured({ host: '203.0.113.9', port: 5_061, transport: 'tls' })).toBe(true);
+    expect(trust.isConfigured({ host: 'trunk.example.net', port: 9_999 })).toBe(true);
+    expect(trust.isConfigured({ host: '127.0.7.1' })).toBe(true);
+    expect(trust.isConfigured({ host: '127.0.7.1', port: 5_070 })).toBe(false);
+    expect(trust.isConfigured({ host: '198.51.100.7', port: 5_060 })).toBe(false);
+    trust.learn([udp('198.51.100.7')]);
+    expect(trust.isConfigured({ host: '198.51.100.7', port: 5_070 })).toBe(true);
+    // Where the operator takes the name back, what it stood for goes with it.
+    trust.know([]);
+    expect(trust.isConfigured({ host: '198.51.100.7', port: 5_060 })).toBe(false);
+  });
+});
+
 // --- strip ----------------------------------------------------------------------------------------------------------------------
 
 const nobody = (): boolean => false;
