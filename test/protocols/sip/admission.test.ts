@@ -257,12 +257,12 @@ describe('without auth.invite', () => {
       [premium, trunk],
       [`sip:x@${foreign}`, upstream],
     ] as const) {
-      wall.attacker.send(fromStranger('INVITE', { uri, callId: hop, branch: `z9hG4bK${hop}` }), {
+      wall.attacker.send(fromStranger('INVITE', { uri, callId: `to-${hop}`, branch: `z9hG4bK${hop}` }), {
         host: hosts.primary,
         port: 5_060,
       });
       await wall.run();
-      expect(wall.escaped(hop)).toEqual([`${hop}:5060 INVITE ${uri} SIP/2.0`]);
+      expect(wall.escaped(`to-${hop}`)).toEqual([`${hop}:5060 INVITE ${uri} SIP/2.0`]);
     }
   });
 });
