@@ -14,7 +14,10 @@ export interface Contact {
   readonly key: string;
   /** Where packets for it go, if not to what the target itself names (the flow it registered over). */
   readonly address?: ControllerAddress | undefined;
-  /** Id of the connection it registered over, for transports that cannot be dialled back. */
+  /**
+   * The flow it registered over, in the protocol's own words: they say which process has it, and in which life, for others read them
+   * as well, and after a restart.
+   */
   readonly flow?: string | undefined;
   /** Hops to visit on the way, in order (SIP Path). */
   readonly path: readonly string[];

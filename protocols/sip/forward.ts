@@ -6,6 +6,7 @@ import { Edit, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
 import { type Identity, type Voice, withUser } from './identity.ts';
 import type { SipMessage } from './messages.ts';
+import type { MemberHop } from './response-context.ts';
 import { writeRouteUser } from './route-user.ts';
 import { fieldStride } from './scanner.ts';
 import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from './values.ts';
@@ -25,8 +26,14 @@ export interface ForwardPlan {
   readonly dialog?: string | undefined;
   /** A REGISTER that leaves for the registrar behind us: its contacts are reached through us (RFC 3327 §5.2). */
   readonly path?: boolean | undefined;
-  /** The flow that the request came over, and the one token that leads back to it, if it is a connection. */
+  /** … over the flow that it came by (RFC 5626 §5.1). */
+  readonly outbound?: boolean | undefined;
+  /** The other member of ours that may be the next hop: it alone gets this Route entry. */
+  readonly member?: MemberHop | undefined;
+  /** The flow that the request came over. */
   readonly from: Flow;
+  /** Its token, where nothing else leads back. */
+  readonly fromToken?: string | undefined;
   /** The request leaves over a connection that only we can find again. */
   readonly toToken?: string | undefined;
   readonly maxBreadth?: number | undefined;
@@ -48,6 +55,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     const start = scan.start + request.method.length + 1;
     edit.replace(start, start + request.requestUri.length, plan.requestUri);
   }
+  const routed = routesFor(plan, flow);
   const firstVia = request.fieldIndex(H.via);
   const top = request.fieldStart(firstVia);
   let added = voice.viaStart + plan.branch + (plan.forked === true ? `;${forkMark}` : '') + voice.viaEnd;
@@ -57,9 +65,9 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   edit.insert(top, added);
   stampVia(edit, request, firstVia, plan.from);
   if (plan.recordRoute)
-    edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(request, plan, voice, identity));
-  if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice, identity));
-  editRoutes(edit, request, plan);
+    edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(request, routed, voice, identity));
+  if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice));
+  editRoutes(edit, request, routed);
   if (request.maxForwards !== undefined) {
     const index = request.fieldIndex(H.maxForwards);
     edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));
@@ -110,18 +118,17 @@ function pathOffset(request: SipMessage, firstVia: number): number {
  * Our entry, above those that are there. A registrar refuses a Path for a telephone that knows nothing of it (RFC 3327 §5.3); what it
  * need not know is our business, so we vouch for it.
  */
-function pathLines(request: SipMessage, { from }: ForwardPlan, voice: Voice, identity: Identity): string {
-  const token = from.reliable ? identity.flowToken(from) : undefined;
-  const entry = identity.routeWithUser(voice, writeRouteUser(undefined, token));
+function pathLines(request: SipMessage, { fromToken, outbound }: ForwardPlan, voice: Voice): string {
+  const entry = withUser(voice.route, writeRouteUser(undefined, fromToken));
   const knowsPath = request.list(H.supported).some((option) => option.toLowerCase() === 'path');
-  return `Path: ${entry}\r\n${knowsPath ? '' : 'Supported: path\r\n'}`;
+  const ours = outbound === true ? entry.replace(/;lr>/, ';lr;ob>') : entry;
+  return `Path: ${ours}\r\n${knowsPath ? '' : 'Supported: path\r\n'}`;
 }
 
 /** One entry, or two where both sides differ: the side of the next hop on top (RFC 5658 §5). */
 function recordRouteLines(request: SipMessage, plan: ForwardPlan, out: Voice, identity: Identity): string {
-  const { from, toToken, dialog } = plan;
+  const { from, fromToken, toToken, dialog } = plan;
   const incoming = plan.standIn === undefined ? identity.voice(from) : identity.standInVoice(from, plan.standIn);
-  const fromToken = from.reliable ? identity.flowToken(from) : undefined;
   const secure = leavesForSips(request, plan);
   const outEntry = entryOf(out, writeRouteUser(dialog, toToken), secure);
   if (incoming.viaStart === out.viaStart && fromToken === undefined && toToken === undefined)
@@ -132,6 +139,14 @@ function recordRouteLines(request: SipMessage, plan: ForwardPlan, out: Voice, id
 
 const entryOf = ({ route, secureRoute = route }: Voice, user: string, secure: boolean): string =>
   withUser(secure ? secureRoute : route, user);
+
+/** The plan as it is for this hop. */
+function routesFor(plan: ForwardPlan, { remote }: Flow): ForwardPlan {
+  const { member, rewriteRoutes } = plan;
+  if (member === undefined || member.address.host !== remote.host || member.address.port !== remote.port) return plan;
+  const routes = [member.route];
+  return { ...plan, pushRoutes: routes, rewriteRoutes: rewriteRoutes === undefined ? undefined : routes };
+}
 
 /** RFC 3261 §16.6 item 4: is the Request-URI, or the topmost Route as it leaves, a SIPS URI? Record-Route is one then, else it is not. */
 function leavesForSips(

@@ -1,5 +1,4 @@
 /** Who this proxy is on the wire: its addresses and domains, and the header text it writes over each of its sockets. */
-import { hash } from 'node:crypto';
 import {
   type Assembler,
   bracketed,
@@ -15,6 +14,7 @@ import {
   pathAttribute,
   type SocketAddress,
   shownHost,
+  type Transport,
 } from '../../src/index.ts';
 import { type Placement, tagText, uriTagText } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
@@ -97,6 +97,11 @@ export class Identity {
     return domain ?? this.#addresses[0]?.host ?? 'localhost';
   }
 
+  /** The first of our addresses. Known once the sockets are bound. */
+  get address(): SocketAddress {
+    return this.#addresses[0] ?? { host: 'localhost', port: 0 };
+  }
+
   /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */
   isSelf(host: string, port: number, secure = false): boolean {
     if (this.#sockets.get(host)?.has(port === 0 ? (secure ? 5_061 : 5_060) : port) === true) return true;
@@ -153,6 +158,11 @@ export class Identity {
     return uri?.user !== undefined && this.isLocal(uri) ? this.record(uri) : requestUri;
   }
 
+  /** Have we more than one socket of this transport? */
+  hasSeveral(transport: Transport): boolean {
+    return this.#addresses.filter((address) => address.transport === transport).length > 1;
+  }
+
   /** Header text for what leaves over this flow. */
   voice(flow: Flow): Voice {
     let voice = this.#voices.get(flow.local);
@@ -184,23 +194,6 @@ export class Identity {
     return this.#localTags.of(`${request.callId}\n${request.fromTag}\n${request.cseq}`);
   }
 
-  /** A name-addr of ours for Record-Route or Path, with a user part (route-user.ts); '' for none. */
-  routeWithUser(voice: Voice, user: string): string {
-    return withUser(voice.route, user);
-  }
-
-  /** An opaque name of a connection that nobody else can make up (RFC 5626 §5.2). */
-  flowToken(flow: Flow): string {
-    return `${flow.id}.${this.#mac(flow.id)}`;
-  }
-
-  /** The connection id in a token of ours; undefined where it is none. */
-  flowOfToken(token: string): string | undefined {
-    const dot = token.lastIndexOf('.');
-    const id = token.slice(0, dot);
-    return dot > 0 && token.slice(dot + 1) === this.#mac(id) ? id : undefined;
-  }
-
   #standIn(self: ControllerAddress, partner: ControllerAddress): Voice {
     const key = `${self.transport}:${self.host}:${self.port} ${partner.host}:${partner.port}`;
     let voice = this.#standIns.get(key);
@@ -215,10 +208,6 @@ export class Identity {
       this.#standIns.set(key, voice);
     }
     return voice;
-  }
-
-  #mac(text: string): string {
-    return hash('sha256', `${this.#options.secret}\0flow\0${text}`, 'base64url').slice(0, 12);
   }
 
   #isOurPort(uri: SipUri): boolean {

@@ -6,7 +6,6 @@ import {
   type Assembler,
   Bag,
   type Cluster,
-  type Contact,
   type ControllerAddress,
   type Counter,
   type Flow,
@@ -21,6 +20,9 @@ import { nameAddrAlternates, uriAddress, uriHop, viaAlternates } from './alterna
 import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
 import { response, toBytes } from './encode.ts';
+import type { FlowNaming } from './flow-naming.ts';
+import { FlowTargets } from './flow-targets.ts';
+import type { Flows } from './flows.ts';
 import { ForkBudget } from './fork-budget.ts';
 import { forkMark, forwardedText, stampedVia } from './forward.ts';
 import { H, type HeaderId } from './header-names.ts';
@@ -45,7 +47,9 @@ import { UnansweredRequests } from './unanswered.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from './uri.ts';
 import { type NameAddr, param, parseNameAddr, parseVia, unfold, type Via } from './values.ts';
 
-export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member'> {
+export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flowToken' | 'onRenewal'> {
+  readonly flows: Flows;
+  readonly flowNaming: FlowNaming;
   readonly config: SipConfig;
   readonly assembler: Assembler;
   readonly cluster: Cluster;
@@ -85,6 +89,7 @@ export class ProxyCore {
   readonly #unanswered: UnansweredRequests;
   /** Partners, so bounded by the configuration. */
   readonly #otherVersions = new Set<string>();
+  readonly #flowTargets: FlowTargets;
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
   readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
@@ -103,6 +108,8 @@ export class ProxyCore {
     this.#context = {
       ...parts,
       member: (address) => parts.assembler.member(address),
+      flowToken: (flow) => parts.flows.tokenOf(flow),
+      onRenewal: (subscriber, run) => parts.flows.onRenewal(subscriber, run),
       ended: (context) => {
         this.#open.delete(context);
         if (this.#forks.size > 0) this.#endFork(context);
@@ -110,6 +117,12 @@ export class ProxyCore {
     };
     this.#budget = new ForkBudget(parts.clock, parts.config);
     this.#layer = parts.layer;
+    this.#flowTargets = new FlowTargets({
+      flows: parts.flows,
+      identity: parts.identity,
+      forking: parts.config.forking,
+      contacts: (record) => parts.resolver.contacts(record),
+    });
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
     this.#routing = parts.config;
     this.#isEdge = leadsOn(parts.config);
@@ -378,7 +391,7 @@ export class ProxyCore {
         rest: none,
         popRoutes: own === undefined ? 0 : 1,
         strict: false,
-        token: own?.flow,
+        token: this.#outgoing(own?.flow, 1, flow),
         dialog: own?.dialog,
         standIn: undefined,
         from: flow,
@@ -389,11 +402,12 @@ export class ProxyCore {
     // A strict router has put our Record-Route URI into the Request-URI and the target last into Route.
     let strict = false;
     let dialog: string | undefined;
+    let token: string | undefined;
     if (uriParam(uri, 'lr') !== undefined && this.#identity.isSelf(uri.host, uri.port)) {
       const last = routes.at(-1);
       const target = last === undefined ? undefined : parseUri(last.uri);
       if (last !== undefined && target !== undefined) {
-        dialog = readRouteUser(uri.user)?.dialog;
+        ({ dialog, flow: token } = readRouteUser(uri.user) ?? noUser);
         uri = target;
         requestUri = last.uri;
         end -= 1;
@@ -401,7 +415,6 @@ export class ProxyCore {
       }
     }
     let popRoutes = 0;
-    let token: string | undefined;
     let standIn: ControllerAddress | undefined;
     while (popRoutes < end) {
       const entry = routes[popRoutes];
@@ -419,6 +432,12 @@ export class ProxyCore {
       dialog ??= user?.dialog;
       popRoutes += 1;
     }
+    token = this.#outgoing(token, popRoutes, flow);
+    const ahead = popRoutes > 0 ? this.#memberTokenAhead(routes.slice(popRoutes, end)) : undefined;
+    if (ahead !== undefined) {
+      token = ahead;
+      popRoutes = end;
+    }
     const next = popRoutes < end ? routes[popRoutes] : undefined;
     return {
       uri,
@@ -432,6 +451,29 @@ export class ProxyCore {
       standIn,
       from: flow,
     };
+  }
+
+  /**
+   * Behind our own entries only those of one other member remain, and the last names a flow of it: the flow is what counts, for the
+   * telephone may be at another member by now.
+   */
+  #memberTokenAhead(rest: readonly (NameAddr | undefined)[]): string | undefined {
+    let token: string | undefined;
+    let host: string | undefined;
+    for (const entry of rest) {
+      const uri = entry === undefined ? undefined : parseUri(entry.uri);
+      const user = readRouteUser(uri?.user);
+      if (uri === undefined || (host !== undefined && host !== uri.host)) return undefined;
+      host = uri.host;
+      token = user?.flow;
+    }
+    const way = this.#parts.flows.way(token);
+    return way?.kind === 'member' && way.address.host === host ? token : undefined;
+  }
+
+  /** RFC 5626 §5.3.2: the sender's own token on top says that the request is outgoing, and nothing of where it goes. */
+  #outgoing(token: string | undefined, popRoutes: number, from: Flow): string | undefined {
+    return popRoutes === 1 && token !== undefined && this.#parts.flows.isFrom(token, from) ? undefined : token;
   }
 
   /** One Route entry, letter by letter the one that we write: what a dialog's requests have when no other proxy is in their path. */
@@ -451,8 +493,17 @@ export class ProxyCore {
     if (!named && alternates.some((each) => this.#parts.trust.knows(each))) return undefined;
     const { assembler } = this.#parts;
     // A backup of ours that stood in for us names us in turn; without its tag it is a hop like any other.
-    const partner = assembler.partner(address) ?? (named ? assembler.backup(address) : undefined);
+    const partner =
+      assembler.partner(address) ??
+      (named ? assembler.backup(address) : undefined) ??
+      this.#memberByToken(uri, address);
     return partner === undefined ? undefined : { ...partner, transport: flow.transport };
+  }
+
+  /** A member that is listed with other ports, known by the token of a flow of its own. */
+  #memberByToken(uri: SipUri, address: ControllerAddress): ControllerAddress | undefined {
+    const way = this.#parts.flows.way(readRouteUser(uri.user)?.flow);
+    return way?.kind === 'member' && way.address.host === address.host ? address : undefined;
   }
 
   // --- requests that end here -----------------------------------------------------------------------------------------------
@@ -486,12 +537,15 @@ export class ProxyCore {
   // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
 
   #targets(request: SipMessage, routing: Routing, standing: Standing): Targets | Refusal {
-    const { uri, requestUri, next } = routing;
+    const { uri, next } = routing;
     const isStranger = standing === 'stranger';
     // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
     const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#configured(routing));
     const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
     if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
+    // A token of ours leads to one telephone: no route and no domain knows better.
+    const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
+    if (byToken !== undefined) return byToken;
     if (!this.#identity.isLocal(uri) || uri.user === undefined) {
       if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
         return (
@@ -501,19 +555,18 @@ export class ProxyCore {
             : { status: 404, reason: 'Not Found' })
         );
       if (isStranger) return notAllowed;
-      const direct = { ...this.#direct(uri, requestUri, routing), barred };
-      // The Request-URI of a dialog is where its other end is, and a token of ours a connection to it: no route knows better.
-      if (direct.flow !== undefined || isOfDialog(standing)) return [[direct]];
+      const direct = { ...this.#direct(routing), barred };
+      // The Request-URI of a dialog is where its other end is: no route knows better.
+      if (isOfDialog(standing)) return [[direct]];
       // Whoever had to show who he is brought no proof: his request is a new one, whatever its To says.
       if (request.toTag !== '' && standing !== 'user') return [[direct]];
       return configured() ?? [[direct]];
     }
     const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
-    if (contacts.length > 0) {
-      const groups = this.#contactGroups(contacts, barred);
-      // A number whose only place is a line of another protocol is known, and cannot be reached from here.
-      return groups.length > 0 ? groups : { status: 480, reason: 'Temporarily Unavailable' };
-    }
+    const groups = contacts.length === 0 ? none : this.#flowTargets.ofContacts(contacts, barred);
+    if (groups.length > 0) return groups;
+    // Every flow has ended (RFC 5626 §7), or the only place is a line of another protocol, which cannot be reached from here.
+    if (contacts.length > 0) return { status: 480, reason: 'Temporarily Unavailable' };
     return (
       configured() ??
       (this.#parts.knows(uri)
@@ -533,14 +586,7 @@ export class ProxyCore {
     const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
     // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
     const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
-    const common = {
-      hop,
-      alternates,
-      barred,
-      flow: this.#tokenFlow(readRouteUser(nextUri.user)?.flow),
-      pushRoutes: none,
-      q: 1_000,
-    };
+    const common = { hop, alternates, barred, pushRoutes: none, q: 1_000 };
     // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
     if (strictNext)
       return [
@@ -549,62 +595,21 @@ export class ProxyCore {
     return [[{ ...common, requestUri: routing.requestUri, rewriteRoutes: routing.strict ? routing.rest : undefined }]];
   }
 
-  /** Where the URI itself says, over the connection of our own Record-Route token if it is still there. */
-  #direct(uri: SipUri, requestUri: string, routing: Routing): ProxyTarget {
-    const flow = this.#tokenFlow(routing.token);
-    const rewriteRoutes = routing.strict ? none : undefined;
-    return {
-      requestUri,
-      hop: flow === undefined ? uriHop(uri) : flowHop(flow),
-      alternates: none,
-      flow,
-      pushRoutes: none,
-      rewriteRoutes,
-      q: 1_000,
-    };
+  /** Where the URI itself says. */
+  #direct({ uri, requestUri, strict }: Routing): ProxyTarget {
+    const rewriteRoutes = strict ? none : undefined;
+    return { requestUri, hop: uriHop(uri), alternates: none, pushRoutes: none, rewriteRoutes, q: 1_000 };
   }
 
-  #tokenFlow(token: string | undefined): Flow | undefined {
-    const id = token === undefined ? undefined : this.#identity.flowOfToken(token);
-    return id === undefined ? undefined : this.#layer.transmitter.flowById(id);
-  }
-
-  /** Registered contacts, best q first; equal q at once, unless serial forking is configured. */
-  #contactGroups(contacts: readonly Contact[], barred: ProxyTarget['barred']): Targets {
-    const groups: ProxyTarget[][] = [];
-    let q = -1;
-    for (const contact of contacts) {
-      const target = this.#contactTarget(contact, barred);
-      if (target === undefined) continue;
-      const last = groups.at(-1);
-      if (last !== undefined && contact.q === q && this.#parts.config.forking === 'parallel') last.push(target);
-      else groups.push([target]);
-      q = contact.q;
-    }
-    return groups;
-  }
-
-  #contactTarget(contact: Contact, barred: ProxyTarget['barred']): ProxyTarget | undefined {
-    const uri = parseUri(contact.target);
-    if (uri === undefined || !isSipScheme(uri.scheme)) return undefined;
-    // RFC 3261 §19.1.1: no headers in a Request-URI.
-    const requestUri = uri.headers === '' ? contact.target : contact.target.slice(0, contact.target.indexOf('?'));
-    const [firstPath] = contact.path;
-    const flow = contact.flow === undefined ? undefined : this.#layer.transmitter.flowById(contact.flow);
-    const common = { requestUri, flow, q: contact.q };
-    if (firstPath !== undefined) {
-      const parsed = parseUri(/<([^>]*)>/.exec(firstPath)?.[1] ?? firstPath);
-      if (parsed === undefined) return undefined;
-      // A Path that begins with ourselves (a partner of the cluster wrote it, or we did) is no hop to visit.
-      const path = this.#identity.isSelf(parsed.host, parsed.port) ? contact.path.slice(1) : contact.path;
-      const [next] = path;
-      const nextUri = next === undefined ? undefined : parseUri(/<([^>]*)>/.exec(next)?.[1] ?? next);
-      if (next !== undefined && nextUri !== undefined)
-        return { ...common, flow: undefined, hop: uriHop(nextUri), alternates: contact.alternates, pushRoutes: path };
-    }
-    if (flow !== undefined) return { ...common, hop: flowHop(flow), alternates: none, pushRoutes: none };
-    const { address } = contact;
-    return { ...common, hop: address ?? uriHop(uri), alternates: contact.alternates, barred, pushRoutes: none };
+  #byToken(request: SipMessage, routing: Routing, standing: Standing): Targets | Refusal | undefined {
+    const barred = standing === 'dialog' ? this.#barred : undefined;
+    const targets = this.#flowTargets.byToken(routing, request.to.uri, barred);
+    if (barred === undefined || targets === undefined || 'status' in targets) return targets;
+    // The connection of a configured hop is none for a dialog in which it has no part.
+    const { trust } = this.#parts;
+    return targets.some((group) => group.some(({ flow }) => flow !== undefined && trust.isTrusted(flow)))
+      ? notAllowed
+      : targets;
   }
 
   /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
@@ -673,7 +678,7 @@ export class ProxyCore {
     resolver.resolve(target.hop, target.alternates, (resolution) => {
       if (!resolution.ok) return;
       const addresses = reachable(target, resolution.value);
-      const branch = branches.branchFor(request, target.requestUri);
+      const branch = branches.branchFor(request, target.branchKey ?? target.requestUri);
       const encode = (out: Flow): Buffer =>
         toBytes(
           forwardedText(
@@ -684,6 +689,7 @@ export class ProxyCore {
               popRoutes: plan.popRoutes,
               pushRoutes: target.pushRoutes,
               rewriteRoutes: target.rewriteRoutes,
+              member: target.member,
               recordRoute: false,
               from: flow,
               standIn: plan.standIn,
@@ -761,11 +767,19 @@ export class ProxyCore {
     // Nobody without a name speaks in a partner's.
     const standIn = standing === 'stranger' ? undefined : routing.standIn;
     if (standIn !== undefined) this.#takeovers.add();
+    const path = request.method === 'REGISTER' && this.#isEdge;
+    const { flowNaming } = this.#parts;
+    const outbound = path && flowNaming.isOutbound(request);
+    let fromToken: string | undefined;
+    if (outbound) fromToken = flowNaming.outboundToken(request, routing.from);
+    else if (recordRoute || path) fromToken = flowNaming.tokenFor(request, routing.from);
     return {
       popRoutes: routing.popRoutes,
       recordRoute,
       dialog: recordRoute ? this.#dialogOf(request, routing, standing, targets) : undefined,
-      path: request.method === 'REGISTER' && this.#isEdge,
+      path,
+      outbound,
+      fromToken,
       standIn,
     };
   }
@@ -831,7 +845,7 @@ interface Routing extends Way {
   readonly popRoutes: number;
   /** The Request-URI was ours by a strict router's doing. */
   readonly strict: boolean;
-  /** The flow token in the last Route entry of ours. */
+  /** The flow that the last Route entry of ours names. */
   readonly token: string | undefined;
   /** The dialog that a Route entry of ours claims; nothing is verified yet. */
   readonly dialog: string | undefined;
@@ -850,12 +864,6 @@ const none: readonly never[] = [];
 const noUser: RouteUser = { dialog: undefined, flow: undefined };
 
 const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
-
-const flowHop = (flow: Flow): NamedHop => ({
-  host: flow.remote.host,
-  port: flow.remote.port,
-  transport: flow.transport,
-});
 
 /** The user part of a URI with leading characters taken off and a prefix put on. */
 function rewriteUser(text: string, user: string, strip: number, prepend: string): string {

@@ -34,6 +34,12 @@ import {
 } from './transaction.ts';
 import { isUnicast } from './trust.ts';
 
+/** The member that has a flow, and the Route entry by which it knows the flow. */
+export interface MemberHop {
+  readonly address: ControllerAddress;
+  readonly route: string;
+}
+
 /** One place a request may go to, and how it must look there. */
 export interface ProxyTarget {
   readonly requestUri: string;
@@ -41,6 +47,8 @@ export interface ProxyTarget {
   readonly alternates: readonly NamedHop[];
   /** The open connection that leads there. */
   readonly flow?: Flow | undefined;
+  /** The token of this flow that says whose it is. */
+  readonly token?: string | undefined;
   readonly pushRoutes: readonly string[];
   /** The whole Route set, where it must be written anew. */
   readonly rewriteRoutes?: readonly string[] | undefined;
@@ -48,6 +56,20 @@ export interface ProxyTarget {
   readonly barred?: ((address: ControllerAddress) => boolean) | undefined;
   /** Told what the hop's name stands for. */
   readonly resolved?: ((addresses: readonly ControllerAddress[]) => void) | undefined;
+  /** The hop that is another member of ours and has the flow: it gets this Route entry, the alternates do not. */
+  readonly member?: MemberHop | undefined;
+  /** What it means if the target cannot be reached; 503 where nothing is said (RFC 3261 §16.9). */
+  readonly failure?: { readonly status: number; readonly reason: string } | undefined;
+  /** What a 430 of a proxy behind us means to the caller, where that is another thing (RFC 5626 §7). */
+  readonly flowFailure?: { readonly status: number; readonly reason: string } | undefined;
+  /** Other flows of the same instance, one to be tried if this one has failed (RFC 5626 §7). */
+  readonly spares?: readonly ProxyTarget[] | undefined;
+  /** The subscriber behind a flow that may have ended: renewed over another flow of ours, the request goes there. */
+  readonly renewal?: string | undefined;
+  /** There is nowhere to send it until then. */
+  readonly isAbsent?: boolean | undefined;
+  /** What tells its branch from others of the same Request-URI. */
+  readonly branchKey?: string | undefined;
   /** Preference: equal ones are tried at once, lower ones after higher ones. */
   readonly q: number;
 }
@@ -60,6 +82,10 @@ export interface RoutePlan {
   readonly dialog?: string | undefined;
   /** A REGISTER on its way to the registrar behind us. */
   readonly path?: boolean | undefined;
+  /** The Path says that we keep the flow (RFC 5626 §5.1). */
+  readonly outbound?: boolean | undefined;
+  /** Names the flow that the request came over, for Record-Route and Path, where only that leads back (RFC 5626 §5.1, §5.3). */
+  readonly fromToken?: string | undefined;
   /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
   readonly standIn?: ControllerAddress | undefined;
 }
@@ -75,6 +101,10 @@ export interface ContextParts {
   readonly branches: BranchKey;
   readonly timerCMs: number;
   readonly maxBreadth: number;
+  /** Tells once when a subscriber has renewed his binding over a flow of ours. */
+  onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
+  /** Names a flow for those who come back by it. */
+  flowToken(flow: Flow): string;
   /** The member of our cluster that this address is, if it is another one. */
   member(address: { readonly host: string; readonly port: number }): ControllerAddress | undefined;
   /** The context has sent its last final response, or never will. */
@@ -91,6 +121,11 @@ export function reachable(
   const allowed = barred === undefined ? addresses : addresses.filter((address) => !barred(address));
   return addresses.length > 1 ? allowed.filter(({ host }) => isUnicast(host)) : allowed;
 }
+
+/** How long a request waits for a telephone whose member has just ended: as long as it may take it to notice and connect anew. */
+const renewalMs = 4_000;
+
+const requestTerminated = { status: 487, reason: 'Request Terminated' };
 
 /** How long an INVITE may go without a word before it gets its 100 (RFC 3261 §17.2.1). */
 const tryingMs = 200;
@@ -186,9 +221,43 @@ export class ResponseContext implements BagItem, ServerUser {
     if (this.request.method === 'INVITE') this.#consider({ status: 408, reason: 'Request Timeout' });
   }
 
-  /** @internal RFC 3261 §16.9: as if a 503 had come. */
-  onBranchUnreachable(): void {
-    this.#consider({ status: 503, reason: 'Service Unavailable' });
+  /** @internal RFC 3261 §16.9: as if a 503 had come, unless the target says what its failure means. */
+  onBranchUnreachable({ failure, spares }: ProxyTarget): void {
+    if (!this.#isSpared(spares)) this.#consider(failure ?? { status: 503, reason: 'Service Unavailable' });
+  }
+
+  /** @internal A flow of a telephone has failed (RFC 5626 §7): the next one of the same instance, if there is one. */
+  onFlowFailed({ failure, flowFailure = failure, spares }: ProxyTarget): void {
+    if (!this.#isSpared(spares)) this.#consider(flowFailure ?? { status: 430, reason: 'Flow Failed' });
+  }
+
+  /** @internal The telephone is back over this flow: the branch goes on there. */
+  onRenewed({ requestUri, rewriteRoutes, failure, spares, q }: ProxyTarget, flow: Flow): void {
+    const { host, port } = flow.remote;
+    const hop = { host, port, transport: flow.transport };
+    if (this.#cancelled || this.#closed || this.server.isFinal) this.#consider(requestTerminated);
+    else
+      this.#waiting.unshift([
+        {
+          requestUri,
+          hop,
+          alternates: [],
+          flow,
+          pushRoutes: [],
+          rewriteRoutes: rewriteRoutes === undefined ? undefined : [],
+          failure,
+          spares,
+          q,
+          branchKey: `${requestUri}\n${flow.id}`,
+        },
+      ]);
+  }
+
+  #isSpared(spares: readonly ProxyTarget[] = []): boolean {
+    const [spare, ...others] = spares;
+    if (spare === undefined || this.#cancelled || this.#closed || this.server.isFinal) return false;
+    this.#waiting.unshift([{ ...spare, spares: others }]);
+    return true;
   }
 
   /** @internal */
@@ -328,6 +397,8 @@ class Branch implements ClientUser {
   #cancel: ClientTransaction | undefined;
   #provisional = false;
   #ended = false;
+  #renewal: (() => void) | undefined;
+  #patience: Cancel | undefined;
 
   constructor(context: ResponseContext, target: ProxyTarget, breadth: number) {
     this.#context = context;
@@ -337,6 +408,11 @@ class Branch implements ClientUser {
 
   start(): void {
     const { resolver, log } = this.#context.parts;
+    this.#awaitRenewal();
+    if (this.#target.isAbsent === true) {
+      this.#failed();
+      return;
+    }
     resolver.resolve(this.#target.hop, this.#target.alternates, (resolution) => {
       if (this.#ended) return;
       if (!resolution.ok) {
@@ -344,8 +420,7 @@ class Branch implements ClientUser {
           { callId: this.#context.request.callId, hop: this.#target.hop, why: resolution.error.detail },
           'no address for the next hop',
         );
-        this.#context.onBranchUnreachable();
-        this.#end();
+        this.#failed();
         return;
       }
       if (this.#wantsCancel) {
@@ -369,13 +444,17 @@ class Branch implements ClientUser {
     if (this.#ended || this.#wantsCancel || this.#context.request.method !== 'INVITE') return;
     this.#wantsCancel = true;
     this.#cancelFields = fields;
-    if (this.#provisional) this.#sendCancel();
+    if (this.#patience !== undefined) {
+      this.#context.refuse(487, 'Request Terminated');
+      this.#end();
+    } else if (this.#provisional) this.#sendCancel();
   }
 
   onResponse(message: SipMessage, transaction: ClientTransaction): void {
     const { status } = message;
     if (status < 200) {
       this.#provisional = true;
+      if (status > 100 && this.#target.member !== undefined) transaction.stay();
       if (status > 100) this.#timerCAtMs = this.#context.parts.clock.now() + this.#context.parts.timerCMs;
       if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel();
       this.#context.onProvisional(message);
@@ -383,7 +462,13 @@ class Branch implements ClientUser {
     }
     if (status < 300 && transaction.aside !== undefined) this.#cancelAside(transaction, transaction.aside);
     if (status < 300) this.#context.onSuccess(message);
-    else if (!this.#ended) this.#context.onFailure(message);
+    else if (status === 430 && !this.#ended && isFlow(this.#target)) {
+      if (this.#renewal !== undefined && !this.#wantsCancel) {
+        this.#failed();
+        return;
+      }
+      this.#context.onFlowFailed(this.#target);
+    } else if (!this.#ended) this.#context.onFailure(message);
     this.#end();
   }
 
@@ -402,8 +487,35 @@ class Branch implements ClientUser {
       method: this.#context.request.method,
       tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
     }));
-    this.#context.onBranchUnreachable();
-    this.#end();
+    this.#failed();
+  }
+
+  /** The target cannot be reached now; a telephone that is about to connect anew is given a moment. */
+  #failed(): void {
+    const { clock } = this.#context.parts;
+    const hasSpare = (this.#target.spares ?? []).length > 0;
+    if (this.#renewal === undefined || this.#wantsCancel || hasSpare) {
+      this.#context.onBranchUnreachable(this.#target);
+      this.#end();
+      return;
+    }
+    this.#patience ??= clock.after(renewalMs, () => {
+      this.#context.onBranchUnreachable(this.#target);
+      this.#end();
+    });
+  }
+
+  #awaitRenewal(): void {
+    const { renewal } = this.#target;
+    if (renewal === undefined) return;
+    this.#renewal = this.#context.parts.onRenewal(renewal, (flow) => {
+      this.#renewal = undefined;
+      // What was answered provisionally has arrived.
+      if (this.#ended || this.#provisional) return;
+      this.#transaction?.abandon();
+      this.#context.onRenewed(this.#target, flow);
+      this.#end();
+    });
   }
 
   onMoved(_transaction: ClientTransaction, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
@@ -435,8 +547,9 @@ class Branch implements ClientUser {
     const { parts, request, plan, server } = context;
     const target = this.#target;
     const { identity, layer } = parts;
-    const toToken = target.flow !== undefined && plan.recordRoute ? identity.flowToken(target.flow) : undefined;
-    const branch = parts.branches.branchFor(request, target.requestUri);
+    const toToken =
+      target.flow !== undefined && plan.recordRoute ? (target.token ?? parts.flowToken(target.flow)) : undefined;
+    const branch = parts.branches.branchFor(request, target.branchKey ?? target.requestUri);
     if (request.method === 'INVITE') this.#armTimerC();
     this.#transaction = layer.request(
       request.method,
@@ -451,10 +564,13 @@ class Branch implements ClientUser {
             popRoutes: plan.popRoutes,
             pushRoutes: target.pushRoutes,
             rewriteRoutes: target.rewriteRoutes,
+            member: target.member,
             recordRoute: plan.recordRoute,
             dialog: plan.dialog,
             path: plan.path,
+            outbound: plan.outbound,
             from: server.flow,
+            fromToken: plan.fromToken,
             toToken,
             maxBreadth: this.#breadth,
             forked: context.isForked,
@@ -524,11 +640,15 @@ class Branch implements ClientUser {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#renewal?.();
+    this.#patience?.();
     this.#timerC?.();
     this.#timerC = undefined;
     this.#context.branchEnded();
   }
 }
+
+const isFlow = ({ failure, flowFailure }: ProxyTarget): boolean => failure !== undefined || flowFailure !== undefined;
 
 /** Takes the 2xx responses of an INVITE that come after the first. */
 class Repeated implements ClientUser {

@@ -21,8 +21,12 @@ import {
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
+import { FlowNaming } from './flow-naming.ts';
+import { FlowTokens } from './flow-token.ts';
+import { Flows } from './flows.ts';
 import { Identity } from './identity.ts';
 import { ProxyCore, type RoutingTable } from './proxy.ts';
+import { LostBindings } from './registrar/lost-bindings.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { DialogProof } from './route-user.ts';
@@ -79,7 +83,10 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     limits: config.limits,
     maxMessageBytes: config.limits.maxMessageBytes,
     onMessage: (message, flow) => proxy.onMessage(message, flow),
-    onFailed: (flow, error) => transmitter.flowFailed(flow, error),
+    onFailed(flow, error) {
+      transmitter.flowFailed(flow, error);
+      if (flow.reliable) lostBindings.ended(flow);
+    },
   });
   const transmitter: Transmitter = new Transmitter({
     clock,
@@ -105,7 +112,22 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     transactionBudget(config.limits.maxTransactionBytes),
   );
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
-  const registration = createRegistration(services, config, identity, trust);
+  const tokens = new FlowTokens(cluster.secret, random.hex(6));
+  const flows: Flows = new Flows({
+    tokens,
+    members: partners,
+    ports: config.listen.map(({ port }) => port),
+    clock,
+    downSinceMs(member) {
+      const peer = pool.find(member);
+      return peer?.health === 'down' ? peer.downSinceMs : undefined;
+    },
+    flowById: (id) => transmitter.flowById(id),
+    datagramFlow: (isSocket, remote) =>
+      receiver.listeners.find(({ local }) => local.transport === 'udp' && isSocket(local))?.flowTo(remote),
+  });
+  const lostBindings = new LostBindings({ clock, log, locations, flows });
+  const registration = createRegistration(services, config, identity, trust, flows);
   const reports = new RateLimitedLog(log, clock);
   const proxy = new ProxyCore({
     reports,
@@ -123,6 +145,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     cluster,
     metrics,
     trust,
+    flows,
+    flowNaming: new FlowNaming(flows, identity),
     ...registration,
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
@@ -148,6 +172,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     async start() {
       listeners = await receiver.start();
       identity.bound(listeners);
+      tokens.is(identity.address);
       knowHops(config);
       announce(log, 'sip', 'SIP proxy and registrar', listeners);
       return listeners;
@@ -159,6 +184,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     },
     async stop() {
       layer.stop();
+      lostBindings.stop();
       transmitter.stop();
       await receiver.stop();
       reports.close();

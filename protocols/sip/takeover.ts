@@ -26,6 +26,7 @@ export function adoptRecordRoute(text: string, partner: ControllerAddress, ident
       const own = identity.standInRoute({ ...partner, transport: named.transport }, uri.scheme === 'sips');
       if (own === undefined) return entry;
       changed = true;
+      // What proves the dialog and names a flow holds on every member.
       return withUser(own, readRouteUser(uri.user) === undefined ? '' : (uri.user ?? ''));
     });
     return changed ? `Record-Route: ${replaced.join(', ')}\r` : field;

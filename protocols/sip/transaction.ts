@@ -246,6 +246,11 @@ export class ClientTransaction implements Outgoing, Lingerer {
     this.#slim();
   }
 
+  /** It has arrived where it is for, past its hop: if that hop fails now, the answer comes past it as well, and the request stays. */
+  stay(): void {
+    this.#delivery?.end();
+  }
+
   #besides(from: Flow | undefined): Flow | undefined {
     const { flow } = this;
     if (from === undefined || flow === undefined || isFrom(from, flow.remote)) return undefined;

@@ -2,12 +2,9 @@
 import { type ControllerAddress, isTransport } from '../controller-address.ts';
 import type { Contact } from '../location-service.ts';
 
-/**
- * Record, key and expiry have columns of their own. The flow stays behind: it names a connection of this process, and after
- * a restart (or in another process) the same id may be somebody else's connection.
- */
+/** Record, key and expiry have columns of their own. */
 export function contactToText(contact: Contact): string {
-  const { key: _key, expiresMs: _expiresMs, flow: _flow, ...rest } = contact;
+  const { key: _key, expiresMs: _expiresMs, ...rest } = contact;
   return JSON.stringify(rest);
 }
 
@@ -27,6 +24,7 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
     q,
     updatedMs,
     address,
+    flow,
     instance,
     regId,
     callId,
@@ -39,7 +37,13 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
   if (!Array.isArray(path) || !path.every(isText)) return undefined;
   if (!Array.isArray(alternates) || !alternates.every(isAddress)) return undefined;
   if (address !== undefined && !isAddress(address)) return undefined;
-  if (!isOptionalText(instance) || !isOptionalText(callId) || !isOptionalText(userAgent) || !isOptionalText(params))
+  if (
+    !isOptionalText(flow) ||
+    !isOptionalText(instance) ||
+    !isOptionalText(callId) ||
+    !isOptionalText(userAgent) ||
+    !isOptionalText(params)
+  )
     return undefined;
   if (!isOptionalNumber(regId) || !isOptionalNumber(cseq)) return undefined;
   return {
@@ -52,6 +56,7 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
     q,
     updatedMs,
     ...(address === undefined ? {} : { address }),
+    ...(flow === undefined ? {} : { flow }),
     ...(instance === undefined ? {} : { instance }),
     ...(regId === undefined ? {} : { regId }),
     ...(callId === undefined ? {} : { callId }),
@@ -70,6 +75,7 @@ interface RowFields {
   readonly q?: unknown;
   readonly updatedMs?: unknown;
   readonly address?: unknown;
+  readonly flow?: unknown;
   readonly instance?: unknown;
   readonly regId?: unknown;
   readonly callId?: unknown;

@@ -53,7 +53,7 @@ function contact(key: string, more: Partial<Contact> = {}): Contact {
 const keys = (service: LocationService, of = record): string[] => service.lookup(of).map(({ key }) => key);
 
 describe('location store: what it remembers', () => {
-  it('gives every field of a contact back after a restart, except the flow, which died with its process', async () => {
+  it('gives every field of a contact back after a restart, the name of the flow as well: it says which process had it', async () => {
     const first = await openStore();
     const full = contact('sip:alice@127.0.0.9:5061', {
       address: { transport: 'tcp', host: '127.0.0.9', port: 5061 },
@@ -71,8 +71,7 @@ describe('location store: what it remembers', () => {
     await first.save(record, [full]);
     await first.close();
     const second = await openStore();
-    const { flow: _flow, ...stored } = full;
-    expect(second.lookup(record)).toEqual([stored]);
+    expect(second.lookup(record)).toEqual([full]);
     expect(first.size).toBe(1);
   });
 
@@ -196,12 +195,12 @@ describe('location store: two processes of one host', () => {
   it('shows the registrations of one to the other within 200 ms', async () => {
     const primary = await openStore();
     const backup = await openStore();
-    await primary.save(record, [contact('a', { flow: 'tcp-1' })]);
+    await primary.save(record, [contact('a', { flow: 'primary.life1.tcp-1' })]);
     expect(keys(backup)).toEqual([]);
     clock.advance(200);
     expect(keys(backup)).toEqual(['a']);
-    expect(backup.lookup(record)[0]?.flow).toBeUndefined();
-    expect(primary.lookup(record)[0]?.flow).toBe('tcp-1');
+    expect(backup.lookup(record)[0]?.flow).toBe('primary.life1.tcp-1');
+    expect(primary.lookup(record)[0]?.flow).toBe('primary.life1.tcp-1');
   });
 
   it('shows removals too', async () => {

@@ -78,7 +78,6 @@ export class MemoryNetwork {
   readonly #packetTaps = new Set<Tap>();
   readonly #arrivalTaps = new Set<Tap>();
   #sequence = 0;
-  #connections = 0;
 
   constructor(clock: Clock, conditions: Partial<Conditions> = {}, seed = 1) {
     this.clock = clock;
@@ -182,12 +181,6 @@ export class MemoryNetwork {
     return this.#hosts.get(address);
   }
 
-  /** @internal */
-  connectionId(transport: Transport): string {
-    this.#connections += 1;
-    return `${transport}-${this.#connections}`;
-  }
-
   #name(address: string): string {
     return this.#hostOf(address).address;
   }
@@ -224,6 +217,7 @@ export class Host implements MemoryHost {
   /** While the program stands still: what it will do when it goes on. */
   #waiting: { readonly messages: (() => void)[]; readonly timers: (() => void)[] } | undefined;
   #nextPort = 49_152;
+  #connections = 0;
   readonly #datagrams = new Map<string, DatagramSocket>();
   readonly #streams = new Map<string, StreamSocket>();
 
@@ -309,9 +303,16 @@ export class Host implements MemoryHost {
     return this.#nextPort;
   }
 
+  /** Counted by each program from its start, as a process does: two hosts have the same ids, and so have two lives of one. */
+  connectionId(transport: Transport): string {
+    this.#connections += 1;
+    return `${transport}-${this.#connections}`;
+  }
+
   crash(): void {
     this.#life += 1;
     this.#waiting = undefined;
+    this.#connections = 0;
     for (const socket of [...this.#datagrams.values(), ...this.#streams.values()]) socket.crash();
     this.#datagrams.clear();
     this.#streams.clear();

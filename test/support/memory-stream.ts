@@ -122,7 +122,7 @@ class StreamEnd implements Flow {
     this.remote = remote;
     this.source = source;
     this.serverName = serverName;
-    this.id = socket.host.network.connectionId(this.transport);
+    this.id = socket.host.connectionId(this.transport);
     const isByteStream = this.transport === 'tcp' || this.transport === 'tls';
     this.#framing = isByteStream ? socket.options.framing?.() : undefined;
   }

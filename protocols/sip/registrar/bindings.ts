@@ -18,7 +18,7 @@ export interface BindingRequest {
   /** May bindings be told by instance and reg-id (RFC 5626 §6)? */
   readonly outbound: boolean;
   /** What is known of the way to a contact besides its URI. */
-  readonly wayTo: (contact: ContactValue) => ContactWay;
+  readonly wayTo: (contact: ContactValue, key: string) => ContactWay;
 }
 
 export interface ContactWay {
@@ -102,7 +102,7 @@ function makeBinding(
   request: BindingRequest,
   rules: BindingRules,
 ): Contact {
-  const way = request.wayTo(value);
+  const way = request.wayTo(value, key);
   return {
     protocol: 'sip',
     target: value.target,
@@ -165,4 +165,4 @@ const oneHourSeconds = 3_600;
 const outOfOrder = refusal(500, 'Server Internal Error - CSeq is not higher than before');
 
 /** Not a 5xx: no other registrar of the domain would take it, and 503 would send the telephone to try. */
-const tooMany = refusal(403, 'Forbidden - too many contacts');
+export const tooMany = refusal(403, 'Forbidden - too many contacts');

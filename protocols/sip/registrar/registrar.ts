@@ -15,13 +15,14 @@ import type {
 import { isIpLiteral } from '../../../src/index.ts';
 import { nameAddrAlternates } from '../alternate-path.ts';
 import { response } from '../encode.ts';
+import type { Flows } from '../flows.ts';
 import { stampedVia } from '../forward.ts';
 import { H } from '../header-names.ts';
 import type { Identity } from '../identity.ts';
 import type { SipMessage } from '../messages.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from '../uri.ts';
 import { type NameAddr, parseNameAddr } from '../values.ts';
-import { type BindingRules, bind, type ContactWay } from './bindings.ts';
+import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -38,7 +39,8 @@ export interface RegistrarParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'voice' | 'isSelf'>;
+  readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'voice' | 'isSelf' | 'hasSeveral'>;
+  readonly flows: Pick<Flows, 'bindingToken' | 'bound' | 'isGone' | 'isLost'>;
   readonly rules: RegistrarRules;
   /** Is the sender who may register this address of record? undefined: yes. */
   readonly authorize: (request: SipMessage, to: SipUri, record: string, flow: Flow) => Refusal | undefined;
@@ -67,13 +69,17 @@ export class Registrar {
       this.#refuse(request, flow, respond, outcome.refusal);
       return;
     }
-    const { record, before, after, others, fields } = outcome;
+    const { record, before, after, others, fields, overFlow } = outcome;
     if (after === before) {
       this.#accept(request, flow, respond, after, fields);
       return;
     }
     this.#parts.locations.save(record, others.length === 0 ? after : [...others, ...after]).then(
-      () => this.#accept(request, flow, respond, after, fields),
+      () => {
+        // First its answer, then what waits for the telephone to be back.
+        this.#accept(request, flow, respond, after, fields);
+        for (const key of overFlow) this.#parts.flows.bound(flow, record, key);
+      },
       (error: unknown) => {
         this.#parts.log.error({ record, reason: String(error) }, 'registration could not be stored');
         this.#refuse(request, flow, respond, refusal(500, 'Server Internal Error'));
@@ -116,21 +122,31 @@ export class Registrar {
 
     const nowMs = clock.now();
     const stored = locations.lookup(record);
-    const before = stored.filter(isRegistered);
-    const result = bind(
-      before,
-      {
-        contacts: contacts.value,
-        callId: request.callId,
-        cseq: request.cseq,
-        path,
-        userAgent: request.header(H.userAgent)?.slice(0, 200),
-        nowMs,
-        outbound: outbound.applies,
-        wayTo: (contact) => this.#wayTo(contact, request, flow, path, isFirstHop, outbound.applies),
+    const { flows } = this.#parts;
+    const overFlow = new Set<string>();
+    const wanted: BindingRequest = {
+      contacts: contacts.value,
+      callId: request.callId,
+      cseq: request.cseq,
+      path,
+      userAgent: request.header(H.userAgent)?.slice(0, 200),
+      nowMs,
+      outbound: outbound.applies,
+      wayTo: (contact, key) => {
+        const way = this.#wayTo(contact, request, flow, path, isFirstHop, outbound.applies);
+        if (way.overFlow !== true) return way;
+        overFlow.add(key);
+        return { ...way, flow: flows.bindingToken(flow, record, key) };
       },
-      rules,
-    );
+    };
+    // RFC 5626 §7: bindings of flows that have ended are none any more.
+    let before = stored.filter((contact) => isRegistered(contact) && !flows.isLost(contact));
+    let result = bind(before, wanted, rules);
+    if (!result.ok && result.error === tooMany && before.some((contact) => flows.isGone(contact))) {
+      // Those that might be dialled go first where there is no room.
+      before = before.filter((contact) => !flows.isGone(contact));
+      result = bind(before, wanted, rules);
+    }
     if (!result.ok) return { kind: 'refused', refusal: result.error };
     let fields = '';
     for (const entry of path) fields += `Path: ${entry}\r\n`;
@@ -142,6 +158,7 @@ export class Registrar {
       record,
       before,
       after: result.value,
+      overFlow,
       others: stored.filter((contact) => !isRegistered(contact)),
       fields,
     };
@@ -159,7 +176,7 @@ export class Registrar {
     path: readonly string[],
     isFirstHop: boolean,
     outbound: boolean,
-  ): ContactWay {
+  ): ContactWay & { readonly overFlow?: boolean } {
     const { identity, trustedAlternates } = this.#parts;
     // The way begins with the first proxy of the Path that is not this one; it is that hop's backups that matter then.
     const hop = path
@@ -168,14 +185,19 @@ export class Registrar {
     if (hop !== undefined) return { alternates: trustedAlternates(nameAddrAlternates(hop.address), flow) };
     const trusted = trustedAlternates(alternates, flow);
     if (path.length > 0 || !isFirstHop) return { alternates: trusted };
-    if (flow.reliable) return { flow: flow.id, alternates: trusted };
+    if (flow.reliable) return { overFlow: true, alternates: trusted };
     const { via } = request;
     const { host, port } = flow.remote;
     const address: ControllerAddress = { transport: flow.transport, host, port };
-    if (outbound) return { flow: flow.id, address, alternates: trusted };
+    if (outbound) return { overFlow: true, address, alternates: trusted };
     const isSentBy = uri.host === via.host && (uri.port || 5_060) === (via.port || 5_060);
     const moved = uri.host !== host || (uri.port || 5_060) !== port;
-    return via.rport !== undefined && isSentBy && moved ? { address, alternates: trusted } : { alternates: trusted };
+    if (moved)
+      return via.rport !== undefined && isSentBy
+        ? { overFlow: true, address, alternates: trusted }
+        : { alternates: trusted };
+    // Of several sockets the one that it registered at sends (RFC 5626 §7, implementation note).
+    return identity.hasSeveral(flow.transport) ? { overFlow: true, alternates: trusted } : { alternates: trusted };
   }
 
   /** RFC 3261 §10.3 item 8: every binding with what remains of its time. */
@@ -221,6 +243,8 @@ type Outcome =
       /** Registered contacts. */
       readonly before: readonly Contact[];
       readonly after: readonly Contact[];
+      /** Keys of those that were made over the flow of the request. */
+      readonly overFlow: ReadonlySet<string>;
       /** Provisioned ones and those of other protocols: not a telephone's to change. */
       readonly others: readonly Contact[];
       readonly fields: string;

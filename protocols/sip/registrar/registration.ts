@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, type CoreServices, FileError, type Flow, RateLimitedLog } from '../../../src/index.ts';
 import { type SipConfig, sipConfigSchema } from '../config.ts';
+import type { Flows } from '../flows.ts';
 import type { Identity } from '../identity.ts';
 import type { SipMessage } from '../messages.ts';
 import type { PathTrust } from '../trust.ts';
@@ -29,6 +30,7 @@ export function createRegistration(
   config: SipConfig,
   identity: Identity,
   trust: PathTrust,
+  flows: Flows,
 ): Registration {
   const { clock, random, metrics, locations, cluster } = services;
   const log = services.log.child({ protocol: 'sip' });
@@ -64,6 +66,7 @@ export function createRegistration(
     log,
     metrics,
     identity,
+    flows,
     rules: { ...config.registrar, serviceRoute: config.serviceRoute },
     authorize(request, to, record, flow) {
       if (!auth.register) return undefined;

@@ -14,6 +14,7 @@ import { Assembler, type CoreServices, type Flow, Metrics } from '../../../src/i
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { flowStore } from '../../support/sip-flow-store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'altpath-users-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -59,7 +60,7 @@ function world(auth: object = {}) {
   );
   const trust = new PathTrust({ trust: [], allow: [], strip: 'none' }, 'header', metrics);
   trust.know([{ host: '127.0.0.50' }]);
-  const registration = createRegistration(services, config, identity, trust);
+  const registration = createRegistration(services, config, identity, trust, flowStore().flows);
   const register = async (text: string): Promise<string> => {
     let answer = '';
     registration.register(read(text), flow, (_, text) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../../protocols/sip/decode.ts';
+import type { FlowTokens } from '../../../protocols/sip/flow-token.ts';
 import { Identity } from '../../../protocols/sip/identity.ts';
 import { Registrar, type RegistrarParts, type RegistrarRules } from '../../../protocols/sip/registrar/registrar.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type Contact,
   type ControllerAddress,
   type Flow,
+  formatSocketAddress,
   type Listener,
   type LocationService,
   Metrics,
@@ -16,6 +18,7 @@ import {
 } from '../../../src/index.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { flowStore } from '../../support/sip-flow-store.ts';
 
 const rules: RegistrarRules = {
   minExpiresSeconds: 60,
@@ -36,6 +39,10 @@ interface World {
   readonly register: (fields: string, options?: RegisterOptions) => Promise<string>;
   /** Live contacts of Alice. */
   readonly contacts: () => readonly Contact[];
+  /** Open connections; those that requests came over are. */
+  readonly open: Map<string, Flow>;
+  /** What the flow tokens of Alice's contacts name. */
+  readonly flowIds: () => readonly (string | undefined)[];
 }
 
 interface RegisterOptions {
@@ -62,12 +69,14 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
     assembler,
   );
   identity.bound([listener]);
+  const { tokens, flows, open } = flowStore();
   const registrar = new Registrar({
     locations,
     clock,
     log: silentLog,
     metrics: new Metrics(),
     identity,
+    flows,
     rules: { ...rules, ...moreRules },
     authorize: () => undefined,
     trustedAlternates: (named) => named ?? [],
@@ -79,6 +88,7 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
     const decoded = decode(Buffer.from(text, 'latin1'));
     if (!decoded.ok) throw new Error(`test request does not decode: ${decoded.error.reason}`);
     last = '';
+    if (flow.reliable) open.set(flow.id, flow);
     registrar.register(decoded.value, flow, (status, text) => {
       expect(last).toBe('');
       last = text;
@@ -98,6 +108,8 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
     send,
     answer,
     contacts: () => locations.lookup('alice@example.com'),
+    open,
+    flowIds: () => locations.lookup('alice@example.com').map(({ flow }) => idOf(tokens, flow)),
     register(fields, options = {}) {
       cseq += 1;
       const to = options.to ?? 'sip:alice@example.com';
@@ -108,6 +120,11 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
       return answer();
     },
   };
+}
+
+function idOf(tokens: FlowTokens, token: string | undefined): string | undefined {
+  const way = token === undefined ? undefined : tokens.read(token)?.way;
+  return way?.kind === 'datagram' ? formatSocketAddress(way.remote) : way?.id;
 }
 
 const listener: Listener = {
@@ -578,25 +595,25 @@ describe('RFC 5626 §6 Outbound', () => {
   const behind = 'Via: SIP/2.0/TCP 127.0.0.5;branch=z9hG4bKe\r\nVia: SIP/2.0/TCP 127.0.0.9:5062;branch=z9hG4bKa\r\n';
 
   it('says Require: outbound to a telephone that supports it, and stores flow, instance and reg-id', async () => {
-    const { register, contacts } = world();
+    const { register, contacts, flowIds } = world();
     const answer = await register(flowContact('127.0.0.9', 1) + supported, { flow: flowOf('tcp') });
     expect(fieldsOf(answer, 'Require')).toEqual(['outbound']);
     expect(fieldsOf(answer, 'Contact')[0]).toBe(
       `<sip:line1@127.0.0.9;transport=tcp>;reg-id=1;${instance};expires=3600`,
     );
-    expect(contacts()).toMatchObject([
-      { flow: 'tcp-7', regId: 1, instance: '<urn:uuid:00000000-0000-1000-8000-000A95A0E128>' },
-    ]);
+    expect(contacts()).toMatchObject([{ regId: 1, instance: '<urn:uuid:00000000-0000-1000-8000-000A95A0E128>' }]);
+    expect(flowIds()).toEqual(['tcp-7']);
   });
 
   it('replaces the binding of the same instance and reg-id, whatever its URI, case of the UUID or Call-ID', async () => {
-    const { register, contacts } = world();
+    const { register, contacts, flowIds } = world();
     await register(flowContact('127.0.0.9', 1) + supported, { flow: flowOf('tcp') });
     await register(flowContact('127.0.0.10', 1).replace('000A95A0E128', '000a95a0e128') + supported, {
       callId: 'reg-2',
       flow: { ...flowOf('tcp'), id: 'tcp-8' },
     });
-    expect(contacts()).toMatchObject([{ target: 'sip:line1@127.0.0.10;transport=tcp', flow: 'tcp-8' }]);
+    expect(contacts()).toMatchObject([{ target: 'sip:line1@127.0.0.10;transport=tcp' }]);
+    expect(flowIds()).toEqual(['tcp-8']);
   });
 
   it('keeps the new contact of a flow where the same request takes the old one back, in any order', async () => {
@@ -675,14 +692,49 @@ describe('RFC 5626 §6 Outbound', () => {
   });
 });
 
+describe('RFC 5626 §7 bindings of connections that have ended', () => {
+  const page = (n: number) => `Contact: <sip:a${n}@df7jal23ls0d.invalid;transport=ws>\r\n`;
+
+  it('do not count: a page that is loaded again and again is never refused', async () => {
+    const { register, contacts, open } = world();
+    for (let n = 1; n <= 10; n += 1) {
+      expect(statusOf(await register(page(n), { callId: `r${n}`, flow: { ...flowOf('ws'), id: `ws-${n}` } }))).toBe(
+        '200',
+      );
+      open.delete(`ws-${n}`);
+    }
+    expect(contacts()).toHaveLength(1);
+  });
+
+  it('count while they are open', async () => {
+    const { register } = world();
+    const statuses: string[] = [];
+    for (let n = 1; n <= 4; n += 1)
+      statuses.push(statusOf(await register(page(n), { callId: `r${n}`, flow: { ...flowOf('ws'), id: `ws-${n}` } })));
+    expect(statuses).toEqual(['200', '200', '200', '403']);
+  });
+
+  it('give way to new ones where they might still be dialled (RFC 3261 §18.2.2)', async () => {
+    const { register, contacts, open } = world();
+    const contact = (n: number) => `Contact: <sip:a@127.0.0.9:${41_000 + n};transport=tcp>\r\n`;
+    for (let n = 1; n <= 3; n += 1) {
+      await register(contact(n), { callId: `r${n}`, flow: { ...flowOf('tcp'), id: `tcp-${n}` } });
+      open.delete(`tcp-${n}`);
+    }
+    expect(contacts()).toHaveLength(3);
+    expect(statusOf(await register(contact(4), { callId: 'r4', flow: { ...flowOf('tcp'), id: 'tcp-4' } }))).toBe('200');
+    expect(contacts().map(({ target }) => target)).toEqual(['sip:a@127.0.0.9:41004;transport=tcp']);
+  });
+});
+
 describe('where packets for a contact go', () => {
   const nat = { host: '203.0.113.7', port: 40_000 };
 
   it('is over the connection it registered by, for streams and WebSocket', async () => {
     for (const transport of ['tcp', 'tls', 'ws', 'wss'] as const) {
-      const { register, contacts } = world();
+      const { register, contacts, flowIds } = world();
       await register('Contact: <sip:a@df7jal23ls0d.invalid;transport=ws>\r\n', { flow: flowOf(transport) });
-      expect(contacts()[0]).toMatchObject({ flow: `${transport}-7` });
+      expect(flowIds()).toEqual([`${transport}-7`]);
       expect(contacts()[0]?.address).toBeUndefined();
     }
   });
@@ -707,11 +759,12 @@ describe('where packets for a contact go', () => {
   });
 
   it('is where the request came from with Outbound over UDP', async () => {
-    const { register, contacts } = world();
+    const { register, contacts, flowIds } = world();
     await register('Contact: <sip:a@10.0.0.1>;reg-id=1;+sip.instance="<urn:x:1>"\r\nSupported: outbound\r\n', {
       flow: flowOf('udp', nat),
     });
-    expect(contacts()[0]).toMatchObject({ address: { transport: 'udp', ...nat }, flow: 'udp-7' });
+    expect(contacts()[0]).toMatchObject({ address: { transport: 'udp', ...nat } });
+    expect(flowIds()).toEqual(['203.0.113.7:40000']);
   });
 
   it('goes on to the alternates that a trusted telephone names in its Contact', async () => {
