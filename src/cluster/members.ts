@@ -305,7 +305,8 @@ export class Members {
     const wasLinked = this.hasLink && state !== 'unknown';
     const patienceMs = wasLinked ? deadMs - suspectAfter(deadMs) : deadMs;
     const sinceMs = Math.max(wasLinked ? member.suspectSinceMs : this.#startedMs, presumedMs);
-    const isAnswering = now - answeredMs < Math.max(patienceMs, 2 * probeEveryMs);
+    // What it answered before it died is no return.
+    const isAnswering = answeredMs > member.diedMs && now - answeredMs < Math.max(patienceMs, 2 * probeEveryMs);
     // Refused again after it was asked once more: one packet that says so may be anybody's.
     const isRefused = doubtCounter !== undefined && now - doubtMs >= verifyMs && refusedMs > doubtMs;
     if (isRefused && refusedMs > answeredMs) return 'dead';

@@ -27,6 +27,7 @@ async function dieAt(options: WorldOptions, sequence: number, when: 'sent' | 'ar
 
 const worlds: readonly (readonly [string, WorldOptions])[] = [
   ['aware gateways, each controller with its own mId', {}],
+  ['aware gateways, controllers without a common secret', { link: false }],
   ['aware gateways in BER', { gateway: { encoding: 'binary' } }],
   ['aware gateways over TCP', { transport: 'tcp', gateway: { encoding: 'pretty' } }],
   ['plain gateways, one mId for both controllers', { gateway: { aware: false }, config: { mid: '<mgc.example>' } }],
