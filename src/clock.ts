@@ -5,6 +5,8 @@ import { performance } from 'node:perf_hooks';
 export interface Clock {
   /** Milliseconds since the Unix epoch; never runs backwards within a process. */
   now(): number;
+  /** What the machine's calendar says just now; an operator or NTP may set it to and fro. Only for what other processes and people read. */
+  wallNow(): number;
   /** Runs `run` once after `ms` milliseconds, unless the returned function is called before. */
   after(ms: number, run: () => void): Cancel;
 }
@@ -16,6 +18,7 @@ const originMs = performance.timeOrigin;
 /** The machine's clock. Its timers keep no process alive by themselves: sockets do that. */
 export const systemClock: Clock = {
   now: () => originMs + performance.now(),
+  wallNow: () => Date.now(),
   after(ms, run) {
     if (ms > maxNativeMs) return afterLong(ms, run);
     const queue = queueFor(ms);

@@ -2,19 +2,24 @@
  * The SQLite file behind the location service: one row per contact, all in SQL, nothing of policy. Several processes of one host
  * may have it open. Each committed transaction has a number greater than all before it (given out under SQLite's write lock),
  * so "what others changed since" is one indexed question. Write-ahead log, synchronous=NORMAL: a commit survives the death of
- * every process; a power cut may cost the last ones, never the file.
+ * every process; a power cut may cost the last ones, never the file. Times in the file are the calendar's: the clocks of two
+ * processes differ as soon as the calendar was set between their starts.
  */
 import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Clock } from '../clock.ts';
 import { FileError } from '../errors.ts';
 import type { Contact } from '../location-service.ts';
 import { contactFromText, contactToText } from './contact-row.ts';
+import { makePrivate } from './store-file.ts';
 
 export type Change =
   | { readonly kind: 'saved'; readonly record: string; readonly contact: Contact }
   | { readonly kind: 'removed'; readonly record: string; readonly key: string }
   /** Its time is over: the row goes if nobody has refreshed it. */
-  | { readonly kind: 'lapsed'; readonly record: string; readonly key: string };
+  | { readonly kind: 'lapsed'; readonly record: string; readonly key: string }
+  /** The calendar was set forward: its row must not look older than it is. */
+  | { readonly kind: 'retimed'; readonly record: string; readonly key: string; readonly expiresMs: number };
 
 export class SqliteFile {
   /** Unlike for any two files ever created: tells a file put in place of ours. */
@@ -22,6 +27,7 @@ export class SqliteFile {
   /** Rows that no contact could be made of. */
   unreadableRows = 0;
   readonly #path: string;
+  readonly #clock: Clock;
   readonly #inode: bigint;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
@@ -29,14 +35,16 @@ export class SqliteFile {
   #seenVersion = -1;
 
   /**
-   * Opens or creates. `sinceSeq`: changes up to it are known to the caller.
+   * Opens or creates. `sinceSeq`: changes up to it are known to the caller. `waitMs`: how long it may wait for another process.
    * @throws FileError with a sentence an operator can act on.
    */
-  constructor(path: string, sinceSeq = -1) {
+  constructor(path: string, clock: Clock, { sinceSeq = -1, waitMs = openBusyMs } = {}) {
     this.#path = path;
+    this.#clock = clock;
     let database: DatabaseSync | undefined;
     try {
-      database = openDatabase(path);
+      makePrivate(path);
+      database = openDatabase(path, waitMs);
       this.#database = database;
       this.#statements = prepare(database);
       this.identity = String(firstColumn(this.#statements.identity));
@@ -59,26 +67,39 @@ export class SqliteFile {
   }
 
   /** Hands over what others committed since the last question (the first time: everything). @throws where the store fails. */
-  pull(nowMs: number, apply: (change: Change) => void): void {
+  pull(apply: (change: Change) => void): void {
     const version = Number(firstColumn(this.#statements.dataVersion));
     if (version === this.#seenVersion) return;
-    this.#seenSeq = this.#changesSince(this.#seenSeq, nowMs, apply);
+    this.#seenSeq = this.#changesSince(this.#seenSeq, apply);
     this.#seenVersion = version;
   }
 
   /** Writes `ours` in one transaction; returns what others committed before it. @throws where the store fails; nothing is written then. */
-  commit(ours: Iterable<Change>, nowMs: number): Change[] {
-    const { begin, commit, rollback, nextSeq, upsert, remove, forget } = this.#statements;
+  commit(ours: Iterable<Change>): Change[] {
+    const { begin, commit, rollback, nextSeq, upsert, remove, forget, retime } = this.#statements;
+    const nowMs = this.#clock.wallNow();
+    const aheadMs = this.#aheadMs();
     begin.run();
     try {
       const theirs: Change[] = [];
-      this.#changesSince(this.#seenSeq, nowMs, (change) => theirs.push(change));
+      this.#changesSince(this.#seenSeq, (change) => theirs.push(change));
       const seq = Number(firstColumn(nextSeq));
       for (const change of ours) {
-        if (change.kind === 'saved')
-          upsert.run(change.record, change.contact.key, seq, change.contact.expiresMs, contactToText(change.contact));
-        else if (change.kind === 'removed') remove.run(seq, nowMs + removalKeptMs, change.record, change.key);
-        else forget.run(change.record, change.key, nowMs);
+        if (change.kind === 'saved') {
+          const { record, contact } = change;
+          const { key, expiresMs, updatedMs } = contact;
+          upsert.run(
+            record,
+            key,
+            seq,
+            expiresMs + aheadMs,
+            contactToText({ ...contact, updatedMs: updatedMs + aheadMs }),
+          );
+        } else if (change.kind === 'removed') remove.run(seq, nowMs + removalKeptMs, change.record, change.key);
+        else if (change.kind === 'retimed') {
+          const expiresMs = change.expiresMs + aheadMs;
+          retime.run(expiresMs, change.record, change.key, expiresMs);
+        } else forget.run(change.record, change.key, nowMs);
       }
       commit.run();
       this.#seenSeq = seq;
@@ -90,23 +111,35 @@ export class SqliteFile {
   }
 
   /** Drops marks of removed contacts that would have lapsed by now, a bounded number at a time. */
-  tidy(nowMs: number): void {
-    this.#statements.forgetRemovals.run(nowMs);
+  tidy(): void {
+    this.#statements.forgetRemovals.run(this.#clock.wallNow());
   }
 
   /** Drops all that has lapsed, for instance while no process was running; reads the whole store. */
-  tidyAll(nowMs: number): void {
-    this.#statements.forgetAllLapsed.run(nowMs);
+  tidyAll(): void {
+    this.#statements.forgetAllLapsed.run(this.#clock.wallNow());
+  }
+
+  /** From now on a statement waits as long for others as service allows. */
+  beginService(): void {
+    this.#database.exec(`PRAGMA busy_timeout = ${busyMs}`);
   }
 
   close(): void {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  #changesSince(seq: number, nowMs: number, apply: (change: Change) => void): number {
+  /** How far the calendar is ahead of our clock. */
+  #aheadMs(): number {
+    return this.#clock.wallNow() - this.#clock.now();
+  }
+
+  #changesSince(seq: number, apply: (change: Change) => void): number {
+    const nowMs = this.#clock.now();
+    const aheadMs = this.#aheadMs();
     let lastSeq = seq;
     for (const { record, key, seq: rowSeq, expires_ms, body } of this.#statements.since.iterate(seq)) {
-      const expiresMs = Number(expires_ms);
+      const expiresMs = Number(expires_ms) - aheadMs;
       lastSeq = Number(rowSeq);
       if (typeof record !== 'string' || typeof key !== 'string') continue;
       if (typeof body !== 'string' || expiresMs <= nowMs) {
@@ -115,24 +148,39 @@ export class SqliteFile {
       }
       const contact = contactFromText(body, key, expiresMs);
       if (contact === undefined) this.unreadableRows += 1;
-      else apply({ kind: 'saved', record, contact });
+      else apply({ kind: 'saved', record, contact: inOurTime(contact, nowMs, aheadMs) });
     }
     return lastSeq;
   }
+}
+
+/** A contact of the file with its times by our clock. A calendar that was set back adds nothing to what was granted. */
+function inOurTime(contact: Contact, nowMs: number, aheadMs: number): Contact {
+  const updatedMs = contact.updatedMs - aheadMs;
+  const excessMs = Math.max(0, updatedMs - nowMs);
+  return { ...contact, updatedMs: updatedMs - excessMs, expiresMs: contact.expiresMs - excessMs };
 }
 
 /** Is this error the store being held by another process for longer than we wait? */
 export const isBusy = (error: unknown): boolean =>
   error instanceof Error && 'errcode' in error && (error.errcode === sqliteBusy || error.errcode === sqliteLocked);
 
+/** Is this error the file being damaged, or no database at all? */
+export const isCorrupt = (error: unknown): boolean =>
+  error instanceof Error &&
+  (('errcode' in error && (error.errcode === sqliteCorrupt || error.errcode === sqliteNoDatabase)) ||
+    isCorrupt(error.cause));
+
 const sqliteBusy = 5;
 const sqliteLocked = 6;
+const sqliteCorrupt = 11;
+const sqliteNoDatabase = 26;
 
 /** A removed contact leaves a mark until it would have lapsed, at most this long, so that other processes forget it too. */
 const removalKeptMs = 86_400_000;
 
 /** How long a statement may wait for another process: short, the event loop stands still meanwhile. */
-const busyMs = 100;
+export const busyMs = 100;
 
 /** At start nobody is being served yet. */
 const openBusyMs = 5_000;
@@ -156,12 +204,11 @@ const migrations: readonly string[] = [
    CREATE INDEX contact_removed ON contact (expires_ms) WHERE body IS NULL;`,
 ];
 
-function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: openBusyMs });
+function openDatabase(path: string, waitMs: number): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: waitMs });
   try {
     migrate(database, path);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-    database.exec(`PRAGMA busy_timeout = ${busyMs}`);
     return database;
   } catch (error) {
     database.close();
@@ -203,6 +250,7 @@ const sql = {
     'INSERT INTO contact VALUES (?, ?, ?, ?, ?) ON CONFLICT (record, key) DO UPDATE SET seq = excluded.seq, expires_ms = excluded.expires_ms, body = excluded.body',
   remove: 'UPDATE contact SET seq = ?, expires_ms = min(expires_ms, ?), body = NULL WHERE record = ? AND key = ?',
   forget: 'DELETE FROM contact WHERE record = ? AND key = ? AND expires_ms <= ?',
+  retime: 'UPDATE contact SET expires_ms = ? WHERE record = ? AND key = ? AND body IS NOT NULL AND expires_ms < ?',
   forgetRemovals:
     'DELETE FROM contact WHERE rowid IN (SELECT rowid FROM contact WHERE body IS NULL AND expires_ms <= ? LIMIT 1000)',
   forgetAllLapsed: 'DELETE FROM contact WHERE expires_ms <= ?',
@@ -219,6 +267,7 @@ const prepare = (database: DatabaseSync): Statements => ({
   upsert: database.prepare(sql.upsert),
   remove: database.prepare(sql.remove),
   forget: database.prepare(sql.forget),
+  retime: database.prepare(sql.retime),
   forgetRemovals: database.prepare(sql.forgetRemovals),
   forgetAllLapsed: database.prepare(sql.forgetAllLapsed),
 });

@@ -3,11 +3,12 @@
  * loop become one transaction, and their promises resolve after its COMMIT.
  *
  * Processes of one host may share the file, a primary and its backup above all. Guaranteed: each sees the others' commits within
- * `pollMs`; writes of different contacts of one record never undo each other (a save stores what it changed, not the whole list);
+ * `pollMs`, and at once where it would know of nobody; writes of different contacts of one record never undo each other (a save stores what it changed, not the whole list);
  * of two writes of the same contact the later commit wins.
  *
  * A store that fails after it was opened (lost, full, corrupt, held by a stopped process) is left aside with a loud log line:
- * memory goes on serving and accepting, what was not written is kept, and the store is tried again until it is back.
+ * memory goes on serving and accepting, what was not written is kept, and the store is tried again until it is back. A damaged
+ * file is renamed and a new one begun.
  *
  *     closed ── open() ──► stored ── failure ──► degraded ── retry ──► stored        close() from any
  */
@@ -18,7 +19,8 @@ import type { Logger } from '../log.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from './contact-table.ts';
 import { defaultMaxRecords, locationFull } from './memory.ts';
-import { type Change, isBusy, SqliteFile } from './sqlite-file.ts';
+import { busyMs, type Change, isBusy, isCorrupt, SqliteFile } from './sqlite-file.ts';
+import { inodeOf, setAside } from './store-file.ts';
 
 export interface SqliteLocationOptions {
   readonly path: string;
@@ -50,6 +52,7 @@ export class SqliteLocations implements LocationService {
   readonly #retryMs: number;
   readonly #commits: Counter;
   readonly #failures: Counter;
+  readonly #corrupt: Counter;
   #state: State = 'closed';
   #file: SqliteFile | undefined;
   /** The file last in use, to tell whether it is the same that comes back. */
@@ -60,6 +63,10 @@ export class SqliteLocations implements LocationService {
   #waiters: Waiter[] = [];
   #flushAhead = false;
   #busyTurns = 0;
+  /** Until then the file is not asked on behalf of a look-up: it was found locked. */
+  #askAgainMs = 0;
+  /** How far the calendar was ahead of our clock when we last looked. */
+  #aheadMs: number;
   #dropped = 0;
   #timers = new Map<'poll' | 'sweep' | 'retry', Cancel>();
 
@@ -73,6 +80,8 @@ export class SqliteLocations implements LocationService {
     this.#retryMs = options.retryMs ?? 5_000;
     this.#commits = options.metrics.counter('location_commits', 'Transactions of the location store');
     this.#failures = options.metrics.counter('location_failures', 'Failures of the location store');
+    this.#corrupt = options.metrics.counter('location_corrupt', 'Damaged location stores that were set aside');
+    this.#aheadMs = aheadMs(this.#clock);
     options.metrics.gauge('location_degraded', '1 while registrations are kept in memory alone', () =>
       this.#state === 'degraded' ? 1 : 0,
     );
@@ -84,16 +93,9 @@ export class SqliteLocations implements LocationService {
 
   async open(): Promise<void> {
     if (this.#state !== 'closed') return;
-    const file = new SqliteFile(this.#path);
-    try {
-      const nowMs = this.#clock.now();
-      file.pull(nowMs, (change) => this.#apply(change));
-      tidyAtLeisure(file, nowMs);
-    } catch (error) {
-      file.close();
-      throw new FileError(`location store ${this.#path} cannot be read: ${String(error)}`, { cause: error });
-    }
+    const file = this.#openFile();
     this.#use(file);
+    if (this.#unwritten.size > 0) this.#flushSoon();
     if (file.unreadableRows > 0)
       this.#log.warn({ path: this.#path, rows: file.unreadableRows }, 'location store holds rows that are no contacts');
     this.#repeat('sweep', sweepEveryMs, () => this.#sweep());
@@ -101,7 +103,9 @@ export class SqliteLocations implements LocationService {
   }
 
   lookup(record: string): readonly Contact[] {
-    return this.#table.live(record, this.#clock.now());
+    const nowMs = this.#clock.now();
+    const live = this.#table.live(record, nowMs);
+    return live.length > 0 || !this.#ask(nowMs) ? live : this.#table.live(record, nowMs);
   }
 
   save(record: string, contacts: readonly Contact[]): Promise<void> {
@@ -133,6 +137,56 @@ export class SqliteLocations implements LocationService {
     this.#file?.close();
     this.#file = undefined;
     for (const { reject } of this.#waiters.splice(0)) reject(new LocationError('the location service was closed'));
+  }
+
+  /** A damaged file is set aside, with all that could not be read of it. @throws FileError where it cannot be opened. */
+  #openFile(): SqliteFile {
+    for (let tries = 1; ; tries += 1) {
+      const inode = inodeOf(this.#path);
+      try {
+        return this.#readFile();
+      } catch (error) {
+        if (!isCorrupt(error) || inode === undefined || tries === maxSetAside) throw error;
+        this.#setAside(inode, error);
+      }
+    }
+  }
+
+  #readFile(): SqliteFile {
+    const file = new SqliteFile(this.#path, this.#clock);
+    try {
+      file.pull((change) => this.#apply(change));
+      tidyAtLeisure(file);
+      return file;
+    } catch (error) {
+      file.close();
+      throw new FileError(`location store ${this.#path} cannot be read: ${String(error)}`, { cause: error });
+    }
+  }
+
+  #setAside(inode: bigint, reason: unknown): void {
+    const aside = setAside(this.#path, inode, this.#clock.wallNow());
+    if (aside === undefined) return;
+    this.#corrupt.add();
+    this.#log.error(
+      { path: this.#path, aside, reason: String(reason) },
+      'LOCATION STORE DAMAGED: set aside, a new one is begun; who was stored in it alone is unknown until he registers again',
+    );
+    this.#noteAll();
+  }
+
+  /** A new file gets everything. */
+  #noteAll(): void {
+    for (const [record, contacts] of this.#table.records(this.#clock.now()))
+      for (const contact of contacts) this.#note(contact.key, { kind: 'saved', record, contact });
+  }
+
+  /** Before anybody is told that nobody is known: a partner may have stored it a moment ago. Is there anything new? */
+  #ask(nowMs: number): boolean {
+    if (this.#state !== 'stored' || this.#file === undefined || nowMs < this.#askAgainMs) return false;
+    const { seenSeq } = this.#file;
+    this.#pull(this.#file);
+    return this.#file !== undefined && this.#file.seenSeq !== seenSeq;
   }
 
   #note(key: string, change: Change): void {
@@ -178,7 +232,7 @@ export class SqliteLocations implements LocationService {
 
   #write(file: SqliteFile): void {
     const ours = this.#unwritten;
-    const theirs = file.commit(changesIn(ours), this.#clock.now());
+    const theirs = file.commit(changesIn(ours));
     this.#commits.add();
     this.#busyTurns = 0;
     this.#unwritten = new Map();
@@ -187,6 +241,7 @@ export class SqliteLocations implements LocationService {
 
   /** Takes over what another process wrote. */
   #apply(change: Change): void {
+    if (change.kind === 'retimed') return;
     const { record } = change;
     const key = keyOf(change);
     const held = this.#table.held(record);
@@ -200,15 +255,37 @@ export class SqliteLocations implements LocationService {
 
   #poll(): void {
     const file = this.#file;
+    this.#heedCalendar();
     if (file === undefined || this.#state !== 'stored') return;
+    if (this.#clock.now() >= this.#askAgainMs) this.#pull(file, true);
+  }
+
+  #pull(file: SqliteFile, checksPath = false): void {
     try {
-      if (file.isReplaced()) throw new FileError('the file was removed or replaced');
-      file.pull(this.#clock.now(), (change) => {
+      if (checksPath && file.isReplaced()) throw new FileError('the file was removed or replaced');
+      file.pull((change) => {
         if (!isOverruled(change, this.#unwritten)) this.#apply(change);
       });
     } catch (error) {
-      if (!isBusy(error)) this.#degrade(error);
+      // Each question to a locked file holds up the whole process: not again for a while.
+      if (isBusy(error)) this.#askAgainMs = this.#clock.now() + lockedPauseMs;
+      else this.#degrade(error);
     }
+  }
+
+  /** Whoever starts after the calendar was set forward reads our times by the new one: they are put right. */
+  #heedCalendar(): void {
+    const ahead = aheadMs(this.#clock);
+    const stepMs = ahead - this.#aheadMs;
+    if (Math.abs(stepMs) < calendarStepMs) return;
+    this.#aheadMs = ahead;
+    this.#log.warn({ stepMs: Math.round(stepMs) }, 'the calendar of this machine was set');
+    if (stepMs < 0) return;
+    for (const [record, contacts] of this.#table.records(this.#clock.now()))
+      for (const { key, expiresMs } of contacts)
+        if (this.#unwritten.get(record)?.has(key) !== true)
+          this.#note(key, { kind: 'retimed', record, key, expiresMs });
+    if (this.#state === 'stored') this.#flushSoon();
   }
 
   #sweep(): void {
@@ -219,7 +296,7 @@ export class SqliteLocations implements LocationService {
     if (this.#state !== 'stored' || this.#file === undefined) return;
     if (this.#unwritten.size > 0) this.#flushSoon();
     try {
-      this.#file.tidy(nowMs);
+      this.#file.tidy();
     } catch (error) {
       if (!isBusy(error)) this.#degrade(error);
     }
@@ -234,8 +311,18 @@ export class SqliteLocations implements LocationService {
     );
     this.#seenSeq = this.#file?.seenSeq ?? -1;
     this.#closeFile();
+    const inode = isCorrupt(error) ? inodeOf(this.#path) : undefined;
+    if (inode !== undefined) this.#setAsideOrLeave(inode, error);
     for (const { resolve } of this.#waiters.splice(0)) resolve();
     this.#retryLater();
+  }
+
+  #setAsideOrLeave(inode: bigint, reason: unknown): void {
+    try {
+      this.#setAside(inode, reason);
+    } catch (error) {
+      this.#log.error({ path: this.#path, reason: String(error) }, 'damaged location store cannot be renamed');
+    }
   }
 
   #retryLater(): void {
@@ -247,20 +334,22 @@ export class SqliteLocations implements LocationService {
 
   #retry(): void {
     let file: SqliteFile | undefined;
+    const inode = inodeOf(this.#path);
     try {
-      file = new SqliteFile(this.#path, this.#seenSeq);
+      // Telephones are being served meanwhile: whoever holds the store is not waited for.
+      file = new SqliteFile(this.#path, this.#clock, { sinceSeq: this.#seenSeq, waitMs: retryWaitMs });
       if (file.identity !== this.#identity) {
         // Another file, most likely a new one: it gets everything, and whatever it brings is read from its beginning.
         file.close();
-        file = new SqliteFile(this.#path);
-        for (const [record, contacts] of this.#table.records(this.#clock.now()))
-          for (const contact of contacts) this.#note(contact.key, { kind: 'saved', record, contact });
+        file = new SqliteFile(this.#path, this.#clock, { waitMs: retryWaitMs });
+        this.#noteAll();
       }
       this.#write(file);
       this.#use(file);
     } catch (error) {
       file?.close();
       this.#failures.add();
+      if (isCorrupt(error) && inode !== undefined) this.#setAsideOrLeave(inode, error);
       this.#log.error({ path: this.#path, reason: String(error) }, 'location store is still away');
       this.#retryLater();
       return;
@@ -273,6 +362,7 @@ export class SqliteLocations implements LocationService {
   }
 
   #use(file: SqliteFile): void {
+    file.beginService();
     this.#file = file;
     this.#identity = file.identity;
     this.#state = 'stored';
@@ -299,13 +389,27 @@ export class SqliteLocations implements LocationService {
   }
 }
 
+/** A partner may damage nothing faster than we set it aside; whatever does ends the start. */
+const maxSetAside = 3;
+
+/** The calendar runs a little apart from our clock all the time (NTP slews); from here on it was set. */
+const calendarStepMs = 2_000;
+
+/** How long a locked file is left in peace before it is read again: it stops the event loop for `busyMs` each time. */
+const lockedPauseMs = 20 * busyMs;
+
+/** As short as it can be: a retry comes every few seconds for as long as the store is away. */
+const retryWaitMs = 10;
+
+const aheadMs = (clock: Clock): number => clock.wallNow() - clock.now();
+
 /** Turns in a row that may find the store held by another process before it counts as lost (each waits 100 ms by itself). */
 const maxBusyTurns = 5;
 
 /** Rows that lapsed while nobody ran: if another process is writing just now, they may lie there until the next start. */
-function tidyAtLeisure(file: SqliteFile, nowMs: number): void {
+function tidyAtLeisure(file: SqliteFile): void {
   try {
-    file.tidyAll(nowMs);
+    file.tidyAll();
   } catch (error) {
     if (!isBusy(error)) throw error;
   }
@@ -318,7 +422,7 @@ type Unwritten = ReadonlyMap<string, ReadonlyMap<string, Change>>;
 /** Have we a word of our own on this contact, later than theirs? That its time was over is none: they may have refreshed it. */
 function isOverruled(theirs: Change, ours: Unwritten): boolean {
   const own = ours.get(theirs.record)?.get(keyOf(theirs));
-  return own !== undefined && own.kind !== 'lapsed';
+  return own !== undefined && own.kind !== 'lapsed' && own.kind !== 'retimed';
 }
 
 function* changesIn(unwritten: Unwritten): Generator<Change> {

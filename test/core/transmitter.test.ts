@@ -58,7 +58,11 @@ class Bench {
   }
 
   #stalling(clock: Clock): Clock {
-    return { now: () => clock.now() + this.stalledMs, after: (ms, run) => clock.after(ms, run) };
+    return {
+      now: () => clock.now() + this.stalledMs,
+      wallNow: () => clock.wallNow(),
+      after: (ms, run) => clock.after(ms, run),
+    };
   }
 
   async start(): Promise<this> {

@@ -16,6 +16,13 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  /** The calendar has been set forward (or back) by this much. */
+  steppedMs = 0;
+
+  wallNow(): number {
+    return this.#now + this.steppedMs;
+  }
+
   after(ms: number, run: () => void): Cancel {
     this.#order += 1;
     const timer: Timer = { dueMs: this.#now + Math.max(0, ms), order: this.#order, run };

@@ -227,6 +227,7 @@ export class Host implements MemoryHost {
     this.certificateNames = certificateNames;
     this.clock = {
       now: () => network.clock.now(),
+      wallNow: () => network.clock.wallNow(),
       after: (ms, run) => {
         const life = this.#life;
         let isCancelled = false;
