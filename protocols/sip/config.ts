@@ -136,7 +136,10 @@ const auth = section({
     .string()
     .regex(/^[^"\\\p{Cc}]{1,128}$/u, 'must be up to 128 characters without quotes')
     .optional(),
-  /** Ask for credentials on REGISTER, and let users register their own address of record only. */
+  /**
+   * Ask for credentials on REGISTER, and let users register their own address of record only: `alice` is alice of the realm if that is
+   * one of `domains`, else of the first domain; users of other domains are written `alice@other.example`.
+   */
   register: z.boolean().default(false),
   /** Ask for credentials on INVITE and all other requests that go further than to registered users (admission.ts). */
   invite: z.boolean().default(false),

@@ -41,6 +41,8 @@ export interface ForwardPlan {
   readonly forked?: boolean | undefined;
   /** The controller in whose place we act: its sent-by stays on the Via, so that the next hop finds its transaction again. */
   readonly standIn?: ControllerAddress | undefined;
+  /** Are these credentials meant for us? undefined: we ask nobody for any. */
+  readonly consumes?: ((credentials: string) => boolean) | undefined;
 }
 
 /** Via parameter of ours on each branch of a forked request: tells a stand-in without the transaction that other branches exist. */
@@ -68,6 +70,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
     edit.insert(recordRouteOffset(request, firstVia), recordRouteLines(request, routed, voice, identity));
   if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, voice));
   editRoutes(edit, request, routed);
+  if (plan.consumes !== undefined) dropCredentials(edit, request, plan.consumes);
   if (request.maxForwards !== undefined) {
     const index = request.fieldIndex(H.maxForwards);
     edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));
@@ -168,6 +171,13 @@ function leavesForSips(
 const isSips = (uri: string): boolean => uri.length > 5 && uri.charCodeAt(4) === 58 && /^sips:/i.test(uri);
 
 const uriOf = (entry: string): string => parseNameAddr(entry)?.uri ?? '';
+
+/** Each proxy asks for credentials of its own realm (RFC 3261 §22.3); nobody behind us has a use for what was said to us. */
+function dropCredentials(edit: Edit, request: SipMessage, consumes: (credentials: string) => boolean): void {
+  const id = H.proxyAuthorization;
+  for (let i = request.fieldIndex(id); i >= 0; i = request.fieldIndex(id, i))
+    if (consumes(request.valueAt(i))) edit.replace(request.fieldStart(i), request.fieldEnd(i), '');
+}
 
 function editRoutes(edit: Edit, request: SipMessage, plan: ForwardPlan): void {
   const first = request.fieldIndex(H.route);

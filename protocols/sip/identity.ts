@@ -194,6 +194,11 @@ export class Identity {
     return this.#localTags.of(`${request.callId}\n${request.fromTag}\n${request.cseq}`);
   }
 
+  /** Is the To tag of this request one that we gave to a refusal? */
+  isLocalTag(request: SipMessage): boolean {
+    return request.toTag === this.localTag(request);
+  }
+
   #standIn(self: ControllerAddress, partner: ControllerAddress): Voice {
     const key = `${self.transport}:${self.host}:${self.port} ${partner.host}:${partner.port}`;
     let voice = this.#standIns.get(key);

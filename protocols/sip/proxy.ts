@@ -62,6 +62,8 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
+  /** Are these credentials meant for us? undefined: we ask nobody for any. */
+  readonly consumes?: ((credentials: string) => boolean) | undefined;
 }
 
 /** Where requests go that are not for users of ours. */
@@ -99,8 +101,6 @@ export class ProxyCore {
   #routing: RoutingTable;
   #draining = false;
   readonly #startedMs: number;
-  /** When a request last found no room. */
-  #fullMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -244,18 +244,17 @@ export class ProxyCore {
       if (typeof asked === 'string') standing = asked;
       else refusal = asked;
     }
-    if (refusal !== undefined && this.#isFull(request, flow)) {
-      // Not even a refusal is kept.
+    if (refusal !== undefined) {
+      // RFC 3261 §26.3.2.4: the sender may be forged. Each copy is answered once, and nothing is kept of it.
       this.#refuseStateless(request, flow, refusal);
-      this.#fullMs = this.#parts.clock.now();
+      return;
+    }
+    if (routing.next === undefined && request.method === 'REGISTER' && this.#identity.isLocal(routing.uri)) {
+      this.#register(request, flow, key);
       return;
     }
     const server = this.#layer.accept(request, flow, key);
-    if (refusal !== undefined) {
-      this.#refuse(server, request, refusal);
-      return;
-    }
-    if (routing.next === undefined && this.#serveLocally(request, flow, server, routing)) return;
+    if (routing.next === undefined && this.#serveLocally(request, server, routing)) return;
     const targets = this.#targets(request, routing, standing);
     const fork = 'status' in targets ? undefined : this.#takeFork(request, routing, targets, pass);
     if (fork !== undefined && 'status' in fork) {
@@ -286,7 +285,7 @@ export class ProxyCore {
 
   /** The ACK of a refusal that we keep nothing of goes no further. */
   #endsRefusal(ack: SipMessage): boolean {
-    return this.#parts.clock.now() - this.#fullMs < 32_000 && ack.toTag === this.#identity.localTag(ack);
+    return this.#identity.isLocalTag(ack);
   }
 
   /** RFC 3261 §16.10: to the INVITE it means; without one, statelessly where that INVITE would go. */
@@ -508,14 +507,22 @@ export class ProxyCore {
 
   // --- requests that end here -----------------------------------------------------------------------------------------------
 
-  /** REGISTER for our domains and OPTIONS to ourselves; false: it is to be proxied. */
-  #serveLocally(request: SipMessage, flow: Flow, server: ServerTransaction, routing: Routing): boolean {
+  /** A challenge needs no transaction; whatever is worth remembering has one. */
+  #register(request: SipMessage, flow: Flow, key: string): void {
+    let server: ServerTransaction | undefined;
+    let isDone = false;
+    this.#parts.register(request, flow, (status, text) => {
+      isDone = true;
+      if (status === 401) reply(this.#layer.transmitter, request, flow, toBytes(text));
+      else (server ?? this.#layer.accept(request, flow, key)).respond(status, text);
+    });
+    if (!isDone) server = this.#layer.accept(request, flow, key);
+  }
+
+  /** OPTIONS to ourselves; false: it is to be proxied. */
+  #serveLocally(request: SipMessage, server: ServerTransaction, routing: Routing): boolean {
     const { uri } = routing;
     if (!isSipScheme(uri.scheme) || !this.#identity.isLocal(uri)) return false;
-    if (request.method === 'REGISTER') {
-      this.#parts.register(request, flow, (status, text) => server.respond(status, text));
-      return true;
-    }
     if (uri.user !== undefined || request.method !== 'OPTIONS') return false;
     this.#refuse(server, request, this.#abilities());
     return true;
@@ -693,6 +700,7 @@ export class ProxyCore {
               recordRoute: false,
               from: flow,
               standIn: plan.standIn,
+              consumes: plan.consumes,
             },
             out,
             identity,
@@ -781,6 +789,7 @@ export class ProxyCore {
       outbound,
       fromToken,
       standIn,
+      consumes: this.#parts.consumes,
     };
   }
 

@@ -88,6 +88,7 @@ export interface RoutePlan {
   readonly fromToken?: string | undefined;
   /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
   readonly standIn?: ControllerAddress | undefined;
+  readonly consumes?: ((credentials: string) => boolean) | undefined;
 }
 
 export interface ContextParts {
@@ -575,6 +576,7 @@ class Branch implements ClientUser {
             maxBreadth: this.#breadth,
             forked: context.isForked,
             standIn: plan.standIn,
+            consumes: plan.consumes,
           },
           flow,
           identity,

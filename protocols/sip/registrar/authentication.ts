@@ -2,7 +2,7 @@
 import type { Flow, RateLimitedLog } from '../../../src/index.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
-import { type SipUri, unescapeText } from '../uri.ts';
+import { type ChallengedBy, challenge } from './challenge.ts';
 import type { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -15,7 +15,7 @@ export function authenticate(
   digest: Digest,
   request: SipMessage,
   flow: Flow,
-  as: 'registrar' | 'proxy',
+  as: ChallengedBy,
   log: RateLimitedLog,
 ): Authenticated {
   const verdict = digest.verify(
@@ -36,22 +36,20 @@ export function authenticate(
           from: flow.remote,
           reason: verdict.reason,
         }));
-      return { kind: 'refused', refusal: challenge(digest, as, false) };
+      return { kind: 'refused', refusal: challenge(digest, request, flow, as, false) };
     case 'stale':
-      return { kind: 'refused', refusal: challenge(digest, as, true) };
+      return { kind: 'refused', refusal: challenge(digest, request, flow, as, true) };
   }
 }
 
-/** May this user act as this address of record: his name is its user part, or all of it? */
-export const isOwn = (user: string, uri: SipUri, record: string): boolean =>
-  user === unescapeText(uri.user ?? '') || user === record;
-
-function challenge(digest: Digest, as: 'registrar' | 'proxy', stale: boolean): Refusal {
-  const name = as === 'registrar' ? 'WWW-Authenticate' : 'Proxy-Authenticate';
-  const fields = digest.challenge(stale).map((value) => `${name}: ${value}\r\n`);
-  return as === 'registrar'
-    ? refusal(401, 'Unauthorized', fields.join(''))
-    : refusal(407, 'Proxy Authentication Required', fields.join(''));
+/**
+ * The address of record that belongs to a user: his name where it has a domain, else his name at `home`, the one domain that plain
+ * names are for. Another domain's user of the same name is somebody else.
+ */
+export function ownRecord(user: string, home: string | undefined): string {
+  const at = user.lastIndexOf('@');
+  if (at > 0) return user.slice(0, at + 1) + user.slice(at + 1).toLowerCase();
+  return home === undefined ? user : `${user}@${home}`;
 }
 
 /** One field is one set of credentials: its commas separate parameters. */

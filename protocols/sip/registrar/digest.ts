@@ -26,7 +26,6 @@ export interface DigestOptions {
   /** Best first (RFC 8760 §2.3). */
   readonly algorithms: readonly DigestAlgorithm[];
   readonly users: DigestUsers;
-  /** The cluster's, so that its members accept each other's nonces. */
   readonly secret: string;
   readonly nonceMs: number;
   readonly clock: Clock;
@@ -50,7 +49,6 @@ export class Digest {
     this.#options = options;
     this.#users = options.users;
     this.#nonces = new Nonces({
-      secret: options.secret,
       lifeMs: options.nonceMs,
       clock: options.clock,
       random: options.random,
@@ -68,13 +66,23 @@ export class Digest {
     this.#users = users;
   }
 
-  /** Values of WWW-Authenticate or Proxy-Authenticate, one field each, in this order (RFC 8760 §2.3). */
-  challenge(stale: boolean): readonly string[] {
-    const nonce = this.#nonces.issue();
+  /**
+   * Values of WWW-Authenticate or Proxy-Authenticate, one field each, in this order (RFC 8760 §2.3). `request` tells one request from
+   * all others; `short`: without what a client can do without (RFC 7616 §3.3).
+   */
+  challenge(stale: boolean, request?: string, short = false): readonly string[] {
+    const nonce = this.#nonces.issue(request);
+    const opaque = short ? '' : ` opaque="${this.#opaque}",`;
     return this.#options.algorithms.map(
       (algorithm) =>
-        `Digest realm=${quote(this.realm)}, nonce="${nonce}", opaque="${this.#opaque}", algorithm=${algorithm}, qop="auth"${stale ? ', stale=true' : ''}`,
+        `Digest realm=${quote(this.realm)}, nonce="${nonce}",${opaque} algorithm=${algorithm}, qop="auth"${stale ? ', stale=true' : ''}`,
     );
+  }
+
+  /** Are these credentials for us? */
+  isOwn(value: string): boolean {
+    const parsed = parseCredentials(value);
+    return parsed.ok && parsed.value.realm === this.realm;
   }
 
   /** `values`: those of every Authorization (or Proxy-Authorization) field; credentials for other realms are other servers' business. */

@@ -1,7 +1,7 @@
 /**
- * Nonces that need no memory until they are used: issue time, salt and a keyed hash of both (RFC 7616 §3.3). Controllers with the
- * same secret know each other's, so a telephone keeps its nonce when a backup takes over. What is remembered is which counts of
- * a used nonce were seen (RFC 7616 §3.4, nc), in a bounded table.
+ * Nonces that need no memory until they are used: time, salt and a keyed hash of both (RFC 7616 §3.3). The key is of one process
+ * life: what was used elsewhere or before a restart cannot be known here, so those nonces are not ours (docs/adr/0015). What is
+ * remembered is which counts of a used nonce were seen (RFC 7616 §3.4, nc), in a bounded table.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock, Random } from '../../../src/index.ts';
@@ -9,12 +9,11 @@ import type { Clock, Random } from '../../../src/index.ts';
 export interface Nonce {
   readonly text: string;
   readonly issuedMs: number;
-  /** foreign: not issued by us or a partner (or before a restart without a configured secret). */
+  /** foreign: another member's, or of an earlier life of this one. */
   readonly state: 'fresh' | 'expired' | 'foreign';
 }
 
 export interface NonceOptions {
-  readonly secret: string;
   readonly lifeMs: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -25,6 +24,10 @@ export interface NonceOptions {
 export class Nonces {
   readonly #options: NonceOptions;
   readonly #maxUsed: number;
+  readonly #key: string;
+  /** Times count from here: a calendar that is set makes no nonce older or younger. */
+  readonly #startMs: number;
+  readonly #repeatMs: number;
   /** In order of first use. */
   readonly #used = new Map<string, Counts>();
   /** Of nonces forgotten for want of room: older ones not in the table might be replays. */
@@ -33,10 +36,17 @@ export class Nonces {
   constructor(options: NonceOptions) {
     this.#options = options;
     this.#maxUsed = options.maxUsed ?? 100_000;
+    this.#key = options.random.hex(32);
+    this.#startMs = options.clock.now();
+    this.#repeatMs = Math.min(repeatMs, options.lifeMs / 8);
   }
 
-  issue(): string {
-    const body = `${Math.floor(this.#options.clock.now()).toString(36)}.${this.#options.random.hex(8)}`;
+  /** `request`: what tells one request from all others. Its copies get the same nonce for a while (RFC 3261 §8.2.7). */
+  issue(request?: string): string {
+    const ageMs = this.#options.clock.now() - this.#startMs;
+    const atMs = request === undefined ? ageMs : Math.floor(ageMs / this.#repeatMs) * this.#repeatMs;
+    const salt = request === undefined ? this.#options.random.hex(6) : this.#mac(`salt ${request}`).slice(0, 12);
+    const body = `${Math.floor(atMs).toString(36)}.${salt}`;
     return `${body}.${this.#mac(body)}`;
   }
 
@@ -73,22 +83,25 @@ export class Nonces {
   }
 
   #isExpired(issuedMs: number): boolean {
-    const ageMs = this.#options.clock.now() - issuedMs;
-    // A partner's clock may be ahead of ours; a nonce from the far future would live too long.
-    return ageMs >= this.#options.lifeMs || ageMs < -this.#options.lifeMs;
+    return this.#options.clock.now() - issuedMs >= this.#options.lifeMs;
   }
 
   #issuedMs(nonce: string): number | undefined {
-    const match = /^(([0-9a-z]{1,10})\.[0-9a-f]{16})\.([0-9a-f]{32})$/.exec(nonce);
+    const match = /^(([0-9a-z]{1,10})\.[0-9a-f]{12})\.([0-9a-f]{24})$/.exec(nonce);
     if (match === null) return undefined;
-    const [, body = '', issued = '', mac = ''] = match;
-    return timingSafeEqual(Buffer.from(mac), Buffer.from(this.#mac(body))) ? Number.parseInt(issued, 36) : undefined;
+    const [, body = '', age = '', mac = ''] = match;
+    return timingSafeEqual(Buffer.from(mac), Buffer.from(this.#mac(body)))
+      ? this.#startMs + Number.parseInt(age, 36)
+      : undefined;
   }
 
-  #mac(body: string): string {
-    return createHmac('sha256', this.#options.secret).update(`nonce ${body}`).digest('hex').slice(0, 32);
+  #mac(text: string): string {
+    return createHmac('sha256', this.#key).update(text).digest('hex').slice(0, 24);
   }
 }
+
+/** As long as a client repeats an INVITE (RFC 3261 §17.1.1.2: 64*T1). */
+const repeatMs = 32_000;
 
 /** Which counts of one nonce were seen: the highest, and a bit for each of the 32 up to it. */
 class Counts {

@@ -43,7 +43,7 @@ export interface RegistrarParts {
   readonly flows: Pick<Flows, 'bindingToken' | 'bound' | 'isGone' | 'isLost'>;
   readonly rules: RegistrarRules;
   /** Is the sender who may register this address of record? undefined: yes. */
-  readonly authorize: (request: SipMessage, to: SipUri, record: string, flow: Flow) => Refusal | undefined;
+  readonly authorize: (request: SipMessage, record: string, flow: Flow) => Refusal | undefined;
   /** Those of the alternates a tag names that may be used. */
   readonly trustedAlternates: (
     named: readonly ControllerAddress[] | undefined,
@@ -100,7 +100,7 @@ export class Registrar {
     // RFC 4475 §3.3.4: an address of record is a SIP or SIPS URI.
     if (to === undefined || !isSipScheme(to.scheme)) return refused(400, 'Bad Request - To is no SIP URI');
     const record = identity.record(to);
-    const refusedByPolicy = this.#parts.authorize(request, to, record, flow);
+    const refusedByPolicy = this.#parts.authorize(request, record, flow);
     if (refusedByPolicy !== undefined) return { kind: 'refused', refusal: refusedByPolicy };
     if (to.user === undefined || !identity.isLocal(to) || !isOfDomain(to, request.uri))
       return refused(404, 'Not Found');

@@ -6,8 +6,8 @@ import type { Flows } from '../flows.ts';
 import type { Identity } from '../identity.ts';
 import type { SipMessage } from '../messages.ts';
 import type { PathTrust } from '../trust.ts';
-import { parseUri, type SipUri, unescapeText } from '../uri.ts';
-import { authenticate, isOwn } from './authentication.ts';
+import { parseUri, type SipUri } from '../uri.ts';
+import { authenticate, ownRecord } from './authentication.ts';
 import { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { Registrar, type Respond } from './registrar.ts';
@@ -20,6 +20,8 @@ export interface Registration {
   authenticate(request: SipMessage, flow: Flow, target?: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
+  /** Is this value of Proxy-Authorization meant for us? undefined where we ask for none. */
+  readonly consumes: ((credentials: string) => boolean) | undefined;
   /** Takes over the users of freshly read configuration; says what it changed. @throws where it cannot be used: nothing changes then. */
   reload(fresh: unknown): readonly string[];
 }
@@ -37,6 +39,8 @@ export function createRegistration(
   const failures = new RateLimitedLog(log, clock);
   const { auth } = config;
   const realm = auth.realm ?? config.domains[0] ?? 'altpath';
+  /** Of users without a domain in their name. */
+  const home = config.domains.includes(realm) ? realm : config.domains[0];
   let users = readUsers(auth, realm);
   const algorithms = users.answerable(auth.algorithms);
   if (algorithms.length === 0 && (auth.register || auth.invite))
@@ -68,20 +72,26 @@ export function createRegistration(
     identity,
     flows,
     rules: { ...config.registrar, serviceRoute: config.serviceRoute },
-    authorize(request, to, record, flow) {
+    authorize(request, record, flow) {
       if (!auth.register) return undefined;
       const who = authenticate(digest, request, flow, 'registrar', failures);
       if (who.kind === 'refused') return who.refusal;
-      return isOwn(who.user, to, record) ? undefined : refusal(403, 'Forbidden - not your address of record');
+      return ownRecord(who.user, home) === record ? undefined : refusal(403, 'Forbidden - not your address of record');
     },
     trustedAlternates: (named, from) => trust.alternates(named, from),
   });
 
-  const knows = (uri: SipUri): boolean => users.has(unescapeText(uri.user ?? '')) || users.has(identity.record(uri));
+  const knows = (uri: SipUri): boolean => {
+    const record = identity.record(uri);
+    const [user = '', domain] = splitRecord(record);
+    return users.has(record) || (domain === home && users.has(user));
+  };
 
   return {
     register: (request, flow, respond) => registrar.register(request, flow, respond),
-    knows,
+    // Where strangers are not stopped before, nobody shall learn which names exist.
+    knows: (uri) => (auth.register && !auth.invite) || knows(uri),
+    consumes: auth.invite ? (credentials) => digest.isOwn(credentials) : undefined,
     authenticate(request, flow, target = request.uri) {
       if (!auth.invite || unchallenged.has(request.method)) return undefined;
       if (trust.isTrusted(flow)) return undefined;
@@ -91,7 +101,7 @@ export function createRegistration(
       if (!isOurUser && target !== undefined && identity.isLocal(target) && isReachable(target)) return undefined;
       const who = authenticate(digest, request, flow, 'proxy', failures);
       if (who.kind === 'refused') return who.refusal;
-      return !isOurUser || isOwn(who.user, from, identity.record(from))
+      return !isOurUser || ownRecord(who.user, home) === identity.record(from)
         ? undefined
         : refusal(403, 'Forbidden - From is not yours');
     },
@@ -112,8 +122,9 @@ export function createRegistration(
     },
   };
 
+  /** A user who is not registered is told from nobody by nothing: else strangers could ask for names one by one. */
   function isReachable(uri: SipUri): boolean {
-    return uri.user === undefined || knows(uri) || locations.lookup(identity.record(uri)).length > 0;
+    return uri.user === undefined || locations.lookup(identity.record(uri)).length > 0;
   }
 }
 
@@ -130,6 +141,12 @@ function readUsers(auth: SipConfig['auth'], realm: string): DigestUsers {
     throw new FileError(`users file ${usersFile} cannot be read: ${String(error)}`, { cause: error });
   }
   return new DigestUsers(realm, [...auth.users, ...parseUsersFile(text, usersFile, realm)]);
+}
+
+/** User and domain of a record. */
+function splitRecord(record: string): readonly [user: string, domain: string | undefined] {
+  const at = record.lastIndexOf('@');
+  return at < 0 ? [record, undefined] : [record.slice(0, at), record.slice(at + 1)];
 }
 
 const hostUri = (host: string): SipUri => ({

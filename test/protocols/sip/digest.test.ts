@@ -308,14 +308,43 @@ describe('RFC 7616 §3.3 nonces and stale', () => {
       expect(digest.verify([answer([], { nonce: other })], 'REGISTER', 'sip:example.com').kind).toBe('stale');
   });
 
-  it('accepts the nonce of a partner with the same secret, so that a backup asks nobody again', () => {
+  it('says stale to the nonce of a partner, used there or not, and to one of an earlier life: the telephone answers again, nobody is asked', () => {
     const clock = new FakeClock();
     const primary = digestOf(clock);
     const backup = digestOf(clock, { random: seededRandom(2) });
-    const stranger = digestOf(clock, { secret: 'another' });
     const value = answer(primary.challenge(false));
-    expect(backup.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('authenticated');
-    expect(stranger.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('stale');
+    expect(backup.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('stale');
+    expect(primary.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('authenticated');
+    expect(backup.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('stale');
+    const restarted = digestOf(clock, { random: seededRandom(3) });
+    expect(restarted.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('stale');
+    const again = answer(backup.challenge(true));
+    expect(backup.verify([again], 'REGISTER', 'sip:example.com').kind).toBe('authenticated');
+  });
+
+  it('does not age a nonce by a calendar that is set', () => {
+    const clock = new FakeClock();
+    const digest = digestOf(clock);
+    const value = answer(digest.challenge(false));
+    clock.steppedMs = 86_400_000;
+    expect(digest.verify([value], 'REGISTER', 'sip:example.com').kind).toBe('authenticated');
+    clock.steppedMs = -86_400_000;
+    clock.advance(300_000);
+    expect(digest.verify([answer([], { nonce: nonceOf([value]), nc: 2 })], 'REGISTER', 'sip:example.com').kind).toBe(
+      'stale',
+    );
+  });
+
+  it('gives the copies of one request one nonce, and different requests different ones (RFC 3261 §8.2.7)', () => {
+    const clock = new FakeClock();
+    const digest = digestOf(clock);
+    const first = nonceOf(digest.challenge(false, 'one'));
+    clock.advance(31_000);
+    expect(nonceOf(digest.challenge(false, 'one'))).toBe(first);
+    expect(nonceOf(digest.challenge(false, 'two'))).not.toBe(first);
+    clock.advance(1_000);
+    expect(nonceOf(digest.challenge(false, 'one'))).not.toBe(first);
+    expect(digest.verify([answer([], { nonce: first })], 'REGISTER', 'sip:example.com').kind).toBe('authenticated');
   });
 });
 

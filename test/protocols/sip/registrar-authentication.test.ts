@@ -34,13 +34,19 @@ const flow: Flow = {
   close: () => undefined,
 };
 
-function world(auth: object = {}) {
+function world({
+  domains = ['example.com'],
+  ...auth
+}: {
+  domains?: readonly string[];
+  [setting: string]: unknown;
+} = {}) {
   const clock = new FakeClock();
   const metrics = new Metrics();
   const lines: { readonly msg: string; readonly count?: number }[] = [];
   const locations = new MemoryLocations({ clock });
   const config = sipConfigSchema.parse({
-    domains: ['example.com'],
+    domains,
     auth: { register: true, invite: true, users: aliceAndBob, ...auth },
   });
   const cluster = { secret: 'cluster secret', backups: [], backupFor: [] };
@@ -162,6 +168,54 @@ describe('RFC 3261 §22.2 registering with a password', () => {
     expect(locations.size).toBe(0);
   });
 
+  it('tells the users of several domains apart by their domain (RFC 3261 §10.3 item 4)', async () => {
+    const { register, locations } = world({
+      domains: ['example.com', 'b.test'],
+      users: [
+        { user: 'alice', password: 'wonderland' },
+        { user: 'alice@B.test', password: 'other' },
+      ],
+    });
+    const at = (domain: string, uri: string, fields = '') =>
+      request('REGISTER', uri, `sip:alice@${domain}`, `sip:alice@${domain}`, `Contact: <sip:a@127.0.0.9>\r\n${fields}`);
+    const as = async (user: string, password: string, domain: string, uri = `sip:${domain}`) => {
+      const challenge = await register(at(domain, uri));
+      const field = credentials(challenge, 'Authorization', user, password, 'REGISTER', uri);
+      return (await register(at(domain, uri, field))).slice(8, 11);
+    };
+    expect(await as('alice', 'wonderland', 'b.test')).toBe('403');
+    expect(await as('alice@B.test', 'other', 'example.com')).toBe('403');
+    // The realm is the first domain's, whichever Request-URI the challenge was asked with.
+    expect(await as('alice', 'wonderland', 'B.TEST', 'sip:example.com')).toBe('403');
+    expect(locations.size).toBe(0);
+    expect(await as('alice', 'wonderland', 'example.com')).toBe('200');
+    expect(await as('alice@B.test', 'other', 'b.test')).toBe('200');
+    expect([...locations.records()].map(([record]) => record).toSorted()).toEqual([
+      'alice@b.test',
+      'alice@example.com',
+    ]);
+  });
+
+  it('takes the domain that is the realm for the home of plain names', async () => {
+    const { register } = world({ domains: ['a.test', 'b.test'], realm: 'b.test' });
+    const answer = async (domain: string) => {
+      const text = (fields: string) =>
+        request(
+          'REGISTER',
+          `sip:${domain}`,
+          `sip:alice@${domain}`,
+          `sip:alice@${domain}`,
+          `Contact: <sip:a@127.0.0.9>\r\n${fields}`,
+        );
+      const challenge = await register(text(''));
+      return register(
+        text(credentials(challenge, 'Authorization', 'alice', 'wonderland', 'REGISTER', `sip:${domain}`)),
+      );
+    };
+    expect((await answer('a.test')).slice(8, 11)).toBe('403');
+    expect((await answer('b.test')).slice(8, 11)).toBe('200');
+  });
+
   it('ignores another scheme (RFC 4475 §3.3.7) and answers 400 to broken credentials', async () => {
     const { register } = world();
     expect(await register(registerOf('alice', 'Authorization: NoOneKnowsThisScheme opaque-data=here\r\n'))).toContain(
@@ -206,9 +260,11 @@ describe('RFC 3261 §22.3 calling with a password', () => {
     expect(by('bob', 'builder', alice)).toMatchObject({ status: 403 });
   });
 
-  it('lets a stranger call our users, but nothing else', async () => {
-    const { registration, locations, clock } = world();
+  it('lets a stranger call our users who are there, but nothing else', async () => {
+    const { registration, locations, clock, register } = world();
     const stranger = 'sip:carol@elsewhere.net';
+    const challenge = await register(registerOf('bob'));
+    await register(registerOf('bob', authorization(challenge, 'bob', 'builder')));
     expect(registration.authenticate(invite(stranger, bob), flow)).toBeUndefined();
     expect(registration.authenticate(invite(stranger, 'sip:+4930123456@example.com'), flow)).toMatchObject({
       status: 407,
