@@ -37,9 +37,12 @@ export class FileError extends AltpathError {
   }
 }
 
-/** The location service refuses a write: it is full or closed. */
+/** The location service refuses a write: it is closed, or as below. */
 export class LocationError extends AltpathError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_LOCATION', message, options);
   }
 }
+
+/** It holds as many records or octets as it may: later there may be room. */
+export class LocationFullError extends LocationError {}

@@ -46,6 +46,7 @@ export * from './location-service.ts';
 export * from './log.ts';
 export * from './log-output.ts';
 export * from './metrics.ts';
+export * from './network/address-kind.ts';
 export { isWildcard } from './network/local-address.ts';
 export * from './network/node-network.ts';
 export * from './network/own-addresses.ts';

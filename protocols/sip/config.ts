@@ -8,6 +8,7 @@ import {
   isSecure,
   milliseconds,
   readAddress,
+  readAllowRule,
   readableFile,
   secretField,
   section,
@@ -185,6 +186,21 @@ const registrar = section({
    * edge proxies of others that add a Path for telephones that know nothing of it.
    */
   path: z.enum(['strict', 'lenient']).default('strict'),
+  /**
+   * Addresses and domains that contacts and Paths may name although they are this machine's, or loopback from outside: `127.0.0.0/8`,
+   * `192.0.2.1:5080`, `phones.example.com`.
+   */
+  allowContacts: z
+    .array(
+      z
+        .string()
+        .refine(
+          (text) => readAllowRule(text) !== undefined,
+          'must be an address, a network such as 10.0.0.0/8, or a domain',
+        ),
+    )
+    .max(1_000)
+    .default([]),
 }).check(({ value, issues }) => {
   const { minExpiresSeconds, defaultExpiresSeconds, maxExpiresSeconds } = value;
   if (minExpiresSeconds > defaultExpiresSeconds || defaultExpiresSeconds > maxExpiresSeconds)

@@ -2,7 +2,14 @@
  * Where a request goes when it is for a telephone: over the flow it registered by, to the member that has this flow, or where its URI
  * says (RFC 5626 §5.3, §7). A telephone that had to connect anew is found by its binding.
  */
-import { type Contact, type ControllerAddress, type Flow, type NamedHop, sameAddress } from '../../src/index.ts';
+import {
+  addressKind,
+  type Contact,
+  type ControllerAddress,
+  type Flow,
+  type NamedHop,
+  sameAddress,
+} from '../../src/index.ts';
 import { uriHop } from './alternate-path.ts';
 import { type Flows, type FlowWay, isBoundToFlow, isDialable } from './flows.ts';
 import { type Identity, routeUri, withUser } from './identity.ts';
@@ -18,6 +25,8 @@ export interface FlowTargetParts {
   readonly forking: 'parallel' | 'serial';
   /** The live contacts of a record, best first. */
   contacts(record: string): readonly Contact[];
+  /** May a contact whose host is a name lead to this address? */
+  mayLead(address: ControllerAddress): boolean;
 }
 
 /** What is asked of a request with a token of ours in its Route. */
@@ -111,7 +120,9 @@ export class FlowTargets {
   #contactTarget(contact: Contact, barred: ProxyTarget['barred']): ProxyTarget | undefined {
     const { identity, flows } = this.#parts;
     const uri = parseUri(contact.target);
-    if (uri === undefined || !isSipScheme(uri.scheme)) return undefined;
+    // One of ours with header fields in it would come back to us without them (RFC 4475 §3.3.14).
+    if (uri === undefined || !isSipScheme(uri.scheme) || (uri.headers !== '' && identity.isLocal(uri)))
+      return undefined;
     // RFC 3261 §19.1.1: no headers in a Request-URI.
     const requestUri = uri.headers === '' ? contact.target : contact.target.slice(0, contact.target.indexOf('?'));
     const common = { requestUri, alternates: none, pushRoutes: none, q: contact.q };
@@ -126,6 +137,7 @@ export class FlowTargets {
       if (next !== undefined && nextUri !== undefined)
         return {
           ...common,
+          barred: this.#barredFor(nextUri, undefined),
           hop: uriHop(nextUri),
           alternates: contact.alternates,
           pushRoutes: path,
@@ -133,7 +145,8 @@ export class FlowTargets {
         };
     }
     const { address, alternates } = contact;
-    const straight = { ...common, barred, hop: address ?? uriHop(uri), alternates };
+    const barredToo = address === undefined ? this.#barredFor(uri, barred) : barred;
+    const straight = { ...common, barred: barredToo, hop: address ?? uriHop(uri), alternates };
     const way = flows.way(contact.flow);
     if (way === undefined) return straight;
     if (way.kind === 'open') return { ...over(way.flow, common), token: contact.flow, failure: notThere };
@@ -143,9 +156,16 @@ export class FlowTargets {
     const isNowhere = way.kind === 'member' ? !isDialable(uri) : isBoundToFlow(contact);
     return this.#fallback(way, isNowhere && address === undefined ? none : [straight.hop, ...alternates], {
       ...common,
-      barred,
+      barred: barredToo,
       failure: notThere,
     });
+  }
+
+  /** An address was judged when it was registered; what a name leads to is judged each time. */
+  #barredFor(uri: SipUri, barred: ProxyTarget['barred']): ProxyTarget['barred'] {
+    const { identity, mayLead } = this.#parts;
+    if (addressKind(uri.host) !== 'name' || identity.isLocal(uri)) return barred;
+    return (address) => barred?.(address) === true || !mayLead(address);
   }
 
   /** To the member that has the flow, unless it is dead; else where the URI says; else wherever the telephone connects next. */

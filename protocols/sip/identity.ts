@@ -1,8 +1,10 @@
 /** Who this proxy is on the wire: its addresses and domains, and the header text it writes over each of its sockets. */
 import {
   type Assembler,
+  addressKind,
   bracketed,
   type ControllerAddress,
+  canonicalHost,
   type Flow,
   formatSocketAddress,
   isSecure,
@@ -54,6 +56,9 @@ export class Identity {
   /** Our ports, by host. */
   readonly #sockets = new Map<string, Set<number>>();
   readonly #ports = new Set<number>();
+  /** Those of sockets bound to every address of the machine. */
+  readonly #wildcardPorts = new Set<number>();
+  readonly #machine = new Set<string>();
   #sentBys: readonly string[] = [];
   /** What we write into Record-Route, from its host on. */
   #routeTails: readonly string[] = [];
@@ -77,8 +82,12 @@ export class Identity {
     for (const { local } of listeners) {
       const host = this.#hostOf(local);
       this.#ports.add(local.port);
+      if (isWildcard(local.host)) this.#wildcardPorts.add(local.port);
       for (const name of new Set([host, local.host, ...ownAddresses(local.host)])) {
-        if (!isWildcard(name)) this.#hosts.add(name);
+        if (!isWildcard(name)) {
+          this.#hosts.add(name);
+          this.#machine.add(canonicalHost(name));
+        }
         const ports = this.#sockets.get(name);
         if (ports === undefined) this.#sockets.set(name, new Set([local.port]));
         else ports.add(local.port);
@@ -106,6 +115,22 @@ export class Identity {
   isSelf(host: string, port: number, secure = false): boolean {
     if (this.#sockets.get(host)?.has(port === 0 ? (secure ? 5_061 : 5_060) : port) === true) return true;
     return (port === 0 || port === 5_060 || port === 5_061) && this.#domains.has(host);
+  }
+
+  /** Does a packet to this address, in its canonical spelling, come to one of our own sockets? */
+  isOwnSocket(host: string, port: number): boolean {
+    if (this.#sockets.get(host)?.has(port) === true) return true;
+    return this.#wildcardPorts.has(port) && (this.#machine.has(host) || addressKind(host) === 'loopback');
+  }
+
+  /** Is this, in its canonical spelling, an address of the machine that we run on? */
+  isOwnMachine(host: string): boolean {
+    return this.#machine.has(host);
+  }
+
+  /** Nobody from outside can reach us. */
+  get isLoopbackOnly(): boolean {
+    return this.#machine.size > 0 && [...this.#machine].every((host) => addressKind(host) === 'loopback');
   }
 
   /** Does one of our `host:port;` (a sent-by with parameters behind it) stand between these offsets? */

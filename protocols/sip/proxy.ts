@@ -62,6 +62,8 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
+  /** May a registered contact whose host is a name lead to this address? */
+  mayLead(address: ControllerAddress): boolean;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
 }
@@ -122,6 +124,7 @@ export class ProxyCore {
       identity: parts.identity,
       forking: parts.config.forking,
       contacts: (record) => parts.resolver.contacts(record),
+      mayLead: (address) => parts.mayLead(address),
     });
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
     this.#routing = parts.config;

@@ -3,6 +3,7 @@
  * trusted; anybody else's tag can at most name controllers that the operator named as well.
  */
 import {
+  addressKind,
   allowHolds,
   alternatePathTag,
   bracketed,
@@ -177,9 +178,4 @@ function hopText({ host, port, transport }: NamedHop): string {
 }
 
 /** No multicast, broadcast or unspecified address; names are judged once they are resolved. */
-export function isUnicast(host: string): boolean {
-  if (!isIpLiteral(host)) return true;
-  if (host.includes(':')) return host !== '::' && !/^ff/i.test(host);
-  const first = Number(host.slice(0, host.indexOf('.')));
-  return first !== 0 && first < 224;
-}
+export const isUnicast = (host: string): boolean => addressKind(host) !== 'nowhere';

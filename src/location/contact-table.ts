@@ -6,6 +6,7 @@ interface Entry {
   readonly contacts: readonly Contact[];
   /** Before this time nothing in the entry has lapsed. */
   readonly soonestMs: number;
+  readonly octets: number;
 }
 
 const none: readonly Contact[] = [];
@@ -13,11 +14,19 @@ const none: readonly Contact[] = [];
 export class ContactTable {
   readonly #entries = new Map<string, Entry>();
   readonly #maxRecords: number;
+  readonly #maxOctets: number;
+  #octets = 0;
   /** Where the sweep stopped. A Map's iterator survives insertions and deletions, so it need not begin anew. */
   #sweepAt: Iterator<[string, Entry]> | undefined;
 
-  constructor(maxRecords: number) {
+  constructor(maxRecords: number, maxOctets = Number.POSITIVE_INFINITY) {
     this.#maxRecords = maxRecords;
+    this.#maxOctets = maxOctets;
+  }
+
+  /** What all records take, about. */
+  get octets(): number {
+    return this.#octets;
   }
 
   /** Records, those among them that lapsed since the last sweep. */
@@ -36,21 +45,29 @@ export class ContactTable {
     return this.#entries.get(record)?.contacts ?? none;
   }
 
-  /** May this record be written? A record that is there already always may. */
-  hasRoomFor(record: string): boolean {
-    return this.#entries.size < this.#maxRecords || this.#entries.has(record);
+  /** May these contacts be written? Always, where they take no more than what is there already. */
+  hasRoomFor(record: string, contacts: readonly Contact[]): boolean {
+    if (contacts.length === 0) return true;
+    const entry = this.#entries.get(record);
+    if (entry === undefined && this.#entries.size >= this.#maxRecords) return false;
+    const added = weigh(record, contacts) - (entry?.octets ?? 0);
+    return added <= 0 || this.#octets + added <= this.#maxOctets;
   }
 
   set(record: string, contacts: readonly Contact[]): void {
+    this.#octets -= this.#entries.get(record)?.octets ?? 0;
     if (contacts.length === 0) {
       this.#entries.delete(record);
       return;
     }
+    const octets = weigh(record, contacts);
+    this.#octets += octets;
     let soonestMs = Number.POSITIVE_INFINITY;
     for (const { expiresMs } of contacts) if (expiresMs < soonestMs) soonestMs = expiresMs;
     this.#entries.set(record, {
       contacts: contacts.length === 1 ? contacts : contacts.toSorted(byPreference),
       soonestMs,
+      octets,
     });
   }
 
@@ -78,6 +95,21 @@ export class ContactTable {
     }
   }
 }
+
+function weigh(record: string, contacts: readonly Contact[]): number {
+  let octets = record.length;
+  for (const contact of contacts) {
+    const { target, key, path, alternates, callId = '', userAgent = '', params = '', instance = '' } = contact;
+    octets += contactOctets + target.length + key.length + callId.length + userAgent.length + params.length;
+    octets += instance.length + alternates.length * addressOctets;
+    for (const entry of path) octets += entry.length;
+  }
+  return octets;
+}
+
+/** An object with its map entry and the headers of its strings, measured. */
+const contactOctets = 600;
+const addressOctets = 100;
 
 /** A whole round of the table takes a minute at most, and a small table is done in one step. */
 export const sweepBudget = (records: number): number => Math.max(1_000, Math.ceil(records / 60));

@@ -1,6 +1,6 @@
 /** The location service that forgets with its process: for tests, benches and controllers whose contacts are all provisioned. */
 import type { Cancel, Clock } from '../clock.ts';
-import { LocationError } from '../errors.ts';
+import { type LocationError, LocationFullError } from '../errors.ts';
 import type { Contact, LocationService } from '../location-service.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from './contact-table.ts';
 
@@ -10,6 +10,8 @@ export interface MemoryLocationOptions {
   readonly clock: Clock;
   /** New records beyond this are refused. */
   readonly maxRecords?: number | undefined;
+  /** Writes that would make all records together longer than this are refused. */
+  readonly maxOctets?: number | undefined;
 }
 
 export class MemoryLocations implements LocationService {
@@ -19,7 +21,7 @@ export class MemoryLocations implements LocationService {
 
   constructor(options: MemoryLocationOptions) {
     this.#clock = options.clock;
-    this.#table = new ContactTable(options.maxRecords ?? defaultMaxRecords);
+    this.#table = new ContactTable(options.maxRecords ?? defaultMaxRecords, options.maxOctets);
   }
 
   get size(): number {
@@ -36,7 +38,7 @@ export class MemoryLocations implements LocationService {
   }
 
   save(record: string, contacts: readonly Contact[]): Promise<void> {
-    if (!this.#table.hasRoomFor(record)) return Promise.reject(locationFull());
+    if (!this.#table.hasRoomFor(record, contacts)) return Promise.reject(locationFull());
     this.#table.set(record, contacts);
     return Promise.resolve();
   }
@@ -60,4 +62,4 @@ export class MemoryLocations implements LocationService {
 }
 
 export const locationFull = (): LocationError =>
-  new LocationError('the location service holds as many records as it may');
+  new LocationFullError('the location service holds as many records or octets as it may');

@@ -1,6 +1,7 @@
 /** From the operator's words to a location service: `memory` or `sqlite:PATH`. */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../clock.ts';
 import { ConfigError, FileError } from '../errors.ts';
 import type { LocationService } from '../location-service.ts';
@@ -14,6 +15,8 @@ export interface LocationParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly maxRecords?: number | undefined;
+  /** Half of the heap where nothing is said: whoever may register must not be able to end the process. */
+  readonly maxOctets?: number | undefined;
 }
 
 /**
@@ -21,7 +24,7 @@ export interface LocationParts {
  * @throws ConfigError for words that name no driver, FileError where the directory cannot be made.
  */
 export function openLocation(spec: string, parts: LocationParts): LocationService {
-  const service = makeLocation(spec, parts);
+  const service = makeLocation(spec, { maxOctets: getHeapStatistics().heap_size_limit / 2, ...parts });
   parts.metrics.gauge('location_records', 'Addresses of record and numbers with contacts', () => service.size);
   return service;
 }

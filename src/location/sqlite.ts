@@ -29,6 +29,8 @@ export interface SqliteLocationOptions {
   readonly metrics: Metrics;
   /** New records beyond this are refused. */
   readonly maxRecords?: number | undefined;
+  /** Writes that would make all records together longer than this are refused. */
+  readonly maxOctets?: number | undefined;
   /** How often the commits of other processes are looked for. */
   readonly pollMs?: number | undefined;
   /** A store that failed is tried again this often. */
@@ -75,7 +77,7 @@ export class SqliteLocations implements LocationService {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#maxRecords = options.maxRecords ?? defaultMaxRecords;
-    this.#table = new ContactTable(this.#maxRecords);
+    this.#table = new ContactTable(this.#maxRecords, options.maxOctets);
     this.#pollMs = options.pollMs ?? 200;
     this.#retryMs = options.retryMs ?? 5_000;
     this.#commits = options.metrics.counter('location_commits', 'Transactions of the location store');
@@ -110,7 +112,7 @@ export class SqliteLocations implements LocationService {
 
   save(record: string, contacts: readonly Contact[]): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(new LocationError('the location service is closed'));
-    if (!this.#table.hasRoomFor(record)) return Promise.reject(locationFull());
+    if (!this.#table.hasRoomFor(record, contacts)) return Promise.reject(locationFull());
     const before = this.#table.held(record);
     this.#table.set(record, contacts);
     for (const contact of contacts)
@@ -248,9 +250,10 @@ export class SqliteLocations implements LocationService {
     const others = held.some((contact) => contact.key === key) ? held.filter((contact) => contact.key !== key) : held;
     if (change.kind !== 'saved') {
       if (others !== held) this.#table.set(record, others);
-    } else if (this.#table.hasRoomFor(record)) {
-      this.#table.set(record, others.length === 0 ? [change.contact] : [...others, change.contact]);
+      return;
     }
+    const contacts = others.length === 0 ? [change.contact] : [...others, change.contact];
+    if (this.#table.hasRoomFor(record, contacts)) this.#table.set(record, contacts);
   }
 
   #poll(): void {

@@ -12,7 +12,7 @@ import type {
   Logger,
   Metrics,
 } from '../../../src/index.ts';
-import { isIpLiteral } from '../../../src/index.ts';
+import { isIpLiteral, LocationFullError } from '../../../src/index.ts';
 import { nameAddrAlternates } from '../alternate-path.ts';
 import { response } from '../encode.ts';
 import type { Flows } from '../flows.ts';
@@ -23,6 +23,7 @@ import type { SipMessage } from '../messages.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from '../uri.ts';
 import { type NameAddr, parseNameAddr } from '../values.ts';
 import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
+import type { ContactPlaces } from './contact-places.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -44,6 +45,8 @@ export interface RegistrarParts {
   readonly rules: RegistrarRules;
   /** Is the sender who may register this address of record? undefined: yes. */
   readonly authorize: (request: SipMessage, record: string, flow: Flow) => Refusal | undefined;
+  /** Where contacts and Paths may lead. */
+  readonly places: Pick<ContactPlaces, 'refusalOfContact' | 'refusalOfPath' | 'isOtherUser'>;
   /** Those of the alternates a tag names that may be used. */
   readonly trustedAlternates: (
     named: readonly ControllerAddress[] | undefined,
@@ -81,8 +84,15 @@ export class Registrar {
         for (const key of overFlow) this.#parts.flows.bound(flow, record, key);
       },
       (error: unknown) => {
-        this.#parts.log.error({ record, reason: String(error) }, 'registration could not be stored');
-        this.#refuse(request, flow, respond, refusal(500, 'Server Internal Error'));
+        // Another registrar of the domain may have room, and we in a while (RFC 3261 §21.5.4).
+        const isFull = error instanceof LocationFullError;
+        if (!isFull) this.#parts.log.error({ record, reason: String(error) }, 'registration could not be stored');
+        this.#refuse(
+          request,
+          flow,
+          respond,
+          isFull ? refusal(503, 'Service Unavailable', 'Retry-After: 60\r\n') : refusal(500, 'Server Internal Error'),
+        );
       },
     );
   }
@@ -107,8 +117,8 @@ export class Registrar {
 
     const options = request.list(H.supported).map((option) => option.toLowerCase());
     const path = request.list(H.path);
-    if (path.some((entry) => routeEntry(entry) === undefined) || path.join().length > maxPathLength)
-      return refused(400, 'Bad Request - Path');
+    const pathUris = path.map((entry) => routeEntry(entry)?.uri).filter((uri) => uri !== undefined);
+    if (pathUris.length < path.length || path.join().length > maxPathLength) return refused(400, 'Bad Request - Path');
     // RFC 3327 §5.3, recommended policy: a telephone that knows nothing of Path shall learn that a proxy added one.
     if (path.length > 0 && rules.path === 'strict' && !options.includes('path'))
       return refused(420, 'Bad Extension', 'Unsupported: path\r\n');
@@ -116,6 +126,8 @@ export class Registrar {
     const contacts = readContacts(request.list(H.contact), request.header(H.expires), rules.defaultExpiresSeconds);
     if (!contacts.ok) return { kind: 'refused', refusal: contacts.error };
     const values = contacts.value === '*' ? [] : contacts.value;
+    const misplaced = this.#misplaced(values, pathUris, record, flow);
+    if (misplaced !== undefined) return { kind: 'refused', refusal: misplaced };
     const isFirstHop = request.list(H.via).length === 1;
     const outbound = outboundOf(values, isFirstHop, path, options);
     if ('status' in outbound) return { kind: 'refused', refusal: outbound };
@@ -148,6 +160,7 @@ export class Registrar {
       result = bind(before, wanted, rules);
     }
     if (!result.ok) return { kind: 'refused', refusal: result.error };
+    if (this.#forwardsTwice(result.value, values, record)) return refused(403, 'Forbidden - the same user twice');
     let fields = '';
     for (const entry of path) fields += `Path: ${entry}\r\n`;
     if (rules.serviceRoute) fields += `Service-Route: ${identity.voice(flow).route}\r\n`;
@@ -162,6 +175,36 @@ export class Registrar {
       others: stored.filter((contact) => !isRegistered(contact)),
       fields,
     };
+  }
+
+  /** What is taken back may be anything. */
+  #misplaced(
+    values: readonly ContactValue[],
+    path: readonly SipUri[],
+    record: string,
+    flow: Flow,
+  ): Refusal | undefined {
+    const { places } = this.#parts;
+    for (const { uri, seconds } of values) {
+      const found = seconds === 0 ? undefined : places.refusalOfContact(uri, record, flow);
+      if (found !== undefined) return found;
+    }
+    return values.some(({ seconds }) => seconds > 0) ? places.refusalOfPath(path, flow) : undefined;
+  }
+
+  /** One contact for another user of ours is enough: more of them only multiply what is sent (RFC 5393 §3). */
+  #forwardsTwice(contacts: readonly Contact[], values: readonly ContactValue[], record: string): boolean {
+    const { places, identity } = this.#parts;
+    if (!values.some(({ uri }) => places.isOtherUser(uri, record))) return false;
+    const seen = new Set<string>();
+    for (const { target } of contacts) {
+      const uri = parseUri(target);
+      if (uri === undefined || !places.isOtherUser(uri, record)) continue;
+      const other = identity.record(uri);
+      if (seen.has(other)) return true;
+      seen.add(other);
+    }
+    return false;
   }
 
   /**

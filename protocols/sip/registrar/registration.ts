@@ -1,6 +1,14 @@
 /** Registrar and authentication put together from the configuration: what the SIP role gives to its proxy core. */
 import { readFileSync } from 'node:fs';
-import { ConfigError, type CoreServices, FileError, type Flow, RateLimitedLog } from '../../../src/index.ts';
+import {
+  ConfigError,
+  type ControllerAddress,
+  type CoreServices,
+  FileError,
+  type Flow,
+  RateLimitedLog,
+  readAllowRule,
+} from '../../../src/index.ts';
 import { type SipConfig, sipConfigSchema } from '../config.ts';
 import type { Flows } from '../flows.ts';
 import type { Identity } from '../identity.ts';
@@ -8,6 +16,7 @@ import type { SipMessage } from '../messages.ts';
 import type { PathTrust } from '../trust.ts';
 import { parseUri, type SipUri } from '../uri.ts';
 import { authenticate, ownRecord } from './authentication.ts';
+import { ContactPlaces } from './contact-places.ts';
 import { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { Registrar, type Respond } from './registrar.ts';
@@ -20,6 +29,8 @@ export interface Registration {
   authenticate(request: SipMessage, flow: Flow, target?: SipUri): Refusal | undefined;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
+  /** May a registered contact whose host is a name lead to this address? */
+  mayLead(address: ControllerAddress): boolean;
   /** Is this value of Proxy-Authorization meant for us? undefined where we ask for none. */
   readonly consumes: ((credentials: string) => boolean) | undefined;
   /** Takes over the users of freshly read configuration; says what it changed. @throws where it cannot be used: nothing changes then. */
@@ -64,6 +75,11 @@ export function createRegistration(
   });
   metrics.gauge('sip_users', 'Users that may authenticate', () => users.size);
 
+  const places = new ContactPlaces({
+    identity,
+    allow: config.registrar.allowContacts.map(readAllowRule).filter((rule) => rule !== undefined),
+    isUser: (uri) => knows(uri) || locations.lookup(identity.record(uri)).length > 0,
+  });
   const registrar = new Registrar({
     locations,
     clock,
@@ -78,6 +94,7 @@ export function createRegistration(
       if (who.kind === 'refused') return who.refusal;
       return ownRecord(who.user, home) === record ? undefined : refusal(403, 'Forbidden - not your address of record');
     },
+    places,
     trustedAlternates: (named, from) => trust.alternates(named, from),
   });
 
@@ -91,6 +108,7 @@ export function createRegistration(
     register: (request, flow, respond) => registrar.register(request, flow, respond),
     // Where strangers are not stopped before, nobody shall learn which names exist.
     knows: (uri) => (auth.register && !auth.invite) || knows(uri),
+    mayLead: (address) => places.mayLead(address),
     consumes: auth.invite ? (credentials) => digest.isOwn(credentials) : undefined,
     authenticate(request, flow, target = request.uri) {
       if (!auth.invite || unchallenged.has(request.method)) return undefined;

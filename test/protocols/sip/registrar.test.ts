@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decode } from '../../../protocols/sip/decode.ts';
 import type { FlowTokens } from '../../../protocols/sip/flow-token.ts';
 import { Identity } from '../../../protocols/sip/identity.ts';
+import { ContactPlaces } from '../../../protocols/sip/registrar/contact-places.ts';
 import { Registrar, type RegistrarParts, type RegistrarRules } from '../../../protocols/sip/registrar/registrar.ts';
 import {
   Assembler,
@@ -79,6 +80,7 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
     flows,
     rules: { ...rules, ...moreRules },
     authorize: () => undefined,
+    places: new ContactPlaces({ identity, allow: [], isUser: () => false }),
     trustedAlternates: (named) => named ?? [],
     ...more,
   });
