@@ -14,7 +14,7 @@ export function viaAt(bytes: Uint8Array, text: string, start: number, end: numbe
   at += 4;
   const hostStart = at;
   while (is(bytes[at], hostOctet)) at += 1;
-  if (at === hostStart) return undefined;
+  if (at === hostStart || bytes[at - 1] === DOT) return undefined;
   const host = text.slice(hostStart, at);
   let port = 0;
   if (bytes[at] === COLON) {
@@ -147,6 +147,7 @@ function isLetters(bytes: Uint8Array, start: number, end: number, letters: strin
 const SPACE = 32;
 const QUOTE = 34;
 const COMMA = 44;
+const DOT = 46;
 const COLON = 58;
 const SEMICOLON = 59;
 const LESS = 60;

@@ -270,7 +270,7 @@ function hostField() {
       text
         .trim()
         .toLowerCase()
-        .replace(/^\[|\]$/g, ''),
+        .replace(/^\[|[\].]$/g, ''),
     )
     .refine((host) => isIpLiteral(host) || readAddress(host, { port: 0 })?.host === host, {
       message: 'must be a domain name or an IP address, without a port',

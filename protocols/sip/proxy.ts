@@ -6,6 +6,7 @@ import {
   type Assembler,
   Bag,
   type Cluster,
+  type Contact,
   type ControllerAddress,
   type Counter,
   type Flow,
@@ -19,6 +20,7 @@ import { Admission, isOfDialog, type Refusal, type Standing, type Way } from './
 import { nameAddrAlternates, uriAddress, uriHop, viaAlternates } from './alternate-path.ts';
 import { isOtherVersion, loopPartOf } from './branch.ts';
 import type { SipConfig } from './config.ts';
+import { dialledNumber, phoneContext, redial } from './dialled-number.ts';
 import { response, toBytes } from './encode.ts';
 import type { FlowNaming } from './flow-naming.ts';
 import { FlowTargets } from './flow-targets.ts';
@@ -556,7 +558,8 @@ export class ProxyCore {
     // A token of ours leads to one telephone: no route and no domain knows better.
     const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
     if (byToken !== undefined) return byToken;
-    if (!this.#identity.isLocal(uri) || uri.user === undefined) {
+    const contacts = this.#contacts(uri);
+    if (contacts.length === 0 && (!this.#identity.isLocal(uri) || uri.user === undefined)) {
       if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
         return (
           configured() ??
@@ -572,7 +575,6 @@ export class ProxyCore {
       if (request.toTag !== '' && standing !== 'user') return [[direct]];
       return configured() ?? [[direct]];
     }
-    const contacts = this.#parts.resolver.contacts(this.#identity.record(uri));
     const groups = contacts.length === 0 ? none : this.#flowTargets.ofContacts(contacts, barred);
     if (groups.length > 0) return groups;
     // Every flow has ended (RFC 5626 §7), or the only place is a line of another protocol, which cannot be reached from here.
@@ -583,6 +585,24 @@ export class ProxyCore {
         ? { status: 480, reason: 'Temporarily Unavailable' }
         : { status: 404, reason: 'Not Found' })
     );
+  }
+
+  /** Who is registered under the address, or under the number that it means (RFC 3261 §19.1.6). */
+  #contacts(uri: SipUri): readonly Contact[] {
+    const { user } = uri;
+    if (user === undefined) return none;
+    const { resolver } = this.#parts;
+    if (uri.scheme === 'tel') {
+      const context = phoneContext(uri);
+      const home = { ...uri, scheme: 'sip', user: dialledNumber(user), host: context ?? '' };
+      return context === undefined || this.#identity.isLocal(home)
+        ? resolver.contacts(this.#identity.record(home))
+        : none;
+    }
+    if (!this.#identity.isLocal(uri)) return none;
+    const contacts = resolver.contacts(this.#identity.record(uri));
+    const number = contacts.length > 0 ? user : dialledNumber(user);
+    return number === user ? contacts : resolver.contacts(this.#identity.record({ ...uri, user: number }));
   }
 
   /** The rest of a Route set leads on: its first entry is the next hop (RFC 3261 §16.6 items 6 and 7). */
@@ -625,11 +645,13 @@ export class ProxyCore {
   /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
   #configured(routing: Routing): readonly (readonly ProxyTarget[])[] | undefined {
     const { uri } = routing;
-    const user = uri.user ?? '';
+    const user = dialledNumber(uri.user ?? '');
+    // A number without a domain is one of ours to route.
+    const domain = uri.scheme === 'tel' ? (phoneContext(uri) ?? this.#identity.name) : uri.host;
     const { routes, defaultRoute } = this.#routing;
     let best: SipConfig['routes'][number] | undefined;
     for (const route of routes) {
-      if (route.domain !== undefined && route.domain !== uri.host) continue;
+      if (route.domain !== undefined && route.domain !== domain) continue;
       if (route.prefix !== undefined && !user.startsWith(route.prefix)) continue;
       if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
     }
@@ -639,7 +661,7 @@ export class ProxyCore {
     const requestUri =
       best === undefined || uri.user === undefined
         ? routing.requestUri
-        : rewriteUser(routing.requestUri, uri.user, best.stripDigits, best.prepend);
+        : redial(routing.requestUri, uri.user, best.stripDigits, best.prepend);
     const { hop, others, pushRoutes } = set;
     return [[{ requestUri, hop, alternates: others, pushRoutes, resolved: this.#learn, q: 1_000 }]];
   }
@@ -876,13 +898,6 @@ const none: readonly never[] = [];
 const noUser: RouteUser = { dialog: undefined, flow: undefined };
 
 const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
-
-/** The user part of a URI with leading characters taken off and a prefix put on. */
-function rewriteUser(text: string, user: string, strip: number, prepend: string): string {
-  if (strip === 0 && prepend === '') return text;
-  const at = text.indexOf(':') + 1;
-  return text.slice(0, at) + prepend + user.slice(strip) + text.slice(at + user.length);
-}
 
 /** Is the top Via, in its field at `index`, the only one? */
 const isOnlyVia = (message: SipMessage, index: number): boolean =>

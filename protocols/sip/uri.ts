@@ -57,7 +57,7 @@ export function parseUri(text: string): SipUri | undefined {
       else break;
     }
     if (end === hostStart) return undefined;
-    host = text.slice(hostStart, end);
+    host = text.slice(hostStart, rootless(text, hostStart, end));
     if (upper) host = host.toLowerCase();
   }
   let port = 0;
@@ -84,6 +84,10 @@ export function parseUri(text: string): SipUri | undefined {
   }
   return { scheme, user, host, port, params, headers, text };
 }
+
+/** End of a host name without the dot that stands for the root of the DNS: with or without it, it is the same name (RFC 3261 §25.1 hostname). */
+export const rootless = (text: string, start: number, end: number): number =>
+  end - start > 1 && text.charCodeAt(end - 1) === 46 ? end - 1 : end;
 
 /**
  * The value of a URI parameter, in any case; '' for a flag such as `lr`, undefined where it is absent.

@@ -1,5 +1,6 @@
 /** Header values: lists, parameters, name-addr, Via, CSeq (RFC 3261 §20, §25.1). Offsets in, small objects out, nothing thrown. */
 import { isIP } from 'node:net';
+import { rootless } from './uri.ts';
 
 /** The values of a header field that holds a comma-separated list, put behind `values`; commas in quotes and angle brackets do not split. */
 export function splitList(text: string, start = 0, end = text.length, values: string[] = []): string[] {
@@ -122,13 +123,13 @@ export function parseNameAddr(text: string): NameAddr | undefined {
     if (at < 0) return undefined;
   }
   const open = text.indexOf('<', at);
-  if (open < 0) {
-    if (at > 0 || text.includes('"')) return undefined;
-    const semicolon = text.indexOf(';');
+  const semicolon = text.indexOf(';', at);
+  // No display name has a semicolon: brackets behind one are inside of a quoted parameter (`;+sip.instance="<urn:uuid:…>"`).
+  if (open < 0 || (at === 0 && semicolon >= 0 && semicolon < open)) {
+    if (at > 0) return undefined;
     const uri = trim(text, 0, semicolon < 0 ? text.length : semicolon);
-    return uri === '' || /[\s<>"]/.test(uri)
-      ? undefined
-      : { uri, params: semicolon < 0 ? '' : text.slice(semicolon), display: '' };
+    const params = semicolon < 0 ? '' : text.slice(semicolon);
+    return uri === '' || /[\s<>"]/.test(uri) || !areParams(params) ? undefined : { uri, params, display: '' };
   }
   const display = open === 0 ? '' : trim(text, 0, open);
   if (open > 0 && (at > 0 ? trim(text, at, open) !== '' : /[,;"@>]/.test(display))) return undefined;
@@ -139,10 +140,10 @@ export function parseNameAddr(text: string): NameAddr | undefined {
     if (c <= 32 || c === 60) return undefined;
   }
   if (close === open + 1) return undefined;
-  let semicolon = close + 1;
-  while (semicolon < text.length && isSpace(text.charCodeAt(semicolon))) semicolon += 1;
-  if (semicolon < text.length && text.charCodeAt(semicolon) !== 59) return undefined;
-  const params = text.slice(semicolon);
+  let behind = close + 1;
+  while (behind < text.length && isSpace(text.charCodeAt(behind))) behind += 1;
+  if (behind < text.length && text.charCodeAt(behind) !== 59) return undefined;
+  const params = text.slice(behind);
   if (params.includes('"') && !balanced(params)) return undefined;
   return { uri: text.slice(open + 1, close), params, display };
 }
@@ -196,7 +197,7 @@ export function parseVia(text: string): Via | undefined {
       else break;
     }
     if (i === hostStart) return undefined;
-    host = text.slice(hostStart, i);
+    host = text.slice(hostStart, rootless(text, hostStart, i));
     if (upper) host = host.toLowerCase();
   }
   while (isSpace(text.charCodeAt(i))) i += 1;
@@ -299,6 +300,19 @@ const unbracket = (host: string): string => (host.startsWith('[') && host.endsWi
 
 const upperTransport = (transport: string): string =>
   transport === 'UDP' || transport === 'TCP' || transport === 'TLS' ? transport : transport.toUpperCase();
+
+/** Quotes closed, and brackets nowhere but inside of them. */
+function areParams(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const c = text.charCodeAt(i);
+    if (c === 60 || c === 62) return false;
+    if (c !== 34) continue;
+    const close = quotedEnd(text, i, text.length);
+    if (close < 0) return false;
+    i = close - 1;
+  }
+  return true;
+}
 
 function balanced(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {

@@ -57,7 +57,7 @@ function readContact(value: string, wishedSeconds: number): ContactValue | undef
   if (address === undefined) return undefined;
   const { uri: target, params } = address;
   // RFC 3261 §20: a URI with a question mark or a comma stands in brackets.
-  if (!value.includes('<') && /[?,]/.test(target)) return undefined;
+  if (/[?,]/.test(target) && !value.includes(`<${target}>`)) return undefined;
   const uri = parseUri(target);
   if (uri === undefined) return undefined;
   const expires = param(params, 'expires', 1);
