@@ -5,6 +5,7 @@
 import { type Contact, type ControllerAddress, fail, ok, type Result } from '../../../src/index.ts';
 import { parseUri } from '../uri.ts';
 import type { ContactValue, ContactValues } from './contact-values.ts';
+import { kept, keptId, maxRecordOctets, recordOctets } from './kept-text.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type CanonicalUri, canonicalUri, sameUri } from './uri-equality.ts';
 
@@ -84,7 +85,6 @@ function bindEach(
         rules,
       );
       written.add(binding);
-      canonicals.set(binding, value.canonical);
       if (found === undefined) bindings.push(binding);
       else bindings[index] = binding;
       added ||= found === undefined;
@@ -92,6 +92,7 @@ function bindEach(
     changed = true;
   }
   if (added && bindings.length > rules.maxContacts) return fail(tooMany);
+  if (changed && recordOctets(bindings) > Math.max(maxRecordOctets, recordOctets(existing))) return fail(tooLong);
   return ok(changed ? bindings : existing);
 }
 
@@ -105,27 +106,29 @@ function makeBinding(
   const way = request.wayTo(value, key);
   return {
     protocol: 'sip',
-    target: value.target,
-    key,
+    target: kept(value.target),
+    key: kept(key),
     address: way.address,
     flow: way.flow,
-    path: request.path,
+    path: request.path.map(kept),
     alternates: way.alternates,
     expiresMs: request.nowMs + Math.min(value.seconds, rules.maxExpiresSeconds) * 1_000,
     q: value.q,
-    instance: value.instance,
+    instance: value.instance === undefined ? undefined : kept(value.instance),
     regId: byFlow ? value.regId : undefined,
-    callId: request.callId,
+    callId: keptId(request.callId),
     cseq: request.cseq,
-    userAgent: request.userAgent,
+    userAgent: request.userAgent === undefined ? undefined : kept(request.userAgent),
     updatedMs: request.nowMs,
-    params: value.params,
+    params: kept(value.params),
   };
 }
 
 /** Is the request, for this binding, not later than the one that wrote it (RFC 3261 §10.3)? */
 const isOutOfOrder = (binding: Contact, { callId, cseq }: BindingRequest): boolean =>
-  binding.callId === callId && binding.cseq !== undefined && cseq <= binding.cseq;
+  (binding.callId === callId || binding.callId === keptId(callId)) &&
+  binding.cseq !== undefined &&
+  cseq <= binding.cseq;
 
 /** Bindings over a flow are told by the flow, all others by their URI. */
 function isBindingOf(binding: Contact, value: ContactValue, flowKey: string | undefined): boolean {
@@ -163,6 +166,8 @@ const oneHourSeconds = 3_600;
 
 /** As for a request in a dialog with a CSeq too low (RFC 3261 §12.2.2). */
 const outOfOrder = refusal(500, 'Server Internal Error - CSeq is not higher than before');
+
+const tooLong = refusal(403, 'Forbidden - contacts too long');
 
 /** Not a 5xx: no other registrar of the domain would take it, and 503 would send the telephone to try. */
 export const tooMany = refusal(403, 'Forbidden - too many contacts');

@@ -50,12 +50,14 @@ export function readContacts(
 
 /** Longer values are no telephone's, and are kept for as long as the binding lives. */
 const maxValueLength = 4_096;
+const maxParamsLength = 2_048;
 
 function readContact(value: string, wishedSeconds: number): ContactValue | undefined {
   if (value.length > maxValueLength) return undefined;
   const address = parseNameAddr(value);
   if (address === undefined) return undefined;
   const { uri: target, params } = address;
+  if (params.length > maxParamsLength) return undefined;
   // RFC 3261 §20: a URI with a question mark or a comma stands in brackets.
   if (/[?,]/.test(target) && !value.includes(`<${target}>`)) return undefined;
   const uri = parseUri(target);

@@ -25,6 +25,7 @@ import { type NameAddr, parseNameAddr } from '../values.ts';
 import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
 import type { ContactPlaces } from './contact-places.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
+import { kept, maxRecordNameOctets } from './kept-text.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 export interface RegistrarRules extends BindingRules {
@@ -109,9 +110,10 @@ export class Registrar {
     const to = parseUri(request.to.uri);
     // RFC 4475 §3.3.4: an address of record is a SIP or SIPS URI.
     if (to === undefined || !isSipScheme(to.scheme)) return refused(400, 'Bad Request - To is no SIP URI');
-    const record = identity.record(to);
+    const record = kept(identity.record(to));
     const refusedByPolicy = this.#parts.authorize(request, record, flow);
     if (refusedByPolicy !== undefined) return { kind: 'refused', refusal: refusedByPolicy };
+    if (record.length > maxRecordNameOctets) return refused(404, 'Not Found');
     if (to.user === undefined || !identity.isLocal(to) || !isOfDomain(to, request.uri))
       return refused(404, 'Not Found');
 
