@@ -251,7 +251,7 @@ export class Registrar {
     let text = '';
     for (const { target, params = '', expiresMs } of contacts)
       text += `Contact: <${target}>${params};expires=${Math.max(1, Math.floor((expiresMs - nowMs) / 1_000))}\r\n`;
-    text += `${fields}Supported: path, outbound\r\nDate: ${new Date(nowMs).toUTCString()}\r\n`;
+    text += `${fields}Supported: path, outbound\r\nDate: ${new Date(this.#parts.clock.wallNow()).toUTCString()}\r\n`;
     this.#respond(request, flow, respond, 200, 'OK', text);
   }
 
