@@ -128,6 +128,11 @@ export class Identity {
     return this.#machine.has(host);
   }
 
+  /** Is this, in its canonical spelling, the machine of another member? */
+  isPartnerMachine(host: string): boolean {
+    return this.#options.partners.some((partner) => canonicalHost(partner.host) === host);
+  }
+
   /** Nobody from outside can reach us. */
   get isLoopbackOnly(): boolean {
     return this.#machine.size > 0 && [...this.#machine].every((host) => addressKind(host) === 'loopback');

@@ -18,7 +18,7 @@ import { type Refusal, refusal } from './refusal.ts';
 export interface ContactPlaceParts {
   readonly identity: Pick<
     Identity,
-    'isLocal' | 'record' | 'isSelf' | 'isOwnSocket' | 'isOwnMachine' | 'isLoopbackOnly'
+    'isLocal' | 'record' | 'isSelf' | 'isOwnSocket' | 'isOwnMachine' | 'isPartnerMachine' | 'isLoopbackOnly'
   >;
   /** What the operator allows beyond the rule (`registrar.allowContacts`). */
   readonly allow: readonly AllowRule[];
@@ -89,9 +89,11 @@ export class ContactPlaces {
     return identity.isOwnSocket(host, port) || identity.isSelf(host, uri.port) || identity.isLocal(uri);
   }
 
-  /** This machine has more than us: its other services believe whoever comes from within. */
+  /** This machine, and a partner's, have more than us: their other services believe whoever comes from within. */
   #isIntrusion({ host }: SocketAddress, from: Flow): boolean {
-    return this.#isThisMachine(host) && !this.#isThisMachine(canonicalHost(from.remote.host));
+    const sender = canonicalHost(from.remote.host);
+    if (host === sender || this.#isThisMachine(sender)) return false;
+    return this.#isThisMachine(host) || this.#parts.identity.isPartnerMachine(host);
   }
 
   #isThisMachine(host: string): boolean {

@@ -97,6 +97,12 @@ describe('a contact inside of this machine', () => {
     expect(await register(world, '<sip:a@192.0.2.1:9090>')).toBe(200);
   });
 
+  it('or of a partner is refused, but to who is there', async () => {
+    const world = await outside({ backup: ['udp:192.0.2.2:5060'] });
+    expect(await register(world, '<sip:a@192.0.2.2:6379;transport=tcp>')).toBe(403);
+    expect(await register(world, '<sip:a@192.0.2.2:6379;transport=tcp>', { from: '192.0.2.2:5090' })).toBe(200);
+  });
+
   it('may be taken back by anybody', async () => {
     const world = await outside();
     expect(await register(world, '<sip:a@127.0.0.1:6379>;expires=0')).toBe(200);
