@@ -231,7 +231,11 @@ export class ProxyCore {
     if (request.maxForwards === 0 && request.method === 'OPTIONS') {
       // How peers ask whether we live: nothing is kept of it. For our domains we are the final recipient (RFC 3261 §11, §16.3 item 3).
       const isOurs = request.uri !== undefined && this.#identity.isLocal(request.uri);
-      this.#refuseStateless(request, flow, isOurs ? this.#abilities() : { status: 483, reason: 'Too Many Hops' });
+      this.#refuseStateless(
+        request,
+        flow,
+        isOurs ? this.#abilities(request) : { status: 483, reason: 'Too Many Hops' },
+      );
       return;
     }
     const routing = this.#preprocess(request, flow);
@@ -529,7 +533,7 @@ export class ProxyCore {
     const { uri } = routing;
     if (!isSipScheme(uri.scheme) || !this.#identity.isLocal(uri)) return false;
     if (uri.user !== undefined || request.method !== 'OPTIONS') return false;
-    this.#refuse(server, request, this.#abilities());
+    this.#refuse(server, request, this.#abilities(request));
     return true;
   }
 
@@ -539,11 +543,12 @@ export class ProxyCore {
   }
 
   /** The answer to OPTIONS; whoever asks whether we live hears as well that we are leaving (RFC 3261 §11.2, §21.5.4). */
-  #abilities(): Refusal {
+  #abilities({ end, scan }: SipMessage): Refusal {
     const [status, reason, retry] = this.#draining
       ? [503, 'Service Unavailable - draining', 'Retry-After: 10\r\n']
       : [200, 'OK', ''];
-    return { status, reason, fields: `${retry}${abilities}` };
+    // Its sender may be forged: the answer is at most three times as long.
+    return { status, reason, fields: end - scan.start < telephonesOptions ? retry : `${retry}${abilities}` };
   }
 
   // --- RFC 3261 §16.5: targets ----------------------------------------------------------------------------------------------
@@ -849,6 +854,9 @@ export class ProxyCore {
     });
   }
 }
+
+/** No telephone's OPTIONS has fewer octets. */
+const telephonesOptions = 200;
 
 /** Has the request been here before, by the Vias of ours on it? */
 type Pass = 'first' | 'again' | 'loop';

@@ -64,6 +64,10 @@ describe('RFC 3261 §26.3.2.4 a challenge to a forged sender', () => {
       'INVITE sip:b@c SIP/2.0\r\nv:SIP/2.0/UDP a\r\nf:<sip:a@b>\r\nt:<sip:b@c>\r\ni:1\r\nCSeq:1 INVITE\r\n\r\n',
     ],
     [
+      'the shortest OPTIONS to ourselves',
+      'OPTIONS sip:example.com SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bK1\r\nf:<sip:b@c>;tag=1\r\nt:<sip:example.com>\r\ni:1\r\nCSeq:1 OPTIONS\r\n\r\n',
+    ],
+    [
       'the shortest REGISTER',
       'REGISTER sip:example.com SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bK1\r\nf:<sip:b@example.com>;tag=1\r\nt:<sip:b@example.com>\r\ni:1\r\nCSeq:1 REGISTER\r\n\r\n',
     ],
