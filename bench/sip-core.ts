@@ -4,6 +4,7 @@
  */
 import { createSipRole, sipConfigSchema } from '../protocols/sip/index.ts';
 import {
+  CallControl,
   type ControllerAddress,
   type DnsClient,
   type Flow,
@@ -82,6 +83,13 @@ export async function measureCore(calls: number, backup: boolean): Promise<CoreF
       dns,
       locations,
       cluster: { secret: 'bench', backups: config.backup, backupFor: [] },
+      callControl: new CallControl({
+        clock: systemClock,
+        random: systemRandom,
+        log: silentLog,
+        metrics: new Metrics(),
+        locate: () => [],
+      }),
     },
     config,
     { trust: [], allow: [], strip: 'none' },

@@ -3,14 +3,16 @@
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, sip, mgcp, megaco] = await Promise.all([
-    import('./cli/command-line.ts'),
-    import('./cli/room.ts'),
-    import('./cli/gateway-command.ts'),
-    import('../protocols/sip/index.ts'),
-    import('../protocols/mgcp/index.ts'),
-    import('../protocols/megaco/index.ts'),
-  ]);
+  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, { gatewayDemo }, sip, mgcp, megaco] =
+    await Promise.all([
+      import('./cli/command-line.ts'),
+      import('./cli/room.ts'),
+      import('./gateways/gateway-command.ts'),
+      import('./gateways/demo.ts'),
+      import('../protocols/sip/index.ts'),
+      import('../protocols/mgcp/index.ts'),
+      import('../protocols/megaco/index.ts'),
+    ]);
   const rooms = [
     defineRoom({
       name: 'sip',
@@ -45,8 +47,8 @@ if (!continuesElsewhere()) {
       usesLink: true,
       flags: mgcp.mgcpFlags,
       examples: mgcp.mgcpExamples,
-      commands: [gatewayCommand([mgcp.mgcpGatewayCommand, megaco.megacoGatewayCommand])],
-      demo: mgcp.mgcpDemo,
+      commands: [gatewayCommand([mgcp.mgcpSimulation, megaco.megacoSimulation])],
+      demo: gatewayDemo([[mgcp.mgcpSimulation, mgcp.mgcpSimulation]]),
     }),
     defineRoom({
       name: 'megaco',
@@ -57,10 +59,18 @@ if (!continuesElsewhere()) {
       usesLink: true,
       flags: megaco.megacoFlags,
       examples: megaco.megacoExamples,
-      demo: megaco.megacoDemo,
+      demo: gatewayDemo([[megaco.megacoSimulation, megaco.megacoSimulation]]),
     }),
   ];
-  process.exitCode = await runCommandLine(rooms, process.argv.slice(2));
+  const crossing = {
+    name: 'crossing',
+    title: 'calls between protocols',
+    demo: gatewayDemo([
+      [mgcp.mgcpSimulation, megaco.megacoSimulation],
+      [megaco.megacoSimulation, mgcp.mgcpSimulation],
+    ]),
+  };
+  process.exitCode = await runCommandLine(rooms, process.argv.slice(2), [...rooms, crossing]);
   // Everything is closed by now and the process ends by itself; what was forgotten must not keep it.
   setTimeout(() => process.exit(), 2_000).unref();
 }

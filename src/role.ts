@@ -1,4 +1,5 @@
 /** What the composition root runs: one role of this node (SIP proxy, call agent, gateway controller, …). */
+import type { CallControl } from './calls/call-control.ts';
 import type { Clock } from './clock.ts';
 import type { MemberLink } from './cluster/member-link.ts';
 import type { Cluster } from './cluster.ts';
@@ -21,6 +22,8 @@ export interface CoreServices {
   readonly cluster: Cluster;
   /** What members tell each other; undefined where they share no secret. */
   readonly link?: MemberLink | undefined;
+  /** One for all roles of the process: parties of every protocol call each other through it. */
+  readonly callControl: CallControl;
 }
 
 export interface Role {

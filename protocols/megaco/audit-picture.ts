@@ -1,5 +1,5 @@
 /** What a gateway's answers to an audit say of each line: pure. */
-import type { LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
+import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/index.ts';
 import { toneOf } from './line-commands.ts';
 import { contextNull, type Descriptor } from './messages.ts';
 import { meaningOf } from './request-ids.ts';
@@ -94,4 +94,25 @@ function mediaIn(contextId: number, line: string, picture: GatewayPicture): Audi
     return { contextId, rtp: termination, mode: 'receive', local: undefined, remote: undefined };
   }
   return { contextId, rtp: '', mode: 'receive', local: undefined, remote: undefined };
+}
+
+/** As call control compares it with the ends that other gateways report; `numberOf` finds a number by its digest. */
+export const lineSnapshot = (
+  { snapshot, media, digest }: AuditedLine,
+  numberOf: (digest: number) => string | undefined,
+): LineSnapshot => {
+  if (media === undefined) return { ...snapshot, media: [] };
+  const { mode, local, remote } = media;
+  // H.248 knows no call: which ends belong together is told by their addresses.
+  return { ...snapshot, media: [{ callId: undefined, number: numberOf(digest), mode, local, remote }] };
+};
+
+/** Is there an end whose other end none of these lines has? */
+export function hasLooseEnd(lines: readonly AuditedLine[]): boolean {
+  const media = lines.map((line) => line.media).filter((each) => each !== undefined);
+  const locals = new Set(media.map(({ local }) => mediaAddress(local)));
+  const remotes = new Set(media.map(({ remote }) => mediaAddress(remote)));
+  return media.some(
+    ({ local, remote }) => !locals.has(mediaAddress(remote) ?? '') && !remotes.has(mediaAddress(local)),
+  );
 }

@@ -11,7 +11,6 @@ import {
   type ControllerAddress,
   type CoreServices,
   defaultHome,
-  dialledNumber,
   GatewayNames,
   GatewayOwnership,
   type Line,
@@ -19,15 +18,13 @@ import {
   type Logger,
   lineChanges,
   type Members,
-  NumberingPlan,
   type PathAttribute,
-  rebuild,
   Switchboard,
 } from '../../src/index.ts';
 import { type Agent, Agents } from './agents.ts';
 import { defaultTextPort } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';
-import { type AuditedLine, auditedLine, playedPackages } from './audit-picture.ts';
+import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
 import { MegacoHandOver } from './hand-over.ts';
 import { fromH248Digits, h248DigitMap } from './line-commands.ts';
@@ -45,7 +42,6 @@ import {
 } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
-import { pairLines } from './pairing.ts';
 import { digest } from './request-ids.ts';
 import { chooseLocal } from './sdp.ts';
 import { type Announcement, announcementOf, registrationReply, servicesOf } from './service-change.ts';
@@ -82,8 +78,8 @@ export class MegacoController {
   #auditing = 0;
   /** Questions under way whether a gateway's own controller lives. */
   #judging = 0;
-  #digitMap = '';
-  #numbers = new Map<number, string>();
+  /** Alternatives beyond the numbers that are known. */
+  #digitMap: readonly string[] = [];
   #quietTimer: Cancel | undefined;
 
   constructor(parts: ControllerParts) {
@@ -95,7 +91,7 @@ export class MegacoController {
       agentOf: (line) => this.agents.byName(line.gateway),
       terminationOf: (line) => this.#terminations.get(line) ?? '',
       request: (agent, actions, ended) => this.#request(agent, actions, ended),
-      digitMap: () => this.#digitMap,
+      digitMap: () => h248DigitMap(services.callControl.numberingPlan(this.#digitMap).digitMap),
       chooseLocal: chooseLocal(config.payloadTypes),
       mediaReady: (line, callId, local) => this.switchboard.mediaReady(line, callId, local),
       refused: (line, reason) => this.switchboard.refused(line, reason),
@@ -103,12 +99,14 @@ export class MegacoController {
     });
     this.switchboard = new Switchboard({
       clock: services.clock,
-      random: services.random,
       log,
       metrics: services.metrics,
       locations: services.locations,
+      callControl: services.callControl,
       protocol: 'megaco',
       driver: this.#driver,
+      claim: (line, ready) => this.#claim(line, ready),
+      hasUnknownLines: () => this.#hasUnknownLines(),
       timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
     });
     this.#audits = new AuditTakeover({
@@ -172,7 +170,7 @@ export class MegacoController {
     });
     for (const gateway of config.gateways) this.agents.add(gateway);
     for (const line of config.lines) this.addLine(line);
-    this.#planNumbers(config);
+    this.#digitMap = config.digitMap;
   }
 
   /** Homes follow from our own address, which is known once sockets are bound. */
@@ -260,7 +258,7 @@ export class MegacoController {
       );
     }
     const added = changed.fresh.map((provision) => this.#add(provision));
-    this.#planNumbers(config);
+    this.#digitMap = config.digitMap;
     // What was at a termination leaves before what comes is armed.
     void Promise.all(leaving).then(() => {
       for (const line of added)
@@ -280,12 +278,6 @@ export class MegacoController {
     this.#terminations.set(line, endpoint.slice(0, endpoint.lastIndexOf('@')).toLowerCase());
     this.#byTermination.set(endpoint.toLowerCase(), line);
     return line;
-  }
-
-  #planNumbers(config: MegacoConfig): void {
-    this.#numbers = new Map([...this.switchboard.lines.numbers()].map((number) => [digest(number), number]));
-    const plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: config.digitMap });
-    this.#digitMap = h248DigitMap(plan.digitMap);
   }
 
   /** A gateway's request; the sender has been found already. */
@@ -539,7 +531,7 @@ export class MegacoController {
     const stale = new Set([agent]);
     for (const line of this.switchboard.lines.of(agent.name)) {
       const other = line.leg?.call;
-      for (const each of other === undefined ? [] : [other.caller.name, other.callee?.name]) {
+      for (const each of other === undefined ? [] : [other.caller?.name, other.callee?.name]) {
         const owner = this.agents.byName(this.switchboard.lines.byNumber(each ?? '')?.gateway ?? '');
         if (owner !== undefined) stale.add(owner);
       }
@@ -640,10 +632,7 @@ export class MegacoController {
     if (this.#awaited.size === 0 || this.#judging > 0 || this.#auditing > 0) return;
     // Those of a dead controller are called and may come yet.
     if ([...this.#awaited].some(([name, { refuses }]) => !refuses && this.ownership.serves(name))) return;
-    const paired = pairLines([...this.#pictures.values()].flat(), () => undefined);
-    const ends = new Map<string, number>();
-    for (const { media } of paired) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
-    if ([...ends.values()].some((count) => count === 1)) return;
+    if (hasLooseEnd([...this.#pictures.values()].flat())) return;
     for (const [name, { timer }] of [...this.#awaited]) {
       timer();
       this.#awaited.delete(name);
@@ -651,35 +640,53 @@ export class MegacoController {
     }
   }
 
+  /** A line that is called while its gateway is on its way to us: the call waits for it for a while. */
+  #claim(line: Line, ready: () => void): boolean {
+    const agent = this.agents.byName(line.gateway);
+    if (agent === undefined || agent.gateway.state === 'down') return false;
+    if (agent.ours && !this.#audits.isAuditing(agent.name)) return false;
+    const { clock } = this.#parts.services;
+    const until = clock.now() + this.#parts.config.timers.takeoverMs;
+    const look = (): void => {
+      if (line.inService || clock.now() >= until) ready();
+      else clock.after(claimMs, look);
+    };
+    clock.after(claimMs, look);
+    return true;
+  }
+
   #rebuild(snapshots: ReadonlyMap<string, readonly AuditedLine[] | undefined>): void {
     this.#pictures.clear();
     const audited = [...snapshots.values()].flatMap((lines) => lines ?? []);
-    const paired = pairLines(audited, (of) => this.#numbers.get(of));
-    const { calls, lines } = rebuild(paired, {
-      dialled: dialledNumber,
-      endpointOf: (number) => this.switchboard.lines.byNumber(number)?.endpoint,
+    const numbers = new Map([...this.#parts.services.callControl.numbers()].map((number) => [digest(number), number]));
+    const bySnapshot = new Map(audited.map((line) => [lineSnapshot(line, (of) => numbers.get(of)), line]));
+    const calls = this.#parts.services.callControl.recovery.report({
+      protocol: 'megaco',
+      snapshots: [...bySnapshot.keys()],
+      isOurs: () => true,
+      adopt: (snapshot, kept) => {
+        const line = this.switchboard.lines.byEndpoint(snapshot.endpoint);
+        const media = bySnapshot.get(snapshot)?.media;
+        if (line === undefined) return;
+        this.switchboard.lines.setInService(line, true);
+        line.hook = snapshot.hook;
+        // Media of no call stay known under a name that no call has: the next order takes the line out of its context.
+        const callId = kept?.callId ?? '';
+        this.#driver.adopt(
+          line,
+          media === undefined ? undefined : { ...media, remote: kept?.media.remote ?? media.remote, callId },
+          snapshot.tone,
+        );
+      },
+      settle: (endpoint, disposition) => {
+        const line = this.switchboard.lines.byEndpoint(endpoint);
+        if (line !== undefined) this.switchboard.restoreLine(line, disposition);
+      },
     });
-    for (const [index, { snapshot, media }] of audited.entries()) {
-      const line = this.switchboard.lines.byEndpoint(snapshot.endpoint);
-      const callId = paired[index]?.media[0]?.callId;
-      if (line === undefined) continue;
-      this.switchboard.lines.setInService(line, true);
-      line.hook = snapshot.hook;
-      this.#driver.adopt(
-        line,
-        media === undefined || callId === undefined ? undefined : { ...media, callId },
-        snapshot.tone,
-      );
-    }
-    for (const call of calls) this.switchboard.restore(call);
-    for (const [endpoint, disposition] of lines) {
-      const line = this.switchboard.lines.byEndpoint(endpoint);
-      if (line !== undefined) this.switchboard.restoreLine(line, disposition);
-    }
     for (const [name, known] of snapshots) {
       const agent = this.agents.byName(name);
       if (known === undefined || agent === undefined) continue;
-      this.#parts.log.info({ gateway: name, lines: known.length, calls: calls.length }, 'gateway is ours');
+      this.#parts.log.info({ gateway: name, lines: known.length, calls }, 'gateway is ours');
       this.#afterRegistration(agent);
     }
     queueMicrotask(() => this.#handOver.settled());
@@ -709,6 +716,17 @@ export class MegacoController {
   /** Calls that go on and gateways that have not left yet. */
   get pending(): number {
     return this.#handOver.leaving + this.switchboard.callCount;
+  }
+
+  /** Lines of gateways that another controller has, or that we have not heard of. */
+  #hasUnknownLines(): boolean {
+    for (const agent of this.agents.all())
+      if (
+        (!agent.ours || this.#audits.isAuditing(agent.name)) &&
+        this.switchboard.lines.of(agent.name).some(({ inService }) => !inService)
+      )
+        return true;
+    return false;
   }
 
   /** Gateways that say nothing for long are asked whether they live. */
@@ -746,6 +764,9 @@ interface Awaited {
   /** It does not take our word; it may still come by itself. */
   refuses: boolean;
 }
+
+/** How often a call looks whether the gateway of the called line has come. */
+const claimMs = 50;
 
 /** How long after a registration its reply may still be on the way, and how soon to ask again. */
 const earlyMs = 10_000;

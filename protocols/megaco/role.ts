@@ -205,7 +205,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     }),
     calls: () =>
       [...controller.switchboard.calls].map((call) => ({
-        caller: call.caller.name,
+        caller: call.caller?.name,
         callee: call.callee?.name,
         phase: call.phase,
         startedMs: call.startedMs,

@@ -21,7 +21,6 @@ import {
   type Line,
   lineChanges,
   Members,
-  NumberingPlan,
   RateLimitedLog,
   Switchboard,
   type TransactionIds,
@@ -86,13 +85,14 @@ export class CallAgent implements TransactionUser {
   /** Who is being asked for its endpoints, for the last time that it was. */
   readonly #listings = new Map<Gateway, object>();
   readonly #polls = new Map<Gateway, () => void>();
-  #plan: NumberingPlan;
+  /** Alternatives beyond the numbers that are known. */
+  #digitMap: readonly string[] = [];
   #stopped = false;
 
   constructor(parts: CallAgentParts) {
     this.#parts = parts;
     const { services, config } = parts;
-    const { clock, random, log, metrics, locations, cluster } = services;
+    const { clock, log, metrics, locations, callControl, cluster } = services;
     this.#strangers = new RateLimitedLog(log, clock);
     this.#names = new GatewayNames({
       ...services,
@@ -120,7 +120,7 @@ export class CallAgent implements TransactionUser {
       quarantine: config.quarantine,
       localConnectionOptions: (gateway, dialect) =>
         localConnectionOptions(this.#connectionOptions.get(gateway) ?? config.localConnectionOptions, gateway, dialect),
-      digitMap: () => this.#plan.digitMap,
+      digitMap: () => callControl.numberingPlan(this.#digitMap).digitMap,
       endpointOf: (line) => this.#endpoints.get(line),
       switchboard: () => this.switchboard,
       commands: () => this.#commands,
@@ -143,13 +143,14 @@ export class CallAgent implements TransactionUser {
       });
     this.switchboard = new Switchboard({
       clock,
-      random,
       log,
       metrics,
       locations,
+      callControl,
       protocol: 'mgcp',
       driver: this.#driver,
       claim: (line, ready) => this.#claim(line, ready),
+      hasUnknownLines: () => this.#hasUnknownLines(),
       relay: this.relay,
       timers: { noAnswerMs: config.timers.noAnswerMs, diallingMs: config.timers.diallingMs },
     });
@@ -157,6 +158,7 @@ export class CallAgent implements TransactionUser {
       log,
       driver: this.#driver,
       switchboard: () => this.switchboard,
+      recovery: callControl.recovery,
       commands: () => this.#commands,
       path: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, false, dialect),
       after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
@@ -214,7 +216,6 @@ export class CallAgent implements TransactionUser {
       nextId: () => parts.ids.unguessable(),
       send: (to, encode) => parts.sendOnce(to, encode),
     });
-    this.#plan = new NumberingPlan([]);
   }
 
   start(): void {
@@ -298,7 +299,7 @@ export class CallAgent implements TransactionUser {
       if (this.#serves(gateway)) fresh.push(endpoint);
     }
     changes.push(...changed.words);
-    this.#plan = new NumberingPlan(this.switchboard.lines.numbers(), { extra: digitMap });
+    this.#digitMap = digitMap;
     this.#takeover.begin(fresh);
     return changes;
   }
@@ -740,6 +741,11 @@ export class CallAgent implements TransactionUser {
       .of(gateway.name)
       .map((line) => this.#endpoints.get(line))
       .filter((endpoint) => endpoint !== undefined);
+  }
+
+  #hasUnknownLines(): boolean {
+    for (const { owned, isUnlisted } of this.#endpoints.values()) if (!owned && !isUnlisted) return true;
+    return false;
   }
 
   #unownedOf(gateway: Gateway): readonly Endpoint[] {

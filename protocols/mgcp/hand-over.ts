@@ -64,7 +64,7 @@ export class MgcpHandOver implements HandOver {
     if (gateway === undefined) return false;
     return this.#of({ home, gateway }).some(({ line }) => {
       const call = line.leg?.call;
-      return [call?.caller.name, call?.callee?.name].some((number) => {
+      return [call?.caller?.name, call?.callee?.name].some((number) => {
         const other = number === undefined ? undefined : switchboard().lines.byNumber(number);
         const endpoint = other === undefined ? undefined : endpoints().get(other);
         return endpoint !== undefined && homeOf(endpoint.gateway) !== home;

@@ -1,7 +1,6 @@
 /** The door of the MGCP room. */
 export { createMgcpAdapter } from './adapter.ts';
 export { type MgcpConfig, mgcpConfigSchema } from './config.ts';
-export { type MgcpDemoOptions, mgcpDemo, runMgcpDemo } from './demo.ts';
 export { mgcpExamples, mgcpFlags } from './flags.ts';
-export { mgcpGatewayCommand } from './gateway/command.ts';
+export { mgcpSimulation } from './gateway/simulation.ts';
 export { createMgcpRole, mgcpReloads } from './role.ts';

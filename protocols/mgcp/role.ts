@@ -130,7 +130,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     calls: () =>
       [...(agent?.switchboard.calls ?? [])].map(
         ({ caller, callee, phase, callId, startedMs: beganMs, answeredMs }) => ({
-          caller: caller.name,
+          caller: caller?.name,
           callee: callee?.name,
           phase,
           callId,

@@ -13,8 +13,12 @@ import { isAbsent } from './values/sdp.ts';
 /** A connection as its audit shows it; `callId` is undefined where the gateway does not tell it. */
 export type AuditedConnection = Omit<Connection, 'callId' | 'isNamed'> & { readonly callId: string | undefined };
 
+/** Media whose call is known (RFC 3435 §2.1.3.2). */
+export type NamedMedia = MediaSnapshot & { readonly callId: string };
+
 /** A line's snapshot, and its connections as commands will name them. */
 export interface EndpointAudit extends LineSnapshot {
+  readonly media: readonly NamedMedia[];
   readonly connections: readonly Connection[];
   /** Connections that cannot be told to be of a call. */
   readonly unnamed: readonly Stray[];
@@ -64,7 +68,7 @@ export function snapshotOf(
     mark,
     isPartial: unnamed.length > 0,
     collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
-    media: named.map(({ callId, mode, local, remote }): MediaSnapshot => ({ callId, mode, local, remote })),
+    media: named.map(({ callId, mode, local, remote }): NamedMedia => ({ callId, mode, local, remote })),
     connections: named,
     unnamed,
     callToken: callTokenOf(requestId),

@@ -5,26 +5,26 @@
 import {
   type AuditRound,
   AuditTakeover,
+  type CallRecovery,
   dialledNumber,
   type Gateway,
   type LineSnapshot,
   type Logger,
-  type RebuildRules,
-  rebuild,
   type Switchboard,
 } from '../../src/index.ts';
 import { type AuditParts, auditEndpoint } from './audit.ts';
 import { bulkAudit } from './bulk-audit.ts';
-import type { Endpoint, Stray } from './endpoint.ts';
+import type { Connection, Endpoint, Stray } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-driver.ts';
 import { type EndpointAudit, idle } from './snapshot.ts';
-import { withUnnamedMedia } from './unnamed-media.ts';
+import { type NumberRules, withUnnamedMedia } from './unnamed-media.ts';
 import { readEndpointName } from './values/names.ts';
 
 export interface TakeoverParts extends AuditParts {
   readonly log: Logger;
   readonly driver: MgcpLineDriver;
   switchboard(): Switchboard;
+  readonly recovery: CallRecovery;
   endpointByName(name: string): Endpoint | undefined;
   /** Every endpoint, for pairing. */
   endpoints(): Iterable<Endpoint>;
@@ -56,7 +56,7 @@ export class MgcpTakeover {
     });
   }
 
-  get #rules(): RebuildRules {
+  get #rules(): NumberRules {
     const { lines } = this.#parts.switchboard();
     return { dialled: dialledNumber, endpointOf: (number) => lines.byNumber(number)?.endpoint };
   }
@@ -189,36 +189,34 @@ export class MgcpTakeover {
       if (endpoint.owned && endpoint.line.inService) this.#refresh(endpoint, audit);
       else strangers.push(audit);
     }
-    const { calls, lines } = rebuild(strangers, this.#rules);
-    const wanted = calls.filter((call) =>
-      [call.caller, call.callee].some((party) => {
-        const endpoint = party && this.#parts.endpointByName(party.endpoint);
+    const calls = this.#parts.recovery.report({
+      protocol: 'mgcp',
+      snapshots: strangers,
+      isOurs: (name) => {
+        const endpoint = this.#parts.endpointByName(name);
         return endpoint !== undefined && scope.has(endpoint);
-      }),
-    );
-    const inCall = new Map<string, string>();
-    for (const { callId = '', caller, callee } of wanted)
-      for (const party of [caller, callee]) if (party !== undefined) inCall.set(party.endpoint, callId);
-    for (const audit of strangers) {
-      const endpoint = this.#parts.endpointByName(audit.endpoint);
-      if (endpoint === undefined || !(scope.has(endpoint) || inCall.has(audit.endpoint))) continue;
-      endpoint.reset();
-      const callId = inCall.get(audit.endpoint);
-      endpoint.connection = audit.connections.find((each) => each.callId === callId);
-      endpoint.strays = straysOf(audit, endpoint);
-      endpoint.owned = true;
-      this.#parts.adopted(endpoint);
-      endpoint.line.hook = audit.hook;
-      switchboard.lines.setInService(endpoint.line, true);
-    }
-    for (const call of wanted) switchboard.restore(call);
-    for (const [name, disposition] of lines) {
-      const endpoint = this.#parts.endpointByName(name);
-      if (endpoint === undefined || !scope.has(endpoint)) continue;
-      switchboard.restoreLine(endpoint.line, disposition);
-      driver.reconcile(endpoint);
-    }
-    if (audits.length > 0) log.info({ lines: scope.size, calls: wanted.length }, 'lines taken over by audit');
+      },
+      adopt: (snapshot, kept) => {
+        const endpoint = this.#parts.endpointByName(snapshot.endpoint);
+        const audit = strangers.find((each) => each === snapshot);
+        if (endpoint === undefined || audit === undefined) return;
+        endpoint.reset();
+        const keeps = audit.connections.find((each) => each.callId === kept?.media.callId);
+        endpoint.connection = keeps === undefined ? undefined : { ...keeps, remote: kept?.media.remote };
+        endpoint.strays = straysOf(audit, keeps);
+        endpoint.owned = true;
+        this.#parts.adopted(endpoint);
+        endpoint.line.hook = audit.hook;
+        switchboard.lines.setInService(endpoint.line, true);
+      },
+      settle: (name, disposition) => {
+        const endpoint = this.#parts.endpointByName(name);
+        if (endpoint === undefined) return;
+        switchboard.restoreLine(endpoint.line, disposition);
+        driver.reconcile(endpoint);
+      },
+    });
+    if (audits.length > 0) log.info({ lines: scope.size, calls }, 'lines taken over by audit');
   }
 
   #refresh(endpoint: Endpoint, audit: EndpointAudit): void {
@@ -228,7 +226,7 @@ export class MgcpTakeover {
     // A gateway that does not tell its connections leaves us with what we know.
     if (endpoint.pending === undefined && audit.isPartial !== true) {
       endpoint.connection = audit.connections.find((each) => each.callId === callId);
-      endpoint.strays = straysOf(audit, endpoint);
+      endpoint.strays = straysOf(audit, endpoint.connection);
     }
     endpoint.requested = undefined;
     if (line.leg !== undefined && endpoint.connection === undefined && line.order.mark === 'talking')
@@ -260,7 +258,7 @@ interface Wanted {
 const minBulk = 4;
 
 /** Whatever an audit shows beside the connection of the call. */
-const straysOf = ({ connections, unnamed }: EndpointAudit, { connection }: Endpoint): readonly Stray[] => [
+const straysOf = ({ connections, unnamed }: EndpointAudit, connection: Connection | undefined): readonly Stray[] => [
   ...connections
     .filter((each) => each !== connection)
     .map(({ id, callId, isNamed }) => ({ id, callId: isNamed ? callId : undefined })),
@@ -270,6 +268,6 @@ const straysOf = ({ connections, unnamed }: EndpointAudit, { connection }: Endpo
 /** Is there a call of which one end only is known? */
 function hasLooseEnd(audits: readonly LineSnapshot[]): boolean {
   const ends = new Map<string, number>();
-  for (const { media } of audits) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
+  for (const { media } of audits) for (const { callId = '' } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
   return [...ends.values()].includes(1);
 }

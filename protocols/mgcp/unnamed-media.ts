@@ -3,11 +3,17 @@
  * told when the other party leaves. They are paired by their RequestIdentifiers, by a CallId that another gateway told, or by the number in
  * that; whoever talks to one that cannot be told is left alone as well.
  */
-import type { MediaSnapshot, RebuildRules } from '../../src/index.ts';
 import type { Connection } from './endpoint.ts';
-import type { EndpointAudit } from './snapshot.ts';
+import type { EndpointAudit, NamedMedia } from './snapshot.ts';
 
-export function withUnnamedMedia(audits: readonly EndpointAudit[], rules: RebuildRules): readonly EndpointAudit[] {
+export interface NumberRules {
+  /** The number that a call id tells of. */
+  dialled(callId: string): string | undefined;
+  /** The endpoint that a number stands for. */
+  endpointOf(number: string): string | undefined;
+}
+
+export function withUnnamedMedia(audits: readonly EndpointAudit[], rules: NumberRules): readonly EndpointAudit[] {
   if (!audits.some(isHidden)) return audits;
   const wholeIds = new Map<string, string>();
   for (const { media } of audits) for (const { callId } of media) wholeIds.set(callId.slice(0, 16), callId);
@@ -18,7 +24,7 @@ export function withUnnamedMedia(audits: readonly EndpointAudit[], rules: Rebuil
   });
   const ends = new Map<string, number>();
   for (const { media } of named) for (const { callId } of media) ends.set(callId, (ends.get(callId) ?? 0) + 1);
-  const isLoose = ({ callId, mode }: MediaSnapshot) => mode === 'both' && ends.get(callId) === 1;
+  const isLoose = ({ callId, mode }: NamedMedia) => mode === 'both' && ends.get(callId) === 1;
   const calledBy = new Map<string, string>();
   for (const { endpoint, media } of named)
     for (const each of media) {
@@ -48,7 +54,7 @@ const isHidden = ({ hook, mark, unnamed }: EndpointAudit): boolean =>
 function joined(audit: EndpointAudit, callId: string): EndpointAudit {
   const [first, ...others] = audit.unnamed;
   if (first === undefined || audit.media.some((each) => each.callId === callId)) return audit;
-  const media: MediaSnapshot = { callId, mode: 'both', local: undefined, remote: undefined };
+  const media: NamedMedia = { callId, mode: 'both', local: undefined, remote: undefined };
   const connection: Connection = { ...media, id: first.id, isNamed: false };
   return { ...audit, media: [...audit.media, media], connections: [...audit.connections, connection], unnamed: others };
 }

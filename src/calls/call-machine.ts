@@ -5,7 +5,8 @@
  *        │                    │                   │            (callee answers at once) └──────────────────────────►│
  *        └────────────────────┴──── hungUp, failed, unroutable, timeout ──► over ◄────────────── hungUp, failed ────┘
  *
- * A call that is over has released both legs; what a party that stays off-hook hears is its line's business.
+ * Every phase names every event: what ends the call, what moves it on, and what means nothing in it, and why. A call that is over has
+ * released both legs; what a party that stays off-hook hears is its line's business.
  */
 import { match, P } from 'ts-pattern';
 import { type LegEvent, otherSide, type ReleaseReason, type Side } from './leg.ts';
@@ -52,136 +53,135 @@ export const beginCall = (): CallStep => [
 ];
 
 export const onCallEvent = (state: CallState, event: CallEvent): CallStep =>
-  match<[CallState, CallEvent], CallStep>([state, event])
-    .with([{ phase: 'over' }, P._], () => [state, []])
-
-    .with(
-      [{ phase: 'dialling' }, fromLeg('caller', 'digits')],
-      ([
-        ,
-        {
-          event: { number },
-        },
-      ]) => [{ phase: 'routing', number }, [{ kind: 'route', number }]],
-    )
-    .with([{ phase: 'dialling' }, { kind: 'timeout' }], () => over('incompleteNumber'))
-
-    .with([{ phase: 'routing' }, { kind: 'routed' }], ([{ number }]) => [
-      { phase: 'offering', number },
-      [{ kind: 'offer' }, { kind: 'arm', timer: 'setUp' }],
-    ])
-    .with([{ phase: 'routing' }, { kind: 'unroutable' }], ([, { reason }]) => over(reason))
-
-    .with(
-      [{ phase: 'offering' }, fromLeg('caller', 'offered')],
-      ([
-        { number },
-        {
-          event: { description },
-        },
-      ]) => [
-        { phase: 'alerting', number, offer: description, answered: false },
-        [
-          { kind: 'alert', offer: description },
-          { kind: 'arm', timer: 'setUp' },
-        ],
-      ],
-    )
-
-    .with(
-      [{ phase: 'alerting', answered: false }, fromLeg('callee', 'alerting')],
-      ([
-        { number, offer },
-        {
-          event: { description },
-        },
-      ]) => [
-        { phase: 'ringing', number, offer, answer: description },
-        [
-          { kind: 'progress', remote: description },
-          { kind: 'arm', timer: 'noAnswer' },
-        ],
-      ],
-    )
-    .with(
-      [{ phase: 'alerting', answered: true }, fromLeg('callee', 'alerting')],
-      ([
-        { number, offer },
-        {
-          event: { description },
-        },
-      ]) => talk(number, offer, description),
-    )
-    .with(
-      [{ phase: 'alerting' }, fromLeg('callee', 'answered')],
-      ([
-        { number, offer },
-        {
-          event: { description },
-        },
-      ]) =>
-        // Answered before its description is known: the description is still to come.
-        description === undefined
-          ? [{ phase: 'alerting', number, offer, answered: true }, []]
-          : talk(number, offer, description),
-    )
-
-    .with(
-      [{ phase: 'ringing' }, fromLeg('callee', 'answered')],
-      ([
-        { number, offer, answer },
-        {
-          event: { description },
-        },
-      ]) => talk(number, offer, description ?? answer),
-    )
-    // A better description while ringing (early media that moves).
-    .with(
-      [{ phase: 'ringing' }, fromLeg('callee', 'alerting')],
-      ([
-        ringing,
-        {
-          event: { description },
-        },
-      ]) =>
-        description === undefined || description === ringing.answer
-          ? [state, []]
-          : [{ ...ringing, answer: description }, [{ kind: 'progress', remote: description }]],
-    )
-
-    .with(
-      [{ phase: 'talking' }, { kind: 'leg', event: { kind: 'modified' } }],
-      ([
-        ,
-        {
-          side,
-          event: { description },
-        },
-      ]) => [state, [{ kind: 'connect', side: otherSide(side), remote: description }]],
-    )
-
-    // Whoever leaves, and whatever fails, ends the call for both; the reason is what the party left behind is told.
-    .with([P._, { kind: 'leg', side: 'caller', event: { kind: 'hungUp' } }], () => over('normal'))
-    .with([{ phase: 'talking' }, { kind: 'leg', event: { kind: 'hungUp' } }], () => over('normal'))
-    .with([{ phase: 'alerting', answered: true }, fromLeg('callee', 'hungUp')], () => over('normal'))
-    .with(
-      [P._, { kind: 'leg', event: { kind: 'failed' } }],
-      ([
-        ,
-        {
-          event: { reason },
-        },
-      ]) => over(reason),
-    )
-    .with([{ phase: P.union('offering', 'alerting') }, { kind: 'timeout' }], () => over('unavailable'))
-    .with([{ phase: 'ringing' }, { kind: 'timeout' }], () => over('noAnswer'))
-
-    // Late or repeated words of a leg, a callee that is on-hook anyway, an answer to a question that is settled: nothing changes.
-    .with([P._, { kind: P.union('leg', 'routed', 'unroutable', 'timeout') }], () => [state, []])
+  match<CallState, CallStep>(state)
+    .with({ phase: 'dialling' }, (at) => onDialling(at, event))
+    .with({ phase: 'routing' }, (at) => onRouting(at, event))
+    .with({ phase: 'offering' }, (at) => onOffering(at, event))
+    .with({ phase: 'alerting' }, (at) => onAlerting(at, event))
+    .with({ phase: 'ringing' }, (at) => onRinging(at, event))
+    .with({ phase: 'talking' }, (at) => onTalking(at, event))
+    // Both legs are released: whatever still comes of them is late.
+    .with({ phase: 'over' }, (at) => stay(at))
     .exhaustive();
 
-const fromLeg = <const S extends Side, const K extends LegEvent['kind']>(side: S, kind: K) =>
+type In<P extends CallPhase> = Extract<CallState, { phase: P }>;
+
+const onDialling = (state: In<'dialling'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with(caller('digits'), ({ event: { number } }) => [{ phase: 'routing', number }, [{ kind: 'route', number }]])
+    .with({ kind: 'timeout' }, () => over('incompleteNumber'))
+    .with(caller('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // There is no callee yet, and nothing was asked of the caller's media.
+    .with(anyOf(either('offered'), either('alerting'), either('answered'), either('modified')), () => stay(state))
+    .with(anyOf(callee('digits'), callee('hungUp'), routed), () => stay(state))
+    .exhaustive();
+
+const onRouting = (state: In<'routing'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with({ kind: 'routed' }, () => [
+      { phase: 'offering', number: state.number },
+      [{ kind: 'offer' }, { kind: 'arm', timer: 'setUp' }],
+    ])
+    .with({ kind: 'unroutable' }, ({ reason }) => over(reason))
+    .with(caller('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // The number is settled; there is no callee yet, and no timer runs.
+    .with(anyOf(either('digits'), either('offered'), either('alerting'), either('answered')), () => stay(state))
+    .with(anyOf(either('modified'), callee('hungUp'), { kind: 'timeout' } as const), () => stay(state))
+    .exhaustive();
+
+const onOffering = (state: In<'offering'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with(caller('offered'), ({ event: { description } }) => [
+      { phase: 'alerting', number: state.number, offer: description, answered: false },
+      [
+        { kind: 'alert', offer: description },
+        { kind: 'arm', timer: 'setUp' },
+      ],
+    ])
+    .with({ kind: 'timeout' }, () => over('unavailable'))
+    .with(caller('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // The callee has not been called: it is on-hook, and stays so.
+    .with(anyOf(callee('offered'), either('alerting'), either('answered'), callee('hungUp')), () => stay(state))
+    .with(anyOf(either('digits'), either('modified'), routed), () => stay(state))
+    .exhaustive();
+
+const onAlerting = (state: In<'alerting'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with(callee('alerting'), ({ event: { description } }) =>
+      state.answered
+        ? talk(state.number, state.offer, description)
+        : [
+            { phase: 'ringing', number: state.number, offer: state.offer, answer: description },
+            [
+              { kind: 'progress', remote: description },
+              { kind: 'arm', timer: 'noAnswer' },
+            ],
+          ],
+    )
+    .with(callee('answered'), ({ event: { description } }) =>
+      // Answered before its description is known: the description is still to come.
+      description === undefined ? [{ ...state, answered: true }, []] : talk(state.number, state.offer, description),
+    )
+    // Before it answered, a callee that is on-hook has nothing to hang up.
+    .with(callee('hungUp'), () => (state.answered ? over('normal') : stay(state)))
+    .with({ kind: 'timeout' }, () => over('unavailable'))
+    .with(caller('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // The caller's offer is on its way; what it says again changes nothing.
+    .with(anyOf(either('offered'), caller('alerting'), caller('answered'), either('modified')), () => stay(state))
+    .with(anyOf(either('digits'), routed), () => stay(state))
+    .exhaustive();
+
+const onRinging = (state: In<'ringing'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with(callee('answered'), ({ event: { description } }) =>
+      talk(state.number, state.offer, description ?? state.answer),
+    )
+    // A better description while ringing (early media that moves).
+    .with(callee('alerting'), ({ event: { description } }) =>
+      description === undefined || description === state.answer
+        ? stay(state)
+        : [{ ...state, answer: description }, [{ kind: 'progress', remote: description }]],
+    )
+    .with({ kind: 'timeout' }, () => over('noAnswer'))
+    .with(caller('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // A bell that rings on-hook has nothing to hang up.
+    .with(anyOf(callee('hungUp'), either('offered'), caller('alerting'), caller('answered')), () => stay(state))
+    .with(anyOf(either('modified'), either('digits'), routed), () => stay(state))
+    .exhaustive();
+
+const onTalking = (state: In<'talking'>, event: CallEvent): CallStep =>
+  match<CallEvent, CallStep>(event)
+    .with(either('modified'), ({ side, event: { description } }) => [
+      state,
+      [{ kind: 'connect', side: otherSide(side), remote: description }],
+    ])
+    .with(either('hungUp'), () => over('normal'))
+    .with(either('failed'), ({ event: { reason } }) => over(reason))
+    // Repeated words of a set-up that is complete.
+    .with(anyOf(either('digits'), either('offered'), either('alerting'), either('answered')), () => stay(state))
+    .with(anyOf(routed, { kind: 'timeout' } as const), () => stay(state))
+    .exhaustive();
+
+const from = <const S extends Side, const K extends LegEvent['kind']>(side: S, kind: K) =>
   ({ kind: 'leg', side, event: { kind } }) as const;
+
+const caller = <const K extends LegEvent['kind']>(kind: K) => from('caller', kind);
+
+const callee = <const K extends LegEvent['kind']>(kind: K) => from('callee', kind);
+
+const either = <const K extends LegEvent['kind']>(kind: K) => ({ kind: 'leg', event: { kind } }) as const;
+
+/** Routing has been answered. */
+const routed = { kind: P.union('routed', 'unroutable') } as const;
+
+const anyOf = P.union;
+
+const stay = (state: CallState): CallStep => [state, []];
 
 const talk = (number: string, offer: string, answer: string | undefined): CallStep => [
   { phase: 'talking', number },

@@ -32,21 +32,26 @@ export interface MediaRelay {
 
 export interface CallParts {
   readonly clock: Clock;
-  readonly timers: CallTimers;
-  readonly caller: Leg;
+  readonly timers?: Partial<CallTimers> | undefined;
   /** The id that both sides' media carry; made when the number is known, so that it may tell of it. */
   callIdFor(number: string): string;
   /** Finds the called party. `later`: `Call.routeAgain` follows. */
-  route(number: string, call: Call): Leg | ReleaseReason | 'later';
+  route(number: string, call: Call): Routed;
+  /** The called party accepted. */
+  answered(): void;
   ended(call: Call, reason: ReleaseReason): void;
   readonly relay?: MediaRelay | undefined;
 }
 
+/** What routing came to: a leg of this protocol, a reason against, or an answer that comes later. */
+export type Routed = { readonly leg: Leg; readonly protocol: string } | ReleaseReason | 'later';
+
 export class Call {
   readonly #parts: CallParts;
+  readonly #timers: CallTimers;
   readonly startedMs: number;
+  readonly #legs: { caller: Party | undefined; callee: Party | undefined } = { caller: undefined, callee: undefined };
   #state: CallState;
-  #callee: Leg | undefined;
   #callId: string | undefined;
   #timer: Cancel | undefined;
   #answeredMs: number | undefined;
@@ -60,9 +65,9 @@ export class Call {
 
   constructor(parts: CallParts, restored?: RestoredCallState) {
     this.#parts = parts;
+    this.#timers = { ...defaultCallTimers, ...parts.timers };
     this.startedMs = parts.clock.now();
     this.#state = restored?.state ?? { phase: 'dialling' };
-    this.#callee = restored?.callee;
     this.#callId = restored?.callId;
     this.#relayed = restored === undefined;
   }
@@ -79,12 +84,35 @@ export class Call {
     return this.#callId;
   }
 
-  get caller(): Leg {
-    return this.#parts.caller;
+  get caller(): Leg | undefined {
+    return this.#legs.caller?.leg;
   }
 
   get callee(): Leg | undefined {
-    return this.#callee;
+    return this.#legs.callee?.leg;
+  }
+
+  /** Is one of the parties of this protocol? */
+  isOf(protocol: string): boolean {
+    return this.#legs.caller?.protocol === protocol || this.#legs.callee?.protocol === protocol;
+  }
+
+  /** The side whose party is of another protocol than this, if one of the two is. */
+  partyBeside(protocol: string): Side | undefined {
+    for (const side of ['caller', 'callee'] as const) {
+      const party = this.#legs[side];
+      if (party?.protocol !== undefined && party.protocol !== protocol) return side;
+    }
+    return undefined;
+  }
+
+  protocolOf(side: Side): string | undefined {
+    return this.#legs[side]?.protocol;
+  }
+
+  /** The party on this side, from now on; `protocol` is undefined for one that no provider has. */
+  attach(side: Side, leg: Leg, protocol: string | undefined): void {
+    this.#legs[side] = { leg, protocol };
   }
 
   get answeredMs(): number | undefined {
@@ -158,7 +186,10 @@ export class Call {
         const [state, effects] = onCallEvent(before, next);
         this.#state = state;
         if (state.phase !== before.phase) this.#timer?.();
-        if (state.phase === 'talking' && before.phase !== 'talking') this.#answeredMs = this.#parts.clock.now();
+        if (state.phase === 'talking' && before.phase !== 'talking') {
+          this.#answeredMs = this.#parts.clock.now();
+          this.#parts.answered();
+        }
         this.#perform(effects);
         if (state.phase === 'over' && before.phase !== 'over') {
           if (this.#relayed && this.#callId !== undefined) this.#parts.relay?.end(this.#callId);
@@ -175,22 +206,22 @@ export class Call {
   }
 
   #performOne(effect: CallEffect): void {
-    const { caller } = this.#parts;
+    const { caller } = this;
     switch (effect.kind) {
       case 'collect':
-        caller.collect();
+        caller?.collect();
         return;
       case 'route':
         this.#route(effect.number);
         return;
       case 'offer':
-        caller.offer(this.#callId ?? '');
+        caller?.offer(this.#callId ?? '');
         return;
       case 'alert':
-        this.#callee?.alert(this.#callId ?? '', effect.offer);
+        this.callee?.alert(this.#callId ?? '', effect.offer);
         return;
       case 'progress':
-        caller.progress(effect.remote);
+        caller?.progress(effect.remote);
         return;
       case 'connect':
         this.#leg(effect.side)?.connect(effect.remote);
@@ -213,28 +244,33 @@ export class Call {
       this.#raise({ kind: 'unroutable', reason: routed });
       return;
     }
-    this.#callee = routed;
+    this.attach('callee', routed.leg, routed.protocol);
     this.#raise({ kind: 'routed' });
   }
 
   #leg(side: Side): Leg | undefined {
-    return side === 'caller' ? this.#parts.caller : this.#callee;
+    return this.#legs[side]?.leg;
   }
 
   #waitMs(timer: 'dialling' | 'setUp' | 'noAnswer'): number {
-    const { diallingMs, setUpMs, noAnswerMs } = this.#parts.timers;
+    const { diallingMs, setUpMs, noAnswerMs } = this.#timers;
     if (timer === 'dialling') return diallingMs;
     return timer === 'setUp' ? setUpMs : noAnswerMs;
   }
 
-  /** Settles the timer; the legs stay as they are. */
+  /** The call is somebody else's: nothing comes of it here any more. Its legs hear nothing. */
   stop(): void {
     this.#timer?.();
+    this.#state = { phase: 'over', reason: 'normal' };
   }
+}
+
+interface Party {
+  readonly leg: Leg;
+  readonly protocol: string | undefined;
 }
 
 export interface RestoredCallState {
   readonly state: CallState;
   readonly callId: string | undefined;
-  readonly callee: Leg | undefined;
 }

@@ -15,6 +15,7 @@ import {
   parkedOrder,
   toneOrder,
 } from './line-order.ts';
+import { completeDescription } from './session-description.ts';
 
 export interface LineProvision {
   readonly number: string;
@@ -191,7 +192,8 @@ export class LineLeg implements Leg {
   }
 
   /** The gateway's description of this line's media, as often as the gateway gives it. */
-  mediaReady(description: string): void {
+  mediaReady(said: string): void {
+    const description = completeDescription(said);
     const changed = description !== this.#description;
     this.#description = description;
     const { mark } = this.line.order;
@@ -202,7 +204,7 @@ export class LineLeg implements Leg {
 
   /** After a takeover: the part this line has in the call, and the description its audit showed. */
   restore(mark: 'ringing' | 'ringback' | 'talking', media: MediaOrder, description: string | undefined): void {
-    this.#description = description;
+    this.#description = description === undefined ? undefined : completeDescription(description);
     this.line.command(mediaOrder(mark, media));
   }
 

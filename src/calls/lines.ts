@@ -10,12 +10,18 @@ export class Lines {
   readonly #byNumber = new Map<string, Line>();
   readonly #byGateway = new Map<string, Set<Line>>();
   readonly #failed: (error: unknown) => void;
+  #version = 0;
 
   constructor(protocol: string, parts: LineParts, locations: LocationService, storeFailed: (error: unknown) => void) {
     this.#protocol = protocol;
     this.#parts = parts;
     this.#locations = locations;
     this.#failed = storeFailed;
+  }
+
+  /** Goes up with every number that comes or goes. */
+  get version(): number {
+    return this.#version;
   }
 
   get size(): number {
@@ -29,6 +35,7 @@ export class Lines {
     const line = new Line(provision, this.#parts);
     this.#byEndpoint.set(endpointKey(line.endpoint), line);
     this.#byNumber.set(line.number, line);
+    this.#version += 1;
     const siblings = this.#byGateway.get(line.gateway);
     if (siblings === undefined) this.#byGateway.set(line.gateway, new Set([line]));
     else siblings.add(line);
@@ -41,6 +48,7 @@ export class Lines {
     line.stop();
     this.#byEndpoint.delete(endpointKey(line.endpoint));
     this.#byNumber.delete(line.number);
+    this.#version += 1;
     this.#byGateway.get(line.gateway)?.delete(line);
   }
 

@@ -1,9 +1,13 @@
 /**
- * From what gateways say when audited back to calls: pure. Two media with the same call id are the two ends of one call; which end
- * called is told by the number in the call id (call-ids.ts) and by who is being rung; how far it had come, by hooks and media modes.
+ * From what gateways of every protocol say when audited back to calls: pure. Two media belong to one call if they carry the same call
+ * id, or if one sends to where the other receives. Which end called is told by the number that was dialled and by who is being rung;
+ * how far the call had come, by hooks and media modes.
  */
+import { createHash } from 'node:crypto';
+import { CallIds, dialledNumber } from './call-ids.ts';
 import type { Tone } from './leg.ts';
 import type { LineMark } from './line-order.ts';
+import { mediaAddress } from './session-description.ts';
 
 /** One line as its audit shows it. */
 export interface LineSnapshot {
@@ -20,15 +24,25 @@ export interface LineSnapshot {
 }
 
 export interface MediaSnapshot {
-  readonly callId: string;
+  /** The identifier that the gateway keeps with the media; undefined where the protocol has none, or the gateway said none. */
+  readonly callId: string | undefined;
+  /** The number that was dialled, where the wire tells of it in another way than by the call id. */
+  readonly number?: string | undefined;
   /** `receive`: anything that does not send. */
   readonly mode: 'receive' | 'both';
   readonly local: string | undefined;
   readonly remote: string | undefined;
 }
 
+/** A line as one end of what may be a call, whatever protocol its gateway speaks. */
+export interface CallEnd {
+  readonly protocol: string;
+  readonly snapshot: LineSnapshot;
+}
+
 /** A line's part in a rebuilt call. */
 export interface RebuiltParty {
+  readonly protocol: string;
   readonly endpoint: string;
   readonly media: MediaSnapshot | undefined;
 }
@@ -36,10 +50,20 @@ export interface RebuiltParty {
 export interface RebuiltCall {
   /** `offering`: the caller's media exists, the callee is still to be called. */
   readonly phase: 'offering' | 'ringing' | 'talking';
-  readonly callId: string | undefined;
+  readonly callId: string;
   readonly number: string;
-  readonly caller: RebuiltParty;
+  /** undefined: an end that has not been heard of yet. */
+  readonly caller: RebuiltParty | undefined;
   readonly callee: RebuiltParty | undefined;
+}
+
+/** What a line is to be doing in a call that was taken over. */
+export interface RestorablePart {
+  readonly mark: 'ringing' | 'ringback' | 'talking';
+  readonly callId: string;
+  readonly mode: 'receive' | 'both';
+  readonly remote: string | undefined;
+  readonly local: string | undefined;
 }
 
 /** What becomes of a line that is in no call. `dialling`: it is invited to dial. */
@@ -47,87 +71,46 @@ export type LineDisposition = 'idle' | 'dialling' | 'tone' | 'howler' | 'parked'
 
 export interface Rebuilt {
   readonly calls: readonly RebuiltCall[];
-  readonly lines: ReadonlyMap<string, LineDisposition>;
+  /** Ends of calls whose other end nobody has reported. */
+  readonly loose: readonly LooseEnd[];
+  /** Ends in no call. */
+  readonly others: readonly CallEnd[];
+}
+
+export interface LooseEnd {
+  readonly end: CallEnd;
+  readonly media: MediaSnapshot;
+  readonly callId: string;
+  readonly number: string;
 }
 
 export interface RebuildRules {
-  /** The number that a call id tells of. */
-  dialled(callId: string): string | undefined;
-  /** The endpoint that a number stands for. */
-  endpointOf(number: string): string | undefined;
+  /** Is the number that of this endpoint? */
+  isNumberOf(number: string, end: CallEnd): boolean;
+  /** Can the number be called, by whatever protocol? `unheard`: only once more gateways have reported. */
+  reach(number: string): 'now' | 'unheard' | 'never';
 }
 
-export function rebuild(snapshots: readonly LineSnapshot[], rules: RebuildRules): Rebuilt {
-  const ends = new Map<string, { snapshot: LineSnapshot; media: MediaSnapshot }[]>();
-  for (const snapshot of snapshots) {
-    for (const media of snapshot.media) {
-      const known = ends.get(media.callId);
-      if (known === undefined) ends.set(media.callId, [{ snapshot, media }]);
-      else known.push({ snapshot, media });
-    }
-  }
+export function rebuild(ends: readonly CallEnd[], rules: RebuildRules): Rebuilt {
   const calls: RebuiltCall[] = [];
-  const taken = new Set<string>();
+  const loose: LooseEnd[] = [];
+  const taken = new Set<CallEnd>();
   // Talking calls first: a line that is in two (call waiting was never offered, but gateways err) keeps the one that is talked in.
-  const groups = [...ends].sort(([, a], [, b]) => talkers(b) - talkers(a));
-  for (const [callId, group] of groups) {
-    if (group.some(({ snapshot }) => taken.has(snapshot.endpoint))) continue;
-    const call = rebuildCall(callId, group, rules);
+  const groups = pairEnds(ends).sort((a, b) => talkers(b) - talkers(a));
+  for (const group of groups) {
+    if (group.ends.some(({ end }) => taken.has(end))) continue;
+    const call = rebuildCall(group, rules);
     if (call === undefined) continue;
-    calls.push(call);
-    taken.add(call.caller.endpoint);
-    if (call.callee !== undefined) taken.add(call.callee.endpoint);
+    for (const { end } of group.ends) taken.add(end);
+    const { callId, number = '' } = group;
+    if (call === 'loose') loose.push(...group.ends.map((each) => ({ ...each, callId, number })));
+    else calls.push(call);
   }
-  const lines = new Map<string, LineDisposition>();
-  for (const snapshot of snapshots) {
-    if (taken.has(snapshot.endpoint)) continue;
-    lines.set(snapshot.endpoint, dispositionOf(snapshot));
-  }
-  return { calls, lines };
+  return { calls, loose, others: ends.filter((end) => !taken.has(end)) };
 }
 
-type End = { readonly snapshot: LineSnapshot; readonly media: MediaSnapshot };
-
-const talkers = (group: readonly End[]): number => group.filter(({ media }) => media.mode === 'both').length;
-
-/** undefined: nothing to save; its lines are cleared by their dispositions. */
-function rebuildCall(callId: string, group: readonly End[], rules: RebuildRules): RebuiltCall | undefined {
-  const number = rules.dialled(callId);
-  const called = number === undefined ? undefined : rules.endpointOf(number)?.toLowerCase();
-  const [one, two, ...others] = group;
-  if (one === undefined || others.length > 0) return undefined;
-  if (two === undefined)
-    return number === undefined || called === undefined ? undefined : alone(callId, number, called, one);
-  const firstIsCallee =
-    called === undefined ? one.snapshot.tone === 'ring' : one.snapshot.endpoint.toLowerCase() === called;
-  const [caller, callee] = firstIsCallee ? [two, one] : [one, two];
-  if (caller.snapshot.hook === 'on') return undefined;
-  const phase = callee.snapshot.hook === 'off' ? 'talking' : callee.media.mode === 'both' ? undefined : 'ringing';
-  // A callee that was talking and is on-hook now has hung up: there is no call left.
-  if (phase === undefined) return undefined;
-  return {
-    phase,
-    callId,
-    number: number ?? '',
-    caller: { endpoint: caller.snapshot.endpoint, media: caller.media },
-    callee: { endpoint: callee.snapshot.endpoint, media: callee.media },
-  };
-}
-
-/** Only one end has media: a call whose other end is still to be called, or has left already. */
-function alone(callId: string, number: string, called: string, end: End): RebuiltCall | undefined {
-  const isCallee = end.snapshot.endpoint.toLowerCase() === called;
-  if (isCallee || end.snapshot.hook === 'on' || end.media.mode === 'both') return undefined;
-  return {
-    phase: 'offering',
-    callId,
-    number,
-    caller: { endpoint: end.snapshot.endpoint, media: end.media },
-    callee: undefined,
-  };
-}
-
-function dispositionOf({ hook, tone, collecting, mark, media, isPartial }: LineSnapshot): LineDisposition {
+/** What becomes of a line in no call. */
+export function dispositionOf({ hook, tone, collecting, mark, media, isPartial }: LineSnapshot): LineDisposition {
   if (hook === 'on') return 'idle';
   // Perhaps it talks: it is left alone until it is hung up.
   if (isPartial === true && (mark === 'talking' || mark === 'parked')) return 'parked';
@@ -140,3 +123,116 @@ function dispositionOf({ hook, tone, collecting, mark, media, isPartial }: LineS
   // Idle by the last order, but off-hook: the call was about to begin. Anything else starts again with dial tone: no line stays stuck.
   return 'dialling';
 }
+
+/** The media of one call, as far as they are known. */
+interface EndGroup {
+  readonly callId: string;
+  readonly number: string | undefined;
+  readonly ends: readonly MediaEnd[];
+}
+
+interface MediaEnd {
+  readonly end: CallEnd;
+  readonly media: MediaSnapshot;
+}
+
+/**
+ * Media of the same call, by call id and by address. A group without any call id gets one made of its addresses and number, so that
+ * every member that audits the same gateways makes the same.
+ */
+function pairEnds(ends: readonly CallEnd[]): EndGroup[] {
+  const all: MediaEnd[] = ends.flatMap((end) => end.snapshot.media.map((media) => ({ end, media })));
+  const byLocal = new Map<string, MediaEnd>();
+  const groups = new Map<MediaEnd, MediaEnd[]>();
+  const byCallId = new Map<string, MediaEnd>();
+  const join = (one: MediaEnd, other: MediaEnd): void => {
+    const [a = [], b = []] = [groups.get(one), groups.get(other)];
+    if (a === b) return;
+    a.push(...b);
+    for (const each of b) groups.set(each, a);
+  };
+  for (const each of all) {
+    groups.set(each, [each]);
+    const local = mediaAddress(each.media.local);
+    if (local !== undefined) byLocal.set(local, each);
+    const { callId } = each.media;
+    if (callId === undefined || callId === '') continue;
+    const same = byCallId.get(callId);
+    if (same === undefined) byCallId.set(callId, each);
+    else join(same, each);
+  }
+  // Ends that name each other first: an address that was used again must not draw a third one in.
+  for (const mutual of [true, false])
+    for (const each of all) {
+      const named = byLocal.get(mediaAddress(each.media.remote) ?? '');
+      if (named === undefined || named.end === each.end) continue;
+      const isMutual = mediaAddress(named.media.remote) === mediaAddress(each.media.local);
+      const isTaken = (groups.get(each)?.length ?? 0) + (groups.get(named)?.length ?? 0) > 2;
+      if (isMutual === mutual && !isTaken && !isSettled(each, named)) join(each, named);
+    }
+  return [...new Set(groups.values())].map((members) => {
+    const callId = members.find(({ media }) => (media.callId ?? '') !== '')?.media.callId;
+    const number =
+      (callId === undefined ? undefined : dialledNumber(callId)) ??
+      members.find(({ media }) => media.number !== undefined)?.media.number;
+    return { callId: callId ?? derivedCallId(members, number), number, ends: members };
+  });
+}
+
+/** Through a relay each end sends to the relay; where both have a call id, that alone decides. */
+const isSettled = ({ media: a }: MediaEnd, { media: b }: MediaEnd): boolean =>
+  a.callId !== undefined && b.callId !== undefined && a.callId !== b.callId;
+
+function derivedCallId(members: readonly MediaEnd[], number: string | undefined): string {
+  const key = members.map(({ end, media }) => mediaAddress(media.local) ?? end.snapshot.endpoint).sort();
+  const hash = createHash('sha256').update(key.join(' ')).digest('hex');
+  return new CallIds({ hex: (octets) => hash.slice(0, octets * 2), fraction: () => 0 }).make(number ?? '');
+}
+
+const talkers = ({ ends }: EndGroup): number => ends.filter(({ media }) => media.mode === 'both').length;
+
+/** undefined: nothing to save; its lines are cleared by their dispositions. */
+function rebuildCall(group: EndGroup, rules: RebuildRules): RebuiltCall | 'loose' | undefined {
+  const { callId, number } = group;
+  const [one, two, ...others] = group.ends;
+  if (one === undefined || others.length > 0) return undefined;
+  if (two === undefined) return alone(group, one, rules);
+  const isCallee = ({ end }: MediaEnd): boolean => number !== undefined && rules.isNumberOf(number, end);
+  const firstIsCallee = isCallee(one) === isCallee(two) ? isRung(one.end.snapshot) : isCallee(one);
+  const [caller, callee] = firstIsCallee ? [two, one] : [one, two];
+  if (caller.end.snapshot.hook === 'on') return undefined;
+  const isAnswered = callee.end.snapshot.hook === 'off';
+  // A callee that was talking and is on-hook now has hung up: there is no call left.
+  if (!isAnswered && callee.media.mode === 'both') return undefined;
+  return {
+    phase: isAnswered ? 'talking' : 'ringing',
+    callId,
+    number: number ?? '',
+    caller: partyOf(caller),
+    callee: partyOf(callee),
+  };
+}
+
+const partyOf = ({ end, media }: MediaEnd): RebuiltParty => ({
+  protocol: end.protocol,
+  endpoint: end.snapshot.endpoint,
+  media,
+});
+
+/** Only one end has media: a call whose other end is still to be called, has left already, or has not been heard of. */
+function alone({ callId, number }: EndGroup, only: MediaEnd, rules: RebuildRules): RebuiltCall | 'loose' | undefined {
+  const { snapshot } = only.end;
+  const isCallee = number !== undefined && rules.isNumberOf(number, only.end);
+  const isHalfBuilt = !isCallee && only.media.mode === 'receive' && only.media.remote === undefined;
+  if (isHalfBuilt && snapshot.hook === 'off' && number !== undefined) {
+    const reach = rules.reach(number);
+    if (reach === 'now') return { phase: 'offering', callId, number, caller: partyOf(only), callee: undefined };
+    if (reach === 'unheard') return 'loose';
+  }
+  if (only.media.remote === undefined) return undefined;
+  return snapshot.hook === 'off' || isRung(snapshot) ? 'loose' : undefined;
+}
+
+/** Its bell rings, or has just been stopped by the handset that was lifted: the gateway reports that when it has found us. */
+const isRung = ({ hook, tone, mark }: LineSnapshot): boolean =>
+  tone === 'ring' || (hook === 'on' && mark === 'ringing');

@@ -3,7 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { loadConfig } from '../config/load.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import { check } from './check.ts';
-import { demoCommand } from './demo.ts';
+import { type Demonstration, demoCommand } from './demo.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
@@ -11,7 +11,11 @@ import type { Room } from './room.ts';
 import { serve } from './serve.ts';
 
 /** The exit code. */
-export async function runCommandLine(rooms: readonly Room[], words: readonly string[]): Promise<number> {
+export async function runCommandLine(
+  rooms: readonly Room[],
+  words: readonly string[],
+  demonstrations: readonly Demonstration[] = rooms,
+): Promise<number> {
   const { version, defaultConfig } = packageInfo();
   let flags: Flags = {};
   const parser = yargs([...words])
@@ -74,7 +78,7 @@ export async function runCommandLine(rooms: readonly Room[], words: readonly str
     (command) => adminFlags(command),
     async (parsed) => print(await drain(queryFlags(parsed))),
   );
-  demoCommand(parser, rooms);
+  demoCommand(parser, demonstrations);
   for (const command of rooms.flatMap(({ commands }) => commands)) parser.command(command);
 
   try {

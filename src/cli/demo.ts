@@ -1,12 +1,18 @@
 /** `altpath demo`: one protocol's demonstration, or all there are, one after the other. */
 import type { Argv } from 'yargs';
-import type { DemoOutcome } from '../demo.ts';
+import type { Demo, DemoOutcome } from '../demo.ts';
 import { AltpathError } from '../errors.ts';
 import { word } from './flags.ts';
-import type { Room } from './room.ts';
 
-export function demoCommand(parser: Argv, rooms: readonly Room[]): void {
-  const shown = rooms.filter((room) => room.demo !== undefined);
+/** A protocol's, or one of several protocols together. */
+export interface Demonstration {
+  readonly name: string;
+  readonly title: string;
+  readonly demo: Demo | undefined;
+}
+
+export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
+  const shown = all.filter(({ demo }) => demo !== undefined);
   if (shown.length === 0) return;
   const moments = [...new Set(shown.flatMap(({ demo }) => demo?.moments ?? []))];
   parser.command(

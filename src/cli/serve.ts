@@ -1,6 +1,7 @@
 /** One process: its services, its roles and its admin server, from the first bound socket to the orderly end. */
 import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
+import { CallControl } from '../calls/call-control.ts';
 import { type Cancel, systemClock } from '../clock.ts';
 import type { MemberLink } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -68,6 +69,7 @@ class RunningNode {
   #state: 'starting' | 'ready' | 'draining' = 'starting';
   #locations: LocationService | undefined;
   #admin: AdminServer | undefined;
+  #callControl: CallControl | undefined;
   #stopObserving: (() => void) | undefined;
   #link: MemberLink | undefined;
 
@@ -99,6 +101,12 @@ class RunningNode {
       for (const text of warnings) log.child({ protocol: name }).warn(text);
     const network = createNetwork(parts);
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
+    const callControl = new CallControl({
+      ...parts,
+      random: systemRandom,
+      locate: (number) => locations.lookup(number),
+    });
+    this.#callControl = callControl;
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
     const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
     this.#link = link;
@@ -109,6 +117,7 @@ class RunningNode {
         network,
         dns,
         locations,
+        callControl,
         cluster: {
           secret,
           backups: setup.section.backup,
@@ -157,6 +166,7 @@ class RunningNode {
     await Promise.all([...this.#roles.values()].map((role) => role.stop()));
     this.#roles.clear();
     await this.#link?.stop();
+    this.#callControl?.stop();
     this.#stopObserving?.();
     const locations = this.#locations;
     this.#locations = undefined;

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
+  CallControl,
+  type CallEnd,
   type CallEvent,
   CallIds,
   type CallState,
   type Contact,
   dialledNumber,
+  dispositionOf,
   type Line,
   type LineSnapshot,
   type LocationService,
@@ -158,21 +161,31 @@ describe('switchboard', () => {
 describe('rebuilding calls from audits', () => {
   const ids = new CallIds(seededRandom(3));
   const callId = ids.make('201');
-  const rules = { dialled: dialledNumber, endpointOf: (number: string) => (number === '201' ? 'b@g' : 'a@g') };
-  const snapshot = (endpoint: string, over: Partial<LineSnapshot>): LineSnapshot => ({
-    endpoint,
-    hook: 'on',
-    tone: undefined,
-    collecting: false,
-    mark: undefined,
-    media: [],
-    ...over,
+  const rules = {
+    isNumberOf: (number: string, end: CallEnd) => end.snapshot.endpoint === (number === '201' ? 'b@g' : 'a@g'),
+    reach: () => 'now' as const,
+  };
+  const end = (endpoint: string, over: Partial<LineSnapshot>, protocol = 'mgcp'): CallEnd => ({
+    protocol,
+    snapshot: {
+      endpoint,
+      hook: 'on',
+      tone: undefined,
+      collecting: false,
+      mark: undefined,
+      media: [],
+      ...over,
+    },
   });
-  const media = (mode: 'receive' | 'both') => [{ callId, mode, local: 'l', remote: 'r' }];
+  const media = (mode: 'receive' | 'both', remote?: string) => [{ callId, mode, local: undefined, remote }];
+  const sdp = (host: string, port: number, order = 'cm'): string =>
+    order === 'cm'
+      ? `v=0\r\nc=IN IP4 ${host}\r\nm=audio ${port} RTP/AVP 0\r\n`
+      : `v=0\nm=audio ${port} RTP/AVP 0\nc=IN IP4 ${host}\n`;
 
   it('finds the call in every phase', () => {
     const phase = (a: Partial<LineSnapshot>, b: Partial<LineSnapshot>) =>
-      rebuild([snapshot('b@g', b), snapshot('a@g', a)], rules).calls.map((call) => [call.phase, call.caller.endpoint]);
+      rebuild([end('b@g', b), end('a@g', a)], rules).calls.map((call) => [call.phase, call.caller?.endpoint]);
     expect(phase({ hook: 'off', media: media('receive') }, {})).toEqual([['offering', 'a@g']]);
     expect(phase({ hook: 'off', media: media('receive') }, { tone: 'ring', media: media('receive') })).toEqual([
       ['ringing', 'a@g'],
@@ -184,19 +197,197 @@ describe('rebuilding calls from audits', () => {
     expect(phase({ hook: 'on', media: media('receive') }, { tone: 'ring', media: media('receive') })).toEqual([]);
   });
   it('leaves no line stuck', () => {
-    const lines = rebuild(
+    const { others } = rebuild(
       [
-        snapshot('1@g', {}),
-        snapshot('2@g', { hook: 'off', collecting: true }),
-        snapshot('3@g', { hook: 'off' }),
-        snapshot('4@g', { hook: 'off', media: media('both') }),
-        snapshot('5@g', { hook: 'off', tone: 'busy' }),
+        end('1@g', {}),
+        end('2@g', { hook: 'off', collecting: true }),
+        end('3@g', { hook: 'off' }),
+        end('4@g', { hook: 'off', media: media('both') }),
+        end('5@g', { hook: 'off', tone: 'busy' }),
       ],
       rules,
-    ).lines;
-    expect([...lines.values()]).toEqual(['idle', 'dialling', 'dialling', 'tone', 'tone']);
+    );
+    expect(others.map(({ snapshot }) => dispositionOf(snapshot))).toEqual([
+      'idle',
+      'dialling',
+      'dialling',
+      'tone',
+      'tone',
+    ]);
+  });
+  it('joins ends of two protocols by their media addresses, however the gateways write them', () => {
+    const caller = [{ callId, mode: 'both' as const, local: sdp('192.0.2.1', 4_000), remote: sdp('192.0.2.2', 5_000) }];
+    const callee = [
+      {
+        callId: undefined,
+        mode: 'both' as const,
+        local: sdp('192.0.2.2', 5_000, 'mc'),
+        remote: sdp('192.0.2.1', 4_000),
+      },
+    ];
+    const ends = [end('a@g', { hook: 'off', media: caller }), end('b@g', { hook: 'off', media: callee }, 'megaco')];
+    for (const order of [ends, [...ends].reverse()]) {
+      const [call, ...more] = rebuild(order, rules).calls;
+      expect(more).toEqual([]);
+      expect(call).toMatchObject({ phase: 'talking', callId, number: '201', caller: { protocol: 'mgcp' } });
+      expect(call?.callee).toMatchObject({ protocol: 'megaco', endpoint: 'b@g' });
+    }
+  });
+  it('lets no address that was used again draw a third end into a call', () => {
+    const talk = (local: number, remote: number) => [
+      { callId: undefined, mode: 'both' as const, local: sdp('192.0.2.1', local), remote: sdp('192.0.2.1', remote) },
+    ];
+    const { calls, loose } = rebuild(
+      [
+        end('stale@g', { hook: 'off', media: talk(9, 1) }),
+        end('a@g', { hook: 'off', media: talk(1, 2) }),
+        end('c@g', { hook: 'off', media: talk(2, 1) }),
+      ],
+      rules,
+    );
+    expect(calls).toHaveLength(1);
+    expect(loose.map((each) => each.end.snapshot.endpoint)).toEqual(['stale@g']);
+  });
+  it('holds an end that talks to somebody nobody has reported', () => {
+    const { calls, loose, others } = rebuild(
+      [end('a@g', { hook: 'off', media: media('both', sdp('192.0.2.9', 7_000)) })],
+      rules,
+    );
+    expect([calls, others]).toEqual([[], []]);
+    expect(loose).toMatchObject([{ callId, number: '201' }]);
   });
 });
+
+describe('call control', () => {
+  it('connects lines of two protocols, counts the call in both, and clears both', () => {
+    const { mgcp, megaco, control } = crossing();
+    const { line: a, board: mgcpBoard } = mgcp;
+    const { line: b, board: megacoBoard } = megaco;
+    mgcpBoard.offHook(a);
+    mgcpBoard.dialled(a, '300');
+    const callId = a.order.media?.callId ?? '';
+    mgcpBoard.mediaReady(a, callId, 'sdp-a');
+    expect(b.order).toMatchObject({ mark: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
+    megacoBoard.mediaReady(b, callId, 'sdp-b');
+    expect(a.order).toMatchObject({ mark: 'ringback', media: { remote: 'sdp-b' } });
+    megacoBoard.offHook(b);
+    expect(a.order.mark).toBe('talking');
+    expect([mgcpBoard.callCount, megacoBoard.callCount]).toEqual([1, 1]);
+    megacoBoard.onHook(b);
+    expect(b.order.mark).toBe('idle');
+    expect(a.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect([...control.calls]).toEqual([]);
+  });
+
+  it('keeps a talking end whose other end has not reported, and joins the other end when it does', () => {
+    const { mgcp, megaco, control, unknown } = crossing();
+    unknown.add('megaco');
+    const adopted: string[] = [];
+    const report = (protocol: string, board: Switchboard, snapshot: LineSnapshot) =>
+      control.recovery.report({
+        protocol,
+        snapshots: [snapshot],
+        isOurs: () => true,
+        adopt: ({ endpoint, hook }, kept) => {
+          const line = board.lines.byEndpoint(endpoint);
+          if (line !== undefined) line.hook = hook;
+          adopted.push(`${protocol} ${kept?.callId}`);
+        },
+        settle: (endpoint, disposition) => {
+          const line = board.lines.byEndpoint(endpoint);
+          if (line !== undefined) board.restoreLine(line, disposition);
+        },
+      });
+    report('mgcp', mgcp.board, talking('a@mgcp', 'A', 4_000, 5_000));
+    expect(mgcp.line.order).toMatchObject({ mark: 'talking', media: { callId: 'A' } });
+    mgcp.clock.advance(60_000);
+    expect(mgcp.line.order.mark).toBe('talking');
+    unknown.clear();
+    report('megaco', megaco.board, talking('a@megaco', undefined, 5_000, 4_000));
+    expect(megaco.line.order.mark).toBe('talking');
+    expect(adopted).toEqual(['mgcp A', 'megaco A']);
+    megaco.board.onHook(megaco.line);
+    expect(mgcp.line.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect([...control.calls]).toEqual([]);
+  });
+
+  it('ends a talking end once every gateway has reported and none has its other end', () => {
+    const { mgcp, megaco, control, unknown } = crossing();
+    unknown.add('megaco');
+    control.recovery.report({
+      protocol: 'mgcp',
+      snapshots: [talking('a@mgcp', 'A', 4_000, 5_000)],
+      isOurs: () => true,
+      adopt: ({ hook }) => {
+        mgcp.line.hook = hook;
+      },
+      settle: () => undefined,
+    });
+    unknown.clear();
+    megaco.board.lost(megaco.line);
+    expect(mgcp.line.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect([...control.calls]).toEqual([]);
+  });
+
+  it('keeps the party here talking when the gateway of the other becomes another member’s', () => {
+    const { mgcp, megaco, unknown, control } = crossing();
+    mgcp.board.offHook(mgcp.line);
+    mgcp.board.dialled(mgcp.line, '300');
+    const callId = mgcp.line.order.media?.callId ?? '';
+    mgcp.board.mediaReady(mgcp.line, callId, 'sdp-a');
+    megaco.board.mediaReady(megaco.line, callId, 'sdp-b');
+    megaco.board.offHook(megaco.line);
+    unknown.add('mgcp');
+    mgcp.board.forget(mgcp.line);
+    expect(megaco.line.order.mark).toBe('talking');
+    megaco.board.onHook(megaco.line);
+    expect(megaco.line.order.mark).toBe('idle');
+    expect([...control.calls]).toEqual([]);
+  });
+});
+
+const talking = (endpoint: string, callId: string | undefined, local: number, remote: number): LineSnapshot => ({
+  endpoint,
+  hook: 'off',
+  tone: undefined,
+  collecting: false,
+  mark: 'talking',
+  media: [
+    {
+      callId,
+      mode: 'both',
+      local: `v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio ${local} RTP/AVP 0\r\n`,
+      remote: `v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio ${remote} RTP/AVP 0\r\n`,
+    },
+  ],
+});
+
+/** One line of each gateway protocol under one call control. */
+function crossing() {
+  const clock = new FakeClock();
+  const locations = mapLocations();
+  const metrics = new Metrics();
+  const parts = { clock, log: silentLog, metrics, locations };
+  const control = new CallControl({
+    ...parts,
+    random: seededRandom(1),
+    locate: (number) => locations.lookup(number),
+  });
+  const unknown = new Set<string>();
+  const side = (protocol: string, number: string) => {
+    const board = new Switchboard({
+      ...parts,
+      callControl: control,
+      protocol,
+      driver: { apply() {} },
+      hasUnknownLines: () => unknown.has(protocol),
+    });
+    const line = board.lines.add({ number, endpoint: `a@${protocol}`, gateway: protocol });
+    board.inService(line, 'on');
+    return { board, line, clock };
+  };
+  return { control, unknown, mgcp: side('mgcp', '200'), megaco: side('megaco', '300') };
+}
 
 function ringing({ board, lines: [a, b] }: ReturnType<typeof newBench>): void {
   board.offHook(a);
@@ -209,12 +400,14 @@ function ringing({ board, lines: [a, b] }: ReturnType<typeof newBench>): void {
 function newBench() {
   const clock = new FakeClock();
   const locations = mapLocations();
+  const parts = { clock, log: silentLog, metrics: new Metrics(), locations };
   const board = new Switchboard({
-    clock,
-    random: seededRandom(1),
-    log: silentLog,
-    metrics: new Metrics(),
-    locations,
+    ...parts,
+    callControl: new CallControl({
+      ...parts,
+      random: seededRandom(1),
+      locate: (number) => locations.lookup(number),
+    }),
     protocol: 'test',
     driver: { apply() {} },
   });

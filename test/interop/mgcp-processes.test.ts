@@ -1,8 +1,7 @@
-/** Whole programs on real sockets: the demonstration with kill -9 in each phase, and the gateway command driven by a script. */
+/** Whole programs on real sockets: a call agent, and the gateway command driven by a script. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { demoPhases, runMgcpDemo } from '../../protocols/mgcp/demo.ts';
 import { Child, stopAll } from './support/child.ts';
 import { freeHost } from './support/hosts.ts';
 import { scratchDirectory } from './support/scratch.ts';
@@ -11,14 +10,6 @@ const main = new URL('../../src/main.ts', import.meta.url).pathname;
 
 describe('MGCP call agents and gateways as processes', () => {
   afterEach(stopAll);
-
-  it.each(demoPhases)('a call survives kill -9 of the primary while %s', async (phase) => {
-    const said: string[] = [];
-    const code = await runMgcpDemo({ phases: [phase], json: true, print: (text) => said.push(text) });
-    const { outcomes } = JSON.parse(said.at(-1) ?? '{}');
-    expect(outcomes).toMatchObject([{ phase, ok: true }]);
-    expect(code).toBe(0);
-  });
 
   it('two lines of one gateway call each other by a script', async () => {
     const agentHost = await freeHost(2727);
@@ -70,6 +61,7 @@ describe('MGCP call agents and gateways as processes', () => {
       agentHost,
       '--script',
       script,
+      '--json',
     ]);
     const { code } = await gateway.waitForExit(30_000);
     expect(gateway.output).toContain('"mode":"sendrecv"');

@@ -16,6 +16,7 @@ import { MemoryLocations } from '../../src/location/memory.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Conditions, MemoryNetwork } from './memory-network.ts';
 import { seededRandom } from './seeded-random.ts';
+import { withCallControl } from './services.ts';
 import { type PhoneOptions, SimPhone } from './sip-ua.ts';
 
 export const domain = 'example.com';
@@ -77,7 +78,7 @@ export class SipWorld {
       backupFor: (options.backupFor ?? []).map(udp),
     };
     const role = createSipRole(
-      {
+      withCallControl({
         clock: memoryHost.clock,
         random: seededRandom(this.#seed),
         log: silentLog,
@@ -86,7 +87,7 @@ export class SipWorld {
         dns: noNames,
         locations: options.locations ?? this.locations,
         cluster,
-      },
+      }),
       sipConfigSchema.parse({ listen: [`udp:${host}:5060`, `tcp:${host}:5060`], ...options.config }),
       options.trust ?? cautious,
     );

@@ -20,6 +20,7 @@ import {
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { withCallControl } from '../../support/services.ts';
 import { vectorNaming } from './vectors.ts';
 
 const linkPort = 9061;
@@ -221,7 +222,7 @@ export class World {
 
   services(host: string, cluster: Omit<CoreServices['cluster'], 'secret'>): CoreServices {
     const network = this.network.host(host);
-    return {
+    return withCallControl({
       clock: network.clock,
       network,
       random: this.random,
@@ -240,7 +241,7 @@ export class World {
       },
       locations: new MemoryLocations(),
       cluster: { ...cluster, secret: 'a secret of the cluster' },
-    };
+    });
   }
 }
 

@@ -18,6 +18,7 @@ import {
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { withCallControl } from '../../support/services.ts';
 
 const linkPort = 9061;
 
@@ -201,7 +202,7 @@ export class World {
     cluster: { backups: readonly ControllerAddress[]; backupFor: readonly ControllerAddress[] },
   ): CoreServices {
     const network = this.network.host(host);
-    return {
+    return withCallControl({
       clock: network.clock,
       random: this.random,
       log: this.log,
@@ -210,7 +211,7 @@ export class World {
       dns: { naptr: noAnswer, srv: noAnswer, a: (name) => this.#address(name), aaaa: noAnswer },
       locations: mapLocations(),
       cluster: { secret: 'a secret of this test', ...cluster },
-    };
+    });
   }
 
   #address(name: string): Promise<{ records: readonly string[]; ttlMs: number }> {

@@ -10,11 +10,12 @@ import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
 import { createRegistration } from '../../../protocols/sip/registrar/registration.ts';
 import { PathTrust } from '../../../protocols/sip/trust.ts';
-import { Assembler, type CoreServices, type Flow, Metrics } from '../../../src/index.ts';
+import { Assembler, type Flow, Metrics } from '../../../src/index.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { flowStore } from '../../support/sip-flow-store.ts';
+import { withCallControl } from '../../support/services.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'altpath-users-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -50,7 +51,7 @@ function world({
     auth: { register: true, invite: true, users: aliceAndBob, ...auth },
   });
   const cluster = { secret: 'cluster secret', backups: [], backupFor: [] };
-  const services: CoreServices = {
+  const services = withCallControl({
     clock,
     random: seededRandom(1),
     log: pino({ level: 'info', base: null }, { write: (line: string) => lines.push(JSON.parse(line)) }),
@@ -59,7 +60,7 @@ function world({
     dns: { naptr: nothing, srv: nothing, a: nothing, aaaa: nothing },
     locations,
     cluster,
-  };
+  });
   const identity = new Identity(
     { domains: config.domains, placement: 'header', partners: [], secret: 's' },
     new Assembler(cluster),

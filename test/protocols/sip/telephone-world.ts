@@ -13,6 +13,7 @@ import {
   systemClock,
   systemRandom,
 } from '../../../src/index.ts';
+import { withCallControl } from '../../support/services.ts';
 
 export const domain = 'telephones.test';
 
@@ -55,14 +56,14 @@ export class TelephoneWorld {
     const metrics = new Metrics();
     const parts = { clock: systemClock, log: silentLog, metrics };
     const role = createSipRole(
-      {
+      withCallControl({
         ...parts,
         random: systemRandom,
         network: createNetwork(parts),
         dns: createDns(systemClock),
         locations: this.#locations(),
         cluster: { secret: 'telephones', backups: config.backup, backupFor: config.backupFor },
-      },
+      }),
       config,
       { trust: [], allow: [], strip: 'none' },
     );

@@ -21,6 +21,7 @@ import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { withCallControl } from '../../support/services.ts';
 
 export interface SipWorldOptions {
   /** The `sip:` section; `listen` is UDP and TCP on 127.0.0.1 where it says nothing. */
@@ -56,7 +57,7 @@ export class SipWorld {
       ...options.config,
     });
     const role = createSipRole(
-      {
+      withCallControl({
         clock: host.clock,
         random: seededRandom(7),
         log: options.log ?? silentLog,
@@ -65,7 +66,7 @@ export class SipWorld {
         dns: dnsOf(options.names ?? (() => undefined), world.asked),
         locations,
         cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
-      },
+      }),
       config,
       { trust: [], allow: [], strip: 'none', ...options.trust },
     );

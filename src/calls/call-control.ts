@@ -1,0 +1,191 @@
+/**
+ * The one call control of a process: it joins a leg that calls with a leg that is called, whatever protocols they speak. Providers
+ * bring the legs, the address resolver says who is where.
+ */
+import type { Clock } from '../clock.ts';
+import type { Contact } from '../location-service.ts';
+import type { Logger } from '../log.ts';
+import type { Counter, Metrics } from '../metrics.ts';
+import type { Random } from '../random.ts';
+import { Call, type Routed } from './call.ts';
+import { CallIds } from './call-ids.ts';
+import type { CallState } from './call-machine.ts';
+import { CallRecovery } from './call-recovery.ts';
+import { type Leg, otherSide, type ReleaseReason } from './leg.ts';
+import type { LegProvider } from './leg-provider.ts';
+import { NumberingPlan } from './numbering-plan.ts';
+
+export interface CallControlParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Where a number or an address of record is now, best first. */
+  locate(identity: string): readonly Contact[];
+}
+
+export class CallControl {
+  /** Calls from what gateways say after a takeover. */
+  readonly recovery: CallRecovery;
+  readonly #parts: CallControlParts;
+  readonly #ids: CallIds;
+  readonly #providers = new Map<string, LegProvider>();
+  readonly #counts = new Map<string, ProviderCounts>();
+  readonly #calls = new Set<Call>();
+  /** By what was added; there are as many as protocols. */
+  readonly #plans = new Map<string, { readonly version: number; readonly plan: NumberingPlan }>();
+  /** Calls for which a line was asked for already: once is enough. */
+  readonly #claimed = new WeakSet<Call>();
+
+  constructor(parts: CallControlParts) {
+    this.#parts = parts;
+    this.#ids = new CallIds(parts.random);
+    this.recovery = new CallRecovery({
+      clock: parts.clock,
+      log: parts.log,
+      provider: (protocol) => this.#providers.get(protocol),
+      providers: () => this.#providers.values(),
+      isReachable: (number) => parts.locate(number).length > 0,
+      calls: () => this.#calls,
+      restored: (protocol, callId, state) => this.#restored(protocol, callId, state),
+    });
+  }
+
+  /** A protocol joins in. Its calls are counted under its name. */
+  register(provider: LegProvider): void {
+    const { protocol } = provider;
+    const { metrics } = this.#parts;
+    const labels = { protocol };
+    this.#providers.set(protocol, provider);
+    this.#counts.set(protocol, {
+      begun: metrics.counter('calls_begun_total', 'Calls that a party began', labels),
+      answered: metrics.counter('calls_answered_total', 'Calls that were answered', labels),
+      restored: metrics.counter('calls_restored_total', 'Calls of a dead partner that were taken over', labels),
+    });
+    metrics.gauge('calls', 'Calls under way', () => this.callsOf(protocol).length, labels);
+  }
+
+  get calls(): Iterable<Call> {
+    return this.#calls;
+  }
+
+  /** Calls with a party of this protocol; a crossing call is of both. */
+  callsOf(protocol: string): readonly Call[] {
+    return [...this.#calls].filter((call) => call.isOf(protocol));
+  }
+
+  /** Every number that some provider knows a party by. */
+  *numbers(): Iterable<string> {
+    for (const provider of this.#providers.values()) yield* provider.numbers();
+  }
+
+  /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
+  numberingPlan(extra: readonly string[]): NumberingPlan {
+    const key = extra.join('|');
+    const version = [...this.#providers.values()].reduce((sum, provider) => sum + provider.numbersVersion, 0);
+    const known = this.#plans.get(key);
+    if (known?.version === version) return known.plan;
+    const plan = new NumberingPlan(this.numbers(), { extra });
+    this.#plans.set(key, { version, plan });
+    return plan;
+  }
+
+  /** A party begins a call. `attach` makes its leg; the call invites it to give a number. */
+  begin(protocol: string, attach: (call: Call) => Leg): Call {
+    const call = this.#newCall(protocol, undefined, undefined);
+    call.attach('caller', attach(call), protocol);
+    this.#counts.get(protocol)?.begun.add();
+    call.begin();
+    return call;
+  }
+
+  /** A call that comes with its number known: its leg's events go to `Call.on('caller', …)`, `digits` first. */
+  accept(protocol: string, caller: Leg): Call {
+    return this.begin(protocol, () => caller);
+  }
+
+  /**
+   * The parties of this protocol are another member's from now on: nothing is sent for them. A party of another protocol that talks goes
+   * on talking; one that does not hears that the call is over.
+   */
+  leave(call: Call, protocol: string): void {
+    const stays = call.partyBeside(protocol);
+    if (stays === undefined) {
+      call.stop();
+      this.#calls.delete(call);
+    } else if (!this.recovery.continueOneSided(call, stays))
+      call.on(otherSide(stays), { kind: 'failed', reason: 'gatewayLost' });
+  }
+
+  stop(): void {
+    this.recovery.stop();
+    for (const call of this.#calls) call.stop();
+    this.#calls.clear();
+  }
+
+  #restored(protocol: string, callId: string, state: CallState): Call {
+    this.#counts.get(protocol)?.restored.add();
+    return this.#newCall(protocol, callId, state);
+  }
+
+  #newCall(protocol: string, callId: string | undefined, state: CallState | undefined): Call {
+    const provider = this.#providers.get(protocol);
+    const call = new Call(
+      {
+        clock: this.#parts.clock,
+        timers: provider?.timers,
+        callIdFor: (number) => this.#ids.make(number),
+        route: (number, routed) => this.#route(number, routed),
+        answered: () => this.#counts.get(protocol)?.answered.add(),
+        ended: (ended, reason) => this.#ended(protocol, ended, reason),
+        relay: provider?.relay,
+      },
+      state === undefined ? undefined : { callId, state },
+    );
+    this.#calls.add(call);
+    return call;
+  }
+
+  #route(number: string, call: Call): Routed {
+    const contacts = this.#parts.locate(number);
+    if (contacts.length === 0) return this.#claim(number, call);
+    let reason: ReleaseReason = 'unavailable';
+    for (const contact of contacts) {
+      const placed = this.#providers.get(contact.protocol)?.place(contact, call) ?? 'unavailable';
+      if (typeof placed !== 'string') return { leg: placed, protocol: contact.protocol };
+      // Busy says more than that another of the contacts is out of reach.
+      if (placed === 'busy' || reason === 'unavailable') reason = placed;
+    }
+    this.#parts.log.debug({ number, reason }, 'number cannot be called');
+    return reason;
+  }
+
+  #claim(number: string, call: Call): Routed {
+    let reason: ReleaseReason = 'unknownNumber';
+    const isClaimed = this.#claimed.has(call);
+    this.#claimed.add(call);
+    for (const provider of this.#providers.values()) {
+      const claimed = isClaimed
+        ? provider.hasNumber(number)
+          ? 'unavailable'
+          : 'unknownNumber'
+        : provider.claim(number, () => call.routeAgain());
+      if (claimed === 'later') return 'later';
+      if (claimed === 'unavailable') reason = 'unavailable';
+    }
+    return reason;
+  }
+
+  #ended(protocol: string, call: Call, reason: ReleaseReason): void {
+    this.#calls.delete(call);
+    const { log, metrics } = this.#parts;
+    metrics.counter('calls_ended_total', 'Calls that ended, by reason', { protocol, reason }).add();
+    log.debug({ protocol, caller: call.caller?.name, callee: call.callee?.name, reason }, 'call ended');
+  }
+}
+
+interface ProviderCounts {
+  readonly begun: Counter;
+  readonly answered: Counter;
+  readonly restored: Counter;
+}

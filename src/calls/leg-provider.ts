@@ -1,0 +1,39 @@
+/**
+ * The contract between the one call control of a process and whatever brings parties: lines of MGCP gateways, terminations of MEGACO
+ * gateways, SIP user agents. A provider makes legs; call control joins two of them and knows no protocol.
+ */
+import type { Contact } from '../location-service.ts';
+import type { Call, CallTimers, MediaRelay } from './call.ts';
+import type { Leg, ReleaseReason, Side } from './leg.ts';
+import type { LineSnapshot, RestorablePart } from './rebuild.ts';
+
+export interface LegProvider {
+  /** As contacts name it (`Contact.protocol`). */
+  readonly protocol: string;
+  /** How long calls that begin here may take. */
+  readonly timers: Partial<CallTimers>;
+  /** Media of calls that begin here runs through it. */
+  readonly relay?: MediaRelay | undefined;
+  /** The leg to call this contact on, or why there is none. */
+  place(contact: Contact, call: Call): Leg | ReleaseReason;
+  /**
+   * A number without a contact may be one of this provider's lines that another member serves: it is asked for and `ready` called,
+   * whatever came of it. `unknownNumber`: not one of ours.
+   */
+  claim(number: string, ready: () => void): 'later' | 'unavailable' | 'unknownNumber';
+  /** Every number that a party of this provider may be dialled by. */
+  numbers(): Iterable<string>;
+  /** Changes with the numbers. */
+  readonly numbersVersion: number;
+  hasNumber(number: string): boolean;
+  /** Is the endpoint a party of a call? */
+  isInCall(endpoint: string): boolean;
+  /** Is this the number of that endpoint? */
+  isNumberOf(number: string, endpoint: string): boolean;
+  /** After a takeover: the endpoint is a party of this call again, from now on in this part. */
+  restore(endpoint: string, call: Call, side: Side, part: RestorablePart | undefined): Leg | undefined;
+  /** What an audit of this leg's line would show now; undefined where it has no media. */
+  snapshotOf(leg: Leg): LineSnapshot | undefined;
+  /** Are there endpoints of which it is not known whether they are parties of a call that is being rebuilt? */
+  hasUnknownEnds(): boolean;
+}

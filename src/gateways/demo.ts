@@ -1,0 +1,294 @@
+/**
+ * The demonstration of the gateway protocols: two controllers as processes of their own, two gateways with a line each, and a call
+ * during which the primary is killed, once in each phase. Prints what the gateways saw as a ladder, then a table.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../clock.ts';
+import { type ControllerAddress, formatSocketAddress } from '../controller-address.ts';
+import type { Demo } from '../demo.ts';
+import { silentLog } from '../log.ts';
+import { Metrics } from '../metrics.ts';
+import { createNetwork } from '../network/node-network.ts';
+import type { Network } from '../network.ts';
+import { systemRandom } from '../random.ts';
+import { areTalking, type GatewaySimulation, type SimulatedGateway, type SimulatedLine } from './simulated-gateway.ts';
+
+export const demoPhases = ['dialling', 'ringing', 'talking'] as const;
+
+export type DemoPhase = (typeof demoPhases)[number];
+
+export interface GatewayDemoOutcome {
+  /** `mgcp to megaco` */
+  readonly direction: string;
+  readonly phase: DemoPhase;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** From the kill to the first message of the backup to a gateway. */
+  readonly switchMs: number | undefined;
+}
+
+export interface GatewayDemoOptions {
+  readonly how: 'kill' | 'stop';
+  readonly phases?: readonly DemoPhase[];
+  readonly encoding?: string | undefined;
+  print(text: string): void;
+}
+
+/** For `altpath demo`: a call from a line of the first protocol to one of the second in each of the directions. */
+export const gatewayDemo = (directions: readonly (readonly [GatewaySimulation, GatewaySimulation])[]): Demo => ({
+  moments: ['every', ...demoPhases],
+  async run({ how, moment, print }) {
+    const phases = demoPhases.filter((phase) => moment === 'every' || moment === phase);
+    const outcomes = await playGatewayDemo(directions, { how, phases, print });
+    printTable(outcomes, directions.length > 1, print);
+    return { isSound: outcomes.every(({ ok }) => ok), figures: { outcomes } };
+  },
+});
+
+export async function playGatewayDemo(
+  directions: readonly (readonly [GatewaySimulation, GatewaySimulation])[],
+  options: GatewayDemoOptions,
+): Promise<readonly GatewayDemoOutcome[]> {
+  const outcomes: GatewayDemoOutcome[] = [];
+  for (const [calling, called] of directions)
+    for (const phase of options.phases ?? demoPhases) {
+      const stage = new Stage(calling, called, phase, options);
+      try {
+        outcomes.push(await stage.play());
+      } finally {
+        await stage.close();
+      }
+    }
+  return outcomes;
+}
+
+function printTable(
+  outcomes: readonly GatewayDemoOutcome[],
+  withDirection: boolean,
+  print: (text: string) => void,
+): void {
+  const lead = (text: string): string => (withDirection ? text.padEnd(18) : '');
+  print('');
+  print(`${lead('call')}primary gone while     call survives   first word of the backup`);
+  for (const { direction, phase, ok, detail, switchMs } of outcomes)
+    print(
+      `${lead(direction)}${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
+    );
+}
+
+const primaryHost = '127.0.0.1';
+const backupHost = '127.0.0.2';
+const callerHost = '127.0.0.3';
+const calleeHost = '127.0.0.4';
+const callerNumber = '200';
+const calleeNumber = '301';
+
+class Stage {
+  readonly #calling: GatewaySimulation;
+  readonly #called: GatewaySimulation;
+  readonly #phase: DemoPhase;
+  readonly #options: GatewayDemoOptions;
+  readonly #port = 20_000 + Math.floor(systemRandom.fraction() * 20_000);
+  readonly #files = mkdtempSync(join(tmpdir(), 'altpath-demo-'));
+  readonly #children: ChildProcess[] = [];
+  readonly #gateways: SimulatedGateway[] = [];
+  readonly #startedMs = systemClock.now();
+  #killedMs: number | undefined;
+  #switchMs: number | undefined;
+
+  constructor(calling: GatewaySimulation, called: GatewaySimulation, phase: DemoPhase, options: GatewayDemoOptions) {
+    this.#calling = calling;
+    this.#called = called;
+    this.#phase = phase;
+    this.#options = options;
+  }
+
+  async play(): Promise<GatewayDemoOutcome> {
+    const { print, how } = this.#options;
+    const direction = `${this.#calling.protocol} to ${this.#called.protocol}`;
+    print(`\n── ${direction}: the primary ${how === 'kill' ? 'is killed' : 'falls silent'} while ${this.#phase} ──`);
+    const primary = await this.#controller(primaryHost);
+    await this.#controller(backupHost);
+    const caller = await this.#gateway(this.#calling, 'gw1', callerHost);
+    const callee = await this.#gateway(this.#called, 'gw2', calleeHost);
+    const failure = await this.#call(caller, callee, () => this.#kill(primary));
+    return {
+      direction,
+      phase: this.#phase,
+      ok: failure === undefined,
+      detail: failure ?? 'dial tone, ringing, talk path, hang-up; every line is with the backup',
+      switchMs: this.#switchMs,
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const gateway of this.#gateways) await gateway.stop();
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.#files, { recursive: true, force: true });
+  }
+
+  /** Each step: what must come, and what a person does then. */
+  async #call(a: SimulatedLine, b: SimulatedLine, kill: () => void): Promise<string | undefined> {
+    const killIn = (phase: DemoPhase): void => {
+      if (this.#phase === phase) kill();
+    };
+    const steps: readonly (readonly [what: string, holds: () => boolean, then: () => void])[] = [
+      ['lines armed', () => a.isIdle && b.isIdle, () => a.offHook()],
+      [
+        'dial tone',
+        () => a.hears === 'dial',
+        () => {
+          a.dial(calleeNumber);
+          killIn('dialling');
+        },
+      ],
+      [
+        'ringing',
+        () => b.hears === 'ring' && a.hears === 'ringback',
+        () => {
+          killIn('ringing');
+          b.offHook();
+        },
+      ],
+      [
+        'talk path both ways',
+        () => areTalking(a, b),
+        () => {
+          killIn('talking');
+          a.onHook();
+        },
+      ],
+      ['busy tone', () => b.hears === 'busy', () => b.onHook()],
+      ['both lines idle', () => a.isIdle && b.isIdle, () => undefined],
+      [
+        'both lines with the backup',
+        () => [a, b].every(({ controller }) => controller?.host === backupHost),
+        () => undefined,
+      ],
+    ];
+    for (const [what, holds, then] of steps) {
+      if (!(await within(20_000, holds))) return `no ${what}`;
+      this.#note(what);
+      if (what === 'talk path both ways') await pause(300);
+      then();
+    }
+    return undefined;
+  }
+
+  #kill(child: ChildProcess): void {
+    const { how } = this.#options;
+    child.kill(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+    this.#killedMs = systemClock.now();
+    this.#note(how === 'kill' ? 'kill -9 of the primary' : 'the primary is stopped');
+  }
+
+  async #controller(host: string): Promise<ChildProcess> {
+    const isSource = import.meta.url.endsWith('.ts');
+    const main = fileURLToPath(new URL(`../main.${isSource ? 'ts' : 'js'}`, import.meta.url));
+    const file = join(this.#files, `${host}.yaml`);
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(this.#configuration(host)));
+    const child = spawn(process.execPath, [main, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.push(child);
+    await new Promise<void>((resolve, reject) => {
+      let said = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes('"msg":"ready"')) resolve();
+      });
+      child.once('exit', (code) => reject(new Error(`a controller ended at its start with code ${code}`)));
+    });
+    return child;
+  }
+
+  #configuration(host: string): Readonly<Record<string, unknown>> {
+    const isPrimary = host === primaryHost;
+    const section = (protocol: string): Readonly<Record<string, unknown>> => {
+      const at = (of: string): string => formatSocketAddress({ host: of, port: this.#portOf(protocol) });
+      const partner = at(isPrimary ? backupHost : primaryHost);
+      const ends = [
+        { simulation: this.#calling, name: 'gw1', address: callerHost, number: callerNumber },
+        { simulation: this.#called, name: 'gw2', address: calleeHost, number: calleeNumber },
+      ].filter(({ simulation }) => simulation.protocol === protocol);
+      return {
+        listen: [at(host)],
+        backup: isPrimary ? [partner] : [],
+        backupFor: isPrimary ? [] : [partner],
+        gateways: ends.map(({ name, address }) => `${name}=${at(address)}`),
+        lines: ends.map(({ name, number }) => `${number}=aaln/1@${name}`),
+      };
+    };
+    const protocols = [...new Set([this.#calling.protocol, this.#called.protocol])];
+    return {
+      log: { format: 'json' },
+      admin: 'off',
+      location: 'memory',
+      cluster: { secret: 'the demonstration is on this machine alone' },
+      ...Object.fromEntries(protocols.map((protocol) => [protocol, section(protocol)])),
+    };
+  }
+
+  /** Roles of one process need ports of their own. */
+  #portOf(protocol: string): number {
+    return protocol === this.#calling.protocol ? this.#port : this.#port + 1;
+  }
+
+  async #gateway(simulation: GatewaySimulation, name: string, host: string): Promise<SimulatedLine> {
+    const parts = { clock: systemClock, log: silentLog, metrics: new Metrics() };
+    const port = this.#portOf(simulation.protocol);
+    const at = (of: string): ControllerAddress => ({ transport: 'udp', host: of, port });
+    const gateway = simulation.create(
+      { ...parts, random: systemRandom, network: this.#tapped(createNetwork(parts), name, simulation) },
+      {
+        name,
+        listen: at(host),
+        controllers: [at(primaryHost)],
+        lines: 1,
+        aware: true,
+        encoding: this.#options.encoding,
+      },
+    );
+    this.#gateways.push(gateway);
+    await gateway.start();
+    const [line] = gateway.lines;
+    if (line === undefined) throw new Error('a gateway without lines');
+    return line;
+  }
+
+  /** The network, with every message that arrives at this gateway on the ladder. */
+  #tapped(network: Network, name: string, simulation: GatewaySimulation): Network {
+    return {
+      bind: (address, options, events) =>
+        network.bind(address, options, {
+          ...events,
+          received: (bytes, flow) => {
+            if (flow.remote.host === backupHost && this.#killedMs !== undefined)
+              this.#switchMs ??= Math.round(systemClock.now() - this.#killedMs);
+            for (const text of simulation.summarize(bytes))
+              this.#note(`${name} <── ${formatSocketAddress(flow.remote)}  ${text}`);
+            events.received(bytes, flow);
+          },
+          failed: (flow, error) => events.failed(flow, error),
+        }),
+    };
+  }
+
+  #note(text: string): void {
+    this.#options.print(`${String(Math.round(systemClock.now() - this.#startedMs)).padStart(6)} ms  ${text}`);
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => systemClock.after(ms, resolve));
+
+async function within(ms: number, holds: () => boolean): Promise<boolean> {
+  const until = systemClock.now() + ms;
+  while (systemClock.now() < until) {
+    if (holds()) return true;
+    await pause(10);
+  }
+  return holds();
+}

@@ -1,0 +1,253 @@
+/** Two controllers, each call agent and gateway controller in one, an MGCP and a MEGACO gateway, on a memory network. */
+import { SimGateway as MegacoGateway } from '../../protocols/megaco/gateway/sim-gateway.ts';
+import type { SimTermination } from '../../protocols/megaco/gateway/sim-termination.ts';
+import { createMegacoRole, megacoConfigSchema } from '../../protocols/megaco/index.ts';
+import { SimGateway as MgcpGateway } from '../../protocols/mgcp/gateway/sim-gateway.ts';
+import type { SimLine } from '../../protocols/mgcp/gateway/sim-line.ts';
+import { createMgcpRole, mgcpConfigSchema } from '../../protocols/mgcp/index.ts';
+import {
+  type ControllerAddress,
+  type CoreServices,
+  Metrics,
+  mediaAddress,
+  parseAddress,
+  type Role,
+  silentLog,
+} from '../../src/index.ts';
+import { MemoryLocations } from '../../src/location/memory.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type Conditions, MemoryNetwork, type MemoryPacket } from '../support/memory-network.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { withCallControl } from '../support/services.ts';
+
+export const primaryHost = '127.0.0.1';
+export const backupHost = '127.0.0.2';
+const mgcpGatewayHost = '127.0.0.11';
+const megacoGatewayHost = '127.0.0.21';
+
+export interface CrossingOptions {
+  readonly seed?: number;
+  readonly conditions?: Partial<Conditions>;
+  /** Do the gateways know of the path attribute? */
+  readonly aware?: boolean;
+  /** A plain MEGACO gateway follows a HandOff if both controllers share one mId. */
+  readonly mid?: string;
+}
+
+/** What a person sees, hears and does at a telephone, whatever protocol its gateway speaks. */
+export interface Telephone {
+  readonly number: string;
+  hears(): 'nothing' | 'dial' | 'ring' | 'ringback' | 'busy' | 'reorder' | 'other';
+  offHook(): void;
+  onHook(): void;
+  dial(number: string): void;
+  /** Armed for the next call, with nothing of the last one left. */
+  isIdle(): boolean;
+  /** Where it sends, and where it receives, while it does both. */
+  media(): { readonly sendsTo: string | undefined; readonly receivesAt: string | undefined };
+}
+
+export class CrossingWorld {
+  readonly clock = new FakeClock();
+  readonly network: MemoryNetwork;
+  readonly packets: MemoryPacket[] = [];
+  readonly options: CrossingOptions;
+  readonly roles = new Map<string, Role[]>();
+  readonly random;
+  mgcp: MgcpGateway | undefined;
+  megaco: MegacoGateway | undefined;
+
+  constructor(options: CrossingOptions = {}) {
+    this.options = options;
+    this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
+    this.random = seededRandom((options.seed ?? 1) + 1_000);
+    this.network.onPacket((packet) => this.packets.push(packet));
+  }
+
+  /** Lines 200, 201 are of the MGCP gateway, 300, 301 of the MEGACO gateway. */
+  static async up(options: CrossingOptions = {}): Promise<CrossingWorld> {
+    const world = new CrossingWorld(options);
+    await world.startController(backupHost);
+    await world.startController(primaryHost);
+    await world.run(2_500);
+    await world.startGateways();
+    await world.run(2_000);
+    return world;
+  }
+
+  async startController(host: string): Promise<void> {
+    const isPrimary = host === primaryHost;
+    const services = this.#services(host);
+    const cluster = (address: (of: string) => ControllerAddress) => ({
+      ...services.cluster,
+      backups: [address(isPrimary ? backupHost : primaryHost)],
+      backupFor: isPrimary ? [] : [address(primaryHost)],
+    });
+    const trust = { trust: [], allow: [], strip: 'none' } as const;
+    const mgcp = createMgcpRole(
+      { ...services, cluster: cluster(mgcpAddress) },
+      mgcpConfigSchema.parse({
+        listen: [`${host}:2727`],
+        backup: isPrimary ? [`${backupHost}:2727`] : [],
+        backupFor: isPrimary ? [] : [`${primaryHost}:2727`],
+        gateways: [{ name: 'rgw1', addresses: [`${mgcpGatewayHost}:2427`] }],
+        lines: [1, 2].map((index) => ({ number: String(199 + index), endpoint: `aaln/${index}@rgw1` })),
+      }),
+      trust,
+    );
+    const megaco = createMegacoRole(
+      { ...services, cluster: cluster(megacoAddress) },
+      megacoConfigSchema.parse({
+        listen: [`udp:${host}:2944`],
+        backup: isPrimary ? [`udp:${backupHost}:2944`] : [],
+        backupFor: isPrimary ? [] : [`udp:${primaryHost}:2944`],
+        gateways: [{ name: 'gw1', addresses: [`udp:${megacoGatewayHost}:2944`] }],
+        lines: [1, 2].map((index) => ({ number: String(299 + index), termination: `aaln/${index}@gw1` })),
+        ...(this.options.mid === undefined ? {} : { mid: this.options.mid }),
+      }),
+      trust,
+    );
+    await mgcp.start();
+    await megaco.start();
+    this.roles.set(host, [mgcp, megaco]);
+  }
+
+  async startGateways(): Promise<void> {
+    const aware = this.options.aware ?? true;
+    this.mgcp = new MgcpGateway(this.#services(mgcpGatewayHost), {
+      name: 'rgw1',
+      listen: parseAddress(`udp:${mgcpGatewayHost}:2427`, { port: 2427 }),
+      callAgents: [mgcpAddress(primaryHost)],
+      lines: 2,
+      disconnectedMs: 2_000,
+      aware,
+    });
+    this.megaco = new MegacoGateway(this.#services(megacoGatewayHost), {
+      name: 'gw1',
+      listen: parseAddress(`udp:${megacoGatewayHost}:2944`, { port: 2944 }),
+      controllers: [megacoAddress(primaryHost)],
+      lines: 2,
+      aware,
+    });
+    await this.mgcp.start();
+    await this.megaco.start();
+  }
+
+  /** kill -9. */
+  kill(host: string): void {
+    this.network.crash(host);
+    this.roles.delete(host);
+  }
+
+  async run(ms: number): Promise<void> {
+    await this.clock.advanceAsync(ms);
+  }
+
+  telephone(number: string): Telephone {
+    const index = Number(number) % 100;
+    const mgcp = number.startsWith('2') ? this.mgcp?.line(index + 1) : undefined;
+    if (mgcp !== undefined) return mgcpTelephone(number, mgcp);
+    const megaco = this.megaco?.lines[index];
+    if (megaco === undefined) throw new Error(`no telephone ${number}`);
+    const beside = () =>
+      megaco.contextId === 0
+        ? undefined
+        : this.megaco?.contexts.members(megaco.contextId).find(({ kind }) => kind === 'rtp');
+    return megacoTelephone(number, megaco, beside);
+  }
+
+  /** Does each send to where the other receives? */
+  talking(a: string, b: string): boolean {
+    const one = this.telephone(a).media();
+    const other = this.telephone(b).media();
+    const reaches = (to: string | undefined, at: string | undefined) => to !== undefined && to === at;
+    return reaches(one.sendsTo, other.receivesAt) && reaches(other.sendsTo, one.receivesAt);
+  }
+
+  calls(host: string): number {
+    return (this.roles.get(host) ?? []).reduce((sum, role) => sum + role.calls().length, 0);
+  }
+
+  async stop(): Promise<void> {
+    for (const roles of this.roles.values()) for (const role of roles) await role.stop();
+    await this.mgcp?.stop();
+    await this.megaco?.stop();
+  }
+
+  #services(host: string): CoreServices {
+    const network = this.network.host(host);
+    return withCallControl({
+      clock: network.clock,
+      random: this.random,
+      log: silentLog,
+      metrics: new Metrics(),
+      network,
+      dns: { naptr: noAnswer, srv: noAnswer, a: noAnswer, aaaa: noAnswer },
+      locations: new MemoryLocations({ clock: network.clock }),
+      cluster: { secret: 'a secret of this test', backups: [], backupFor: [] },
+    });
+  }
+}
+
+const mgcpAddress = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 2727 });
+
+const megacoAddress = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 2944 });
+
+const noAnswer = async () => ({ records: [], ttlMs: 0 });
+
+function mgcpTelephone(number: string, line: SimLine): Telephone {
+  const heard = {
+    '': 'nothing',
+    'L/dl': 'dial',
+    'L/rg': 'ring',
+    'G/rt': 'ringback',
+    'L/bz': 'busy',
+    'L/ro': 'reorder',
+  };
+  return {
+    number,
+    hears: () => (Object.entries(heard).find(([signal]) => signal === line.hears)?.[1] ?? 'other') as 'dial',
+    offHook: () => line.offHook(),
+    onHook: () => line.onHook(),
+    dial: (digits) => line.dial(digits, 60),
+    isIdle: () =>
+      line.hook === 'on' &&
+      line.connections.size === 0 &&
+      line.hears === '' &&
+      line.notification.state === 'normal' &&
+      line.notification.request.events.some(({ id }) => id.toLowerCase() === 'hd'),
+    media: () => {
+      const [connection] = line.connections.values();
+      return {
+        sendsTo: connection?.mode === 'sendrecv' ? mediaAddress(connection.remote) : undefined,
+        receivesAt: connection === undefined ? undefined : `${mgcpGatewayHost}:${connection.port}`,
+      };
+    },
+  };
+}
+
+function megacoTelephone(number: string, line: SimTermination, beside: () => SimTermination | undefined): Telephone {
+  const heard = { 'cg/dt': 'dial', 'al/ri': 'ring', 'cg/rt': 'ringback', 'cg/bt': 'busy', 'cg/ct': 'reorder' };
+  return {
+    number,
+    hears: () =>
+      line.signal === undefined
+        ? 'nothing'
+        : ((Object.entries(heard).find(([signal]) => signal === line.signal)?.[1] ?? 'other') as 'dial'),
+    offHook: () => line.offHook(),
+    onHook: () => line.onHook(),
+    dial: (digits) => line.dial(digits),
+    isIdle: () =>
+      line.contextId === 0 &&
+      line.signal === undefined &&
+      line.hook === 'on' &&
+      line.events.events.some(({ name }) => name === 'al/of'),
+    media: () => {
+      const media = beside();
+      return {
+        sendsTo: media?.localControl?.mode === 'SendReceive' ? mediaAddress(media.remote) : undefined,
+        receivesAt: mediaAddress(media?.local),
+      };
+    },
+  };
+}
