@@ -141,7 +141,7 @@ export class MegacoController {
       depart: (agents) => {
         // All of them before any of their lines: a call between two of them must not be taken down by the first.
         for (const agent of agents) agent.ours = false;
-        for (const agent of agents) this.#depart(agent);
+        this.#release(agents);
       },
       stayed: (agent) => {
         if (!this.ownership.isDraining) this.#takeOver(agent, undefined);
@@ -536,8 +536,18 @@ export class MegacoController {
         if (owner !== undefined) stale.add(owner);
       }
     }
-    for (const each of stale) each.ours = false;
-    for (const each of stale) this.#depart(each);
+    this.#release([...stale]);
+  }
+
+  /** Their calls are somebody else's: nothing is sent, and a party whose gateway stays here goes on talking. */
+  #release(agents: readonly Agent[]): void {
+    const names = new Set(agents.map(({ name }) => name.toLowerCase()));
+    for (const agent of agents) agent.ours = false;
+    for (const agent of agents)
+      for (const line of this.switchboard.lines.of(agent.name)) {
+        this.#driver.forget(line);
+        this.switchboard.forget(line, (other) => !names.has(other.gateway.toLowerCase()));
+      }
   }
 
   /** The gateway comes with what it is doing; it and the others of its former controller are asked what that is. */

@@ -105,16 +105,17 @@ export class CallControl {
   }
 
   /**
-   * The parties of this protocol are another member's from now on: nothing is sent for them. A party of another protocol that talks goes
-   * on talking; one that does not hears that the call is over.
+   * These parties are another member's from now on: nothing is sent for them. A party that stays and talks goes on talking; one that does
+   * not hears that the call is over.
    */
-  leave(call: Call, protocol: string): void {
-    const stays = call.partyBeside(protocol);
+  leave(call: Call, gone: readonly Leg[]): void {
+    const stays = call.sideBeside(gone);
     if (stays === undefined) {
       call.stop();
       this.#calls.delete(call);
-    } else if (!this.recovery.continueOneSided(call, stays))
+    } else if (!this.recovery.continueOneSided(call, stays)) {
       call.on(otherSide(stays), { kind: 'failed', reason: 'gatewayLost' });
+    }
   }
 
   stop(): void {

@@ -97,13 +97,12 @@ export class Call {
     return this.#legs.caller?.protocol === protocol || this.#legs.callee?.protocol === protocol;
   }
 
-  /** The side whose party is of another protocol than this, if one of the two is. */
-  partyBeside(protocol: string): Side | undefined {
-    for (const side of ['caller', 'callee'] as const) {
+  /** The side of a known party that is none of these. */
+  sideBeside(gone: readonly Leg[]): Side | undefined {
+    return (['caller', 'callee'] as const).find((side) => {
       const party = this.#legs[side];
-      if (party?.protocol !== undefined && party.protocol !== protocol) return side;
-    }
-    return undefined;
+      return party?.protocol !== undefined && !gone.includes(party.leg);
+    });
   }
 
   protocolOf(side: Side): string | undefined {

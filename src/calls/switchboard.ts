@@ -188,28 +188,29 @@ export class Switchboard implements LegProvider {
   }
 
   /**
-   * The line is another controller's from now on: its call is forgotten, nothing is sent. Returns the lines of this protocol concerned:
-   * an other party whose gateway stays here is taken anew by an audit.
+   * The line is another controller's from now on: nothing is sent for it. Its call is forgotten with the other party where that is a line
+   * of this protocol, unless `stays` says that its gateway stays here: then it goes on talking. Returns the lines that were forgotten.
    */
-  forget(line: Line): readonly Line[] {
-    const concerned = [line];
+  forget(line: Line, stays: (other: Line) => boolean = () => false): readonly Line[] {
+    const forgotten = [line];
     const call = line.leg?.call;
     for (const party of [call?.caller, call?.callee]) {
       const other = party === undefined ? undefined : this.lines.byNumber(party.name);
-      if (other !== undefined && other !== line && other.leg?.call === call) concerned.push(other);
+      if (other !== undefined && other !== line && other.leg?.call === call && !stays(other)) forgotten.push(other);
     }
-    for (const each of concerned) {
+    const legs = forgotten.map(({ leg }) => leg).filter((leg) => leg !== undefined);
+    for (const each of forgotten) {
       each.reset();
       this.lines.setInService(each, false);
       this.#calls.recovery.forget(this.protocol, each.endpoint);
     }
-    if (call !== undefined) this.#calls.leave(call, this.protocol);
-    return concerned;
+    if (call !== undefined) this.#calls.leave(call, legs);
+    return forgotten;
   }
 
   stop(): void {
     for (const line of this.lines.all()) line.stop();
-    for (const call of this.calls) this.#calls.leave(call, this.protocol);
+    for (const line of this.lines.all()) if (line.leg !== undefined) this.#calls.leave(line.leg.call, [line.leg]);
   }
 
   place(contact: Contact, call: Call): Leg | ReleaseReason {

@@ -8,6 +8,7 @@ import { createMgcpRole, mgcpConfigSchema } from '../../protocols/mgcp/index.ts'
 import {
   type ControllerAddress,
   type CoreServices,
+  MemberLink,
   Metrics,
   mediaAddress,
   parseAddress,
@@ -22,6 +23,7 @@ import { withCallControl } from '../support/services.ts';
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
+const linkPort = 9061;
 const mgcpGatewayHost = '127.0.0.11';
 const megacoGatewayHost = '127.0.0.21';
 
@@ -53,6 +55,7 @@ export class CrossingWorld {
   readonly packets: MemoryPacket[] = [];
   readonly options: CrossingOptions;
   readonly roles = new Map<string, Role[]>();
+  readonly links = new Map<string, MemberLink>();
   readonly random;
   mgcp: MgcpGateway | undefined;
   megaco: MegacoGateway | undefined;
@@ -77,7 +80,19 @@ export class CrossingWorld {
 
   async startController(host: string): Promise<void> {
     const isPrimary = host === primaryHost;
-    const services = this.#services(host);
+    const bare = this.#services(host);
+    const partner = isPrimary ? backupHost : primaryHost;
+    const link = new MemberLink({
+      ...bare,
+      secret: bare.cluster.secret,
+      member: host,
+      version: 'test',
+      listen: { host, port: linkPort },
+      partners: [{ host: partner, port: linkPort }],
+    });
+    await link.start();
+    this.links.set(host, link);
+    const services = { ...bare, link };
     const cluster = (address: (of: string) => ControllerAddress) => ({
       ...services.cluster,
       backups: [address(isPrimary ? backupHost : primaryHost)],
@@ -137,6 +152,7 @@ export class CrossingWorld {
   kill(host: string): void {
     this.network.crash(host);
     this.roles.delete(host);
+    this.links.delete(host);
   }
 
   async run(ms: number): Promise<void> {
@@ -170,6 +186,7 @@ export class CrossingWorld {
 
   async stop(): Promise<void> {
     for (const roles of this.roles.values()) for (const role of roles) await role.stop();
+    for (const link of this.links.values()) await link.stop();
     await this.mgcp?.stop();
     await this.megaco?.stop();
   }

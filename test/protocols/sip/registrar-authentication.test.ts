@@ -14,8 +14,8 @@ import { Assembler, type Flow, Metrics } from '../../../src/index.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
-import { flowStore } from '../../support/sip-flow-store.ts';
 import { withCallControl } from '../../support/services.ts';
+import { flowStore } from '../../support/sip-flow-store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'altpath-users-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { sipConfigSchema } from '../../../protocols/sip/config.ts';
 import { createSipRole } from '../../../protocols/sip/role.ts';
 import { sipWarnings } from '../../../protocols/sip/warnings.ts';
-import { type CoreServices, Metrics, silentLog, wellKnownSecret } from '../../../src/index.ts';
+import { Metrics, silentLog, wellKnownSecret } from '../../../src/index.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { withCallControl } from '../../support/services.ts';
 
 const routes = [{ prefix: '00', to: ['127.0.0.9'] }];
 const users = [{ user: 'alice', password: 'x' }];
@@ -43,7 +44,7 @@ describe('what check and every start say of a SIP section', () => {
   it('and no start at all where everybody knows the secret that proves dialogs', () => {
     const clock = new FakeClock();
     const nothing = () => Promise.reject(new Error('not asked'));
-    const services: CoreServices = {
+    const services = withCallControl({
       clock,
       random: seededRandom(1),
       log: silentLog,
@@ -52,7 +53,7 @@ describe('what check and every start say of a SIP section', () => {
       dns: { naptr: nothing, srv: nothing, a: nothing, aaaa: nothing },
       locations: new MemoryLocations({ clock }),
       cluster: { secret: wellKnownSecret, backups: [], backupFor: [] },
-    };
+    });
     const config = sipConfigSchema.parse({ auth: { register: true, invite: true, users } });
     expect(() => createSipRole(services, config, { trust: [], allow: [], strip: 'none' })).toThrow('cluster.secret');
   });
