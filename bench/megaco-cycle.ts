@@ -19,7 +19,7 @@ import {
   systemClock,
   systemRandom,
   TransactionIds,
-} from '../src/index.ts';
+} from '../src/internal.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
 
 export const suite: Suite = {

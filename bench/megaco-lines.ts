@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SimGateway } from '../protocols/megaco/gateway/sim-gateway.ts';
 import { isIdle, mediaOf } from '../protocols/megaco/gateway/simulation.ts';
-import { createNetwork, Metrics, silentLog, systemClock, systemRandom } from '../src/index.ts';
+import { createNetwork, Metrics, silentLog, systemClock, systemRandom } from '../src/internal.ts';
 import { cpuSeconds, memory } from './support/process-cost.ts';
 import type { BenchOptions, Suite, SuiteReport } from './support/suite.ts';
 

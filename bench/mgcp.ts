@@ -12,7 +12,7 @@ import { SimGateway } from '../protocols/mgcp/gateway/sim-gateway.ts';
 import type { SimLine } from '../protocols/mgcp/gateway/sim-line.ts';
 import { isIdle } from '../protocols/mgcp/gateway/simulation.ts';
 import type { MgcpDatagram } from '../protocols/mgcp/messages.ts';
-import { createNetwork, Metrics, silentLog, systemClock, systemRandom } from '../src/index.ts';
+import { createNetwork, Metrics, silentLog, systemClock, systemRandom } from '../src/internal.ts';
 import { nanoseconds, timing } from './support/nanoseconds.ts';
 import { cpuSeconds, memory } from './support/process-cost.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';

@@ -9,7 +9,7 @@ import { toBytes } from '../protocols/sip/encode.ts';
 import { type ForwardPlan, forwardedText } from '../protocols/sip/forward.ts';
 import { Identity } from '../protocols/sip/identity.ts';
 import type { SipMessage } from '../protocols/sip/messages.ts';
-import { Assembler, type Flow } from '../src/index.ts';
+import { Assembler, type Flow } from '../src/internal.ts';
 import { nanoseconds, timing } from './support/nanoseconds.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';
 

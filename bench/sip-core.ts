@@ -15,7 +15,7 @@ import {
   silentLog,
   systemClock,
   systemRandom,
-} from '../src/index.ts';
+} from '../src/internal.ts';
 
 export interface CoreFigures {
   readonly calls: number;

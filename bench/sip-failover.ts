@@ -7,7 +7,7 @@ import type { CallRecord } from '../protocols/sip/demo/call-record.ts';
 import { type RunResult, runFailover } from '../protocols/sip/demo/failover-run.ts';
 import { forwardedText } from '../protocols/sip/forward.ts';
 import { Identity } from '../protocols/sip/identity.ts';
-import { Assembler, type Flow } from '../src/index.ts';
+import { Assembler, type Flow } from '../src/internal.ts';
 import { type EdgeCost, edgeCost } from './support/sip-edge-cost.ts';
 import { type BenchOptions, median, type Row, type Suite, type SuiteReport } from './support/suite.ts';
 

@@ -7,7 +7,7 @@ import type {
   Result,
   SignalKind,
   Takeover,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { alternatesOf, defaultTextPort, readPath } from './alternate-path.ts';
 import type { NamingOf } from './binary/decode.ts';
 import { decode, encode, isBinary, plainNaming } from './codec.ts';

@@ -7,7 +7,7 @@ import {
   type Gateway,
   GatewayRegistry,
   isIpLiteral,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
 import type { PeerFormat } from './codec.ts';

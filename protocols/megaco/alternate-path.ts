@@ -2,7 +2,7 @@
  * The path attribute in MEGACO (docs/alternate-path.md): the alternates travel as a comment or an extension of every message, the
  * primary is the message's sender. Here are the passages between mIds and addresses, and the forms that single commands carry.
  */
-import { type ControllerAddress, type PathAttribute, pathAttribute, type Transport } from '../../src/index.ts';
+import { type ControllerAddress, type PathAttribute, pathAttribute, type Transport } from '../../src/internal.ts';
 import type { Command, MegacoMessage, MId, Parameter } from './messages.ts';
 import { addressMId, mIdAddress } from './mid.ts';
 

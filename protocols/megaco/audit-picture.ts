@@ -1,5 +1,5 @@
 /** What a gateway's answers to an audit say of each line: pure. */
-import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/index.ts';
+import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/internal.ts';
 import { toneOf } from './line-commands.ts';
 import { contextNull, type Descriptor } from './messages.ts';
 import { meaningOf } from './request-ids.ts';

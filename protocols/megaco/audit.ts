@@ -3,7 +3,7 @@
  * is in none. In portions, so that no reply outgrows what carries it. A portion that cannot be read, or that the gateway finds too
  * large (error 533), is asked for again termination by termination: it costs one line at most.
  */
-import type { CommandOutcome } from '../../src/index.ts';
+import type { CommandOutcome } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
 import type { GatewayPicture, TerminationPicture } from './audit-picture.ts';
 import {

@@ -5,7 +5,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { SocketAddress } from '../../src/index.ts';
+import type { SocketAddress } from '../../src/internal.ts';
 import type { AuthenticationHeader } from './messages.ts';
 import type { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 

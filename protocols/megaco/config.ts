@@ -11,7 +11,7 @@ import {
   section,
   unknowns,
   wholeNumber,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { defaultTextPort } from './alternate-path.ts';
 import { defaultTerminationNaming } from './binary/termination-naming.ts';
 import type { Encoding, MId } from './messages.ts';

@@ -1,5 +1,5 @@
 /** Contexts that are to end: by their ids, or wherever a termination is found (RFC 3525 §7.2.3, §7.2.5). */
-import type { CommandOutcome } from '../../src/index.ts';
+import type { CommandOutcome } from '../../src/internal.ts';
 import { type ActionReply, type ActionRequest, contextAll, contextNull } from './messages.ts';
 import type { MegacoResponse } from './transaction.ts';
 

@@ -20,7 +20,7 @@ import {
   type Members,
   type PathAttribute,
   Switchboard,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { type Agent, Agents } from './agents.ts';
 import { defaultTextPort } from './alternate-path.ts';
 import { auditGateway } from './audit.ts';

@@ -2,7 +2,7 @@
  * Text decoding (RFC 3525 Annex B): octets to message by recursive descent, one function per production. A request that cannot
  * be read to its end keeps its transaction id and the code to answer with; the transactions after it are read all the same.
  */
-import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
+import { type DecodeFailure, fail, ok, type Result } from '../../src/internal.ts';
 import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
 import { readDescriptors, readError } from './decode-descriptors.ts';
 import { maxListItems } from './decode-parameters.ts';

@@ -2,7 +2,7 @@
  * Which encoding one gateway is written to in. Until it has said anything, that is a guess, and the guesses are tried in turn; what it
  * says afterwards is the answer. RFC 3525 Annexes A and B do not say how a peer finds out.
  */
-import type { Cancel, Clock } from '../../src/index.ts';
+import type { Cancel, Clock } from '../../src/internal.ts';
 import type { Encoding } from './messages.ts';
 
 /** Errors that change the encoding before the gateway has said anything else: two peers must not chase each other. */

@@ -15,7 +15,7 @@ import {
   type PathAttribute,
   type PendingCommand,
   type Unit,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
 import { tryInTurn } from './encoding-choice.ts';
 import { handOffAction } from './service-change.ts';

@@ -3,7 +3,7 @@
  * leaving a context and arming events go together, so that no hook change falls between (RFC 3525 §6.2.4: Subtract clears the events;
  * Annex E.9: `strict=state` reports a state that exists already).
  */
-import type { LineOrder, Tone } from '../../src/index.ts';
+import type { LineOrder, Tone } from '../../src/internal.ts';
 import {
   type ActionRequest,
   type Command,

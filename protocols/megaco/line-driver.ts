@@ -2,7 +2,7 @@
  * Brings lines to their orders: one transaction per line at a time, always for the latest order (RFC 3525 §9.1 rule 2), and keeps
  * what the gateway confirmed. It commands only gateways that are ours.
  */
-import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason, Tone } from '../../src/index.ts';
+import type { CommandOutcome, Line, LineDriver, LineOrder, Logger, ReleaseReason, Tone } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
 import { emptied, emptyContextOf, isReal } from './context-cleanup.ts';
 import { actionsFor, howlerPackage, type LineMedia, leave } from './line-commands.ts';

@@ -2,7 +2,7 @@
  * How controllers of one cluster ask each other for a sign of life where the member link says nothing: an audit of nothing, which every
  * controller answers, also one of the version before. Only the reply to a question of ours counts.
  */
-import { addressKey, type ControllerAddress, type Flow, type Members } from '../../src/index.ts';
+import { addressKey, type ControllerAddress, type Flow, type Members } from '../../src/internal.ts';
 import type { MegacoMessage } from './messages.ts';
 
 export interface MemberProbesParts {

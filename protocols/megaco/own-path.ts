@@ -1,5 +1,5 @@
 /** What our messages say of our backups, now: while a member is dead that we stand in for, it is named after those that live. */
-import type { Assembler, Cluster, ControllerAddress, PathAttribute } from '../../src/index.ts';
+import type { Assembler, Cluster, ControllerAddress, PathAttribute } from '../../src/internal.ts';
 import { alternatesOf } from './alternate-path.ts';
 import type { MId } from './messages.ts';
 

@@ -3,7 +3,7 @@
  * Four bits say what (LineMark), the others are a digest of the number that was dialled, which a backup finds among the numbers it
  * knows. So the digits that the dead controller had consumed are not lost.
  */
-import type { LineMark } from '../../src/index.ts';
+import type { LineMark } from '../../src/internal.ts';
 
 const marks: readonly LineMark[] = [
   'idle',

@@ -19,7 +19,7 @@ import {
   shownHost,
   TransactionIds,
   type TrustSettings,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';

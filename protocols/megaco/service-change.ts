@@ -1,5 +1,5 @@
 /** ServiceChange (RFC 3525 §7.2.8, §11.2–11.5): what a gateway's announcement means, and how it is answered. Pure. */
-import type { ControllerAddress, PathAttribute } from '../../src/index.ts';
+import type { ControllerAddress, PathAttribute } from '../../src/internal.ts';
 import { pathExtensionParameter } from './alternate-path.ts';
 import {
   type ActionRequest,

@@ -24,7 +24,7 @@ import {
   type TransactionTimers,
   Transmitter,
   type TransmitterOptions,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { createMegacoAdapter, probeMessage } from './adapter.ts';
 import { type SecurityAssociation, sign, verify } from './authentication.ts';
 import type { NamingOf } from './binary/decode.ts';

@@ -6,7 +6,7 @@ import {
   type PathAttribute,
   type ProtocolAdapter,
   type SignalKind,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { insertPath, readPath } from './alternate-path.ts';
 import { decodeDatagram } from './decode.ts';
 import { command, encodeDatagram, encodeMessage } from './encode.ts';

@@ -3,7 +3,7 @@
  * `X-`), a list of notified entities: the alternates of whoever `N:` names, or, without `N:`, of whoever sends the message. The
  * registered relative is `RED/NL` (RFC 3991 §2.1). docs/alternate-path.md is the specification.
  */
-import { type ControllerAddress, maxAlternates, type PathAttribute, pathAttribute } from '../../src/index.ts';
+import { type ControllerAddress, maxAlternates, type PathAttribute, pathAttribute } from '../../src/internal.ts';
 import { type MgcpMessage, type Parameter, parameter } from './messages.ts';
 import { readNotifiedEntity, writeNotifiedEntity } from './values/names.ts';
 

@@ -2,7 +2,7 @@
  * Asking an endpoint what it is doing: AuditEndpoint, then AuditConnection for each of its connections (RFC 3435 §2.3.10, §2.3.11),
  * put together as the core's snapshot of a line (snapshot.ts).
  */
-import type { CommandOutcome, Flow, Gateway } from '../../src/index.ts';
+import type { CommandOutcome, Flow, Gateway } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';

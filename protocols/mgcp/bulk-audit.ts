@@ -2,7 +2,7 @@
  * The bulk audit package (RFC 3624): which endpoints of a gateway are idle, by one command for many. It tells neither connections nor
  * requests, so whatever is not idle is asked by itself afterwards; idle lines are most of any gateway.
  */
-import type { Flow, Gateway } from '../../src/index.ts';
+import type { Flow, Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { expandNames } from './values/ranges.ts';

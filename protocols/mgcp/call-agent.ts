@@ -24,7 +24,7 @@ import {
   RateLimitedLog,
   Switchboard,
   type TransactionIds,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { unknownCritical } from './alternate-path.ts';
 import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';

@@ -2,7 +2,7 @@
  * What a gateway says it can (RFC 3435 §3.2.2.3), kept as words of its dialect: packages that we use, and codecs that a telephone call
  * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
  */
-import type { Flow, Gateway } from '../../src/index.ts';
+import type { Flow, Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
 import { type NamedValue, option, readOptions, readPackages, writeOptions } from './values/lists.ts';

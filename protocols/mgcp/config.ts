@@ -10,7 +10,7 @@ import {
   section,
   unknowns,
   wholeNumber,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 export type MgcpConfig = z.output<typeof mgcpConfigSchema>;
 

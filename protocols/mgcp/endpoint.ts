@@ -1,5 +1,5 @@
 /** One line's endpoint as we believe it to be on the gateway: what the driver compares with the line's order. */
-import type { Cancel, Gateway, Line, LineOrder, PendingCommand } from '../../src/index.ts';
+import type { Cancel, Gateway, Line, LineOrder, PendingCommand } from '../../src/internal.ts';
 
 export interface Connection {
   readonly callId: string;

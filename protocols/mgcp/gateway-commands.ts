@@ -2,7 +2,7 @@
  * Commands to a gateway in the dialect that it bears. A command that is refused for something it can do without is repeated without it,
  * and the gateway's dialect remembers; whoever sent it sees the last answer only.
  */
-import type { CommandOutcome, Flow, Gateway, Logger, PendingCommand } from '../../src/index.ts';
+import type { CommandOutcome, Flow, Gateway, Logger, PendingCommand } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
 import { PathTrials } from './path-trial.ts';
 import { type Carried, carriedBy, judgeRefusal, type Omission } from './refusals.ts';

@@ -2,7 +2,7 @@
  * How lines change hands between call agents: the new one audits and commands them, with its own name as `N:` (RFC 3435 §2.1.4, §4.1);
  * the old one forgets what it knew of them and says nothing.
  */
-import type { Gateway, HandOver, Line, Logger, Switchboard, Unit } from '../../src/index.ts';
+import type { Gateway, HandOver, Line, Logger, Switchboard, Unit } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { MgcpMediaRelay } from './media-relay.ts';
 import type { MgcpTakeover } from './takeover.ts';

@@ -13,7 +13,7 @@ import type {
   Logger,
   ReleaseReason,
   Switchboard,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import type { Connection, Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';

@@ -2,7 +2,7 @@
  * Asking a gateway which endpoints it has: a wildcarded AuditEndpoint without RequestedInfo (RFC 3435 §2.3.10), or the compact list of the
  * bulk audit package where the gateway has it (RFC 3624 §2.1.1.3). One command per gateway, however many lines.
  */
-import type { Flow, Gateway } from '../../src/index.ts';
+import type { Flow, Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type Parameter, parameterValues } from './messages.ts';
 import { covers, readEndpointName } from './values/names.ts';

@@ -3,7 +3,7 @@
  * dialect is narrow: it refuses N: everywhere and any extra line in DLCX, remembers one transaction per endpoint, and cannot be audited,
  * so a backup clears what a dead partner left with one wildcarded DLCX (RFC 3435 §2.3.9).
  */
-import type { Clock, CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/index.ts';
+import type { Clock, CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { allRelayEndpoints, RelayEndpoints, relayEndpointName } from './relay-endpoints.ts';
 import type { MgcpTransactions } from './transaction.ts';

@@ -3,7 +3,7 @@
  * address, which every call agent answers (RFC 3435 §2.3.4). Only the answer to a question of ours counts. Beside it stands `X-ALTSV`,
  * the members whose gateways the sender serves: members of the version before go by it, and so do we where no secret is shared.
  */
-import { addressKey, type ControllerAddress, type Flow, type Members } from '../../src/index.ts';
+import { addressKey, type ControllerAddress, type Flow, type Members } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
 import { encodeMessage } from './encode.ts';
 import { type MgcpDatagram, type Parameter, parameter } from './messages.ts';

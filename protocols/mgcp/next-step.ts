@@ -1,5 +1,5 @@
 /** Pure: the next command that lies between what an endpoint's gateway has and what its line's order wants. */
-import type { LineOrder } from '../../src/index.ts';
+import type { LineOrder } from '../../src/internal.ts';
 import type { Connection, Endpoint, Stray } from './endpoint.ts';
 import { requestKey } from './requests.ts';
 

@@ -3,7 +3,7 @@
  * gateway ignore the attribute, so one 510 decides nothing: an audit with nothing in it but the attribute does, or a kind of command
  * that is refused with it and executed without it time after time.
  */
-import type { Gateway } from '../../src/index.ts';
+import type { Gateway } from '../../src/internal.ts';
 
 export class PathTrials {
   readonly #records = new WeakMap<Gateway, TrialRecord>();

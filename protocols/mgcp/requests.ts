@@ -2,7 +2,7 @@
  * From a line's order to the parameters of a NotificationRequest, alone or inside a connection command (RFC 3435 §2.3.3, RFC 3660 §2.1, §2.2, §2.4), and
  * back: the RequestIdentifier carries the order's mark, so a Notify or an audit tells a backup what the line was doing.
  */
-import type { LineMark, LineOrder, Tone } from '../../src/index.ts';
+import type { LineMark, LineOrder, Tone } from '../../src/internal.ts';
 import type { Parameter } from './messages.ts';
 
 export interface RequestStyle {

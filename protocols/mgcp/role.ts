@@ -17,7 +17,7 @@ import {
   TransactionIds,
   Transmitter,
   type TrustSettings,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { auditOf, createMgcpAdapter } from './adapter.ts';
 import { CallAgent } from './call-agent.ts';
 import { type MgcpConfig, mgcpConfigSchema } from './config.ts';

@@ -9,7 +9,7 @@ import {
   type Flow,
   type Gateway,
   type PathAttribute,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { pathParameter, redListParameter } from './alternate-path.ts';
 import type { Parameter } from './messages.ts';
 import { writeNotifiedEntity } from './values/names.ts';

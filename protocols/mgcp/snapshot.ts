@@ -3,7 +3,7 @@
  * §2.3.10), so each question has a second source: the event states or the requested events tell the hook, the RequestIdentifier, which is
  * ours or a partner's, what the line was doing and in which call.
  */
-import type { LineMark, LineSnapshot, MediaSnapshot, Tone } from '../../src/index.ts';
+import type { LineMark, LineSnapshot, MediaSnapshot, Tone } from '../../src/internal.ts';
 import type { Connection, Stray } from './endpoint.ts';
 import { type MgcpResponse, parameter } from './messages.ts';
 import { callTokenOf, markOf, toneOf } from './requests.ts';

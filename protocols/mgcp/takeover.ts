@@ -11,7 +11,7 @@ import {
   type LineSnapshot,
   type Logger,
   type Switchboard,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { type AuditParts, auditEndpoint } from './audit.ts';
 import { bulkAudit } from './bulk-audit.ts';
 import type { Connection, Endpoint, Stray } from './endpoint.ts';

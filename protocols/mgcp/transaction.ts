@@ -13,7 +13,7 @@ import {
   type PendingCommand,
   ReplyCache,
   type TransactionTimers,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { messageText, piggyback } from './encode.ts';
 import {
   type BrokenMessage,

@@ -10,7 +10,7 @@ import {
   type SignalKind,
   type Takeover,
   type Transport,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import {
   nameAddrAlternates,
   type Placement,

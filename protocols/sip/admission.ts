@@ -12,7 +12,7 @@
  * | `dialog`  | who brings the proof of any other dialog         | the same, but no configured hop                    |
  * | `stranger`| the rest                                         | registered users                                   |
  */
-import type { Counter, Flow, Metrics } from '../../src/index.ts';
+import type { Counter, Flow, Metrics } from '../../src/internal.ts';
 import { uriHop } from './alternate-path.ts';
 import type { Identity } from './identity.ts';
 import type { SipMessage } from './messages.ts';

@@ -11,7 +11,7 @@ import {
   type NamedHop,
   type PathAttribute,
   type Transport,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { sipDefaultPort } from './config.ts';
 import { KeptByText } from './kept-by-text.ts';
 import { escapeParam, isSipScheme, parseUri, type SipUri, unescapeText, uriParam } from './uri.ts';

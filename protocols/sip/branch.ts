@@ -3,7 +3,7 @@
  * computes the same branch for the same request (the stateless rule of RFC 3261 §16.11, used by a stateful proxy).
  * A second part tells loops from spirals (RFC 5393 §4.2).
  */
-import { KeyedHash } from '../../src/index.ts';
+import { KeyedHash } from '../../src/internal.ts';
 import { H } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
 import type { Via } from './values.ts';

@@ -14,7 +14,7 @@ import {
   section,
   type Transport,
   wholeNumber,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 export type SipConfig = z.output<typeof sipConfigSchema>;
 

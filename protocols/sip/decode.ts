@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { match } from 'ts-pattern';
-import { type DecodeFailure, fail, ok, type Result } from '../../src/index.ts';
+import { type DecodeFailure, fail, ok, type Result } from '../../src/internal.ts';
 import { nameAddrAt, valueEndAt, viaAt } from './common-forms.ts';
 import { refusal } from './encode.ts';
 import { H } from './header-names.ts';

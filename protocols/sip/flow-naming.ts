@@ -2,7 +2,7 @@
  * Which requests need the flow that they came over named in what we record (RFC 5626 §5.1, §5.3.2): those of connections, and of
  * telephones that datagrams reach only where they come from.
  */
-import { type Flow, isIpLiteral } from '../../src/index.ts';
+import { type Flow, isIpLiteral } from '../../src/internal.ts';
 import type { Flows } from './flows.ts';
 import { H } from './header-names.ts';
 import type { Identity } from './identity.ts';

@@ -9,7 +9,7 @@ import {
   type Flow,
   type NamedHop,
   sameAddress,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { uriHop } from './alternate-path.ts';
 import { type Flows, type FlowWay, isBoundToFlow, isDialable } from './flows.ts';
 import { type Identity, routeUri, withUser } from './identity.ts';

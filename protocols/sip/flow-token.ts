@@ -7,7 +7,7 @@
  *     member, socket, subscriber: 6 characters (subscriber may be empty)          mac: 64 bits over all that stands before it
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { type Flow, formatSocketAddress, KeyedHash, type SocketAddress, sameText } from '../../src/index.ts';
+import { type Flow, formatSocketAddress, KeyedHash, type SocketAddress, sameText } from '../../src/internal.ts';
 
 /** What a token of a member of ours says; whether the flow is still there is another question. */
 export interface NamedFlow {

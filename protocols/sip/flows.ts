@@ -10,7 +10,7 @@ import {
   type Flow,
   isSecure,
   type SocketAddress,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import type { FlowTokens, NamedFlow } from './flow-token.ts';
 import { parseUri, type SipUri, uriParam } from './uri.ts';
 

@@ -3,7 +3,7 @@
  * (RFC 5393 §3, §5): Max-Breadth bounds what is open at once on one path, not the sum. Contacts that lead back to us multiply at each
  * pass; the Call-ID, From tag and CSeq of what they make stay those of the first request.
  */
-import type { Clock } from '../../src/index.ts';
+import type { Clock } from '../../src/internal.ts';
 import type { SipMessage } from './messages.ts';
 
 export interface ForkLimits {

@@ -1,7 +1,7 @@
 /**
  * Assembling a forwarded request (RFC 3261 §16.6): one edited copy of the text, every octet without a duty to change left alone.
  */
-import type { ControllerAddress, Flow } from '../../src/index.ts';
+import type { ControllerAddress, Flow } from '../../src/internal.ts';
 import { Edit, topViaEnd } from './encode.ts';
 import { H } from './header-names.ts';
 import { type Identity, type Voice, withUser } from './identity.ts';

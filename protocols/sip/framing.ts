@@ -1,5 +1,5 @@
 /** Cuts SIP messages out of a connection's bytes by Content-Length (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1). */
-import { StreamBuffer, type StreamFraming } from '../../src/index.ts';
+import { StreamBuffer, type StreamFraming } from '../../src/internal.ts';
 import { refusal } from './encode.ts';
 import { H, headerId } from './header-names.ts';
 import { limits, scan } from './scanner.ts';

@@ -17,7 +17,7 @@ import {
   type SocketAddress,
   shownHost,
   type Transport,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { type Placement, tagText, uriTagText } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
 import type { SipMessage } from './messages.ts';

@@ -2,7 +2,7 @@
  * What was worked out of a piece of a message, by that piece's text: a hop writes the same on all its messages. Bounded in number and
  * length, and apart for each transport, which may decide what the text means.
  */
-import type { Transport } from '../../src/index.ts';
+import type { Transport } from '../../src/internal.ts';
 import { latin1 } from './decode.ts';
 import { toBytes } from './encode.ts';
 

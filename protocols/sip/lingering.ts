@@ -2,7 +2,7 @@
  * Finished transactions that wait for repetitions (Timers D, I, J, K, L, M). There are tens of thousands of them at a time and nothing
  * happens to nearly all: they leave together, in groups by the time they came, and cost one place in a list each.
  */
-import type { Clock } from '../../src/index.ts';
+import type { Clock } from '../../src/internal.ts';
 
 export interface Lingerer {
   /** The wait is over. */

@@ -14,7 +14,7 @@ import {
   isSecure,
   type Metrics,
   type NamedHop,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { probeIdOf } from './adapter.ts';
 import { Admission, isOfDialog, type Refusal, type Standing, type Way } from './admission.ts';
 import { nameAddrAlternates, uriAddress, uriHop, viaAlternates } from './alternate-path.ts';

@@ -14,8 +14,8 @@ import type {
   Logger,
   NamedHop,
   RateLimitedLog,
-} from '../../src/index.ts';
-import { formatAddress } from '../../src/index.ts';
+} from '../../src/internal.ts';
+import { formatAddress } from '../../src/internal.ts';
 import type { BranchKey } from './branch.ts';
 import { response } from './encode.ts';
 import { forwardedText, stampedVia } from './forward.ts';

@@ -19,7 +19,7 @@ import {
   type SrvRecord,
   sameAddress,
   type Transport,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { sipDefaultPort } from './config.ts';
 
 export interface SipNamesOptions {

@@ -17,7 +17,7 @@ import {
   Transmitter,
   type TrustSettings,
   wellKnownSecret,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';

@@ -7,7 +7,7 @@
  *     proof = 11 characters: 64 bits over kind, Call-ID and the tag of the dialog's creator
  *     flow  = 1 to 96 letters, digits, "-", "_", "."
  */
-import { KeyedHash, sameText } from '../../src/index.ts';
+import { KeyedHash, sameText } from '../../src/internal.ts';
 import type { SipMessage } from './messages.ts';
 
 export interface RouteUser {

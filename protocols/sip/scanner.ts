@@ -2,7 +2,7 @@
  * One linear scan over a message: where the start line ends, where each header field begins and ends, where the body is.
  * Nothing is copied and no value is looked into; positions are offsets into the octets, and into their latin1 text (RFC 3261 §7).
  */
-import { fail, ok, type Result } from '../../src/index.ts';
+import { fail, ok, type Result } from '../../src/internal.ts';
 import { H, headerId } from './header-names.ts';
 
 /** Four numbers per header field, one after the other. */

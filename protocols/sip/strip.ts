@@ -3,7 +3,7 @@
  * field that may hold a URI. Neither folding, case, compact names, joined or repeated fields, quotes, escapes, URI headers, user parts
  * nor a value that cannot be parsed hide one: what some reader downstream might take for the tag goes.
  */
-import { alternatePathTag } from '../../src/index.ts';
+import { alternatePathTag } from '../../src/internal.ts';
 import { hasTag } from './alternate-path.ts';
 import { decode } from './decode.ts';
 import { Edit, toBytes } from './encode.ts';

@@ -1,5 +1,5 @@
 /** What a backup rewrites in a message of its partner's, so that what follows comes to it (docs/alternate-path.md §6). */
-import type { ControllerAddress } from '../../src/index.ts';
+import type { ControllerAddress } from '../../src/internal.ts';
 import { uriAddress } from './alternate-path.ts';
 import { type Identity, withUser } from './identity.ts';
 import { readRouteUser } from './route-user.ts';

@@ -1,6 +1,6 @@
 /** Certificate files of the configuration, read at the start and at every reload. */
 import { readFileSync } from 'node:fs';
-import { checkTls, FileError, type TlsOptions } from '../../src/index.ts';
+import { checkTls, FileError, type TlsOptions } from '../../src/internal.ts';
 import type { SipConfig } from './config.ts';
 
 /** @throws FileError that names the file. */

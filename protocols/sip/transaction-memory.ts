@@ -1,5 +1,5 @@
 /** What transactions keep in memory, in octets: their texts while they are open, and little while they absorb repetitions. */
-import { heapLimitOctets, OctetBudget } from '../../src/index.ts';
+import { heapLimitOctets, OctetBudget } from '../../src/internal.ts';
 
 /** Objects, timers and keys of a transaction that is open, and of one that only absorbs. */
 export const openOctets = 1_200;

@@ -15,7 +15,7 @@ import {
   type Outgoing,
   type Target,
   type Transmitter,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { viaTransport } from './alternate-path.ts';
 import { magicCookie } from './branch.ts';
 import { sipDefaultPort } from './config.ts';

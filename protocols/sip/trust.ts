@@ -16,7 +16,7 @@ import {
   type NamedHop,
   type TrustSettings,
   trustHolds,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { hasTag, type Placement, viaAlternates } from './alternate-path.ts';
 import { sipDefaultPort } from './config.ts';
 import { KeptByText } from './kept-by-text.ts';

@@ -3,7 +3,7 @@
  * sent again (RFC 3261 §13.2.2.4), because the 2xx came again: the next copy then takes the next way. An error of the network itself
  * moves it at once.
  */
-import type { Delivery, Flow, Target, Transmitter } from '../../src/index.ts';
+import type { Delivery, Flow, Target, Transmitter } from '../../src/internal.ts';
 import { type Lingerer, Lingering } from './lingering.ts';
 
 export class UnansweredRequests {

@@ -1,5 +1,5 @@
 /** What an operator ought to know of a configuration that is valid: said by `altpath check` and at every start. */
-import { type ControllerAddress, formatAddress } from '../../src/index.ts';
+import { type ControllerAddress, formatAddress } from '../../src/internal.ts';
 import type { SipConfig } from './config.ts';
 
 export function sipWarnings({ listen, auth, routes, defaultRoute, recordRoute }: SipConfig): readonly string[] {

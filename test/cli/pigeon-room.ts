@@ -12,7 +12,7 @@ import {
   type Role,
   section,
   type TrustSettings,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 const pigeonSchema = section({
   listen: z.array(addressField(() => 7070)).prefault(['127.0.0.1']),

@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ownAddresses, shownHost } from '../../src/index.ts';
+import { ownAddresses, shownHost } from '../../src/internal.ts';
 import { Pigeon } from './pigeon.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

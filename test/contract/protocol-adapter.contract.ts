@@ -11,7 +11,7 @@ import {
   type ProtocolAdapter,
   type StreamFraming,
   sameAddress,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 export interface Exchange {
   readonly request: Uint8Array;

@@ -11,7 +11,7 @@ import {
   type NameResolver,
   ok,
   type Resolution,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 const udp = (host: string, port = 5060): ControllerAddress => ({ transport: 'udp', host, port });
 const notFound = (name: string): Resolution => fail({ name, reason: 'notFound', detail: 'NXDOMAIN' });

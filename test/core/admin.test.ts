@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AdminServer, type AdminView, startAdmin } from '../../src/admin.ts';
 import { askAdmin } from '../../src/admin-client.ts';
-import { type Contact, Metrics, silentLog } from '../../src/index.ts';
+import { type Contact, Metrics, silentLog } from '../../src/internal.ts';
 import { eventually } from '../support/real-network.ts';
 
 const servers: AdminServer[] = [];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Assembler, type ControllerAddress, type Transport } from '../../src/index.ts';
+import { Assembler, type ControllerAddress, type Transport } from '../../src/internal.ts';
 
 const at = (transport: Transport, host: string): ControllerAddress => ({ transport, host, port: 5060 });
 

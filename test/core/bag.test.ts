@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Bag, type BagItem } from '../../src/index.ts';
+import { Bag, type BagItem } from '../../src/internal.ts';
 
 class Item implements BagItem {
   place = -1;

@@ -17,7 +17,7 @@ import {
   rebuild,
   Switchboard,
   silentLog,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 

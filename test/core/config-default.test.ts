@@ -4,7 +4,7 @@ import { sipConfigSchema } from '../../protocols/sip/config.ts';
 import { defineRoom, type Room } from '../../src/cli/room.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseSource } from '../../src/config/source.ts';
-import { formatAddress } from '../../src/index.ts';
+import { formatAddress } from '../../src/internal.ts';
 
 const sip = defineRoom({
   name: 'sip',

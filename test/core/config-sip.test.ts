@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sipConfigSchema, sipDefaultPort } from '../../protocols/sip/config.ts';
-import { formatAddress, transports } from '../../src/index.ts';
+import { formatAddress, transports } from '../../src/internal.ts';
 
 /** What the schema says about this section, as `path: message`. */
 const objections = (section: unknown): readonly string[] =>

@@ -1,7 +1,14 @@
 import { BlockList, isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allowHolds, networkHolds, readAllowRule, readIpNetwork, readTrustRule, trustHolds } from '../../src/index.ts';
+import {
+  allowHolds,
+  networkHolds,
+  readAllowRule,
+  readIpNetwork,
+  readTrustRule,
+  trustHolds,
+} from '../../src/internal.ts';
 
 const holds = (network: string, host: string): boolean => {
   const parsed = readIpNetwork(network);

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type LoadRequest, loadConfig, type RoleSection } from '../../src/config/load.ts';
 import { nearest, type Override } from '../../src/config/problems.ts';
 import { parseSource } from '../../src/config/source.ts';
-import { addressField, formatAddress, secretField, section } from '../../src/index.ts';
+import { addressField, formatAddress, secretField, section } from '../../src/internal.ts';
 
 const address = () => addressField(() => 7000);
 

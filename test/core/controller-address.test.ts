@@ -13,7 +13,7 @@ import {
   readAddress,
   sameAddress,
   transports,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 const defaults = { port: 5060 };
 

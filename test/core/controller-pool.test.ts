@@ -1,6 +1,6 @@
 /** Design §4.5: a dead peer is remembered, comes back after a hold time with jitter, and configured entries are never dropped. */
 import { describe, expect, it } from 'vitest';
-import { type ControllerAddress, ControllerPool } from '../../src/index.ts';
+import { type ControllerAddress, ControllerPool } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 

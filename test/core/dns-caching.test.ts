@@ -1,7 +1,7 @@
 /** DNS with a memory, on a fake clock and a resolver that the test answers for. */
 import { describe, expect, it } from 'vitest';
 import { createDns, type DnsResolver, systemResolver } from '../../src/caching-dns.ts';
-import type { DnsClient, NaptrRecord } from '../../src/index.ts';
+import type { DnsClient, NaptrRecord } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const hour = 3_600_000;

@@ -7,7 +7,7 @@ import {
   type FailoverEvent,
   type FailoverState,
   onFailoverEvent,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 
 const at = (n: number): ControllerAddress => ({ transport: 'udp', host: `127.0.0.${n}`, port: 5_060 });
 const [a, b, c] = [at(1), at(2), at(3)];

@@ -15,7 +15,7 @@ import {
   systemRandom,
   TransactionIds,
   Transmitter,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryNetwork } from '../support/memory-network.ts';
 import { seededRandom } from '../support/seeded-random.ts';

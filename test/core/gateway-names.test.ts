@@ -1,6 +1,12 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { type DnsAnswer, type DnsClient, formatAddress, GatewayNames, type LocationService } from '../../src/index.ts';
+import {
+  type DnsAnswer,
+  type DnsClient,
+  formatAddress,
+  GatewayNames,
+  type LocationService,
+} from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 type Answer = DnsAnswer<string> | 'fails';

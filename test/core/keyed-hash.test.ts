@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hashKey, KeyedHash, keyedHash, sameText } from '../../src/index.ts';
+import { hashKey, KeyedHash, keyedHash, sameText } from '../../src/internal.ts';
 
 /** The key 00 01 … 0f of the reference vectors, and their input: the first `length` of the octets 00 01 02 …. */
 const key = hashKey(Buffer.from(Array.from({ length: 16 }, (_, index) => index)));

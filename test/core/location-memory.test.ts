@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Contact } from '../../src/index.ts';
+import type { Contact } from '../../src/internal.ts';
 import { ContactTable } from '../../src/location/contact-table.ts';
 import { MemoryLocations } from '../../src/location/memory.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Contact, createLog, type LocationService, Metrics, silentLog } from '../../src/index.ts';
+import { type Contact, createLog, type LocationService, Metrics, silentLog } from '../../src/internal.ts';
 import { openLocation } from '../../src/location/open.ts';
 import { SqliteLocations } from '../../src/location/sqlite.ts';
 import { FakeClock } from '../support/fake-clock.ts';

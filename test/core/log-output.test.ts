@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LogOutput } from '../../src/index.ts';
+import { LogOutput } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** An output that takes what the test lets it take. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Metrics } from '../../src/index.ts';
+import { Metrics } from '../../src/internal.ts';
 import { observeProcess } from '../../src/process-metrics.ts';
 
 describe('metrics', () => {

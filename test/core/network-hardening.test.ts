@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BindOptions, StreamLimits } from '../../src/index.ts';
+import type { BindOptions, StreamLimits } from '../../src/internal.ts';
 import { serverTls } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { lineFraming } from '../support/line-framing.ts';
@@ -182,7 +182,7 @@ describe('the limits', () => {
 describe('closing', () => {
   it('leaves no handle: a process that used every transport ends by itself', async () => {
     const program = `
-      import { systemClock, silentLog, Metrics } from ${JSON.stringify(source('../../src/index.ts'))};
+      import { systemClock, silentLog, Metrics } from ${JSON.stringify(source('../../src/internal.ts'))};
       import { createNetwork } from ${JSON.stringify(source('../../src/network/node-network.ts'))};
       import { lineFraming } from ${JSON.stringify(source('../support/line-framing.ts'))};
       const network = createNetwork({ clock: systemClock, log: silentLog, metrics: new Metrics() });

@@ -1,7 +1,7 @@
 /** The memory network keeps its promises: scenarios rest on it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Flow, Listener, NetworkEvents, TransmitError, Transport } from '../../src/index.ts';
+import type { Flow, Listener, NetworkEvents, TransmitError, Transport } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { lineFraming } from '../support/line-framing.ts';
 import { type Conditions, MemoryNetwork } from '../support/memory-network.ts';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BindOptions, StreamLimits } from '../../src/index.ts';
+import type { BindOptions, StreamLimits } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { lineFraming } from '../support/line-framing.ts';
 import { closed, eventually, hasIpv6, type RealNetwork, realNetwork } from '../support/real-network.ts';

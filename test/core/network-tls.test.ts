@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BindOptions, TlsOptions } from '../../src/index.ts';
+import type { BindOptions, TlsOptions } from '../../src/internal.ts';
 import { partnerTls, serverTls, strangerTls, testCa } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { lineFraming } from '../support/line-framing.ts';

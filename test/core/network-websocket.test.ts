@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import type { BindOptions, StreamLimits } from '../../src/index.ts';
+import type { BindOptions, StreamLimits } from '../../src/internal.ts';
 import { partnerTls, serverTls, testCa } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closed, eventually, type RealNetwork, realNetwork } from '../support/real-network.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { heapLimitOctets, OctetBudget } from '../../src/index.ts';
+import { heapLimitOctets, OctetBudget } from '../../src/internal.ts';
 
 const small = 1_000;
 const large = 60_000;

@@ -1,6 +1,6 @@
 /** Design §3: an ordered list, one primary, one to three alternates; who is named by whom. */
 import { describe, expect, it } from 'vitest';
-import { Assembler, type ControllerAddress, formatPath, pathAddresses, pathAttribute } from '../../src/index.ts';
+import { Assembler, type ControllerAddress, formatPath, pathAddresses, pathAttribute } from '../../src/internal.ts';
 
 const at = (n: number, transport: 'udp' | 'tcp' | 'tls' = 'udp'): ControllerAddress => ({
   transport,

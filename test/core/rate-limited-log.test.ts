@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { RateLimitedLog } from '../../src/index.ts';
+import { RateLimitedLog } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 function world(level = 'info') {

@@ -11,7 +11,7 @@ import {
   ok,
   type ProtocolAdapter,
   Receiver,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryNetwork } from '../support/memory-network.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { completeDescription, isSameMedia, mediaAddress, payloadTypes } from '../../src/index.ts';
+import { completeDescription, isSameMedia, mediaAddress, payloadTypes } from '../../src/internal.ts';
 
 describe('RFC 4566: where media is received', () => {
   it('takes the connection line of the media before that of the session (§5.7)', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTpktFraming } from '../../protocols/megaco/framing.ts';
 import { createFraming } from '../../protocols/sip/framing.ts';
-import { StreamBuffer } from '../../src/index.ts';
+import { StreamBuffer } from '../../src/internal.ts';
 
 describe('stream buffer', () => {
   it('gives what was put in, and never writes over what was taken out', () => {

@@ -13,7 +13,7 @@ import {
   silentLog,
   Transmitter,
   type TransmitterOptions,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryNetwork } from '../support/memory-network.ts';
 import { seededRandom } from '../support/seeded-random.ts';

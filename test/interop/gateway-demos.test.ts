@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { megacoSimulation } from '../../protocols/megaco/index.ts';
 import { mgcpSimulation } from '../../protocols/mgcp/index.ts';
-import { demoPhases, playGatewayDemo } from '../../src/index.ts';
+import { demoPhases, playGatewayDemo } from '../../src/internal.ts';
 
 const pairs = [
   ['MGCP', mgcpSimulation, mgcpSimulation, undefined],

@@ -10,7 +10,7 @@ import { SimGateway } from '../../protocols/mgcp/gateway/sim-gateway.ts';
 import type { SimLine } from '../../protocols/mgcp/gateway/sim-line.ts';
 import { isIdle } from '../../protocols/mgcp/gateway/simulation.ts';
 import { readAudio } from '../../protocols/mgcp/values/sdp.ts';
-import { createNetwork, Metrics, parseAddress, silentLog, systemClock, systemRandom } from '../../src/index.ts';
+import { createNetwork, Metrics, parseAddress, silentLog, systemClock, systemRandom } from '../../src/internal.ts';
 import { Child, stopAll } from './support/child.ts';
 import { freeHost } from './support/hosts.ts';
 import { scratchDirectory } from './support/scratch.ts';

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../protocols/sip/demo/failover-run.ts';
 import { domain, type Members, members } from '../../protocols/sip/demo/members.ts';
-import { formatSocketAddress } from '../../src/index.ts';
+import { formatSocketAddress } from '../../src/internal.ts';
 import { stopAll } from './support/child.ts';
 import { freeHost } from './support/hosts.ts';
 import { missing } from './support/programs.ts';

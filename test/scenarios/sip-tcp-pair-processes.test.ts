@@ -11,7 +11,7 @@ import {
   Metrics,
   silentLog,
   systemClock,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { isLost, TcpPhone } from '../support/sip-tcp-phone.ts';
 
 const program = join(import.meta.dirname, '../../src/main.ts');

@@ -1,6 +1,6 @@
 /** The certificates of test/support/certs as TLS options. */
 import { readFileSync } from 'node:fs';
-import type { TlsOptions } from '../../src/index.ts';
+import type { TlsOptions } from '../../src/internal.ts';
 
 const read = (name: string): string => readFileSync(new URL(`certs/${name}.pem`, import.meta.url), 'utf8');
 

@@ -1,5 +1,5 @@
 /** A clock that stands still until a test moves it: hours pass in milliseconds, and every run is the same. */
-import type { Cancel, Clock } from '../../src/index.ts';
+import type { Cancel, Clock } from '../../src/internal.ts';
 
 export class FakeClock implements Clock {
   #now: number;

@@ -1,5 +1,5 @@
 /** The plainest framing, for tests of connections: a message is a line with its line end; `?` asks for `!` as a keep-alive. */
-import type { StreamFraming } from '../../src/index.ts';
+import type { StreamFraming } from '../../src/internal.ts';
 
 const limitBytes = 65_536;
 

@@ -6,8 +6,8 @@ import type {
   FlowOptions,
   NetworkEvents,
   SocketAddress,
-} from '../../src/index.ts';
-import { formatSocketAddress } from '../../src/index.ts';
+} from '../../src/internal.ts';
+import { formatSocketAddress } from '../../src/internal.ts';
 import type { Host, MemoryPacket, MemorySocket } from './memory-network.ts';
 
 export class DatagramSocket implements MemorySocket {

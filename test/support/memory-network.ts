@@ -15,7 +15,7 @@ import {
   type NetworkEvents,
   type SocketAddress,
   type Transport,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { DatagramSocket } from './memory-datagram.ts';
 import { StreamSocket } from './memory-stream.ts';
 import { type SeededRandom, seededRandom } from './seeded-random.ts';

@@ -12,8 +12,8 @@ import type {
   StreamFraming,
   TransmitError,
   Transport,
-} from '../../src/index.ts';
-import { isSecure } from '../../src/index.ts';
+} from '../../src/internal.ts';
+import { isSecure } from '../../src/internal.ts';
 import type { Host, MemoryPacket, MemorySocket } from './memory-network.ts';
 
 const defaultConnectMs = 1_000;

@@ -12,7 +12,7 @@ import {
   silentLog,
   systemClock,
   type TransmitError,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { createNetwork } from '../../src/network/node-network.ts';
 
 /** Some machines have IPv4 only. */

@@ -1,5 +1,5 @@
 /** Randomness that repeats: the same seed gives the same run. Not for secrets. */
-import type { Random } from '../../src/index.ts';
+import type { Random } from '../../src/internal.ts';
 
 export interface SeededRandom extends Random {
   /** An integer in [0, below). */

@@ -1,7 +1,7 @@
 /** Flows as a registrar wants them, where no network is: which are open is what a test says. */
 import { FlowTokens } from '../../protocols/sip/flow-token.ts';
 import { Flows } from '../../protocols/sip/flows.ts';
-import type { ControllerAddress, Flow } from '../../src/index.ts';
+import type { ControllerAddress, Flow } from '../../src/internal.ts';
 import { FakeClock } from './fake-clock.ts';
 
 export interface FlowStore {

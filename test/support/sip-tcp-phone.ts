@@ -7,7 +7,7 @@ import { decode } from '../../protocols/sip/decode.ts';
 import { createFraming } from '../../protocols/sip/framing.ts';
 import { H } from '../../protocols/sip/header-names.ts';
 import type { SipMessage } from '../../protocols/sip/messages.ts';
-import type { Cancel, Clock, ControllerAddress, Flow, Listener, Network } from '../../src/index.ts';
+import type { Cancel, Clock, ControllerAddress, Flow, Listener, Network } from '../../src/internal.ts';
 
 export interface TcpPhoneOptions {
   readonly network: Network;

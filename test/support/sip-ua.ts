@@ -8,7 +8,7 @@ import { H } from '../../protocols/sip/header-names.ts';
 import type { SipMessage } from '../../protocols/sip/messages.ts';
 import { parseUri } from '../../protocols/sip/uri.ts';
 import { parseNameAddr } from '../../protocols/sip/values.ts';
-import type { Cancel, Clock, Listener, SocketAddress } from '../../src/index.ts';
+import type { Cancel, Clock, Listener, SocketAddress } from '../../src/internal.ts';
 import type { MemoryNetwork } from './memory-network.ts';
 
 /** What it does with an incoming call. */

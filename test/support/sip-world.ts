@@ -11,7 +11,7 @@ import {
   type Role,
   silentLog,
   type TrustSettings,
-} from '../../src/index.ts';
+} from '../../src/internal.ts';
 import { MemoryLocations } from '../../src/location/memory.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Conditions, MemoryNetwork } from './memory-network.ts';

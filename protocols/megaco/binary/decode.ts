@@ -2,7 +2,7 @@
  * Binary decoding (RFC 3525 Annex A.2, BER): octets to message, one function per type of the module, fields by their automatic
  * tags. What stands behind an extension mark is passed over, but for tag [30] of Message: the path attribute.
  */
-import { fail, ok, type Result } from '../../../src/index.ts';
+import { fail, ok, type Result } from '../../../src/internal.ts';
 import { type MegacoFailure, readAlternates } from '../decode.ts';
 import type {
   ActionReply,

@@ -16,7 +16,7 @@ import {
   maxAlternates,
   sameAddress,
   TransactionIds,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { mIdsToAddresses, pathExtension, pathPackage, pathProperty, readPathValue } from '../alternate-path.ts';
 import {
   type Command,

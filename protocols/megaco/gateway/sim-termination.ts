@@ -1,5 +1,5 @@
 /** A termination of the simulated gateway: an analog line with a handset, or an ephemeral RTP end (RFC 3525 §6.2, Annex E.9, E.12). */
-import { type Cancel, type Clock, NumberingPlan } from '../../../src/index.ts';
+import { type Cancel, type Clock, NumberingPlan } from '../../../src/internal.ts';
 import { fromH248Digits } from '../line-commands.ts';
 import {
   contextNull,

@@ -8,7 +8,7 @@ import {
   type SimulatedGatewayOptions,
   type SimulatedLine,
   type SimulationServices,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { defaultTextPort } from '../alternate-path.ts';
 import { decode, plainNaming } from '../codec.ts';
 import { encodeText } from '../encode.ts';

@@ -6,7 +6,7 @@
  *        ▲                                 │ └──answered, step──► lockstep
  *        └────────── new request ──────────┴──────── new request ────┘
  */
-import { type Cancel, type Clock, NumberingPlan } from '../../../src/index.ts';
+import { type Cancel, type Clock, NumberingPlan } from '../../../src/internal.ts';
 import { type EmbeddedRequest, isDigitId, type RequestedEvent, type Signal, writeSignals } from '../values/events.ts';
 
 export interface NotificationRequest {

@@ -20,7 +20,7 @@ import {
   sameAddress,
   TransactionIds,
   Transmitter,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { createMgcpAdapter, keepAlive } from '../adapter.ts';
 import { hasMalformedPath, readPath } from '../alternate-path.ts';
 import { maxDatagramBytes } from '../decode.ts';

@@ -1,5 +1,5 @@
 /** One simulated analog line: handset, connections and its notification state. A person uses it by the methods at the top. */
-import type { Cancel, Clock, Random } from '../../../src/index.ts';
+import type { Cancel, Clock, Random } from '../../../src/internal.ts';
 import type { Signal } from '../values/events.ts';
 import { payloadTypesOf, readAudio, writeAudio } from '../values/sdp.ts';
 import { Notification } from './notification.ts';

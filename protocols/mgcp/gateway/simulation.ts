@@ -8,7 +8,7 @@ import {
   type SimulatedGatewayOptions,
   type SimulatedLine,
   type SimulationServices,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { callAgentPort, gatewayPort } from '../config.ts';
 import { decodeDatagram } from '../decode.ts';
 import type { MgcpMessage } from '../messages.ts';

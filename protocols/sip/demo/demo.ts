@@ -1,5 +1,5 @@
 /** `altpath demo` for SIP: a run, told to a person as it happens, and summed up as a table or as data. */
-import type { DemoOutcome, DemoRequest } from '../../../src/index.ts';
+import type { DemoOutcome, DemoRequest } from '../../../src/internal.ts';
 import { type CallRecord, type Kind, phases } from './call-record.ts';
 import { type Moment, moments, type RunEvent, type RunResult, runFailover } from './failover-run.ts';
 import { type Column, Ladder } from './ladder.ts';

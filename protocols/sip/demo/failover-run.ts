@@ -10,7 +10,7 @@ import {
   silentLog,
   systemClock,
   systemRandom,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
 import { type Call, Telephone, type TelephoneEvent } from '../telephone/index.ts';

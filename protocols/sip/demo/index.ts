@@ -1,5 +1,5 @@
 /** The demo as the table of rooms takes it; what it needs is loaded when somebody asks for it. */
-import type { Demo } from '../../../src/index.ts';
+import type { Demo } from '../../../src/internal.ts';
 
 export const sipDemo: Demo = {
   moments: ['random', 'setup', 'ringing', 'answered', 'bye'],

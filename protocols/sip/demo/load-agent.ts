@@ -9,7 +9,7 @@ import {
   type SocketAddress,
   systemClock,
   systemRandom,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { decode } from '../decode.ts';
 import { response, toBytes } from '../encode.ts';
 import { H } from '../header-names.ts';

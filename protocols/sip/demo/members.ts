@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
-import { type ControllerAddress, formatAddress, systemClock, systemRandom } from '../../../src/index.ts';
+import { type ControllerAddress, formatAddress, systemClock, systemRandom } from '../../../src/internal.ts';
 
 export const domain = 'demo.altpath';
 

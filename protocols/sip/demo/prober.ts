@@ -2,7 +2,7 @@
  * Asks by calling: one call at the strike itself and another every few milliseconds until one has rung, so that the figure is not
  * that of the load's spacing; then a second call, which should notice nothing any more.
  */
-import { type Cancel, systemClock } from '../../../src/index.ts';
+import { type Cancel, systemClock } from '../../../src/internal.ts';
 import type { CallRecord } from './call-record.ts';
 
 export interface Probed {

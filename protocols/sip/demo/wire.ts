@@ -7,7 +7,7 @@ import {
   silentLog,
   systemClock,
   systemRandom,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { PathFollower } from '../telephone/path-follower.ts';
 import type { Kind } from './call-record.ts';
 

@@ -1,5 +1,5 @@
 /** Digest on SIP messages: 401 for those who register, 407 for those who call through us (RFC 3261 §22.2, §22.3). */
-import type { Flow, RateLimitedLog } from '../../../src/index.ts';
+import type { Flow, RateLimitedLog } from '../../../src/internal.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
 import { type ChallengedBy, challenge } from './challenge.ts';

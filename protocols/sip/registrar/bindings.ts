@@ -2,7 +2,7 @@
  * What a REGISTER makes of the bindings of its address of record: a pure function, all or nothing (RFC 3261 §10.3 items 6 and 7,
  * RFC 5626 §6). The caller stores the result and answers.
  */
-import { type Contact, type ControllerAddress, fail, ok, type Result } from '../../../src/index.ts';
+import { type Contact, type ControllerAddress, fail, ok, type Result } from '../../../src/internal.ts';
 import { parseUri } from '../uri.ts';
 import type { ContactValue, ContactValues } from './contact-values.ts';
 import { kept, keptId, maxRecordOctets, recordOctets } from './kept-text.ts';

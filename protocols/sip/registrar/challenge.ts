@@ -2,7 +2,7 @@
  * The challenge that a request without credentials gets (RFC 3261 §22.2, §22.3). Its sender may be somebody else than it says, so it
  * needs no transaction (§26.3.2.4): the copies of one request get the same answer (§8.2.7), over UDP at most three times as long.
  */
-import type { Flow } from '../../../src/index.ts';
+import type { Flow } from '../../../src/internal.ts';
 import { response } from '../encode.ts';
 import { stampedVia } from '../forward.ts';
 import type { SipMessage } from '../messages.ts';

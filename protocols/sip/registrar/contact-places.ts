@@ -10,7 +10,7 @@ import {
   canonicalHost,
   type Flow,
   type SocketAddress,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import type { Identity } from '../identity.ts';
 import { isSipScheme, type SipUri, uriParam } from '../uri.ts';
 import { type Refusal, refusal } from './refusal.ts';

@@ -3,7 +3,7 @@
  * Everything but the replay table is a pure function of its input, the users, the secret and the clock.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Clock, Random } from '../../../src/index.ts';
+import type { Clock, Random } from '../../../src/internal.ts';
 import { parseUri } from '../uri.ts';
 import { quote } from '../values.ts';
 import { type Credentials, parseCredentials } from './digest-credentials.ts';

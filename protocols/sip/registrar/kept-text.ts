@@ -3,7 +3,7 @@
  * alive, and never more of it than any telephone needs.
  */
 import { hash } from 'node:crypto';
-import type { Contact } from '../../../src/index.ts';
+import type { Contact } from '../../../src/internal.ts';
 
 /** A copy that shares no memory with the message. */
 export const kept = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');

@@ -2,7 +2,7 @@
  * Bindings of connections that have ended (RFC 5626 §7): nobody is sent there from that moment on; they leave the location service a
  * moment later, when the store has shown what the telephone registered with a partner meanwhile.
  */
-import type { Cancel, Clock, Contact, Flow, LocationService, Logger } from '../../../src/index.ts';
+import type { Cancel, Clock, Contact, Flow, LocationService, Logger } from '../../../src/internal.ts';
 import { type Binding, type Flows, isBoundToFlow } from '../flows.ts';
 import { parseUri } from '../uri.ts';
 

@@ -4,7 +4,7 @@
  * remembered is which counts of a used nonce were seen (RFC 7616 §3.4, nc), in a bounded table.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Clock, Random } from '../../../src/index.ts';
+import type { Clock, Random } from '../../../src/internal.ts';
 
 export interface Nonce {
   readonly text: string;

@@ -11,8 +11,8 @@ import type {
   LocationService,
   Logger,
   Metrics,
-} from '../../../src/index.ts';
-import { isIpLiteral, LocationFullError } from '../../../src/index.ts';
+} from '../../../src/internal.ts';
+import { isIpLiteral, LocationFullError } from '../../../src/internal.ts';
 import { nameAddrAlternates } from '../alternate-path.ts';
 import { response } from '../encode.ts';
 import type { Flows } from '../flows.ts';

@@ -8,7 +8,7 @@ import {
   type Flow,
   RateLimitedLog,
   readAllowRule,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { type SipConfig, sipConfigSchema } from '../config.ts';
 import type { Flows } from '../flows.ts';
 import type { Identity } from '../identity.ts';

@@ -3,7 +3,7 @@
  * configuration, or lines `user:realm:MD5[:SHA-256]` as `htdigest` writes them (`#` begins a comment, other realms are left out).
  */
 import { parse } from 'yaml';
-import { ConfigError } from '../../../src/index.ts';
+import { ConfigError } from '../../../src/internal.ts';
 import { type DigestAlgorithm, ha1 } from './digest-response.ts';
 
 export interface DigestUser {

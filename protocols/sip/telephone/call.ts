@@ -4,7 +4,7 @@
  *     calling ──18x──► ringing ──2xx──► answered ──BYE──► ended
  *        └──────────────┴── refused, cancelled, no answer ──► ended
  */
-import type { Cancel } from '../../../src/index.ts';
+import type { Cancel } from '../../../src/internal.ts';
 import { answer, offer } from './sdp.ts';
 import type { PackageAddress, PackageHeaders, PackageRequest, PackageResponse } from './sip-types.ts';
 import type { TelephoneLine } from './telephone.ts';

@@ -1,6 +1,6 @@
 /** `altpath phone …`: the network telephone from a terminal or a script. What it needs is loaded when it is asked for. */
 import type { Argv, CommandModule } from 'yargs';
-import { AltpathError } from '../../../src/index.ts';
+import { AltpathError } from '../../../src/internal.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
 

@@ -16,7 +16,7 @@ import {
   systemClock,
   systemRandom,
   type TransmitterOptions,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import type { SipMessage } from '../messages.ts';
 import { type FollowerParts, PathFollower } from './path-follower.ts';
 import { type DatagramStandIn, withDatagramStandIn } from './sip-package.ts';

@@ -1,5 +1,5 @@
 /** What a follower keeps of the requests, responses and acknowledgements under way. */
-import type { ControllerAddress, Delivery } from '../../../src/index.ts';
+import type { ControllerAddress, Delivery } from '../../../src/internal.ts';
 import { response } from '../encode.ts';
 import type { SipMessage } from '../messages.ts';
 

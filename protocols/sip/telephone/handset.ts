@@ -14,7 +14,7 @@ import {
   systemClock,
   systemRandom,
   systemResolver,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { SipNames } from '../rfc3263.ts';
 import type { Call, CallEnd } from './call.ts';
 import { Telephone, type TelephoneEvent } from './telephone.ts';

@@ -24,7 +24,7 @@ import {
   Transmitter,
   type TransmitterOptions,
   type TrustSettings,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { createSipAdapter, probeIdOf } from '../adapter.ts';
 import { hasTag, viaAlternates } from '../alternate-path.ts';
 import { decode } from '../decode.ts';

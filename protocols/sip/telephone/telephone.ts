@@ -12,7 +12,7 @@ import {
   type Network,
   type Random,
   type TransmitterOptions,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { allowed, type Call, type CallEnd, IncomingCall, OutgoingCall } from './call.ts';
 import { DigestClient } from './digest-client.ts';
 import { createFollowing, type Following } from './follow-alternate-path.ts';

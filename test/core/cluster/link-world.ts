@@ -11,7 +11,7 @@ import {
   type Listener,
   Metrics,
   silentLog,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

@@ -59,7 +59,7 @@ describe('member link: what members tell each other (design §16.4)', () => {
 
   it('says once that clocks differ by more than two seconds', async () => {
     const said: string[] = [];
-    const { silentLog } = await import('../../../src/index.ts');
+    const { silentLog } = await import('../../../src/internal.ts');
     const log = Object.assign(Object.create(silentLog), {
       warn: (_: unknown, text: string) => said.push(text),
     });
@@ -161,7 +161,7 @@ describe('member link: what is not believed', () => {
 
   it('a flood of strangers writes one line a minute', async () => {
     const said: string[] = [];
-    const { silentLog } = await import('../../../src/index.ts');
+    const { silentLog } = await import('../../../src/internal.ts');
     const log = Object.assign(Object.create(silentLog), { warn: (_: unknown, text: string) => said.push(text) });
     const world = new LinkWorld([a, b]);
     await world.start(a, { log });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nextOwnership, type OwnershipEvent, type OwnershipState } from '../../../src/cluster/ownership.ts';
-import { silentLog } from '../../../src/index.ts';
+import { silentLog } from '../../../src/internal.ts';
 import { hostOf, OwnershipWorld, type OwnershipWorldOptions } from './ownership-world.ts';
 
 const kinds = [{ tellsGateways: false }, { tellsGateways: true }] as const;

@@ -4,7 +4,7 @@ import { TerminationNaming } from '../../../protocols/megaco/binary/termination-
 import { decodeText } from '../../../protocols/megaco/decode.ts';
 import { withTpkt } from '../../../protocols/megaco/framing.ts';
 import type { MegacoMessage } from '../../../protocols/megaco/messages.ts';
-import type { ControllerAddress } from '../../../src/index.ts';
+import type { ControllerAddress } from '../../../src/internal.ts';
 import { examineAdapter } from '../../contract/protocol-adapter.contract.ts';
 
 const udp = (host: string, port = 2944): ControllerAddress => ({ transport: 'udp', host, port });

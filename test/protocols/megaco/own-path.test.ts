@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readPathValue } from '../../../protocols/megaco/alternate-path.ts';
 import { OwnPath } from '../../../protocols/megaco/own-path.ts';
-import { Assembler, type ControllerAddress } from '../../../src/index.ts';
+import { Assembler, type ControllerAddress } from '../../../src/internal.ts';
 import { backupHost, primaryHost, World } from './world.ts';
 
 const at = (number: number): ControllerAddress => ({ transport: 'udp', host: `127.0.0.${number}`, port: 2944 });

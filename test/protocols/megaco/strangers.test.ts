@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ReplyCache, Strangers } from '../../../src/index.ts';
+import { ReplyCache, Strangers } from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { primaryHost, World } from './world.ts';
 

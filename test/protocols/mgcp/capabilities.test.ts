@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { localConnectionOptions } from '../../../protocols/mgcp/capabilities.ts';
 import type { GatewayHabits } from '../../../protocols/mgcp/gateway/habits.ts';
-import { Gateway } from '../../../src/index.ts';
+import { Gateway } from '../../../src/internal.ts';
 import { backupHost, primaryHost, World, type WorldOptions } from './world.ts';
 
 const gateway = (...words: string[]): Gateway => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SimGateway } from '../../../protocols/mgcp/gateway/sim-gateway.ts';
-import { Metrics, parseAddress, readAllowRule } from '../../../src/index.ts';
+import { Metrics, parseAddress, readAllowRule } from '../../../src/internal.ts';
 import { address, backupHost, primaryHost, World } from './world.ts';
 
 const gatewayHost = '127.0.0.31';

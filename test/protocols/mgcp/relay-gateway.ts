@@ -3,7 +3,7 @@ import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
 import { encodeMessage } from '../../../protocols/mgcp/encode.ts';
 import { type MgcpCommand, type MgcpResponse, parameter, respond } from '../../../protocols/mgcp/messages.ts';
 import { writeAudio } from '../../../protocols/mgcp/values/sdp.ts';
-import type { Flow } from '../../../src/index.ts';
+import type { Flow } from '../../../src/internal.ts';
 import type { World } from './world.ts';
 
 export const relayHost = '127.0.0.20';

@@ -14,7 +14,7 @@ import {
   parseAddress,
   type Role,
   silentLog,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

@@ -1,6 +1,6 @@
 import { createSipAdapter } from '../../../protocols/sip/adapter.ts';
 import { H } from '../../../protocols/sip/header-names.ts';
-import { type ControllerAddress, formatSocketAddress } from '../../../src/index.ts';
+import { type ControllerAddress, formatSocketAddress } from '../../../src/internal.ts';
 import { examineAdapter } from '../../contract/protocol-adapter.contract.ts';
 
 const octets = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'), 'latin1');

@@ -12,7 +12,7 @@ import { decode } from '../../../protocols/sip/decode.ts';
 import { H } from '../../../protocols/sip/header-names.ts';
 import { parseUri, uriParam } from '../../../protocols/sip/uri.ts';
 import { parseNameAddr, parseVia, replaceParam } from '../../../protocols/sip/values.ts';
-import { formatAddress, type PathAttribute, parseAddress } from '../../../src/index.ts';
+import { formatAddress, type PathAttribute, parseAddress } from '../../../src/internal.ts';
 import { request } from './world.ts';
 
 const addresses = (text: string, transport?: 'udp' | 'tcp' | 'tls'): readonly string[] =>

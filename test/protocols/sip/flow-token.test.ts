@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FlowTokens, maxTokenLength } from '../../../protocols/sip/flow-token.ts';
 import { Flows } from '../../../protocols/sip/flows.ts';
-import type { ControllerAddress, Flow, SocketAddress, Transport } from '../../../src/index.ts';
+import type { ControllerAddress, Flow, SocketAddress, Transport } from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const primary = { host: '127.0.0.1', port: 5_060 };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../../protocols/sip/decode.ts';
 import { ForkBudget } from '../../../protocols/sip/fork-budget.ts';
-import type { Contact } from '../../../src/index.ts';
+import type { Contact } from '../../../src/internal.ts';
 import { answerTo, gist, type Peer, request, SipWorld, statusOf } from './world.ts';
 
 const domain = 'biloxi.example';

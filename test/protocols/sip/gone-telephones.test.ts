@@ -1,6 +1,6 @@
 /** RFC 3261 §16.9, §18.4: a telephone that is gone is found out at once, and what it was asked goes to the next one. */
 import { expect, it } from 'vitest';
-import type { Contact } from '../../../src/index.ts';
+import type { Contact } from '../../../src/internal.ts';
 import { answerTo, gist, request, SipWorld } from './world.ts';
 
 const contact = (target: string, q: number): Contact => ({

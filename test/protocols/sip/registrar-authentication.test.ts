@@ -10,7 +10,7 @@ import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
 import { createRegistration } from '../../../protocols/sip/registrar/registration.ts';
 import { PathTrust } from '../../../protocols/sip/trust.ts';
-import { Assembler, type Flow, Metrics } from '../../../src/index.ts';
+import { Assembler, type Flow, Metrics } from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

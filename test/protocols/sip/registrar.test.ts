@@ -16,7 +16,7 @@ import {
   Metrics,
   silentLog,
   type Transport,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { flowStore } from '../../support/sip-flow-store.ts';

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byWeight, SipNames, type SipNamesOptions } from '../../../protocols/sip/rfc3263.ts';
-import { type DnsClient, formatAddress, type NamedHop, type NaptrRecord, type SrvRecord } from '../../../src/index.ts';
+import {
+  type DnsClient,
+  formatAddress,
+  type NamedHop,
+  type NaptrRecord,
+  type SrvRecord,
+} from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 

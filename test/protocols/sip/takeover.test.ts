@@ -9,7 +9,7 @@ import { Identity } from '../../../protocols/sip/identity.ts';
 import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { adoptRecordRoute } from '../../../protocols/sip/takeover.ts';
 import { parseVia } from '../../../protocols/sip/values.ts';
-import { Assembler, type ControllerAddress, type Listener } from '../../../src/index.ts';
+import { Assembler, type ControllerAddress, type Listener } from '../../../src/internal.ts';
 import { SipWorld } from './world.ts';
 
 const read = (...lines: readonly string[]): SipMessage => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PathFollower } from '../../../protocols/sip/telephone/path-follower.ts';
-import { type Listener, Metrics, readTrustRule, type SocketAddress, silentLog } from '../../../src/index.ts';
+import { type Listener, Metrics, readTrustRule, type SocketAddress, silentLog } from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryNetwork } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

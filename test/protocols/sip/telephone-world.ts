@@ -12,7 +12,7 @@ import {
   silentLog,
   systemClock,
   systemRandom,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { withCallControl } from '../../support/services.ts';
 
 export const domain = 'telephones.test';

@@ -9,7 +9,7 @@ import { stripTags, withoutTags } from '../../../protocols/sip/strip.ts';
 import { isUnicast, PathTrust } from '../../../protocols/sip/trust.ts';
 import { parseNameAddr, parseVia, splitList } from '../../../protocols/sip/values.ts';
 import { readAllowRule, readTrustRule } from '../../../src/config/trust-rules.ts';
-import { type ControllerAddress, type Flow, Metrics, type TrustSettings } from '../../../src/index.ts';
+import { type ControllerAddress, type Flow, Metrics, type TrustSettings } from '../../../src/internal.ts';
 import { hosts, SipWorld, usualWorld } from '../../support/sip-world.ts';
 
 const flowFrom = (host: string): Flow => ({

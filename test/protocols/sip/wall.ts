@@ -1,7 +1,7 @@
 /** A pair of controllers that ask for credentials, with a paid route, a default route, one registered user, and whoever attacks them. */
 import { createFraming } from '../../../protocols/sip/framing.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
-import { parseAddress } from '../../../src/index.ts';
+import { parseAddress } from '../../../src/internal.ts';
 import type { MemoryPacket } from '../../support/memory-network.ts';
 import { domain, hosts, type NodeOptions, SipWorld } from '../../support/sip-world.ts';
 import { answerTo, fieldsOf, Peer, startLine, statusOf } from './world.ts';

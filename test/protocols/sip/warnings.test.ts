@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sipConfigSchema } from '../../../protocols/sip/config.ts';
 import { createSipRole } from '../../../protocols/sip/role.ts';
 import { sipWarnings } from '../../../protocols/sip/warnings.ts';
-import { Metrics, silentLog, wellKnownSecret } from '../../../src/index.ts';
+import { Metrics, silentLog, wellKnownSecret } from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

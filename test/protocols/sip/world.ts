@@ -16,7 +16,7 @@ import {
   silentLog,
   type TransmitError,
   type TrustSettings,
-} from '../../../src/index.ts';
+} from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';

@@ -1,4 +1,4 @@
-/** The only door through which protocol rooms reach the core. */
+/** Everything of the core that protocols may use: the only file of the core that they import. Not a promise to anybody outside of this repository. */
 export * from './address-names.ts';
 export * from './address-resolver.ts';
 export * from './assembler.ts';
