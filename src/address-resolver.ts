@@ -1,6 +1,6 @@
 /**
  * AddressResolver: where a message goes. Two sources: what the message itself names (with the alternates of its path attribute),
- * or the location service. Names become addresses by the room's own DNS procedure. The same resolver serves every protocol.
+ * or the location service. Names become addresses by the protocol's own DNS procedure. The same resolver serves every protocol.
  */
 import { type ControllerAddress, isIpLiteral, sameAddress } from './controller-address.ts';
 import type { Contact, LocationService } from './location-service.ts';
@@ -24,7 +24,7 @@ export interface NameFailure {
 
 export type Resolution = Result<readonly ControllerAddress[], NameFailure>;
 
-/** The room's procedure from a name to addresses in order of preference (SIP: RFC 3263; gateways: A and AAAA with TTL). */
+/** The protocol's procedure from a name to addresses in order of preference (SIP: RFC 3263; gateways: A and AAAA with TTL). */
 export interface NameResolver {
   /** The addresses if no question must be asked (literals, cache), else undefined. */
   now(hop: NamedHop): Resolution | undefined;

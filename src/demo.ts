@@ -1,8 +1,8 @@
-/** What `altpath demo` asks of a protocol room: show that calls survive the death of their controller. */
+/** What `altpath demo` asks of a protocol: show that calls survive the death of their controller. */
 export interface DemoRequest {
   /** `kill`: the process dies and its host says so (ICMP). `stop`: the host falls silent. */
   readonly how: 'kill' | 'stop';
-  /** One of the room's `moments`. */
+  /** One of the protocol's `moments`. */
   readonly moment: string;
   readonly calls: number | undefined;
   /** Calls per second. */

@@ -1,4 +1,4 @@
-/** DNS as a port: what the rooms' name procedures ask. Answers carry their TTL; a cache and node:dns stand behind it. */
+/** DNS as a port: what the protocols' name procedures ask. Answers carry their TTL; a cache and node:dns stand behind it. */
 
 export interface NaptrRecord {
   readonly order: number;

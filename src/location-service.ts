@@ -6,7 +6,7 @@
 import type { ControllerAddress } from './controller-address.ts';
 
 export interface Contact {
-  /** The room whose adapter reaches it: `sip`, `mgcp`, `megaco`. */
+  /** The protocol whose adapter reaches it: `sip`, `mgcp`, `megaco`. */
   readonly protocol: string;
   /** What the protocol sends to: a SIP URI, `aaln/1@rgw1`, a termination id. */
   readonly target: string;

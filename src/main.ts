@@ -1,20 +1,20 @@
 #!/usr/bin/env node
-/** The composition root: the one file that names the rooms. A protocol is added as one entry of the table. */
+/** The composition root: the one file that names the protocols. A protocol is added as one entry of the table. */
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { defineRoom }, { gatewayCommand }, { gatewayDemo }, sip, mgcp, megaco] =
+  const [{ runCommandLine }, { defineProtocol }, { gatewayCommand }, { gatewayDemo }, sip, mgcp, megaco] =
     await Promise.all([
       import('./cli/command-line.ts'),
-      import('./cli/room.ts'),
+      import('./cli/protocol-entry.ts'),
       import('./gateways/gateway-command.ts'),
       import('./gateways/demo.ts'),
       import('../protocols/sip/index.ts'),
       import('../protocols/mgcp/index.ts'),
       import('../protocols/megaco/index.ts'),
     ]);
-  const rooms = [
-    defineRoom({
+  const protocols = [
+    defineProtocol({
       name: 'sip',
       title: 'SIP proxy and registrar',
       configSchema: sip.sipConfigSchema,
@@ -38,7 +38,7 @@ if (!continuesElsewhere()) {
       commands: [sip.phoneCommand],
       demo: sip.sipDemo,
     }),
-    defineRoom({
+    defineProtocol({
       name: 'mgcp',
       title: 'MGCP call agent',
       configSchema: mgcp.mgcpConfigSchema,
@@ -50,7 +50,7 @@ if (!continuesElsewhere()) {
       commands: [gatewayCommand([mgcp.mgcpSimulation, megaco.megacoSimulation])],
       demo: gatewayDemo([[mgcp.mgcpSimulation, mgcp.mgcpSimulation]]),
     }),
-    defineRoom({
+    defineProtocol({
       name: 'megaco',
       title: 'MEGACO gateway controller',
       configSchema: megaco.megacoConfigSchema,
@@ -70,7 +70,7 @@ if (!continuesElsewhere()) {
       [megaco.megacoSimulation, mgcp.mgcpSimulation],
     ]),
   };
-  process.exitCode = await runCommandLine(rooms, process.argv.slice(2), [...rooms, crossing]);
+  process.exitCode = await runCommandLine(protocols, process.argv.slice(2), [...protocols, crossing]);
   // Everything is closed by now and the process ends by itself; what was forgotten must not keep it.
   setTimeout(() => process.exit(), 2_000).unref();
 }

@@ -1,5 +1,5 @@
 /**
- * The contract of a protocol room: all that the core ever asks of a protocol. `M` is the room's own message type and
+ * The contract of a protocol: all that the core ever asks of a protocol. `M` is the protocol's own message type and
  * opaque to the core. test/contract/protocol-adapter.contract.ts examines every adapter by the same questions.
  */
 import type { ControllerAddress, Transport } from './controller-address.ts';

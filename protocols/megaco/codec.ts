@@ -1,4 +1,4 @@
-/** One door for all encodings: which one octets are in is seen from their first, and how to write is said per peer. */
+/** All encodings: which one octets are in is seen from their first, and how to write is said per peer. */
 import type { Result } from '../../src/internal.ts';
 import { decodeBinary, type NamingOf } from './binary/decode.ts';
 import { encodeBinary } from './binary/encode.ts';

@@ -1,4 +1,4 @@
-/** The door of the MEGACO room. */
+/** What the composition root uses of MEGACO. */
 export { createMegacoAdapter } from './adapter.ts';
 export { type MegacoConfig, megacoConfigSchema } from './config.ts';
 export { megacoExamples, megacoFlags } from './flags.ts';

@@ -1,4 +1,4 @@
-/** The MGCP room's side of the core's contract. A message of this room is a datagram: one command or response, or several. */
+/** MGCP's side of the core's contract. A message is a datagram: one command or response, or several. */
 import {
   type ControllerAddress,
   fail,

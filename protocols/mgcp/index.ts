@@ -1,4 +1,4 @@
-/** The door of the MGCP room. */
+/** What the composition root uses of MGCP. */
 export { createMgcpAdapter } from './adapter.ts';
 export { type MgcpConfig, mgcpConfigSchema } from './config.ts';
 export { mgcpExamples, mgcpFlags } from './flags.ts';

@@ -1,4 +1,4 @@
-/** The door of the SIP room. */
+/** What the composition root uses of SIP. */
 export { createSipAdapter } from './adapter.ts';
 export { type SipConfig, sipConfigSchema } from './config.ts';
 export { sipDemo } from './demo/index.ts';

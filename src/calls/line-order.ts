@@ -1,11 +1,11 @@
 /**
- * What a line shall be doing, whole: hook event to wait for, tone, digits, media. The room's driver compares it with what the
+ * What a line shall be doing, whole: hook event to wait for, tone, digits, media. The protocol's driver compares it with what the
  * gateway last said and sends whatever commands lie between; only the latest order counts. An audit yields the same shape, which is
  * why a takeover needs no commands of its own.
  */
 import type { Tone } from './leg.ts';
 
-/** In one word what the line is doing; wires that offer room for a correlator of ours carry it there. */
+/** In one word what the line is doing; wires that offer a place for a correlator of ours carry it there. */
 export type LineMark =
   | 'idle'
   | 'dialling'

@@ -24,7 +24,7 @@ export interface LineProvision {
   readonly gateway: string;
 }
 
-/** The room's part: brings lines to their orders. */
+/** The protocol's part: brings lines to their orders. */
 export interface LineDriver {
   /** `line.order` has changed. The latest order counts; what was not sent of an earlier one need not be. */
   apply(line: Line): void;

@@ -4,17 +4,18 @@ import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
 import { formatAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
-import type { RoleSetup, Room } from './room.ts';
+import type { ProtocolEntry, RoleSetup } from './protocol-entry.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */
 export function check(
-  rooms: readonly Room[],
+  protocols: readonly ProtocolEntry[],
   file: string,
   node: string | undefined,
   overrides: readonly Override[],
 ): string {
   const source = readSource(file);
-  const load = (which?: string): LoadedConfig<RoleSetup> => loadConfig({ rooms, file, source, node: which, overrides });
+  const load = (which?: string): LoadedConfig<RoleSetup> =>
+    loadConfig({ protocols, file, source, node: which, overrides });
   const names = node === undefined ? nodeNames(source.value) : [];
   if (names.length < 2) return [`${file}: OK`, ...describe(load(node))].join('\n');
 

@@ -6,15 +6,15 @@ import { check } from './check.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
 import { packageInfo } from './package-info.ts';
+import type { ProtocolEntry } from './protocol-entry.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
-import type { Room } from './room.ts';
 import { serve } from './serve.ts';
 
 /** The exit code. */
 export async function runCommandLine(
-  rooms: readonly Room[],
+  protocols: readonly ProtocolEntry[],
   words: readonly string[],
-  demonstrations: readonly Demonstration[] = rooms,
+  demonstrations: readonly Demonstration[] = protocols,
 ): Promise<number> {
   const { version, defaultConfig } = packageInfo();
   let flags: Flags = {};
@@ -38,7 +38,7 @@ export async function runCommandLine(
     })
     .epilogue('A file has more settings than there are flags: see config/default.yaml.');
 
-  for (const room of rooms) roleCommand(parser, room, rooms, version);
+  for (const protocol of protocols) roleCommand(parser, protocol, protocols, version);
   parser.command(
     'run',
     'run every role of this node, as the file says',
@@ -51,7 +51,7 @@ export async function runCommandLine(
         version,
         load: () =>
           loadConfig({
-            rooms,
+            protocols,
             file: word(parsed, 'config') ?? defaultConfig,
             node: word(parsed, 'node'),
             overrides: overridesOf(parsed),
@@ -66,7 +66,7 @@ export async function runCommandLine(
         .positional('file', { type: 'string', describe: 'YAML file' })
         .option('node', { type: 'string', requiresArg: true, describe: 'as this node; without: as every node' })
         .example('altpath check cluster.yaml', 'all nodes of the cluster'),
-    (parsed) => print(check(rooms, word(parsed, 'file') ?? '', word(parsed, 'node'), overridesOf({}))),
+    (parsed) => print(check(protocols, word(parsed, 'file') ?? '', word(parsed, 'node'), overridesOf({}))),
   );
   queryCommand(parser, 'status', 'what the running altpath does');
   queryCommand(parser, 'calls', 'its calls');
@@ -79,7 +79,7 @@ export async function runCommandLine(
     async (parsed) => print(await drain(queryFlags(parsed))),
   );
   demoCommand(parser, demonstrations);
-  for (const command of rooms.flatMap(({ commands }) => commands)) parser.command(command);
+  for (const command of protocols.flatMap(({ commands }) => commands)) parser.command(command);
 
   try {
     await parser.parseAsync();
@@ -90,13 +90,18 @@ export async function runCommandLine(
   }
 }
 
-function roleCommand(parser: Argv, room: Room, rooms: readonly Room[], version: string): void {
+function roleCommand(
+  parser: Argv,
+  protocol: ProtocolEntry,
+  protocols: readonly ProtocolEntry[],
+  version: string,
+): void {
   parser.command(
-    room.name,
-    `run the ${room.title}`,
+    protocol.name,
+    `run the ${protocol.title}`,
     (command) => {
-      declareFlags(command, room);
-      for (const [line, does] of room.examples) command.example(line, does);
+      declareFlags(command, protocol);
+      for (const [line, does] of protocol.examples) command.example(line, does);
       return command;
     },
     (parsed) =>
@@ -104,11 +109,11 @@ function roleCommand(parser: Argv, room: Room, rooms: readonly Room[], version: 
         version,
         load: () =>
           loadConfig({
-            rooms,
+            protocols,
             file: word(parsed, 'config'),
             node: word(parsed, 'node'),
-            overrides: overridesOf(parsed, room),
-            only: room.name,
+            overrides: overridesOf(parsed, protocol),
+            only: protocol.name,
           }),
       }),
   );

@@ -3,7 +3,7 @@ import type { Argv, Options } from 'yargs';
 import type { Override } from '../config/problems.ts';
 import { logLevels } from '../log.ts';
 import { secretVariable } from './cluster-secret.ts';
-import type { Room } from './room.ts';
+import type { ProtocolEntry } from './protocol-entry.ts';
 
 /** Parsed flags, by name. */
 export type Flags = Readonly<Record<string, unknown>>;
@@ -31,47 +31,47 @@ const coreFlags: readonly Flag[] = [
   },
 ];
 
-const roomFlags = ({ name: room, flags }: Room): readonly Flag[] => [
+const protocolFlags = ({ name: protocol, flags }: ProtocolEntry): readonly Flag[] => [
   {
     name: 'listen',
     options: texts('address to bind, [transport:]host[:port]; repeatable'),
-    path: [room, 'listen'],
+    path: [protocol, 'listen'],
   },
   {
     name: 'backup',
     options: texts('controller that takes over when this one is gone; repeatable, best first'),
-    path: [room, 'backup'],
+    path: [protocol, 'backup'],
   },
   {
     name: 'backup-for',
     options: texts('controller that this one stands in for; repeatable'),
-    path: [room, 'backupFor'],
+    path: [protocol, 'backupFor'],
   },
   ...flags.map(({ name, describe, path, repeatable, read }) => ({
     name,
     options: repeatable === true ? texts(`${describe}; repeatable`) : text(describe),
-    path: [room, ...path],
+    path: [protocol, ...path],
     read,
   })),
 ];
 
-const flagsOf = (room: Room | undefined): readonly Flag[] => [
-  ...(room === undefined ? [] : roomFlags(room)),
+const flagsOf = (protocol: ProtocolEntry | undefined): readonly Flag[] => [
+  ...(protocol === undefined ? [] : protocolFlags(protocol)),
   ...coreFlags,
 ];
 
-/** Declares the flags of a command that runs roles: of one room, or of all. */
-export function declareFlags<T>(yargs: Argv<T>, room?: Room): Argv<T> {
+/** Declares the flags of a command that runs roles: of one protocol, or of all. */
+export function declareFlags<T>(yargs: Argv<T>, protocol?: ProtocolEntry): Argv<T> {
   yargs.option('config', { ...text('YAML file'), alias: 'c' });
   yargs.option('node', text('which of the nodes in the file this one is'));
-  for (const { name, options } of flagsOf(room)) yargs.option(name, options);
+  for (const { name, options } of flagsOf(protocol)) yargs.option(name, options);
   return yargs;
 }
 
 /** What the given flags and the environment put in place of the file's words. */
-export function overridesOf(flags: Flags, room?: Room): readonly Override[] {
+export function overridesOf(flags: Flags, protocol?: ProtocolEntry): readonly Override[] {
   const overrides: Override[] = [];
-  for (const { name, path, options, read = asWritten } of flagsOf(room)) {
+  for (const { name, path, options, read = asWritten } of flagsOf(protocol)) {
     const given: unknown = options.array === true ? flags[name] : word(flags, name);
     if (given === undefined) continue;
     const value = Array.isArray(given) ? given.map((each) => read(String(each))) : read(String(given));

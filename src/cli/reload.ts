@@ -5,7 +5,7 @@ import { truncation } from '../config/truncation.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import type { LogLevel, ProcessLog } from '../log.ts';
 import type { Role } from '../role.ts';
-import type { RoleSetup } from './room.ts';
+import type { RoleSetup } from './protocol-entry.ts';
 
 type Config = LoadedConfig<RoleSetup>;
 

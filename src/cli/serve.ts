@@ -16,8 +16,8 @@ import { observeProcess } from '../process-metrics.ts';
 import { systemRandom } from '../random.ts';
 import type { CoreServices, Role } from '../role.ts';
 import { clusterSecret } from './cluster-secret.ts';
+import type { RoleSetup } from './protocol-entry.ts';
 import { reload } from './reload.ts';
-import type { RoleSetup } from './room.ts';
 import { type EndReason, ProcessSignals } from './signals.ts';
 import { startLink } from './start-link.ts';
 

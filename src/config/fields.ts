@@ -1,5 +1,5 @@
 /**
- * The building blocks of configuration schemas, for the core's own section and for every room's: each turns a value as written in
+ * The building blocks of configuration schemas, for the core's own section and for every protocol's: each turns a value as written in
  * YAML or given by a flag into its parsed form, or says in one sentence what is wrong with it. None ever quotes a secret.
  */
 import { accessSync, constants, statSync } from 'node:fs';

@@ -14,7 +14,7 @@ import { type ConfigSource, emptySource, type Path, readSource } from './source.
 
 type Issue = z.core.$ZodIssue;
 
-/** What every room's section has, whatever else is in it. */
+/** What every protocol's section has, whatever else is in it. */
 export interface RoleSection {
   readonly listen: readonly ControllerAddress[];
   readonly backup: readonly ControllerAddress[];
@@ -22,14 +22,14 @@ export interface RoleSection {
   readonly lines?: readonly { readonly number: string }[];
 }
 
-/** A room's section once read. `S` adds what the composition root needs to start the role. */
+/** A protocol's section once read. `S` adds what the composition root needs to start the role. */
 export interface SectionReader<S extends { readonly section: RoleSection }> {
   readonly name: string;
   readonly schema: z.ZodType<S>;
 }
 
 export interface LoadRequest<S extends { readonly section: RoleSection }> {
-  readonly rooms: readonly SectionReader<S>[];
+  readonly protocols: readonly SectionReader<S>[];
   readonly file?: string | undefined;
   readonly node?: string | undefined;
   /** Flags and environment; they win over the file. */
@@ -58,7 +58,7 @@ export interface LoadedConfig<S> {
 /** @throws ConfigError with one line per problem, FileError where the file cannot be read. */
 export function loadConfig<S extends { readonly section: RoleSection }>(request: LoadRequest<S>): LoadedConfig<S> {
   const source = request.source ?? (request.file === undefined ? emptySource : readSource(request.file));
-  const names = request.rooms.map(({ name }) => name);
+  const names = request.protocols.map(({ name }) => name);
   const cluster = nodesSchema(names);
   const nodes = cluster.safeParse(section(source.value, 'nodes'));
   const members = readNodes(nodes);
@@ -73,9 +73,9 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
   if (!attempt.ok) throw new ConfigError(attempt.lines.join('\n'));
   const wanted = rolesToRun(request, attempt.value, members, node);
   const roles = new Map<string, S>();
-  for (const room of request.rooms) {
-    const setup = attempt.sections.get(room.name);
-    if (wanted.has(room.name) && setup !== undefined) roles.set(room.name, setup);
+  for (const protocol of request.protocols) {
+    const setup = attempt.sections.get(protocol.name);
+    if (wanted.has(protocol.name) && setup !== undefined) roles.set(protocol.name, setup);
   }
   const { port, link, partners } = attempt.core.cluster;
   return {
@@ -218,16 +218,16 @@ function judge<S extends { readonly section: RoleSection }>(
   overrides: readonly Override[],
   mayRetry = true,
 ): Judgement<S> {
-  const { rooms, only } = request;
+  const { protocols, only } = request;
   const issues: Issue[] = [];
-  const names = new Set<string>([...rooms.map(({ name }) => name), 'nodes']);
+  const names = new Set<string>([...protocols.map(({ name }) => name), 'nodes']);
   const core = coreSchema.safeParse(isMapping(value) ? without(value, names) : value);
   if (!core.success) issues.push(...core.error.issues);
   const sections = new Map<string, S>();
   if (isMapping(value)) {
     const nodes = cluster.safeParse(section(value, 'nodes'));
     if (!nodes.success) issues.push(...nodes.error.issues.map((issue) => under('nodes', issue)));
-    for (const { name, schema } of rooms) {
+    for (const { name, schema } of protocols) {
       if (!Object.hasOwn(value, name) && name !== only) continue;
       const parsed = schema.safeParse(section(value, name));
       if (!parsed.success) {
@@ -246,7 +246,7 @@ function judge<S extends { readonly section: RoleSection }>(
   if (issues.length === 0 && core.success) return { ok: true, core: core.data, sections, value };
   const repaired = mayRetry ? numbersAsText(issues, source, value) : undefined;
   if (repaired !== undefined) return judge(request, cluster, source, repaired, overrides, false);
-  const context: ProblemContext = { source, value, overrides, keys: keySchema(rooms, cluster) };
+  const context: ProblemContext = { source, value, overrides, keys: keySchema(protocols, cluster) };
   return { ok: false, lines: problemLines(issues, context) };
 }
 
@@ -296,18 +296,18 @@ function secretIssues(value: unknown): readonly Issue[] {
 
 /** All keys of the whole file, for "did you mean". */
 function keySchema(
-  rooms: readonly { readonly name: string; readonly schema: z.ZodType }[],
+  protocols: readonly { readonly name: string; readonly schema: z.ZodType }[],
   cluster: z.ZodType,
 ): unknown {
   const describe = (schema: z.ZodType): unknown => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const core = describe(coreSchema);
-  const sections = rooms.map(({ name, schema }) => [name, describe(schema)] as const);
+  const sections = protocols.map(({ name, schema }) => [name, describe(schema)] as const);
   const known = isMapping(core) && isMapping(core['properties']) ? core['properties'] : {};
   return { properties: { ...known, nodes: describe(cluster), ...Object.fromEntries(sections) } };
 }
 
 function rolesToRun<S extends { readonly section: RoleSection }>(
-  { only, rooms, file }: LoadRequest<S>,
+  { only, protocols, file }: LoadRequest<S>,
   value: unknown,
   members: Members,
   node: string | undefined,
@@ -316,10 +316,10 @@ function rolesToRun<S extends { readonly section: RoleSection }>(
   const own = node === undefined ? undefined : members.get(node);
   const written = isMapping(value) ? Object.keys(value) : [];
   const roles = new Set(
-    rooms.map(({ name }) => name).filter((name) => (own === undefined ? written.includes(name) : own.has(name))),
+    protocols.map(({ name }) => name).filter((name) => (own === undefined ? written.includes(name) : own.has(name))),
   );
   if (roles.size > 0) return roles;
-  const examples = rooms.map(({ name }) => `"${name}:"`).join(', ');
+  const examples = protocols.map(({ name }) => `"${name}:"`).join(', ');
   throw new ConfigError(`${file ?? 'the configuration'} names no role to run: add a section (${examples})`);
 }
 

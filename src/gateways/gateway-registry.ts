@@ -23,7 +23,7 @@ export class Gateway implements ControlPeer {
   lastHeardMs = 0;
   /** When it last answered a command of ours. */
   lastAnsweredMs = 0;
-  /** Words of the room: what this gateway has, does not bear, or wants otherwise. Bounded by the room's vocabulary. */
+  /** Words of the protocol: what this gateway has, does not bear, or wants otherwise. Bounded by the protocol's vocabulary. */
   readonly dialect = new Set<string>();
 
   constructor(name: string, addresses: readonly ControllerAddress[]) {

@@ -1,6 +1,6 @@
 /**
  * Our commands under way: repetition with exponential back-off, one at a time per endpoint, a window per peer (a restarted gateway
- * with thousands of lines is not flooded), and several addresses per peer through the Transmitter. The room encodes and decodes;
+ * with thousands of lines is not flooded), and several addresses per peer through the Transmitter. The protocol encodes and decodes;
  * responses are matched here by transaction id. RFC 3435 §3.5 and §4.3, RFC 3525 Annex D.1.
  */
 import type { Cancel, Clock } from '../clock.ts';

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Pigeon, scratch } from './pigeon.ts';
+import { AltpathProcess, scratch } from './harness.ts';
 
 const files = scratch();
 afterAll(() => files.remove());
@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** The complaints, without the program's name and the file's. */
 async function problems(text: string): Promise<readonly string[]> {
   const file = files.file('conflicts.yaml', text);
-  const { code, stdout, stderr } = await new Pigeon(['check', file], {}, main).ended;
+  const { code, stdout, stderr } = await new AltpathProcess(['check', file], {}, main).ended;
   if (code === 0) return [stdout.replace(file, '').split('\n', 1)[0] ?? ''];
   return stderr
     .trimEnd()

@@ -2,8 +2,8 @@ import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.ts';
-import { run, scratch } from './pigeon.ts';
-import { pigeon } from './pigeon-room.ts';
+import { echo } from './echo-protocol.ts';
+import { run, scratch } from './harness.ts';
 
 const files = scratch();
 afterAll(() => files.remove());
@@ -12,9 +12,9 @@ describe('altpath: help', () => {
   it('shows every command, and each command its flags with examples', async () => {
     const { code, stdout } = await run('--help');
     expect(code).toBe(0);
-    for (const command of ['pigeon', 'run', 'check <file>', 'status', 'calls', 'peers', 'reg [record]', 'drain'])
+    for (const command of ['echo', 'run', 'check <file>', 'status', 'calls', 'peers', 'reg [record]', 'drain'])
       expect(stdout).toContain(`altpath ${command}`);
-    const help = await run('pigeon', '--help');
+    const help = await run('echo', '--help');
     expect(help.code).toBe(0);
     for (const flag of [
       '--config',
@@ -27,7 +27,7 @@ describe('altpath: help', () => {
       '--loft',
     ])
       expect(help.stdout).toContain(flag);
-    expect(help.stdout).toContain('altpath pigeon --loft north');
+    expect(help.stdout).toContain('altpath echo --loft north');
   });
 
   it('shows the version of the package', async () => {
@@ -39,14 +39,14 @@ describe('altpath: help', () => {
 describe('altpath: what cannot be done is one line on standard error and exit code 1', () => {
   it.each<[readonly string[], RegExp]>([
     [[], /^altpath: say what to do \(altpath --help\)\n$/],
-    [['pigon'], /^altpath: no command "pigon": did you mean pigeon\? \(altpath --help\)\n$/],
-    [['pigeon', '--lisen', 'x'], /^altpath: Unknown argument: lisen \(altpath --help\)\n$/],
-    [['pigeon', '--listen'], /^altpath: [^\n]*listen[^\n]*\n$/],
-    [['pigeon', '--listen', 'a b'], /^altpath: --listen: "a b" is not an address: write [^\n]*\n$/],
-    [['pigeon', '--admin', 'x'], /^altpath: --admin: "x" is no address for the admin server[^\n]*\n$/],
-    [['pigeon', '--location', 'x'], /^altpath: --location: "x" is no location store[^\n]*\n$/],
-    [['pigeon', '--log-level', 'loud'], /^altpath: Invalid values: Argument: log-level, Given: "loud"[^\n]*\n$/],
-    [['pigeon', '--node', 'a'], /^altpath: --node: no node "a"[^\n]*\n$/],
+    [['ecoh'], /^altpath: no command "ecoh": did you mean echo\? \(altpath --help\)\n$/],
+    [['echo', '--lisen', 'x'], /^altpath: Unknown argument: lisen \(altpath --help\)\n$/],
+    [['echo', '--listen'], /^altpath: [^\n]*listen[^\n]*\n$/],
+    [['echo', '--listen', 'a b'], /^altpath: --listen: "a b" is not an address: write [^\n]*\n$/],
+    [['echo', '--admin', 'x'], /^altpath: --admin: "x" is no address for the admin server[^\n]*\n$/],
+    [['echo', '--location', 'x'], /^altpath: --location: "x" is no location store[^\n]*\n$/],
+    [['echo', '--log-level', 'loud'], /^altpath: Invalid values: Argument: log-level, Given: "loud"[^\n]*\n$/],
+    [['echo', '--node', 'a'], /^altpath: --node: no node "a"[^\n]*\n$/],
     [
       ['run', '-c', '/nowhere/altpath.yaml'],
       /^altpath: cannot read "\/nowhere\/altpath\.yaml": no such file or directory\n$/,
@@ -57,7 +57,7 @@ describe('altpath: what cannot be done is one line on standard error and exit co
     const stdout = vi.spyOn(process.stdout, 'write');
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     try {
-      const code = await runCommandLine([pigeon], words);
+      const code = await runCommandLine([echo], words);
       expect(stderr.mock.calls.map(([text]) => text).join('')).toMatch(line);
       expect(stdout).not.toHaveBeenCalled();
       expect(code).toBe(1);
@@ -67,7 +67,7 @@ describe('altpath: what cannot be done is one line on standard error and exit co
   });
 
   it('is so for a process of its own, too', async () => {
-    const { code, stdout, stderr } = await run('pigeon', '--listen', '192.0.2.1:0');
+    const { code, stdout, stderr } = await run('echo', '--listen', '192.0.2.1:0');
     expect(stderr).toMatch(/^altpath: [^\n]*192\.0\.2\.1[^\n]*\n$/);
     expect(stdout).toBe('');
     expect(code).toBe(1);
@@ -79,7 +79,7 @@ describe('altpath: what cannot be done is one line on standard error and exit co
       taken.bind(0, '127.0.0.1', resolve);
     });
     const { port } = taken.address();
-    const { code, stderr } = await run('pigeon', '--listen', `127.0.0.1:${port}`, '--admin', '127.0.0.1:0');
+    const { code, stderr } = await run('echo', '--listen', `127.0.0.1:${port}`, '--admin', '127.0.0.1:0');
     taken.close();
     expect(stderr).toMatch(new RegExp(`^altpath: [^\\n]*127\\.0\\.0\\.1:${port}[^\\n]*in use[^\\n]*\\n$`));
     expect(code).toBe(1);
@@ -93,30 +93,27 @@ describe('altpath: what cannot be done is one line on standard error and exit co
 
 describe('altpath check', () => {
   it('says what a good file would run', async () => {
-    const file = files.file(
-      'good.yaml',
-      'admin: 127.0.0.1:9060\npigeon: { listen: [127.0.0.1], backup: [127.0.0.2] }\n',
-    );
+    const file = files.file('good.yaml', 'admin: 127.0.0.1:9060\necho: { listen: [127.0.0.1], backup: [127.0.0.2] }\n');
     const { code, stdout } = await run('check', file);
     expect(stdout).toBe(
-      `${file}: OK\n  pigeon on udp:127.0.0.1:7070, backup udp:127.0.0.2:7070\n  locations in memory, admin 127.0.0.1:9060\n`,
+      `${file}: OK\n  echo on udp:127.0.0.1:7070, backup udp:127.0.0.2:7070\n  locations in memory, admin 127.0.0.1:9060\n`,
     );
     expect(code).toBe(0);
   });
 
   it('warns of what is valid and unwise', async () => {
-    const file = files.file('open.yaml', 'pigeon: { coop: open }\n');
+    const file = files.file('open.yaml', 'echo: { coop: open }\n');
     const { code, stdout } = await run('check', file);
-    expect(stdout).toMatch(/admin off\n {2}warning: pigeon: the coop is open: whoever passes may take a pigeon\n$/);
+    expect(stdout).toMatch(/admin off\n {2}warning: echo: the coop is open: whoever passes may take an echo\n$/);
     expect(code).toBe(0);
   });
 
   it('lists everything that is wrong, a line each', async () => {
-    const file = files.file('bad.yaml', 'pigeon:\n  listen: [x y]\n  cop: a\n');
+    const file = files.file('bad.yaml', 'echo:\n  listen: [x y]\n  cop: a\n');
     const { code, stderr } = await run('check', file);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(/bad\.yaml:2:12: pigeon\.listen\[0\]: "x y" is not an address/),
-      expect.stringMatching(/bad\.yaml:3:3: pigeon: unknown key "cop" \(did you mean "coop"\?\)/),
+      expect.stringMatching(/bad\.yaml:2:12: echo\.listen\[0\]: "x y" is not an address/),
+      expect.stringMatching(/bad\.yaml:3:3: echo: unknown key "cop" \(did you mean "coop"\?\)/),
       '',
     ]);
     expect(code).toBe(1);
@@ -124,12 +121,12 @@ describe('altpath check', () => {
 
   it("tries a cluster's file as every node", async () => {
     const text =
-      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { pigeon: [127.0.0.1] }\n  b: { pigeon: [127.0.0.2] }\n';
+      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { echo: [127.0.0.1] }\n  b: { echo: [127.0.0.2] }\n';
     const { stdout } = await run('check', files.file('cluster.yaml', text));
-    expect(stdout).toContain('OK, 2 nodes\n  node a\n    pigeon on udp:127.0.0.1:7070, backup udp:127.0.0.2:7070\n');
-    expect(stdout).toContain('  node b\n    pigeon on udp:127.0.0.2:7070, backup udp:127.0.0.1:7070\n');
+    expect(stdout).toContain('OK, 2 nodes\n  node a\n    echo on udp:127.0.0.1:7070, backup udp:127.0.0.2:7070\n');
+    expect(stdout).toContain('  node b\n    echo on udp:127.0.0.2:7070, backup udp:127.0.0.1:7070\n');
     const bad = await run('check', files.file('bad-cluster.yaml', text.replace('127.0.0.2', '0.0.0.0')));
-    expect(bad.stderr).toMatch(/bad-cluster\.yaml:4:17: nodes\.b\.pigeon\[0\]: nobody can send to udp:0\.0\.0\.0:7070/);
+    expect(bad.stderr).toMatch(/bad-cluster\.yaml:4:15: nodes\.b\.echo\[0\]: nobody can send to udp:0\.0\.0\.0:7070/);
     expect(bad.code).toBe(1);
   });
 });

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/real-network.ts';
-import { scratch } from './pigeon.ts';
+import { scratch } from './harness.ts';
 
 const files = scratch();
 const started: ChildProcess[] = [];
@@ -40,8 +40,8 @@ interface Served {
 async function serve(stdout: number | 'pipe', ...words: string[]): Promise<Served> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const admin = `http://${host}:${adminPort}`;
-  const main = fileURLToPath(new URL('pigeon-main.ts', import.meta.url));
-  const flags = ['pigeon', '--listen', `${host}:${port}`, '--admin', `${host}:${adminPort}`, ...words];
+  const main = fileURLToPath(new URL('echo-main.ts', import.meta.url));
+  const flags = ['echo', '--listen', `${host}:${port}`, '--admin', `${host}:${adminPort}`, ...words];
   const child = spawn(process.execPath, [main, ...flags], { stdio: ['ignore', stdout, 'ignore'] });
   started.push(child);
   const served = { child, port, admin };

@@ -3,10 +3,10 @@ import { createSocket } from 'node:dgram';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { eventually } from '../support/real-network.ts';
-import { Pigeon } from './pigeon.ts';
+import { AltpathProcess } from './harness.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-let phone: Pigeon | undefined;
+let phone: AltpathProcess | undefined;
 afterEach(() => phone?.kill('SIGKILL'));
 
 it.each(['SIGINT', 'SIGTERM'] as const)('with expires=0 on %s', async (signal) => {
@@ -21,7 +21,11 @@ it.each(['SIGINT', 'SIGTERM'] as const)('with expires=0 on %s', async (signal) =
   });
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
   const server = `127.0.0.1:${socket.address().port}`;
-  phone = new Pigeon(['phone', 'register', '--user', 'alice@127.0.0.1', '--server', server, '--json'], {}, main);
+  phone = new AltpathProcess(
+    ['phone', 'register', '--user', 'alice@127.0.0.1', '--server', server, '--json'],
+    {},
+    main,
+  );
   await eventually(() => contacts.length === 1, 'it registers', 10_000);
   expect(contacts[0]).toMatch(/;expires=600$/);
   await eventually(() => phone?.text.includes('"registered"') === true, 'it is registered');

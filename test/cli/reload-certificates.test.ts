@@ -4,10 +4,10 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
-import { Pigeon, scratch } from './pigeon.ts';
+import { AltpathProcess, scratch } from './harness.ts';
 
 const files = scratch();
-let altpath: Pigeon | undefined;
+let altpath: AltpathProcess | undefined;
 afterEach(() => altpath?.kill('SIGKILL'));
 afterAll(() => files.remove());
 
@@ -27,7 +27,7 @@ it('takes over certificate and key, and refuses a key that does not fit', async 
     'tls.yaml',
     `sip:\n  listen: ["tls:127.0.0.1:0"]\n  tls: { certFile: ${cert}, keyFile: ${key} }\n`,
   );
-  altpath = new Pigeon(['sip', '-c', file], {}, main);
+  altpath = new AltpathProcess(['sip', '-c', file], {}, main);
   const { addresses } = await altpath.logged('ready');
   const port = Number(String(Array.isArray(addresses) ? addresses[0] : '').replace(/^.*:/, ''));
   const shown = async (): Promise<string> => {

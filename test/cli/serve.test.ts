@@ -1,20 +1,20 @@
 import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { type LogLine, Pigeon, run, scratch } from './pigeon.ts';
+import { AltpathProcess, type LogLine, run, scratch } from './harness.ts';
 
 const files = scratch();
-const started: Pigeon[] = [];
+const started: AltpathProcess[] = [];
 afterEach(async () => {
-  for (const pigeon of started) pigeon.kill('SIGKILL');
+  for (const altpath of started) altpath.kill('SIGKILL');
   await Promise.all(started.splice(0).map(({ ended }) => ended));
 });
 afterAll(() => files.remove());
 
-function start(...words: string[]): Pigeon {
-  const pigeon = new Pigeon(words);
-  started.push(pigeon);
-  return pigeon;
+function start(...words: string[]): AltpathProcess {
+  const altpath = new AltpathProcess(words);
+  started.push(altpath);
+  return altpath;
 }
 
 const onAnyPort = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
@@ -45,16 +45,16 @@ const tell = (port: number, text: string): void => {
 
 describe('altpath: a serving process', () => {
   it('says in one line each what is unwise', async () => {
-    const pigeon = start('pigeon', ...onAnyPort, '--coop', 'open');
-    await pigeon.logged('ready');
-    expect(pigeon.log.filter(({ level }) => level === 'warn')).toEqual([
-      expect.objectContaining({ protocol: 'pigeon', msg: 'the coop is open: whoever passes may take a pigeon' }),
+    const altpath = start('echo', ...onAnyPort, '--coop', 'open');
+    await altpath.logged('ready');
+    expect(altpath.log.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({ protocol: 'echo', msg: 'the coop is open: whoever passes may take an echo' }),
     ]);
   });
 
   it('says ready when every socket is bound, with the addresses as bound', async () => {
-    const pigeon = start('pigeon', ...onAnyPort, '--listen', '127.0.0.2:0', '--loft', 'north', '--loft', 'south');
-    const ready = await pigeon.logged('ready');
+    const altpath = start('echo', ...onAnyPort, '--listen', '127.0.0.2:0', '--loft', 'north', '--loft', 'south');
+    const ready = await altpath.logged('ready');
     expect(ready).toMatchObject({
       level: 'info',
       addresses: [
@@ -63,19 +63,19 @@ describe('altpath: a serving process', () => {
       ],
       location: 'memory',
     });
-    expect(pigeon.log.filter(({ msg }) => msg.startsWith('ready: pigeon post on udp:'))).toHaveLength(2);
-    expect(pigeon.log.at(-1)?.msg).toBe('ready');
+    expect(altpath.log.filter(({ msg }) => msg.startsWith('ready: echo post on udp:'))).toHaveLength(2);
+    expect(altpath.log.at(-1)?.msg).toBe('ready');
     expect(await echo(portOf(ready), 'hello')).toBe('hello');
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends in order with code 0 on %s', async (signal) => {
-    const pigeon = start('pigeon', ...onAnyPort);
-    await pigeon.logged('ready');
-    pigeon.kill(signal);
+    const altpath = start('echo', ...onAnyPort);
+    await altpath.logged('ready');
+    altpath.kill(signal);
     const before = performance.now();
-    const { code, stderr } = await pigeon.ended;
+    const { code, stderr } = await altpath.ended;
     expect(performance.now() - before).toBeLessThan(2_000);
-    expect(pigeon.log.slice(-2).map(({ msg }) => msg)).toEqual([
+    expect(altpath.log.slice(-2).map(({ msg }) => msg)).toEqual([
       `${signal}: no new work, waiting for what is open`,
       'stopped',
     ]);
@@ -84,35 +84,35 @@ describe('altpath: a serving process', () => {
   });
 
   it('waits for what is open no longer than shutdownSeconds', async () => {
-    const file = files.file('slow.yaml', 'shutdownSeconds: 1\npigeon: { drainMs: 60000 }\n');
-    const pigeon = start('pigeon', '-c', file, ...onAnyPort);
-    await pigeon.logged('ready');
+    const file = files.file('slow.yaml', 'shutdownSeconds: 1\necho: { drainMs: 60000 }\n');
+    const altpath = start('echo', '-c', file, ...onAnyPort);
+    await altpath.logged('ready');
     const before = performance.now();
-    pigeon.kill('SIGTERM');
-    expect((await pigeon.ended).code).toBe(0);
+    altpath.kill('SIGTERM');
+    expect((await altpath.ended).code).toBe(0);
     const tookMs = performance.now() - before;
     expect(tookMs).toBeGreaterThan(900);
     expect(tookMs).toBeLessThan(5_000);
   });
 
   it('ends at once when it is asked twice', async () => {
-    const file = files.file('stubborn.yaml', 'shutdownSeconds: 60\npigeon: { drainMs: 60000 }\n');
-    const pigeon = start('pigeon', '-c', file, ...onAnyPort);
-    await pigeon.logged('ready');
-    pigeon.kill('SIGINT');
-    await pigeon.logged(/no new work/);
-    pigeon.kill('SIGINT');
-    expect((await pigeon.ended).code).toBe(130);
+    const file = files.file('stubborn.yaml', 'shutdownSeconds: 60\necho: { drainMs: 60000 }\n');
+    const altpath = start('echo', '-c', file, ...onAnyPort);
+    await altpath.logged('ready');
+    altpath.kill('SIGINT');
+    await altpath.logged(/no new work/);
+    altpath.kill('SIGINT');
+    expect((await altpath.ended).code).toBe(130);
   });
 
   it.each([
     ['throw', 'uncaught exception'],
     ['reject', 'unhandled rejection'],
   ])('does not limp on after a fault of its own (%s)', async (word, what) => {
-    const pigeon = start('pigeon', ...onAnyPort);
-    tell(portOf(await pigeon.logged('ready')), word);
-    expect((await pigeon.ended).code).toBe(1);
-    expect(pigeon.log.at(-1)).toMatchObject({
+    const altpath = start('echo', ...onAnyPort);
+    tell(portOf(await altpath.logged('ready')), word);
+    expect((await altpath.ended).code).toBe(1);
+    expect(altpath.log.at(-1)).toMatchObject({
       level: 'fatal',
       msg: `${what}: ending at once`,
       err: { message: 'a fault of ours' },
@@ -120,7 +120,7 @@ describe('altpath: a serving process', () => {
   });
 
   it('leaves nothing open when it cannot start', async () => {
-    const { code, stderr } = await run('pigeon', '--listen', '127.0.0.1:0', '--listen', '192.0.2.1:0');
+    const { code, stderr } = await run('echo', '--listen', '127.0.0.1:0', '--listen', '192.0.2.1:0');
     expect(code).toBe(1);
     expect(stderr).toContain('192.0.2.1');
   });
@@ -128,157 +128,157 @@ describe('altpath: a serving process', () => {
 
 describe('altpath: SIGHUP', () => {
   it('takes over what can change, and says what needs a restart', async () => {
-    const file = files.file('reload.yaml', 'pigeon: { coop: home, listen: ["127.0.0.1:0"] }\n');
-    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
-    const ready = await pigeon.logged('ready');
-    writeFileSync(file, 'strip: untrusted\npigeon: { coop: away, listen: ["127.0.0.3:0"] }\n');
-    pigeon.kill('SIGHUP');
-    expect(await pigeon.logged(/^reloaded/)).toMatchObject({
+    const file = files.file('reload.yaml', 'echo: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
+    const ready = await altpath.logged('ready');
+    writeFileSync(file, 'strip: untrusted\necho: { coop: away, listen: ["127.0.0.3:0"] }\n');
+    altpath.kill('SIGHUP');
+    expect(await altpath.logged(/^reloaded/)).toMatchObject({
       level: 'info',
-      changed: ['pigeon: coop home -> away'],
-      needsRestart: ['strip', 'pigeon.listen'],
-      msg: `reloaded ${file}: pigeon: coop home -> away; needs a restart: strip, pigeon.listen`,
+      changed: ['echo: coop home -> away'],
+      needsRestart: ['strip', 'echo.listen'],
+      msg: `reloaded ${file}: echo: coop home -> away; needs a restart: strip, echo.listen`,
     });
     const status = await run('status', '--admin', adminOf(ready), '--json');
-    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { pigeon: { coop: 'away' } } });
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { coop: 'away' } } });
   });
 
   it('takes over the level of the log, of the roles as well', async () => {
-    const text = (level: string) => `log: { level: ${level} }\npigeon: { listen: ["127.0.0.1:0"] }\n`;
+    const text = (level: string) => `log: { level: ${level} }\necho: { listen: ["127.0.0.1:0"] }\n`;
     const file = files.file('level.yaml', text('info'));
-    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
-    const port = portOf(await pigeon.logged('ready'));
+    const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
+    const port = portOf(await altpath.logged('ready'));
     await echo(port, 'log one');
     writeFileSync(file, text('warn'));
-    pigeon.kill('SIGHUP');
+    altpath.kill('SIGHUP');
     await vi.waitFor(async () => {
       await echo(port, 'log two');
-      const before = pigeon.log.length;
+      const before = altpath.log.length;
       await echo(port, 'log three');
       await new Promise((resolve) => setTimeout(resolve, 20));
-      expect(pigeon.log).toHaveLength(before);
+      expect(altpath.log).toHaveLength(before);
     }, 5_000);
     writeFileSync(file, text('debug'));
-    pigeon.kill('SIGHUP');
-    expect(await pigeon.logged(/level warn -> debug$/)).toMatchObject({ changed: ['log level warn -> debug'] });
+    altpath.kill('SIGHUP');
+    expect(await altpath.logged(/level warn -> debug$/)).toMatchObject({ changed: ['log level warn -> debug'] });
     await echo(port, 'log four');
-    await pigeon.logged('log four');
+    await altpath.logged('log four');
   });
 
   it('keeps the old configuration when the new one is bad', async () => {
-    const file = files.file('spoilt.yaml', 'pigeon: { coop: home, listen: ["127.0.0.1:0"] }\n');
-    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
-    const ready = await pigeon.logged('ready');
-    writeFileSync(file, 'pigeon: { coop: away, lissen: [] }\nx: 1\n');
-    pigeon.kill('SIGHUP');
-    const refusal = await pigeon.logged(/^not reloaded/);
+    const file = files.file('spoilt.yaml', 'echo: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
+    const ready = await altpath.logged('ready');
+    writeFileSync(file, 'echo: { coop: away, lissen: [] }\nx: 1\n');
+    altpath.kill('SIGHUP');
+    const refusal = await altpath.logged(/^not reloaded/);
     expect(refusal.level).toBe('error');
-    expect(refusal.msg).toContain(':1:23: pigeon: unknown key "lissen"');
+    expect(refusal.msg).toContain(':1:21: echo: unknown key "lissen"');
     expect(refusal.msg).toContain(':2:1: unknown key "x"');
     const status = await run('status', '--admin', adminOf(ready), '--json');
-    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { pigeon: { coop: 'home' } } });
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { coop: 'home' } } });
     expect(await echo(portOf(ready), 'still here')).toBe('still here');
   });
 
   it.each([
     ['empty', '', 'it is empty'],
-    ['cut off in a line', 'strip: untrusted\npigeon: { coop: aw', 'not YAML'],
-    ['cut off after a line', 'strip: untrusted\n', 'its section "pigeon:" is gone'],
-    ['cut off in its text', 'strip: untrusted\npigeon:\n  coop: h', 'its last line has no end'],
+    ['cut off in a line', 'strip: untrusted\necho: { coop: aw', 'not YAML'],
+    ['cut off after a line', 'strip: untrusted\n', 'its section "echo:" is gone'],
+    ['cut off in its text', 'strip: untrusted\necho:\n  coop: h', 'its last line has no end'],
   ])('keeps the old configuration when the file is %s', async (_what, text, why) => {
-    const whole = 'strip: untrusted\npigeon:\n  coop: home\n  listen: ["127.0.0.1:0"]\n';
+    const whole = 'strip: untrusted\necho:\n  coop: home\n  listen: ["127.0.0.1:0"]\n';
     const file = files.file('cut.yaml', whole);
-    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
-    const ready = await pigeon.logged('ready');
+    const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
+    const ready = await altpath.logged('ready');
     writeFileSync(file, text);
-    pigeon.kill('SIGHUP');
-    expect((await pigeon.logged(/^not reloaded/)).msg).toContain(why);
+    altpath.kill('SIGHUP');
+    expect((await altpath.logged(/^not reloaded/)).msg).toContain(why);
     writeFileSync(file, whole.replace('home', 'away'));
-    pigeon.kill('SIGHUP');
-    expect(await pigeon.logged(/^reloaded/)).toMatchObject({ changed: ['pigeon: coop home -> away'] });
+    altpath.kill('SIGHUP');
+    expect(await altpath.logged(/^reloaded/)).toMatchObject({ changed: ['echo: coop home -> away'] });
     expect(await echo(portOf(ready), 'still here')).toBe('still here');
   });
 
   it('goes on saying what needs a restart until the file is again as at the start', async () => {
-    const text = (lofts: string) => `pigeon: { lofts: [${lofts}], listen: ["127.0.0.1:0"] }\n`;
+    const text = (lofts: string) => `echo: { lofts: [${lofts}], listen: ["127.0.0.1:0"] }\n`;
     const file = files.file('asleep.yaml', text('a'));
-    const pigeon = start('pigeon', '-c', file, '--admin', '127.0.0.1:0');
-    await pigeon.logged('ready');
+    const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
+    await altpath.logged('ready');
     const reloads = () =>
-      pigeon.log.filter(({ msg }) => msg.startsWith('reloaded')).map(({ needsRestart }) => needsRestart);
+      altpath.log.filter(({ msg }) => msg.startsWith('reloaded')).map(({ needsRestart }) => needsRestart);
     for (const [turn, lofts] of ['b', 'b', 'a'].entries()) {
       writeFileSync(file, text(lofts));
-      pigeon.kill('SIGHUP');
+      altpath.kill('SIGHUP');
       await vi.waitFor(() => expect(reloads()).toHaveLength(turn + 1), 5_000);
     }
-    expect(reloads()).toEqual([['pigeon.lofts'], ['pigeon.lofts'], []]);
+    expect(reloads()).toEqual([['echo.lofts'], ['echo.lofts'], []]);
   });
 
   it('has nothing to read without a file', async () => {
-    const pigeon = start('pigeon', ...onAnyPort);
-    await pigeon.logged('ready');
-    pigeon.kill('SIGHUP');
-    await pigeon.logged('nothing to reload: started without a file');
+    const altpath = start('echo', ...onAnyPort);
+    await altpath.logged('ready');
+    altpath.kill('SIGHUP');
+    await altpath.logged('nothing to reload: started without a file');
   });
 });
 
 describe('altpath: asking a running process', () => {
   it('shows status, calls, peers and registrations, for people and for machines', async () => {
-    const pigeon = start('pigeon', ...onAnyPort, '--loft', 'north');
-    const ready = await pigeon.logged('ready');
+    const altpath = start('echo', ...onAnyPort, '--loft', 'north');
+    const ready = await altpath.logged('ready');
     const ask = async (...words: string[]): Promise<string> => (await run(...words, '--admin', adminOf(ready))).stdout;
 
     expect(JSON.parse(await ask('status', '--json'))).toMatchObject({
       state: 'ready',
       location: 'memory',
       records: 1,
-      roles: { pigeon: { listening: ready['addresses'], lofts: ['NORTH'] } },
+      roles: { echo: { listening: ready['addresses'], lofts: ['NORTH'] } },
     });
     expect(await ask('status')).toMatch(/^state +ready$/m);
-    expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([{ protocol: 'pigeon', state: 'flying' }]);
+    expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([{ protocol: 'echo', state: 'flying' }]);
     // The escape sequence in the caller's name does not reach the terminal.
-    expect(await ask('calls')).toBe('protocol  id  state   from    to\npigeon    c1  flying  a?[31m  b\n');
+    expect(await ask('calls')).toBe('protocol  id  state   from    to\necho      c1  flying  a?[31m  b\n');
     expect(await ask('peers')).toBe('no peers\n');
     expect(await ask('reg')).toMatch(
-      /^record +contact +expires +q +alternates\nloft +pigeon:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,
+      /^record +contact +expires +q +alternates\nloft +echo:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,
     );
-    expect(JSON.parse(await ask('reg', '--json'))).toMatchObject([{ record: 'loft', target: 'pigeon:1' }]);
+    expect(JSON.parse(await ask('reg', '--json'))).toMatchObject([{ record: 'loft', target: 'echo:1' }]);
     expect(JSON.parse(await ask('reg', 'nobody', '--json'))).toEqual([]);
   });
 
   it('drains: ends in order as after SIGTERM', async () => {
-    const pigeon = start('pigeon', ...onAnyPort);
-    const { stdout } = await run('drain', '--admin', adminOf(await pigeon.logged('ready')));
+    const altpath = start('echo', ...onAnyPort);
+    const { stdout } = await run('drain', '--admin', adminOf(await altpath.logged('ready')));
     expect(stdout).toMatch(/^draining/);
-    expect((await pigeon.ended).code).toBe(0);
-    expect(pigeon.log.at(-2)?.msg).toBe('altpath drain: no new work, waiting for what is open');
+    expect((await altpath.ended).code).toBe(0);
+    expect(altpath.log.at(-2)?.msg).toBe('altpath drain: no new work, waiting for what is open');
   });
 
   it('gives the admin port to whoever is started in its place while it drains', async () => {
-    const file = files.file('drains.yaml', 'shutdownSeconds: 60\npigeon: { drainMs: 60000 }\n');
-    const old = start('pigeon', '-c', file, ...onAnyPort);
+    const file = files.file('drains.yaml', 'shutdownSeconds: 60\necho: { drainMs: 60000 }\n');
+    const old = start('echo', '-c', file, ...onAnyPort);
     const admin = adminOf(await old.logged('ready'));
     expect((await run('drain', '--admin', admin)).code).toBe(0);
     const gone = await run('status', '--admin', admin);
     expect(gone.stderr).toMatch(/no altpath answers on .*, and not draining\?/);
-    const next = start('pigeon', '--listen', '127.0.0.1:0', '--admin', admin);
+    const next = start('echo', '--listen', '127.0.0.1:0', '--admin', admin);
     await next.logged('ready');
     expect(JSON.parse((await run('status', '--admin', admin, '--json')).stdout)).toMatchObject({ state: 'ready' });
     expect(await echo(portOf(await old.logged('ready')), 'still here')).toBe('still here');
   });
 
   it('finds the admin server by the file that the process runs with', async () => {
-    const pigeon = start('pigeon', ...onAnyPort);
-    const file = files.file('admin.yaml', `admin: ${adminOf(await pigeon.logged('ready'))}\n`);
+    const altpath = start('echo', ...onAnyPort);
+    const file = files.file('admin.yaml', `admin: ${adminOf(await altpath.logged('ready'))}\n`);
     expect((await run('status', '-c', file)).stdout).toContain('ready');
   });
 });
 
 describe('altpath: the secret of the cluster', () => {
   const warnings = async (...words: string[]): Promise<readonly string[]> => {
-    const pigeon = start('pigeon', ...onAnyPort, ...words);
-    await pigeon.logged('ready');
-    return pigeon.log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+    const altpath = start('echo', ...onAnyPort, ...words);
+    await altpath.logged('ready');
+    return altpath.log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
   };
 
   it('is nobody’s business of a process without partners', async () => {
@@ -295,12 +295,12 @@ describe('altpath: the secret of the cluster', () => {
   it('comes from the file or from the environment', async () => {
     const file = files.file('secret.yaml', 'cluster: { secret: 0123456789abcdef }\n');
     expect(await warnings('-c', file, '--backup', '127.0.0.2')).toEqual([]);
-    const words = ['pigeon', ...onAnyPort, '--backup', '127.0.0.2'];
-    const pigeon = new Pigeon(words, { ALTPATH_CLUSTER_SECRET: '0123456789abcdef' });
-    started.push(pigeon);
-    await pigeon.logged('ready');
-    expect(pigeon.log.filter(({ level }) => level === 'warn')).toEqual([]);
-    const weak = new Pigeon(words, { ALTPATH_CLUSTER_SECRET: 'hunter2' });
+    const words = ['echo', ...onAnyPort, '--backup', '127.0.0.2'];
+    const altpath = new AltpathProcess(words, { ALTPATH_CLUSTER_SECRET: '0123456789abcdef' });
+    started.push(altpath);
+    await altpath.logged('ready');
+    expect(altpath.log.filter(({ level }) => level === 'warn')).toEqual([]);
+    const weak = new AltpathProcess(words, { ALTPATH_CLUSTER_SECRET: 'hunter2' });
     started.push(weak);
     expect((await weak.ended).stderr).toBe('altpath: ALTPATH_CLUSTER_SECRET: needs at least 16 characters\n');
   });
@@ -310,10 +310,10 @@ describe('altpath: one file for the cluster', () => {
   it('runs the node it is told to', async () => {
     const file = files.file(
       'cluster.yaml',
-      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { pigeon: ["127.0.0.1:0"] }\n  b: { pigeon: ["127.0.0.2:7071"] }\n',
+      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { echo: ["127.0.0.1:0"] }\n  b: { echo: ["127.0.0.2:7071"] }\n',
     );
-    const pigeon = start('run', '-c', file, '--node', 'a');
-    expect(await pigeon.logged('ready')).toMatchObject({
+    const altpath = start('run', '-c', file, '--node', 'a');
+    expect(await altpath.logged('ready')).toMatchObject({
       node: 'a',
       addresses: [expect.stringMatching(/^udp:127\.0\.0\.1:/)],
     });

@@ -5,12 +5,12 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Pigeon } from './pigeon.ts';
+import { AltpathProcess } from './harness.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const host = '127.0.0.1';
 
-let altpath: Pigeon | undefined;
+let altpath: AltpathProcess | undefined;
 const datagrams: DatagramSocket[] = [];
 const streams: Socket[] = [];
 afterEach(async () => {
@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 interface Served {
-  readonly process: Pigeon;
+  readonly process: AltpathProcess;
   readonly udp: number;
   readonly tcp: number;
   readonly ws: number;
@@ -30,7 +30,7 @@ interface Served {
 
 async function serve(): Promise<Served> {
   const listen = ['udp', 'tcp', 'ws'].flatMap((transport) => ['--listen', `${transport}:${host}:0`]);
-  const process = new Pigeon(
+  const process = new AltpathProcess(
     ['sip', ...listen, '--admin', `${host}:0`, '--log-format', 'json'],
     { NODE_OPTIONS: '--max-old-space-size=512' },
     main,

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { answerTo, fieldsOf, request } from '../protocols/sip/world.ts';
 import { eventually } from '../support/real-network.ts';
-import { scratch } from './pigeon.ts';
+import { scratch } from './harness.ts';
 
 const host = '127.0.57.1';
 const port = 5_060;

@@ -4,11 +4,11 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ownAddresses, shownHost } from '../../src/internal.ts';
-import { Pigeon } from './pigeon.ts';
+import { AltpathProcess } from './harness.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const sockets: Socket[] = [];
-let altpath: Pigeon | undefined;
+let altpath: AltpathProcess | undefined;
 afterEach(() => {
   altpath?.kill('SIGKILL');
   for (const socket of sockets.splice(0)) socket.close();
@@ -46,7 +46,7 @@ describe('listen 0.0.0.0', () => {
   it.each(outside === undefined ? ['127.0.0.1'] : ['127.0.0.1', outside])(
     'registers and calls by %s, and says what it is',
     async (host) => {
-      altpath = new Pigeon(['sip', '--listen', '0.0.0.0:0'], {}, main);
+      altpath = new AltpathProcess(['sip', '--listen', '0.0.0.0:0'], {}, main);
       const { addresses } = await altpath.logged('ready');
       const port = Number(String(Array.isArray(addresses) ? addresses[0] : '').replace(/^.*:/, ''));
       expect((await altpath.logged(/^ready: SIP/)).msg).toMatch(/ on udp:0\.0\.0\.0:\d+, which is .*127\.0\.0\.1/);

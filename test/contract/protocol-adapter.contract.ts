@@ -1,6 +1,6 @@
 /**
- * The examination that every ProtocolAdapter sits (src/protocol-adapter.ts): the same questions for every room, asked with the room's
- * own wire bytes. A room's test calls `examineAdapter` once and goes on to what only that room knows.
+ * The examination that every ProtocolAdapter sits (src/protocol-adapter.ts): the same questions for every protocol, asked with the protocol's
+ * own wire bytes. A protocol's test calls `examineAdapter` once and goes on to what only that protocol knows.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

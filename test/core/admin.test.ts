@@ -183,7 +183,7 @@ describe('admin server', () => {
     expect((await ask(server, '/healthz')).status).toBe(200);
   });
 
-  it('answers 500 and goes on when a room throws', async () => {
+  it('answers 500 and goes on when a protocol throws', async () => {
     const server = await serve({
       status: () => {
         throw new Error('boom');

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sipConfigSchema } from '../../protocols/sip/config.ts';
-import { defineRoom, type Room } from '../../src/cli/room.ts';
+import { defineProtocol, type ProtocolEntry } from '../../src/cli/protocol-entry.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseSource } from '../../src/config/source.ts';
 import { formatAddress } from '../../src/internal.ts';
 
-const sip = defineRoom({
+const sip = defineProtocol({
   name: 'sip',
   title: 'proxy',
   configSchema: sipConfigSchema,
@@ -14,13 +14,13 @@ const sip = defineRoom({
     throw new Error('not here');
   },
 });
-const rooms: readonly Room[] = [sip];
+const protocols: readonly ProtocolEntry[] = [sip];
 const file = 'config/default.yaml';
 const text = readFileSync(file, 'utf8');
 
 describe('config/default.yaml', () => {
   it('serves loopback alone, with an admin server and registrations that survive', () => {
-    const { core, roles } = loadConfig({ rooms, file });
+    const { core, roles } = loadConfig({ protocols, file });
     expect(core.admin).toEqual({ host: '127.0.0.1', port: 9060 });
     expect(core.location).toMatch(/^sqlite:/);
     expect([...roles.keys()]).toEqual(['sip']);
@@ -37,7 +37,7 @@ describe('config/default.yaml', () => {
       // With `nodes`, both listen and backups come from there.
       .replace(/^ {2}backup(For)?: .*\n/gm, '');
     const source = parseSource(file, alive);
-    const { core, roles } = loadConfig({ rooms, source, file, node: 'a' });
+    const { core, roles } = loadConfig({ protocols, source, file, node: 'a' });
     const config = sipConfigSchema.parse(roles.get('sip')?.section);
     expect(core).toMatchObject({ trust: { length: 2 }, allow: { length: 2 }, dns: { servers: ['127.0.0.53:53'] } });
     expect(config.routes).toHaveLength(2);

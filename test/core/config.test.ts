@@ -32,10 +32,10 @@ const pigeonSchema = section({
 type Pigeon = { readonly section: RoleSection; readonly config: z.output<typeof pigeonSchema> };
 
 const pigeon = { name: 'pigeon', schema: pigeonSchema.transform((config): Pigeon => ({ section: config, config })) };
-const rooms = [pigeon, { ...pigeon, name: 'owl' }];
+const protocols = [pigeon, { ...pigeon, name: 'owl' }];
 
 const load = (text: string, request: Partial<LoadRequest<Pigeon>> = {}) =>
-  loadConfig({ rooms, file: 'c.yaml', source: parseSource('c.yaml', text), ...request });
+  loadConfig({ protocols, file: 'c.yaml', source: parseSource('c.yaml', text), ...request });
 
 /** The lines of the ConfigError that loading must end in. */
 function problems(text: string, request: Partial<LoadRequest<Pigeon>> = {}): readonly string[] {
@@ -254,7 +254,7 @@ describe('configuration: one file for the whole cluster', () => {
     ]);
   });
 
-  it('knows a role that no room plays for a slip', () => {
+  it('knows a role that no protocol plays for a slip', () => {
     expect(problems(text.replace('owl:', 'owk:'), { node: 'b' })[0]).toContain(
       'unknown key "owk" (did you mean "owl"?)',
     );
@@ -268,12 +268,12 @@ describe('configuration: files', () => {
   it('reads a file by name', () => {
     const file = join(directory, 'good.yaml');
     writeFileSync(file, 'pigeon:\n');
-    expect([...loadConfig({ rooms, file }).roles.keys()]).toEqual(['pigeon']);
+    expect([...loadConfig({ protocols, file }).roles.keys()]).toEqual(['pigeon']);
   });
 
   it('says in words why a file cannot be read', () => {
-    expect(() => loadConfig({ rooms, file: join(directory, 'none.yaml') })).toThrow(/none\.yaml": no such file/);
-    expect(() => loadConfig({ rooms, file: directory })).toThrow(/it is a directory/);
+    expect(() => loadConfig({ protocols, file: join(directory, 'none.yaml') })).toThrow(/none\.yaml": no such file/);
+    expect(() => loadConfig({ protocols, file: directory })).toThrow(/it is a directory/);
   });
 });
 

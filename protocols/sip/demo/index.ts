@@ -1,4 +1,4 @@
-/** The demo as the table of rooms takes it; what it needs is loaded when somebody asks for it. */
+/** The demo as the table of protocols takes it; what it needs is loaded when somebody asks for it. */
 import type { Demo } from '../../../src/internal.ts';
 
 export const sipDemo: Demo = {

@@ -1,4 +1,4 @@
-/** The door of the telephone, and the package's export `altpath/sip-telephone`. */
+/** The telephone, and the package's export `altpath/sip-telephone`. */
 export type { Call, CallEnd, CallState } from './call.ts';
 export { type FollowOptions, followAlternatePath, type SwitchEvent } from './follow-alternate-path.ts';
 export {

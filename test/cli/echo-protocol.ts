@@ -1,7 +1,7 @@
-/** A room of no known protocol, for the tests of the command line. It answers each datagram with its own text. */
+/** A protocol that nobody knows, for the tests of the command line. It answers each datagram with its own text. */
 
 import { z } from 'zod';
-import { defineRoom } from '../../src/cli/room.ts';
+import { defineProtocol } from '../../src/cli/protocol-entry.ts';
 import {
   addressField,
   announce,
@@ -14,7 +14,7 @@ import {
   type TrustSettings,
 } from '../../src/internal.ts';
 
-const pigeonSchema = section({
+const echoSchema = section({
   listen: z.array(addressField(() => 7070)).prefault(['127.0.0.1']),
   backup: z.array(addressField(() => 7070)).default([]),
   backupFor: z.array(addressField(() => 7070)).default([]),
@@ -23,19 +23,19 @@ const pigeonSchema = section({
   drainMs: z.number().default(0),
 });
 
-type PigeonConfig = z.output<typeof pigeonSchema>;
+type EchoConfig = z.output<typeof echoSchema>;
 
-class PigeonRole implements Role {
-  readonly name = 'pigeon';
+class EchoRole implements Role {
+  readonly name = 'echo';
   readonly #services: CoreServices;
   readonly #log: Logger;
   readonly #core: TrustSettings;
-  #config: PigeonConfig;
+  #config: EchoConfig;
   #listeners: readonly Listener[] = [];
 
-  constructor(services: CoreServices, config: PigeonConfig, core: TrustSettings) {
+  constructor(services: CoreServices, config: EchoConfig, core: TrustSettings) {
     this.#services = services;
-    this.#log = services.log.child({ protocol: 'pigeon' });
+    this.#log = services.log.child({ protocol: 'echo' });
     this.#config = config;
     this.#core = core;
   }
@@ -60,8 +60,8 @@ class PigeonRole implements Role {
       bound.push(listener);
     }
     const contact = {
-      protocol: 'pigeon',
-      target: 'pigeon:1',
+      protocol: 'echo',
+      target: 'echo:1',
       key: '1',
       path: [],
       alternates: [this.#backup()],
@@ -70,7 +70,7 @@ class PigeonRole implements Role {
     await this.#services.locations.save('loft', [
       { ...contact, expiresMs: this.#services.clock.now() + 60_000, updatedMs: this.#services.clock.now() },
     ]);
-    announce(this.#services.log, 'pigeon', 'pigeon post', bound);
+    announce(this.#services.log, 'echo', 'echo post', bound);
     return bound;
   }
 
@@ -88,7 +88,7 @@ class PigeonRole implements Role {
   }
 
   reload(config: unknown): readonly string[] {
-    const fresh = pigeonSchema.parse(config);
+    const fresh = echoSchema.parse(config);
     const before = this.#config.coop;
     this.#config = fresh;
     return before === fresh.coop ? [] : [`coop ${before} -> ${fresh.coop}`];
@@ -107,13 +107,13 @@ class PigeonRole implements Role {
   }
 }
 
-export const pigeon = defineRoom({
-  name: 'pigeon',
-  title: 'pigeon post',
-  configSchema: pigeonSchema,
-  createRole: (services, config, core) => new PigeonRole(services, config, core),
+export const echo = defineProtocol({
+  name: 'echo',
+  title: 'echo post',
+  configSchema: echoSchema,
+  createRole: (services, config, core) => new EchoRole(services, config, core),
   reloads: ['coop'],
-  warnings: ({ coop }) => (coop === 'open' ? ['the coop is open: whoever passes may take a pigeon'] : []),
+  warnings: ({ coop }) => (coop === 'open' ? ['the coop is open: whoever passes may take an echo'] : []),
   flags: [
     { name: 'coop', describe: 'where it lives', path: ['coop'] },
     {
@@ -124,5 +124,5 @@ export const pigeon = defineRoom({
       read: (text) => text.toUpperCase(),
     },
   ],
-  examples: [['altpath pigeon --loft north', 'flies north']],
+  examples: [['altpath echo --loft north', 'flies north']],
 });

@@ -1,4 +1,4 @@
-/** Starts test/cli/pigeon-main.ts as a process of its own. */
+/** Starts test/cli/echo-main.ts as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,14 +14,14 @@ export interface Ended {
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string };
 
-export class Pigeon {
+export class AltpathProcess {
   readonly ended: Promise<Ended>;
   readonly #process: ChildProcess;
   #stdout = '';
   #stderr = '';
   readonly #waiting = new Set<() => void>();
 
-  constructor(words: readonly string[], env: Readonly<Record<string, string>> = {}, main = pigeonMain) {
+  constructor(words: readonly string[], env: Readonly<Record<string, string>> = {}, main = echoMain) {
     this.#process = spawn(process.execPath, [main, ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
@@ -83,7 +83,7 @@ export class Pigeon {
 }
 
 /** Runs a command to its end. */
-export const run = (...words: string[]): Promise<Ended> => new Pigeon(words).ended;
+export const run = (...words: string[]): Promise<Ended> => new AltpathProcess(words).ended;
 
 export interface Scratch {
   file(name: string, text: string): string;
@@ -103,4 +103,4 @@ export function scratch(): Scratch {
   };
 }
 
-const pigeonMain = fileURLToPath(new URL('pigeon-main.ts', import.meta.url));
+const echoMain = fileURLToPath(new URL('echo-main.ts', import.meta.url));

@@ -1,4 +1,4 @@
-/** What the composition root knows of a protocol room: how its section is read, which flags it has, and how its role is made. */
+/** What the composition root knows of a protocol: how its section is read, which flags it has, and how its role is made. */
 import type { CommandModule } from 'yargs';
 import type { z } from 'zod';
 import type { RoleSection } from '../config/load.ts';
@@ -6,12 +6,12 @@ import type { TrustSettings } from '../config/trust-rules.ts';
 import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';
 
-/** A flag of one room's command. */
-export interface RoomFlag {
+/** A flag of one protocol's command. */
+export interface ProtocolFlag {
   /** `domain` makes `--domain`. */
   readonly name: string;
   readonly describe: string;
-  /** The setting inside the room's section that it replaces. */
+  /** The setting inside the protocol's section that it replaces. */
   readonly path: readonly string[];
   /** May be given several times; the setting is a list then. */
   readonly repeatable?: boolean;
@@ -19,7 +19,7 @@ export interface RoomFlag {
   readonly read?: (text: string) => unknown;
 }
 
-export interface RoomParts<C extends RoleSection> {
+export interface ProtocolEntryParts<C extends RoleSection> {
   /** The command, the section of the file and the name in logs: `sip`. */
   readonly name: string;
   /** For help and the ready line: `proxy and registrar`. */
@@ -32,7 +32,7 @@ export interface RoomParts<C extends RoleSection> {
   readonly usesLink?: boolean;
   /** What the operator ought to know of a section that is valid; one line each. */
   warnings?(config: C): readonly string[];
-  readonly flags?: readonly RoomFlag[];
+  readonly flags?: readonly ProtocolFlag[];
   /** For --help: what to type, and what it does. */
   readonly examples?: readonly (readonly [command: string, does: string])[];
   /** Commands of its own: a telephone, a simulated gateway. */
@@ -45,7 +45,7 @@ export interface RoomParts<C extends RoleSection> {
 export interface RoleSetup {
   readonly name: string;
   readonly title: string;
-  /** The room's section, parsed: what `Role.reload` takes. */
+  /** The protocol's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
   readonly usesLink: boolean;
   readonly warnings: readonly string[];
@@ -53,18 +53,18 @@ export interface RoleSetup {
   readonly reloads: readonly string[];
 }
 
-export interface Room {
+export interface ProtocolEntry {
   readonly name: string;
   readonly title: string;
   readonly schema: z.ZodType<RoleSetup>;
-  readonly flags: readonly RoomFlag[];
+  readonly flags: readonly ProtocolFlag[];
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly commands: readonly CommandModule[];
   readonly demo: Demo | undefined;
 }
 
-/** Ties a room's role to its own configuration type, so that rooms of any type fit into one table. */
-export function defineRoom<C extends RoleSection>(parts: RoomParts<C>): Room {
+/** Ties a protocol's role to its own configuration type, so that protocols of any type fit into one table. */
+export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<C>): ProtocolEntry {
   const {
     name,
     title,
