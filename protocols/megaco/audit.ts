@@ -155,7 +155,7 @@ const contextItems: readonly AuditItem[] = ['Media', 'Events', 'Signals'];
 const nullItems: readonly AuditItem[] = ['Events', 'Signals'];
 
 /** Another controller commands it: 402, 504. */
-const isForeign = ({ error }: TransactionReply): boolean => error?.code === 504 || error?.code === 402;
+export const isForeign = ({ error }: TransactionReply): boolean => error?.code === 504 || error?.code === 402;
 
 /** Error 533: the answer exceeds what the transport carries; or it was cut off and could not be read to its end. */
 const isCutShort = ({ error, actions, unreadable }: TransactionReply): boolean =>

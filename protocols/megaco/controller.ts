@@ -11,6 +11,8 @@ import {
   type ControllerAddress,
   type CoreServices,
   defaultHome,
+  type Gateway,
+  GatewayLiveness,
   GatewayNames,
   GatewayOwnership,
   type Line,
@@ -23,7 +25,7 @@ import {
 } from '../../src/internal.ts';
 import { type Agent, Agents } from './agents.ts';
 import { defaultTextPort } from './alternate-path.ts';
-import { auditGateway } from './audit.ts';
+import { auditGateway, isForeign } from './audit.ts';
 import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
 import { MegacoHandOver } from './hand-over.ts';
@@ -65,6 +67,7 @@ export class MegacoController {
   readonly ownership: GatewayOwnership;
   readonly #parts: ControllerParts;
   readonly #names: GatewayNames;
+  readonly #liveness: GatewayLiveness;
   readonly #driver: MegacoLineDriver;
   readonly #terminations = new Map<Line, string>();
   readonly #byTermination = new Map<string, Line>();
@@ -80,12 +83,28 @@ export class MegacoController {
   #judging = 0;
   /** Alternatives beyond the numbers that are known. */
   #digitMap: readonly string[] = [];
-  #quietTimer: Cancel | undefined;
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
     const { services, config, log } = parts;
     this.agents = new Agents(services.clock, { encoding: config.encoding, tHistMs: config.timers.tHistMs });
+    this.#liveness = new GatewayLiveness({
+      clock: services.clock,
+      log,
+      registry: this.agents.registry,
+      quietMs: config.timers.gatewayQuietMs,
+      serves: ({ name, state }) =>
+        this.ownership.serves(name) && (state === 'down' || this.agents.byName(name)?.ours === true),
+      ping: (gateway, done) => this.#ping(gateway, done),
+      back: (gateway) => {
+        const agent = this.agents.byName(gateway.name);
+        if (agent !== undefined && !agent.ours) this.#takeOver(agent, undefined);
+      },
+      silent: ({ name }) => {
+        const agent = this.agents.byName(name);
+        if (agent !== undefined) this.#lost(agent, 'silent');
+      },
+    });
     this.#driver = new MegacoLineDriver({
       log,
       agentOf: (line) => this.agents.byName(line.gateway),
@@ -208,7 +227,7 @@ export class MegacoController {
     for (const { name, addresses } of this.#parts.config.gateways) this.#names.watch(name, addresses);
     this.#addHomes();
     this.ownership.start();
-    this.#watchQuiet();
+    this.#liveness.start();
   }
 
   #addHomes(): void {
@@ -216,7 +235,7 @@ export class MegacoController {
   }
 
   stop(): void {
-    this.#quietTimer?.();
+    this.#liveness.stop();
     this.ownership.stop();
     this.#handOver.stop();
     for (const { timer } of this.#awaited.values()) timer();
@@ -238,6 +257,7 @@ export class MegacoController {
     const removed = [...this.agents.all()].filter(({ name }) => !wanted.has(name.toLowerCase()));
     for (const agent of removed) {
       this.#names.forget(agent.name);
+      this.#liveness.forget(agent.gateway);
       this.agents.remove(agent);
       changes.push(`gateway ${agent.name} removed`);
     }
@@ -488,6 +508,7 @@ export class MegacoController {
       agent.gateway,
       () => actions,
       (outcome) => {
+        if (outcome.kind === 'answered' && agent.ours) this.#liveness.answered(agent.gateway);
         const code = outcome.kind === 'answered' ? outcome.response.reply.error?.code : undefined;
         const isEarly = (code === 505 || code === 504) && clock.now() - agent.oursSinceMs < earlyMs;
         if (isEarly && agent.ours) clock.after(repeatMs, () => this.#request(agent, actions, ended));
@@ -518,7 +539,8 @@ export class MegacoController {
 
   #lost(agent: Agent, because: 'silent' | 'notOurs'): void {
     if (!agent.ours) return;
-    this.agents.registry.failed(agent.gateway);
+    if (because === 'silent') this.#liveness.failed(agent.gateway);
+    else this.agents.registry.failed(agent.gateway);
     this.#parts.log.warn({ gateway: agent.name, because }, 'gateway is lost');
     this.#depart(agent);
   }
@@ -739,30 +761,18 @@ export class MegacoController {
     return false;
   }
 
-  /** Gateways that say nothing for long are asked whether they live. */
-  #watchQuiet(): void {
-    const { clock } = this.#parts.services;
-    const { gatewayQuietMs } = this.#parts.config.timers;
-    this.#quietTimer = clock.after(gatewayQuietMs / 2, () => {
-      for (const gateway of this.agents.registry.quiet(gatewayQuietMs)) {
-        const agent = this.agents.byName(gateway.name);
-        if (agent?.ours !== true) continue;
-        this.#parts.endpoint().request(
-          gateway,
-          () => [
-            {
-              contextId: contextNull,
-              commands: [{ verb: 'AuditValue', terminationId: 'ROOT', descriptors: [{ kind: 'Audit', items: [] }] }],
-            },
-          ],
-          (outcome) => {
-            if (outcome.kind === 'answered') this.agents.registry.answered(gateway);
-            else this.#lost(agent, 'silent');
-          },
-        );
-      }
-      this.#watchQuiet();
-    });
+  /** An audit that changes nothing. */
+  #ping(gateway: Gateway, done: (answered: boolean) => void): void {
+    this.#parts.endpoint().request(
+      gateway,
+      () => [
+        {
+          contextId: contextNull,
+          commands: [{ verb: 'AuditValue', terminationId: 'ROOT', descriptors: [{ kind: 'Audit', items: [] }] }],
+        },
+      ],
+      (outcome) => done(outcome.kind === 'answered' && !isForeign(outcome.response.reply)),
+    );
   }
 }
 

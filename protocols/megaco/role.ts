@@ -11,7 +11,10 @@ import {
   formatSocketAddress,
   isWildcard,
   type Listener,
+  MemberProbes,
   Members,
+  maxMembers,
+  memberIndex,
   memberSlice,
   RateLimitedLog,
   type Role,
@@ -23,11 +26,10 @@ import {
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';
-import { MemberProbes } from './member-probes.ts';
 import type { MegacoMessage, MId } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { OwnPath } from './own-path.ts';
-import { type EndpointParts, MegacoEndpoint } from './transaction.ts';
+import { type EndpointParts, MegacoEndpoint, remoteOf } from './transaction.ts';
 
 /** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
 const idSpace = { min: 1, max: 0xffff_fffe };
@@ -83,11 +85,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     absent: () => controller.ownership.absent(),
   });
   const probes = new MemberProbes({
-    members: () => members,
     nextId: () => ids.unguessable(),
-    send: (to, transactionId) => endpoint.ask(to, transactionId),
+    send: (partner, id) => endpoint.ask(partner, id),
+    answered: (partner) => members.answered(partner),
   });
-  const ids = new TransactionIds(sliceOf(config, partnerAddresses), random);
+  const member = config.member ?? memberIndex(config.listen[0], partnerAddresses);
+  const ids = new TransactionIds(memberSlice(idSpace, member, maxMembers), random);
   const controller: MegacoController = new MegacoController({
     services,
     log,
@@ -114,7 +117,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     securityFor: (host) => controller.agents.atHost(host)?.security,
     admits: (message, flow) => {
       services.link?.noticeAbsence();
-      probes.heard(message, flow);
+      for (const id of repliesIn(message)) probes.heard(id, remoteOf(flow));
       const { host } = flow.remote;
       const { agents } = controller;
       if (agents.sender(message, flow) !== undefined || isPartner(host)) return true;
@@ -232,15 +235,6 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
 const shown = (address: ControllerAddress): ControllerAddress =>
   isWildcard(address.host) ? { ...address, host: shownHost(address.host, undefined) } : address;
 
-/** Members of a cluster count themselves by address; every one comes to the same order. */
-function sliceOf(config: MegacoConfig, partners: readonly ControllerAddress[]) {
-  const [own] = config.listen;
-  const keys = [...partners, ...(own === undefined ? [] : [own])].map(({ host, port }) => `${host}:${port}`);
-  const members = [...new Set(keys)].sort();
-  const position = own === undefined ? 0 : members.indexOf(`${own.host}:${own.port}`);
-  return memberSlice(idSpace, config.member ?? position, 16);
-}
-
 function uniqueAddresses(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
   const seen = new Set<string>();
   return addresses.filter((address) => {
@@ -263,6 +257,11 @@ const isHeartbeat = (actions: Actions): boolean =>
 
 const hasRequest = ({ body }: MegacoMessage): boolean =>
   body.kind === 'transactions' && body.transactions.some(({ kind }) => kind === 'request');
+
+const repliesIn = ({ body }: MegacoMessage): readonly number[] =>
+  body.kind === 'transactions'
+    ? body.transactions.flatMap((transaction) => (transaction.kind === 'reply' ? transaction.transactionId : []))
+    : [];
 
 const heartbeatReply = [
   { contextId: 0, commands: [{ verb: 'AuditValue' as const, terminationId: 'ROOT', descriptors: [] }] },

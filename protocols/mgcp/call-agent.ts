@@ -13,6 +13,7 @@ import {
   type Flow,
   formatSocketAddress,
   type Gateway,
+  GatewayLiveness,
   GatewayNames,
   GatewayOwnership,
   GatewayRegistry,
@@ -20,22 +21,23 @@ import {
   isIpLiteral,
   type Line,
   lineChanges,
+  MemberProbes,
   Members,
   RateLimitedLog,
   Switchboard,
   type TransactionIds,
 } from '../../src/internal.ts';
+import { keepAlive } from './adapter.ts';
 import { unknownCritical } from './alternate-path.ts';
 import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
-import { command } from './encode.ts';
+import { command, encodeMessage } from './encode.ts';
 import { Endpoint } from './endpoint.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpHandOver } from './hand-over.ts';
 import { MgcpLineDriver } from './line-driver.ts';
 import { listEndpoints } from './listing.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
-import { MemberProbes } from './member-probes.ts';
 import {
   type MgcpCommand,
   type MgcpDatagram,
@@ -45,6 +47,7 @@ import {
   respond,
 } from './messages.ts';
 import { Routing } from './routing.ts';
+import { heardServedMembers, servedMembers } from './served-members.ts';
 import { MgcpTakeover } from './takeover.ts';
 import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
 import { isDigitId, readObservedEvents, type Signal } from './values/events.ts';
@@ -84,7 +87,7 @@ export class CallAgent implements TransactionUser {
   readonly #probes: MemberProbes;
   /** Who is being asked for its endpoints, for the last time that it was. */
   readonly #listings = new Map<Gateway, object>();
-  readonly #polls = new Map<Gateway, () => void>();
+  readonly #liveness: GatewayLiveness;
   /** Alternatives beyond the numbers that are known. */
   #digitMap: readonly string[] = [];
   #stopped = false;
@@ -100,6 +103,19 @@ export class CallAgent implements TransactionUser {
       located: (name, addresses) => this.#located(name, addresses),
     });
     this.gateways = new GatewayRegistry(clock);
+    this.#liveness = new GatewayLiveness({
+      clock,
+      log,
+      registry: this.gateways,
+      quietMs: config.timers.gatewayQuietMs,
+      serves: (gateway) => this.#serves(gateway),
+      ping: (gateway, done) => this.#ask(gateway, done),
+      back: (gateway) => this.#greet(gateway),
+      silent: (gateway) => {
+        const [endpoint] = this.#endpointsOf(gateway);
+        if (endpoint !== undefined) this.#gatewayFailed(endpoint);
+      },
+    });
     this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
     this.#routing = new Routing({
       assembler: parts.assembler,
@@ -209,12 +225,13 @@ export class CallAgent implements TransactionUser {
       absent: () => this.ownership.absent(),
     });
     this.#probes = new MemberProbes({
-      members: () => this.members,
-      self: () => parts.self(),
-      serves: () => this.#servedHomes(),
-      isLeaving: () => this.ownership.isDraining,
       nextId: () => parts.ids.unguessable(),
-      send: (to, encode) => parts.sendOnce(to, encode),
+      send: (partner, id) => {
+        const message = keepAlive(parts.self(), id);
+        const whole = { ...message, parameters: [...message.parameters, this.#servedMembers()] };
+        parts.sendOnce(partner, () => encodeMessage(whole));
+      },
+      answered: (partner) => this.members.answered(partner),
     });
   }
 
@@ -222,7 +239,7 @@ export class CallAgent implements TransactionUser {
     this.provision(this.#parts.config);
     this.members.start();
     this.ownership.start();
-    this.#watchGateways();
+    this.#liveness.start();
   }
 
   stop(): void {
@@ -230,7 +247,7 @@ export class CallAgent implements TransactionUser {
     this.members.stop();
     this.ownership.stop();
     this.relay?.stop();
-    for (const cancel of this.#polls.values()) cancel();
+    this.#liveness.stop();
     for (const endpoint of this.#endpoints.values()) endpoint.stop();
     this.switchboard.stop();
     this.transactions.stop();
@@ -272,8 +289,7 @@ export class CallAgent implements TransactionUser {
       this.#names.forget(name);
       this.gateways.remove(name);
       this.#homeOf.delete(gateway);
-      this.#polls.get(gateway)?.();
-      this.#polls.delete(gateway);
+      this.#liveness.forget(gateway);
       changes.push(`gateway ${name} removed`);
     }
     const wanted = lines.flatMap(({ number, endpoint }) => {
@@ -333,8 +349,19 @@ export class CallAgent implements TransactionUser {
   onDatagram(datagram: MgcpDatagram, flow: Flow): void {
     const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
     this.#parts.services.link?.noticeAbsence();
-    if (this.members.find(from) !== undefined) this.#probes.heard(from, datagram);
+    if (this.members.find(from) !== undefined) this.#partnerHeard(from, datagram);
     this.transactions.onDatagram(datagram, flow);
+  }
+
+  #partnerHeard(from: ControllerAddress, datagram: MgcpDatagram): void {
+    const { messages } = datagram;
+    const [first] = messages;
+    if (first?.kind === 'response') this.#probes.heard(first.transactionId, from);
+    heardServedMembers(this.members, from, datagram);
+  }
+
+  #servedMembers(): Parameter {
+    return servedMembers(this.#servedHomes(), this.ownership.isDraining);
   }
 
   /** RFC 3435 §3.5.2: gateways number their commands by domain. */
@@ -361,7 +388,7 @@ export class CallAgent implements TransactionUser {
   trusts(peer: ControlPeer, flow: Flow): boolean {
     const gateway = this.gateways.byName(peer.name);
     if (gateway === undefined || !gateway.livesAt(flow.remote.host)) return false;
-    this.#heard(gateway);
+    this.#liveness.answered(gateway);
     return true;
   }
 
@@ -376,7 +403,7 @@ export class CallAgent implements TransactionUser {
       answer(respond(transactionId, code, comment, parameters));
     const from: ControllerAddress = { transport: 'udp', host: flow.remote.host, port: flow.remote.port };
     if (this.members.find(from) !== undefined) {
-      reply(200, 'OK', this.#probes.parameters());
+      reply(200, 'OK', [this.#servedMembers()]);
       return;
     }
     const gateway = this.#gatewayOf(command, flow);
@@ -611,7 +638,7 @@ export class CallAgent implements TransactionUser {
   /** A command of ours had no answer, or no way. */
   #gatewayFailed(endpoint: Endpoint): void {
     const { gateway } = endpoint;
-    const { clock, log } = this.#parts.services;
+    const { clock } = this.#parts.services;
     endpoint.owned = false;
     if (gateway.state !== 'down' && clock.now() - gateway.lastHeardMs < this.transactions.timers.tMaxMs) {
       // It lives, but not for this command: what came of it must be asked.
@@ -619,9 +646,8 @@ export class CallAgent implements TransactionUser {
       this.#takeover.begin([endpoint]);
       return;
     }
-    if (this.gateways.failed(gateway)) log.warn({ gateway: gateway.name }, 'gateway does not answer');
+    this.#liveness.failed(gateway);
     for (const each of this.#endpointsOf(gateway)) this.#takeOut(each);
-    this.#poll(gateway, 1);
   }
 
   #auditFailed(endpoint: Endpoint, code: number | undefined): void {
@@ -631,21 +657,6 @@ export class CallAgent implements TransactionUser {
       return;
     }
     this.#gatewayFailed(endpoint);
-  }
-
-  /** Asks a silent gateway from time to time; its own words bring it back as well. */
-  #poll(gateway: Gateway, attempt: number): void {
-    this.#polls.get(gateway)?.();
-    const { clock } = this.#parts.services;
-    this.#polls.set(
-      gateway,
-      clock.after(Math.min(60_000, 1_000 * 2 ** attempt), () => {
-        if (this.#stopped || !this.#serves(gateway)) return;
-        this.#ask(gateway, (answered) => {
-          if (!answered && gateway.state === 'down') this.#poll(gateway, attempt + 1);
-        });
-      }),
-    );
   }
 
   /** An audit that changes nothing; any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */
@@ -677,26 +688,6 @@ export class CallAgent implements TransactionUser {
     const path = (gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>) =>
       this.#routing.parameters(gateway, flow, false, dialect);
     learnCapabilities({ commands: this.#commands, path }, endpoint.gateway, endpoint.line.endpoint, learned);
-  }
-
-  #watchGateways(): void {
-    const { clock } = this.#parts.services;
-    const { gatewayQuietMs } = this.#parts.config.timers;
-    clock.after(gatewayQuietMs, () => {
-      if (this.#stopped) return;
-      for (const gateway of this.gateways.quiet(gatewayQuietMs)) {
-        const [endpoint] = this.#endpointsOf(gateway);
-        if (gateway.state !== 'up' || !this.#serves(gateway) || endpoint === undefined) continue;
-        this.#ask(gateway, (answered) => {
-          if (!answered) this.#gatewayFailed(endpoint);
-        });
-      }
-      this.#watchGateways();
-    });
-  }
-
-  #heard(gateway: Gateway): void {
-    if (this.gateways.answered(gateway)) this.#greet(gateway);
   }
 
   /** A gateway we had not heard of, or not for long. */

@@ -1,7 +1,6 @@
 /** The MGCP role: sockets, call agent and their parts of the core, put together. */
 import {
   Assembler,
-  addressKey,
   announce,
   type ControllerAddress,
   ControllerPool,
@@ -10,6 +9,8 @@ import {
   GatewayTransactions,
   isIpLiteral,
   type Listener,
+  maxMembers,
+  memberIndex,
   memberSlice,
   Receiver,
   type Role,
@@ -27,9 +28,6 @@ import type { MgcpResponse } from './messages.ts';
 
 /** RFC 3435 §3.5.2. */
 export const transactionSpace = { min: 1, max: 999_999_999 };
-
-/** More members than this cannot share gateways. */
-export const maxMembers = 16;
 
 /** What a reload takes over. */
 export const mgcpReloads = ['gateways', 'lines', 'digitMap'];
@@ -158,12 +156,4 @@ const maxWatchedGateways = 512;
 function selfOf(listeners: readonly Listener[], config: MgcpConfig): ControllerAddress {
   const local = listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp' as const, host: '127.0.0.1', port: 2727 };
   return { transport: 'udp', host: shownHost(local.host, config.advertise), port: local.port };
-}
-
-/** Our place among the members by the order of addresses: the same on every member that knows the same members. */
-export function memberIndex(self: ControllerAddress | undefined, partners: readonly ControllerAddress[]): number {
-  if (self === undefined) return 0;
-  const own = addressKey(self);
-  const members = [...new Set([own, ...partners.map(addressKey)])].sort();
-  return members.indexOf(own) % maxMembers;
 }

@@ -2,6 +2,7 @@
  * Transaction identifiers of one member of a cluster: counted up within the member's own slice of the id space, so that members
  * which control the same gateway never use the same one (RFC 3435 §3.5.2, RFC 3525 Annex D.1.2).
  */
+import { addressKey, type ControllerAddress } from '../controller-address.ts';
 import type { Random } from '../random.ts';
 
 export interface IdSlice {
@@ -15,6 +16,18 @@ export function memberSlice(space: IdSlice, member: number, members: number): Id
   const size = Math.floor((space.max - space.min + 1) / members);
   const min = space.min + (member % members) * size;
   return { min, max: min + size - 1 };
+}
+
+/** More members than this cannot share gateways. */
+export const maxMembers = 16;
+
+/** Our place among the members by the order of addresses: the same on every member that knows the same members. */
+export function memberIndex(self: ControllerAddress | undefined, partners: readonly ControllerAddress[]): number {
+  if (self === undefined) return 0;
+  // A member is one, by whatever transport it can be reached.
+  const keys = [self, ...partners].map((address) => addressKey({ ...address, transport: 'udp' }));
+  const [own = ''] = keys;
+  return [...new Set(keys)].sort().indexOf(own) % maxMembers;
 }
 
 export class TransactionIds {

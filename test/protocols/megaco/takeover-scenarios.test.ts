@@ -133,4 +133,22 @@ describe('RFC 3525 §7.2.8, §11.2: gateways come and go', () => {
     await world.run(1_000);
     expect((await playCall(world, '200', '202')).stuckAt).toBeUndefined();
   });
+
+  it('a gateway that was out of reach for longer than T-MAX is asked until it answers, and its lines work again', async () => {
+    const timers = { gatewayQuietMs: 2_000, tMaxMs: 3_000, inactivityMs: 0 };
+    const world = await World.up({ config: { timers } });
+    world.network.partition('127.0.0.12', '127.0.0.1');
+    await world.run(15_000);
+    const reach = (): unknown =>
+      world.roles
+        .get('127.0.0.1')
+        ?.peers()
+        .find(({ name }) => name === 'gw2');
+    expect(reach()).toMatchObject({ state: 'down', ours: false });
+    world.network.heal();
+    // It has said nothing and does not know that it was missed.
+    await world.run(60_000);
+    expect(reach()).toMatchObject({ state: 'up', ours: true });
+    expect((await playCall(world, '200', '202')).stuckAt).toBeUndefined();
+  });
 });

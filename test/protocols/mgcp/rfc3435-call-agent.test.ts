@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { memberIndex } from '../../../protocols/mgcp/role.ts';
+import { memberIndex } from '../../../src/internal.ts';
 import { offence } from './abnf.ts';
 import { address, backupHost, gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';
 

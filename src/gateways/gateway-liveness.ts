@@ -1,0 +1,95 @@
+/**
+ * Do the gateways that we serve live? Those that answer nothing for long are asked; those that do not answer are down, and are asked from
+ * time to time until they do.
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
+
+export interface GatewayLivenessParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: GatewayRegistry;
+  /** One that answered nothing for this long is asked. */
+  readonly quietMs: number;
+  /** Is it ours to ask? */
+  serves(gateway: Gateway): boolean;
+  /** An audit that changes nothing; any answer of the gateway is a sign of life. */
+  ping(gateway: Gateway, done: (answered: boolean) => void): void;
+  /** It lives, and was not known to. */
+  back(gateway: Gateway): void;
+  /** It was quiet, and did not answer when it was asked. */
+  silent(gateway: Gateway): void;
+}
+
+export class GatewayLiveness {
+  readonly #parts: GatewayLivenessParts;
+  readonly #polls = new Map<Gateway, Cancel>();
+  #watch: Cancel | undefined;
+  #stopped = false;
+
+  constructor(parts: GatewayLivenessParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { clock, quietMs } = this.#parts;
+    this.#watch = clock.after(quietMs / 2, () => {
+      this.#askQuiet();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#watch?.();
+    for (const cancel of this.#polls.values()) cancel();
+    this.#polls.clear();
+  }
+
+  /** It answered a command of ours. */
+  answered(gateway: Gateway): void {
+    if (this.#parts.registry.answered(gateway)) this.#parts.back(gateway);
+  }
+
+  /** It does not answer: from now on it is asked, less and less often. Its own words bring it back as well. */
+  failed(gateway: Gateway): void {
+    const { log, registry } = this.#parts;
+    if (registry.failed(gateway)) log.warn({ gateway: gateway.name }, 'gateway does not answer');
+    this.#poll(gateway, 1);
+  }
+
+  /** It is provisioned no more. */
+  forget(gateway: Gateway): void {
+    this.#polls.get(gateway)?.();
+    this.#polls.delete(gateway);
+  }
+
+  #askQuiet(): void {
+    const { ping, quietMs, registry, serves, silent } = this.#parts;
+    for (const gateway of registry.quiet(quietMs)) {
+      if (gateway.state !== 'up' || !serves(gateway)) continue;
+      ping(gateway, (answered) => {
+        if (answered) this.answered(gateway);
+        else if (!this.#stopped) silent(gateway);
+      });
+    }
+  }
+
+  #poll(gateway: Gateway, attempt: number): void {
+    this.forget(gateway);
+    if (this.#stopped) return;
+    const { clock, ping, serves } = this.#parts;
+    const poll = () => {
+      this.#polls.delete(gateway);
+      if (gateway.state !== 'down' || !serves(gateway)) return;
+      ping(gateway, (answered) => {
+        if (answered) this.answered(gateway);
+        else if (gateway.state === 'down') this.#poll(gateway, attempt + 1);
+      });
+    };
+    this.#polls.set(gateway, clock.after(Math.min(longestPollMs, 1_000 * 2 ** attempt), poll));
+  }
+}
+
+const longestPollMs = 60_000;
