@@ -39,6 +39,7 @@ export * from './errors.ts';
 export * from './failover.ts';
 export * from './gateways/audit-takeover.ts';
 export * from './gateways/demo.ts';
+export * from './gateways/gateway-config.ts';
 export * from './gateways/gateway-liveness.ts';
 export * from './gateways/gateway-names.ts';
 export * from './gateways/gateway-registry.ts';

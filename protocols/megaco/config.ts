@@ -2,14 +2,15 @@
 import { z } from 'zod';
 import {
   addressField,
-  type ControllerAddress,
-  duplicates,
+  gatewayTimers,
+  lineNumber,
   milliseconds,
   parsed,
-  readAddress,
+  partnerSettings,
+  provisioningIssues,
+  provisioningSettings,
   secretField,
   section,
-  unknowns,
   wholeNumber,
 } from '../../src/internal.ts';
 import { defaultTextPort } from './alternate-path.ts';
@@ -84,103 +85,39 @@ const gateway = section({
   }).optional(),
 });
 
-const gatewayFlag = parsed<z.output<typeof gateway>>(
-  (text) => {
-    const [, name, list = ''] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    const addresses = list.split(',').flatMap((each) => readAddress(each, { port: defaultTextPort }) ?? []);
-    if (name === undefined || addresses.length !== list.split(',').length) return undefined;
-    const made = gateway.safeParse({ name, addresses });
-    return made.success ? made.data : undefined;
-  },
-  (text) => `"${text}" is no gateway: write NAME=[udp:|tcp:]HOST:PORT, for example gw1=127.0.0.1:2945`,
-);
-
 const line = section({
-  number: z.string().regex(/^[0-9*#]{1,15}$/, 'must be up to 15 digits, * or #'),
+  number: lineNumber(),
   /** `termination@gateway`, where the gateway is one of `gateways`. */
   termination: z.string().regex(/^[A-Za-z][A-Za-z0-9_/]*@[^@\s]+$/, 'must be a termination such as aaln/1@gw1'),
 });
 
-const lineFlag = parsed<z.output<typeof line>>(
-  (text) => {
-    const [, number, termination] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    const made = line.safeParse({ number, termination });
-    return made.success ? made.data : undefined;
-  },
-  (text) => `"${text}" is no line: write NUMBER=TERMINATION@GATEWAY, for example 200=aaln/1@gw1`,
-);
-
 export const megacoConfigSchema = section({
   /** Sockets to open: `[udp:|tcp:]host[:port]`. */
   listen: z.array(address()).min(1).max(16).prefault(['udp:127.0.0.1:2944', 'tcp:127.0.0.1:2944']),
-  /** Controllers that take over when we are gone, best first: they travel in every message. */
-  backup: z.array(address()).max(3).default([]),
-  /** Controllers whose gateways we take over: those that name us as their backup. */
-  backupFor: z.array(address()).max(64).default([]),
+  ...partnerSettings(address),
   /** Our mId; the first listener's address if absent. Members may share one, so that gateways that know no attribute follow a HandOff. */
   mid: mIdField().optional(),
   /** Highest protocol version that is agreed to (RFC 3525 §11.3). */
   version: wholeNumber(1, 3).default(1),
   /** What gateways are written to in before they have said anything: pretty, compact or binary. */
   encoding: encoding().prefault('compact'),
-  gateways: z
-    .array(z.union([gateway, gatewayFlag]))
-    .max(100_000)
-    .default([]),
-  lines: z
-    .array(z.union([line, lineFlag]))
-    .max(1_000_000)
-    .default([]),
-  /** Digit map alternatives beyond the numbers of `lines` (RFC 3525 §7.1.14). */
-  digitMap: z
-    .array(z.string().regex(/^[0-9A-Za-z#*.[\]-]{1,128}$/, 'must be a digit map alternative such as 9x.'))
-    .max(64)
-    .default([]),
+  ...provisioningSettings(gateway, line, 'termination', {
+    gateway: 'gw1=127.0.0.1:2945',
+    line: '200=aaln/1@gw1',
+    alternative: '9x.',
+  }),
   /** What ephemeral terminations are asked to offer, as RTP payload types in order of preference. */
   payloadTypes: z.array(wholeNumber(0, 127)).min(1).max(16).default([0, 8]),
-  /** Our place among the members that control the same gateways, from 0; by the order of addresses if absent. Members never share ids. */
-  member: wholeNumber(0, 15).optional(),
   timers: section({
-    tMaxMs: milliseconds({ min: 1_000, max: 120_000 }).default(20_000),
-    /** LONG-TIMER of RFC 3525 Annex D.1.1. */
-    tHistMs: milliseconds({ min: 1_000, max: 300_000 }).default(30_000),
+    ...gatewayTimers({ startGraceMs: 3_000 }),
     /** The wait between repetitions once Pending came. */
     pendingMs: milliseconds({ min: 500, max: 30_000 }).default(5_000),
-    noAnswerMs: milliseconds({ min: 1_000 }).default(120_000),
-    diallingMs: milliseconds({ min: 1_000 }).default(60_000),
-    /** Partners are asked for a sign of life this often … */
-    heartbeatMs: milliseconds({ min: 50 }).default(500),
-    /** … and count as dead after this long without one. */
-    partnerDeadMs: milliseconds({ min: 100 }).default(1_500),
-    /** A partner that was never heard of since we started is stood in for after this long. */
-    startGraceMs: milliseconds({ min: 0 }).default(3_000),
-    /** A partner that is back gets its gateways back after this long. */
-    holdMs: milliseconds({ min: 0 }).default(10_000),
     /** In a takeover: how long to wait for the other gateways of the dead controller. */
     takeoverMs: milliseconds({ min: 100 }).default(4_000),
     /** Gateways with package it (H.248.14) report when they have not heard of us for this long; 0: they are not asked to. */
     inactivityMs: milliseconds({ max: 600_000 }).default(30_000),
-    /** A gateway that was not heard of for this long is audited. */
-    gatewayQuietMs: milliseconds({ min: 1_000 }).default(60_000),
   }).prefault({}),
 }).check(({ value: { gateways, lines }, issues }) => {
-  const names = gateways.map(({ name }) => name.toLowerCase());
-  const at = (list: string) => (index: number) => [list, index];
-  issues.push(
-    ...duplicates(names, at('gateways'), (name) => `the gateway ${name} is configured twice`),
-    ...duplicates(
-      lines.map(({ termination }) => termination.toLowerCase()),
-      at('lines'),
-      (name) => `the termination ${name} is on two lines`,
-    ),
-    ...unknowns(
-      lines.map(({ termination }) => termination.slice(termination.lastIndexOf('@') + 1)),
-      names,
-      at('lines'),
-      (name) => `no gateway ${name} (name it in gateways)`,
-    ),
-  );
+  const endpoints = lines.map(({ termination }) => termination);
+  issues.push(...provisioningIssues(gateways, endpoints, 'termination'));
 });
-
-export const isSelf = (listen: readonly ControllerAddress[], other: ControllerAddress): boolean =>
-  listen.some((own) => own.port === other.port && own.host === other.host);
