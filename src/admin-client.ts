@@ -1,7 +1,7 @@
 /** What the commands `status`, `calls`, `peers`, `reg` and `drain` ask of a running altpath. */
 import { request } from 'node:http';
-import { formatSocketAddress, type SocketAddress } from './controller-address.ts';
 import { AltpathError } from './errors.ts';
+import { formatSocketAddress, type SocketAddress } from './signaling/controller-address.ts';
 
 /** The parsed answer. @throws AltpathError (rejects) with a sentence for the operator. */
 export function askAdmin(address: SocketAddress, path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {

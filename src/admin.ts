@@ -8,13 +8,13 @@ import { isIP } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from './clock.ts';
 import { networkHolds, readIpNetwork } from './config/ip-network.ts';
-import { formatSocketAddress, type SocketAddress } from './controller-address.ts';
 import { BindError } from './errors.ts';
 import type { Contact } from './location-service.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { Admission } from './network/admission.ts';
 import { defaultStreamLimits } from './network/limits.ts';
+import { formatSocketAddress, type SocketAddress } from './signaling/controller-address.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 /** Who we are to others: our partners' addresses in one role. Backups follow from the node list or from flags. */
-import { addressKey, type ControllerAddress } from './controller-address.ts';
+import { addressKey, type ControllerAddress } from './signaling/controller-address.ts';
 
 /**
  * What flags alone stand on: known to everybody, so that two processes started by hand can stand in for each other. With it a

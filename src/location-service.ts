@@ -3,7 +3,7 @@
  * MGCP lines and MEGACO terminations are provisioned and become available when their gateway reports in.
  * Reads are answered from memory; a write is acknowledged only after the driver has it where kill -9 cannot reach.
  */
-import type { ControllerAddress } from './controller-address.ts';
+import type { ControllerAddress } from './signaling/controller-address.ts';
 
 export interface Contact {
   /** The protocol whose adapter reaches it: `sip`, `mgcp`, `megaco`. */

@@ -2,7 +2,7 @@
  * The sockets as ports. `src/network/` implements them over node:dgram, node:net, node:tls and ws;
  * test/support/memory-network.ts over nothing at all, with latency, loss, duplication, reordering and partition.
  */
-import type { ControllerAddress, SocketAddress, Transport } from './controller-address.ts';
+import type { ControllerAddress, SocketAddress, Transport } from './signaling/controller-address.ts';
 
 /** One way to and from a peer: the two addresses of a datagram, or one connection. */
 export interface Flow {

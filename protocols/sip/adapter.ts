@@ -1,4 +1,4 @@
-/** SIP as the core sees it (src/protocol-adapter.ts): decode, encode, identity of a transaction, and where AlternatePath sits. */
+/** SIP as the core sees it (src/signaling/protocol-adapter.ts): decode, encode, identity of a transaction, and where AlternatePath sits. */
 import {
   alternatePathTag,
   bracketed,

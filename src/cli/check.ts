@@ -2,8 +2,8 @@
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
-import { formatAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
+import { formatAddress } from '../signaling/controller-address.ts';
 import type { ProtocolEntry, RoleSetup } from './protocol-entry.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */

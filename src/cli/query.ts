@@ -2,8 +2,8 @@
 import { askAdmin } from '../admin-client.ts';
 import { coreSchema, defaultAdminPort } from '../config/core-schema.ts';
 import { readSource } from '../config/source.ts';
-import type { SocketAddress } from '../controller-address.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
+import type { SocketAddress } from '../signaling/controller-address.ts';
 import { isRow, outline, type Row, table } from './table.ts';
 
 export interface QueryFlags {

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { MemberLink, type MemberLinkParts } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { formatSocketAddress } from '../controller-address.ts';
+import { formatSocketAddress } from '../signaling/controller-address.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 
 type Parts = Pick<MemberLinkParts, 'clock' | 'random' | 'log' | 'metrics' | 'network' | 'version'>;

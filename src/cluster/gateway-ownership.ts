@@ -4,8 +4,8 @@
  * are taken, let go and handed over is the protocol's `HandOver`.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { addressKey, type ControllerAddress } from '../controller-address.ts';
 import type { Logger } from '../log.ts';
+import { addressKey, type ControllerAddress } from '../signaling/controller-address.ts';
 import type { RoleWord } from './link-content.ts';
 import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';

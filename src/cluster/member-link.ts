@@ -5,11 +5,11 @@
  * proven member either; what it says is still read once its boot was proven, and `isDeaf` tells the two apart.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import type { Flow, Listener, Network } from '../network.ts';
 import type { Random } from '../random.ts';
+import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import {
   echoOf,
   type LinkContent,

@@ -2,7 +2,7 @@
  * How controllers of one cluster ask each other for a sign of life where the member link says nothing: a question of their protocol that
  * every controller answers, also one of the version before. Only the answer to a question of ours counts.
  */
-import { addressKey, type ControllerAddress } from '../controller-address.ts';
+import { addressKey, type ControllerAddress } from '../signaling/controller-address.ts';
 
 export interface MemberProbesParts {
   /** A transaction id that nobody can guess. */

@@ -11,8 +11,13 @@
  *     leaving    says that it leaves
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { addressKey, type ControllerAddress, formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Logger } from '../log.ts';
+import {
+  addressKey,
+  type ControllerAddress,
+  formatSocketAddress,
+  type SocketAddress,
+} from '../signaling/controller-address.ts';
 import type { LinkedRole, RoleWord } from './link-content.ts';
 import type { LinkedMember, MemberLink } from './member-link.ts';
 

@@ -1,7 +1,7 @@
 /** Listeners and numbers that are configured twice, in one role or in two. */
 import type { z } from 'zod';
-import { type ControllerAddress, formatAddress, type SocketAddress } from '../controller-address.ts';
 import { isWildcard } from '../network/local-address.ts';
+import { type ControllerAddress, formatAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import type { RoleSection } from './load.ts';
 
 type Issue = z.core.$ZodIssue;

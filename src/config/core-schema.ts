@@ -1,8 +1,8 @@
 /** The sections of the configuration that belong to no protocol: every setting, its default and what it is for. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { bracketed, readAddress, type SocketAddress } from '../controller-address.ts';
 import { logLevels } from '../log.ts';
+import { bracketed, readAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { parsed, secretField, section, wholeNumber } from './fields.ts';
 import { defaultLinkPort, linkAddressField } from './link-addresses.ts';
 import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';

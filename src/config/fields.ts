@@ -4,8 +4,14 @@
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { z } from 'zod';
-import type { NamedHop } from '../address-resolver.ts';
-import { bracketed, type ControllerAddress, isTransport, readAddress, type Transport } from '../controller-address.ts';
+import type { NamedHop } from '../signaling/address-resolver.ts';
+import {
+  bracketed,
+  type ControllerAddress,
+  isTransport,
+  readAddress,
+  type Transport,
+} from '../signaling/controller-address.ts';
 
 /** The port to assume where none is written. */
 export type DefaultPort = (transport: Transport) => number;

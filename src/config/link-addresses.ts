@@ -1,6 +1,11 @@
 /** Where the member link of this process is bound, and where those of the other members are: from the node list, or from partners' addresses. */
 import { isIP } from 'node:net';
-import { type ControllerAddress, formatSocketAddress, readAddress, type SocketAddress } from '../controller-address.ts';
+import {
+  type ControllerAddress,
+  formatSocketAddress,
+  readAddress,
+  type SocketAddress,
+} from '../signaling/controller-address.ts';
 import { parsed } from './fields.ts';
 
 export interface LinkAddresses {

@@ -3,9 +3,15 @@
  * a node's own addresses and its backups follow from the list of nodes.
  */
 import { z } from 'zod';
-import { type ControllerAddress, formatAddress, isIpLiteral, readAddress, sameAddress } from '../controller-address.ts';
 import { ConfigError } from '../errors.ts';
-import { maxAlternates } from '../path-attribute.ts';
+import {
+  type ControllerAddress,
+  formatAddress,
+  isIpLiteral,
+  readAddress,
+  sameAddress,
+} from '../signaling/controller-address.ts';
+import { maxAlternates } from '../signaling/path-attribute.ts';
 import { conflicts } from './conflicts.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
 import { defaultLinkPort, type LinkAddresses, linkAddresses, nodeLink } from './link-addresses.ts';

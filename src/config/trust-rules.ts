@@ -1,6 +1,6 @@
 /** Whose path attributes are obeyed, and where they may lead: the `trust`, `allow` and `strip` lists as the operator wrote them. */
 import { isIP } from 'node:net';
-import type { SocketAddress } from '../controller-address.ts';
+import type { SocketAddress } from '../signaling/controller-address.ts';
 import { type IpNetwork, networkHolds, readIpNetwork } from './ip-network.ts';
 
 /** A hop whose attribute may be obeyed: by its address, or by the name its certificate proved. */

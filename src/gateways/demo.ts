@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../clock.ts';
-import { type ControllerAddress, formatSocketAddress } from '../controller-address.ts';
 import type { Demo } from '../demo.ts';
 import { silentLog } from '../log.ts';
 import { Metrics } from '../metrics.ts';
 import { createNetwork } from '../network/node-network.ts';
 import type { Network } from '../network.ts';
 import { systemRandom } from '../random.ts';
+import { type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
 import { areTalking, type GatewaySimulation, type SimulatedGateway, type SimulatedLine } from './simulated-gateway.ts';
 
 export const demoPhases = ['dialling', 'ringing', 'talking'] as const;

@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { CommandModule } from 'yargs';
 import { systemClock } from '../clock.ts';
-import { parseAddress } from '../controller-address.ts';
 import { FileError } from '../errors.ts';
 import { createLog, logLevels } from '../log.ts';
 import { Metrics } from '../metrics.ts';
 import { createNetwork } from '../network/node-network.ts';
 import { systemRandom } from '../random.ts';
+import { parseAddress } from '../signaling/controller-address.ts';
 import { consoleHelp, runLine } from './console.ts';
 import type { GatewaySimulation, SimulatedLine } from './simulated-gateway.ts';
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { duplicates, unknowns } from '../config/duplicates.ts';
 import { milliseconds, parsed, wholeNumber } from '../config/fields.ts';
-import type { ControllerAddress } from '../controller-address.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import { maxMembers } from './transaction-ids.ts';
 
 /** What the controller reads of a gateway's provisioning. */

@@ -2,14 +2,15 @@
  * Gateways that are provisioned by DNS name: their addresses, again when the time to live is over. A name that cannot be resolved now
  * leaves its gateway where it was.
  */
-import { AddressNames } from '../address-names.ts';
-import { AddressResolver } from '../address-resolver.ts';
+
 import type { Cancel, Clock } from '../clock.ts';
-import { type ControllerAddress, isIpLiteral } from '../controller-address.ts';
 import type { DnsClient } from '../dns.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
+import { AddressNames } from '../signaling/address-names.ts';
+import { AddressResolver } from '../signaling/address-resolver.ts';
+import { type ControllerAddress, isIpLiteral } from '../signaling/controller-address.ts';
 
 export interface GatewayNamesParts {
   readonly clock: Clock;

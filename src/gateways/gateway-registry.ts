@@ -3,7 +3,7 @@
  * events are taken from provisioned gateways only (design: a gateway is known by its name, believed by its address).
  */
 import type { Clock } from '../clock.ts';
-import type { ControllerAddress } from '../controller-address.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { ControlPeer } from './gateway-transactions.ts';
 
 export type GatewayState =

@@ -4,11 +4,11 @@
  * responses are matched here by transaction id. RFC 3435 §3.5 and §4.3, RFC 3525 Annex D.1.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import type { ControllerAddress } from '../controller-address.ts';
-import type { Attempt } from '../failover.ts';
 import type { Flow } from '../network.ts';
 import type { Random } from '../random.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { Delivery } from '../signaling/delivery.ts';
+import type { Attempt } from '../signaling/failover.ts';
 import type { Transmitter } from '../signaling/transmitter.ts';
 import {
   beginOutgoing,

@@ -3,8 +3,8 @@
  * hears and does at its telephones.
  */
 import type { Tone } from '../calls/leg.ts';
-import type { ControllerAddress } from '../controller-address.ts';
 import type { CoreServices } from '../role.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 
 export interface SimulatedLine {
   /** As the protocol names it: `aaln/1@rgw1`. */

@@ -2,8 +2,9 @@
  * Transaction identifiers of one member of a cluster: counted up within the member's own slice of the id space, so that members
  * which control the same gateway never use the same one (RFC 3435 §3.5.2, RFC 3525 Annex D.1.2).
  */
-import { addressKey, type ControllerAddress } from '../controller-address.ts';
+
 import type { Random } from '../random.ts';
+import { addressKey, type ControllerAddress } from '../signaling/controller-address.ts';
 
 export interface IdSlice {
   /** Both included. */

@@ -1,6 +1,7 @@
 /** A contact as JSON text in a store, and back. The text may be another version's: what cannot be read is no contact. */
-import { type ControllerAddress, isTransport } from '../controller-address.ts';
+
 import type { Contact } from '../location-service.ts';
+import { type ControllerAddress, isTransport } from '../signaling/controller-address.ts';
 
 /** Record, key and expiry have columns of their own. */
 export function contactToText(contact: Contact): string {

@@ -1,6 +1,6 @@
 /** The listening socket of every connection-oriented transport: binds, and lets in whom admission lets in. */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ControllerAddress } from '../controller-address.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { Admission } from './admission.ts';
 import { bindError } from './local-address.ts';
 

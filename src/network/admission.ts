@@ -4,9 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type { Cancel, Clock } from '../clock.ts';
-import type { Transport } from '../controller-address.ts';
 import type { Metrics } from '../metrics.ts';
 import type { StreamLimits } from '../network.ts';
+import type { Transport } from '../signaling/controller-address.ts';
 
 export class Admission {
   readonly #guests = new Map<string, Guest>();

@@ -1,14 +1,14 @@
 /** The connections of one listener: found again by peer or by id, told apart by the name a TLS peer must prove, ended together. */
 import type { Clock } from '../clock.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Flow, FlowOptions, NetworkEvents, StreamLimits, TransmitError } from '../network.ts';
 import {
   type ControllerAddress,
   formatAddress,
   formatSocketAddress,
   isSecure,
   type SocketAddress,
-} from '../controller-address.ts';
-import type { Metrics } from '../metrics.ts';
-import type { Flow, FlowOptions, NetworkEvents, StreamLimits, TransmitError } from '../network.ts';
+} from '../signaling/controller-address.ts';
 import { Connection, type EndCause } from './connection.ts';
 import { canonicalAddress, isSendable } from './local-address.ts';
 

@@ -5,8 +5,8 @@
  *      └──────close()────────────┴─────close(), after what was sent has left──► ended (not reported)
  */
 import type { Cancel } from '../clock.ts';
-import type { ControllerAddress, SocketAddress, Transport } from '../controller-address.ts';
 import type { Flow, TransmitError } from '../network.ts';
+import type { ControllerAddress, SocketAddress, Transport } from '../signaling/controller-address.ts';
 import type { ConnectionTable } from './connection-table.ts';
 import { lingerMs } from './limits.ts';
 import { transmitError } from './transmit-error.ts';

@@ -9,7 +9,7 @@
 import type { Socket } from 'node:dgram';
 import { nextTick } from 'node:process';
 import { getSystemErrorName } from 'node:util';
-import type { SocketAddress } from '../controller-address.ts';
+import type { SocketAddress } from '../signaling/controller-address.ts';
 
 export class DatagramSender {
   readonly #socket: Socket;

@@ -1,8 +1,13 @@
 /** Binding: what an operator wrote becomes an IP literal, and what the system refuses becomes a sentence. */
 import { lookup } from 'node:dns/promises';
 import { isIPv6, SocketAddress as NodeSocketAddress } from 'node:net';
-import { type ControllerAddress, formatAddress, isIpLiteral, type SocketAddress } from '../controller-address.ts';
 import { BindError } from '../errors.ts';
+import {
+  type ControllerAddress,
+  formatAddress,
+  isIpLiteral,
+  type SocketAddress,
+} from '../signaling/controller-address.ts';
 import { errorCode } from './transmit-error.ts';
 
 /** The address with its host as an IP literal. @throws BindError (rejects) where the name has none. */

@@ -1,9 +1,9 @@
 /** TCP and TLS over node:net and node:tls. The role's framing cuts the messages out of each connection's bytes. */
 import { connect, type Socket } from 'node:net';
 import { createServer, type Server as TlsServer, connect as tlsConnect } from 'node:tls';
-import type { ControllerAddress } from '../controller-address.ts';
 import { BindError } from '../errors.ts';
 import type { BindOptions, Listener, NetworkEvents, StreamFraming } from '../network.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import { keepAliveMs, startAcceptor } from './acceptor.ts';
 import { Admission } from './admission.ts';
 import type { Connection } from './connection.ts';

@@ -7,9 +7,9 @@ import {
   type SecureContextOptions,
   type TLSSocket,
 } from 'node:tls';
-import { type ControllerAddress, formatAddress } from '../controller-address.ts';
 import { BindError, ConfigError } from '../errors.ts';
 import type { TlsOptions } from '../network.ts';
+import { type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
 
 /** RFC 8996 §1 retires TLS 1.0 and 1.1. */
 const minVersion = 'TLSv1.2';

@@ -6,8 +6,8 @@
  *        └──no socket to be had──► plain: goes through the listener's socket, ICMP errors unseen
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Flow } from '../network.ts';
+import { formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { briefMs, maxDatagramBytes, maxQueuedMessages } from './limits.ts';
 import type { NetworkParts } from './node-network.ts';

@@ -1,7 +1,7 @@
 /** Datagram sockets: bound so that a port in use is noticed although our own sockets share it, and without any name lookup. */
 import { createSocket, type Socket } from 'node:dgram';
-import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../controller-address.ts';
 import type { Flow } from '../network.ts';
+import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { socketBufferBytes } from './limits.ts';
 import { bindError } from './local-address.ts';
 import { errorCode } from './transmit-error.ts';

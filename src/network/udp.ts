@@ -3,10 +3,10 @@
  * a socket of their own (udp-peer.ts), since the system reports ICMP errors to connected sockets only.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import type { ControllerAddress, SocketAddress } from '../controller-address.ts';
-import { formatSocketAddress } from '../controller-address.ts';
 import type { Counter } from '../metrics.ts';
 import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
+import type { ControllerAddress, SocketAddress } from '../signaling/controller-address.ts';
+import { formatSocketAddress } from '../signaling/controller-address.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { defaultMaxMessageBytes, maxBriefPeers, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';

@@ -4,8 +4,10 @@
  */
 import type { BagItem } from '../bag.ts';
 import type { Cancel, Clock } from '../clock.ts';
-import { addressKey, type ControllerAddress } from '../controller-address.ts';
-import type { ControllerPool, Peer } from '../controller-pool.ts';
+import { maxDatagramBytes } from '../network/limits.ts';
+import type { Flow, FlowOptions } from '../network.ts';
+import { addressKey, type ControllerAddress } from './controller-address.ts';
+import type { ControllerPool, Peer } from './controller-pool.ts';
 import {
   type Attempt,
   beginFailover,
@@ -13,9 +15,7 @@ import {
   type FailoverState,
   type HopFailure,
   onFailoverEvent,
-} from '../failover.ts';
-import { maxDatagramBytes } from '../network/limits.ts';
-import type { Flow, FlowOptions } from '../network.ts';
+} from './failover.ts';
 import type { FailureDetector } from './failure-detector.ts';
 
 /** Where a message may go, in order of preference; hosts are IP literals. */

@@ -9,10 +9,10 @@
  * - What waits for more than a provisional answer, and what is down, is probed all the time.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { type ControllerAddress, formatAddress, isReliable } from '../controller-address.ts';
-import type { ControllerPool, Peer } from '../controller-pool.ts';
-import type { HopFailure } from '../failover.ts';
 import type { Logger } from '../log.ts';
+import { type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
+import type { ControllerPool, Peer } from './controller-pool.ts';
+import type { HopFailure } from './failover.ts';
 import { Refusals } from './refusals.ts';
 
 export interface FailureDetectorHost {

@@ -3,7 +3,7 @@
  * accepts nothing for a while is believed to be overloaded (RFC 3261 §21.5.4).
  */
 import type { Clock } from '../clock.ts';
-import type { Peer } from '../controller-pool.ts';
+import type { Peer } from './controller-pool.ts';
 
 interface Count {
   sinceMs: number;

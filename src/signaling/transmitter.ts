@@ -4,14 +4,14 @@
  */
 import { Bag } from '../bag.ts';
 import type { Cancel, Clock } from '../clock.ts';
-import { addressKey, type ControllerAddress, formatAddress, isReliable } from '../controller-address.ts';
-import type { ControllerPool, Peer } from '../controller-pool.ts';
-import type { Attempt, HopFailure } from '../failover.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
 import { TokenBucket } from '../token-bucket.ts';
+import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
+import type { ControllerPool, Peer } from './controller-pool.ts';
 import { Delivery, type DeliveryHost, type Outgoing, type Target } from './delivery.ts';
+import type { Attempt, HopFailure } from './failover.ts';
 import { FailureDetector } from './failure-detector.ts';
 
 export interface TransmitterOptions {

@@ -1,5 +1,5 @@
 /**
- * The examination that every ProtocolAdapter sits (src/protocol-adapter.ts): the same questions for every protocol, asked with the protocol's
+ * The examination that every ProtocolAdapter sits (src/signaling/protocol-adapter.ts): the same questions for every protocol, asked with the protocol's
  * own wire bytes. A protocol's test calls `examineAdapter` once and goes on to what only that protocol knows.
  */
 import fc from 'fast-check';

@@ -3,7 +3,7 @@
  * knows where on its wire the attribute sits.
  */
 
-import type { Cluster } from './cluster.ts';
+import type { Cluster } from '../cluster.ts';
 import { addressKey, type ControllerAddress, isSecure, type SocketAddress } from './controller-address.ts';
 import { type PathAttribute, pathAttribute } from './path-attribute.ts';
 

@@ -2,10 +2,11 @@
  * The contract of a protocol: all that the core ever asks of a protocol. `M` is the protocol's own message type and
  * opaque to the core. test/contract/protocol-adapter.contract.ts examines every adapter by the same questions.
  */
+
+import type { StreamFraming } from '../network.ts';
+import type { Result } from '../result.ts';
 import type { ControllerAddress, Transport } from './controller-address.ts';
-import type { StreamFraming } from './network.ts';
 import type { PathAttribute } from './path-attribute.ts';
-import type { Result } from './result.ts';
 
 /** request: awaits a response. response: ends or advances a request. event: awaits nothing. */
 export type SignalKind = 'request' | 'response' | 'event';

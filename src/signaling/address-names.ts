@@ -1,9 +1,10 @@
 /** Names that have addresses and nothing else in DNS (A and AAAA, RFC 3435 §4.2): the procedure of gateways. */
+
+import type { Clock } from '../clock.ts';
+import type { DnsAnswer, DnsClient } from '../dns.ts';
+import { fail, ok } from '../result.ts';
 import type { NamedHop, NameResolver, Resolution } from './address-resolver.ts';
-import type { Clock } from './clock.ts';
 import { type ControllerAddress, isIpLiteral } from './controller-address.ts';
-import type { DnsAnswer, DnsClient } from './dns.ts';
-import { fail, ok } from './result.ts';
 
 export class AddressNames implements NameResolver {
   readonly #dns: DnsClient;

@@ -1,6 +1,6 @@
 /** Where a controller, gateway or telephone is reached: transport, host, port and, where the protocol has one, a user (`ca@…`). */
 import { isIP } from 'node:net';
-import { AddressError } from './errors.ts';
+import { AddressError } from '../errors.ts';
 
 export const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 

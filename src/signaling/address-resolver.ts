@@ -2,10 +2,11 @@
  * AddressResolver: where a message goes. Two sources: what the message itself names (with the alternates of its path attribute),
  * or the location service. Names become addresses by the protocol's own DNS procedure. The same resolver serves every protocol.
  */
+
+import type { Contact, LocationService } from '../location-service.ts';
+import type { Result } from '../result.ts';
+import { ok } from '../result.ts';
 import { type ControllerAddress, isIpLiteral, sameAddress } from './controller-address.ts';
-import type { Contact, LocationService } from './location-service.ts';
-import type { Result } from './result.ts';
-import { ok } from './result.ts';
 
 /** A hop as a message or an operator names it: host may be a name, transport and port may be left to DNS. */
 export interface NamedHop {

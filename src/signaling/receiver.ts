@@ -2,16 +2,16 @@
  * Receiver: the bound sockets of one role. Bytes in, decoded messages out; what cannot be decoded is answered where the protocol
  * owes an answer, counted, and logged once per source and minute.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Counter, Metrics } from '../metrics.ts';
+import { isWildcard } from '../network/local-address.ts';
+import { ownAddresses } from '../network/own-addresses.ts';
+import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from '../network.ts';
+import { RateLimitedLog } from '../rate-limited-log.ts';
 import type { ControllerAddress } from './controller-address.ts';
 import { formatAddress, formatSocketAddress } from './controller-address.ts';
-import type { Logger } from './log.ts';
-import type { Counter, Metrics } from './metrics.ts';
-import { isWildcard } from './network/local-address.ts';
-import { ownAddresses } from './network/own-addresses.ts';
-import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from './network.ts';
 import type { ProtocolAdapter } from './protocol-adapter.ts';
-import { RateLimitedLog } from './rate-limited-log.ts';
 
 export interface ReceiverParts<M> {
   readonly adapter: ProtocolAdapter<M>;

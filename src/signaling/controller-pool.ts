@@ -10,10 +10,10 @@
  *
  * Only a well-formed answer to something that we sent counts as answered.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
 import { addressKey, type ControllerAddress } from './controller-address.ts';
 import type { HopFailure } from './failover.ts';
-import type { Random } from './random.ts';
 
 export type Provenance = 'configured' | 'learned';
 
