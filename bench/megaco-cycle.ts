@@ -5,11 +5,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { createMegacoAdapter } from '../protocols/megaco/adapter.ts';
 import { TerminationNaming } from '../protocols/megaco/binary/termination-naming.ts';
-import type { PeerFormat } from '../protocols/megaco/codec.ts';
-import { type ActionRequest, contextChoose, type Encoding } from '../protocols/megaco/messages.ts';
+import { type ActionRequest, contextChoose, type Encoding, type PeerFormat } from '../protocols/megaco/messages.ts';
 import { MegacoEndpoint, remoteOf } from '../protocols/megaco/transaction.ts';
 import {
+  Assembler,
   type ControllerAddress,
   ControllerPool,
   type ControlPeer,
@@ -90,7 +91,19 @@ async function cycles(work: string, seconds: number): Promise<CycleResult> {
   const gatewayAddress = new Promise<ControllerAddress>((resolve) => {
     registered = resolve;
   });
+  const adapter = createMegacoAdapter({
+    mId: () => 'mgc',
+    namingOf: () => format.naming ?? new TerminationNaming(),
+    formatFor: () => format,
+  });
+  const assembler = new Assembler({
+    adapter,
+    cluster: { backups: [{ transport: 'udp', host: '127.0.0.2', port: 2944 }], backupFor: [] },
+    addressOf: ({ transport, local }) => ({ transport, ...local }),
+  });
   const endpoint = new MegacoEndpoint({
+    adapter,
+    assembler,
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
@@ -100,9 +113,7 @@ async function cycles(work: string, seconds: number): Promise<CycleResult> {
     pool: new ControllerPool(systemClock, systemRandom),
     ids: new TransactionIds({ min: 1, max: 0xffff_fffe }, systemRandom),
     mId: () => 'mgc',
-    namingOf: () => format.naming ?? new TerminationNaming(),
     formatFor: () => format,
-    alternatesFor: () => ['[127.0.0.2]:2944'],
     admits: () => true,
     onRequest: (incoming) => {
       incoming.reply([

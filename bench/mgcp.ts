@@ -46,8 +46,8 @@ function codecRows(options: BenchOptions): readonly Row[] {
   const values = nanoseconds(
     new Map<string, (iteration: number) => unknown>([
       ['decode', (i) => decodeDatagram(pick(datagrams, i))],
-      ['encode', (i) => encodeDatagram(pick(messages, i))],
-      ['both', (i) => encodeDatagram(decoded(pick(datagrams, i)))],
+      ['encode', (i) => encodeDatagram(pick(messages, i), undefined)],
+      ['both', (i) => encodeDatagram(decoded(pick(datagrams, i)), undefined)],
     ]),
     timing(options.quick),
   );

@@ -3,6 +3,7 @@
  * The package is measured with the least that gives the same message: parse, put a Via and a Record-Route in front, stringify.
  */
 import { createRequire } from 'node:module';
+import { createSipAdapter } from '../protocols/sip/adapter.ts';
 import { BranchKey } from '../protocols/sip/branch.ts';
 import { decode } from '../protocols/sip/decode.ts';
 import { toBytes } from '../protocols/sip/encode.ts';
@@ -149,9 +150,9 @@ const plan: Omit<ForwardPlan, 'branch'> = {
 const identity = new Identity(
   { domains: [], placement: 'header', partners: [], secret: 'a cluster secret' },
   new Assembler({
-    secret: 'a cluster secret',
-    backups: [{ transport: 'udp', host: '127.0.0.2', port: 5060 }],
-    backupFor: [],
+    adapter: createSipAdapter(),
+    cluster: { backups: [{ transport: 'udp', host: '127.0.0.2', port: 5060 }], backupFor: [] },
+    addressOf: ({ transport, local }) => ({ transport, ...local }),
   }),
 );
 

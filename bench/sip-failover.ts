@@ -2,6 +2,7 @@
  * What the death of a SIP proxy costs its callers: time to the next successful call, to the rescue of calls that ring, set-up
  * times afterwards; and what AlternatePath costs while nobody dies: processor time and octets. Needs nothing but Node.
  */
+import { createSipAdapter } from '../protocols/sip/adapter.ts';
 import { decode } from '../protocols/sip/decode.ts';
 import type { CallRecord } from '../protocols/sip/demo/call-record.ts';
 import { type RunResult, runFailover } from '../protocols/sip/demo/failover-run.ts';
@@ -200,13 +201,16 @@ function extraOctets(): readonly Row[] {
     const identity = new Identity(
       { domains: [], placement: 'header', partners: [], secret: 'octets' },
       new Assembler({
-        secret: 'octets',
-        backups: Array.from({ length: backups }, (_, index) => ({
-          transport: 'udp',
-          host: `192.0.2.${index + 2}`,
-          port: 5060,
-        })),
-        backupFor: [],
+        adapter: createSipAdapter(),
+        cluster: {
+          backups: Array.from({ length: backups }, (_, index) => ({
+            transport: 'udp',
+            host: `192.0.2.${index + 2}`,
+            port: 5060,
+          })),
+          backupFor: [],
+        },
+        addressOf: ({ transport, local }) => ({ transport, ...local }),
       }),
     );
     const plan = { branch: 'z9hG4bK0', requestUri, popRoutes: 0, pushRoutes: [], recordRoute, from: flow };

@@ -1,84 +1,63 @@
 /** MEGACO as the core sees it: octets to messages and back, and where the path attribute sits. */
-import type {
-  ControllerAddress,
-  DecodeFailure,
-  PathAttribute,
-  ProtocolAdapter,
-  Result,
-  SignalKind,
-  Takeover,
-} from '../../src/internal.ts';
-import { alternatesOf, defaultTextPort, readPath } from './alternate-path.ts';
+import type { ControllerAddress, DecodeFailure, PathAttribute, ProtocolAdapter, Result } from '../../src/internal.ts';
+import { alternatesOf, readPath } from './alternate-path.ts';
 import type { NamingOf } from './binary/decode.ts';
 import { decode, encode, isBinary, plainNaming } from './codec.ts';
 import { createTpktFraming, isTpkt, withoutTpkt, withTpkt } from './framing.ts';
-import type { Encoding, MegacoMessage, MId, Transaction } from './messages.ts';
-import { addressMId } from './mid.ts';
+import type { MegacoMessage, MId, PeerFormat } from './messages.ts';
 import { digest } from './request-ids.ts';
 
 export interface AdapterParts {
-  /** Our own mId, for what we answer to messages that are none. */
+  /** Our own mId. */
   mId(): MId;
   /** How termination ids look in binary, per sender. */
   readonly namingOf?: NamingOf | undefined;
+  /** How this address is written to. */
+  formatFor?(to: ControllerAddress): PeerFormat;
 }
+
+const plainFormat: PeerFormat = { encoding: 'pretty', version: 1 };
+
+/** A number is the transaction id itself; any other text becomes one. */
+const probeId = (id: string): number =>
+  /^[1-9]\d{0,9}$/.test(id) && Number(id) <= 0xffff_fffe ? Number(id) : digest(id);
 
 export function createMegacoAdapter({
   mId,
   namingOf = () => plainNaming,
+  formatFor = () => plainFormat,
 }: AdapterParts): ProtocolAdapter<MegacoMessage> {
   return {
     protocol: 'megaco',
-    defaultPort: () => defaultTextPort,
     framing: createTpktFraming,
 
     decode(bytes): Result<MegacoMessage, DecodeFailure> {
       const decoded = decode(bytes, namingOf);
       if (decoded.ok) return decoded;
       const { code, reason, offset } = decoded.error;
-      const answer = errorAnswer(bytes, code, reason, mId());
-      return { ok: false, error: answer === undefined ? { reason, offset, code } : { reason, offset, code, answer } };
+      if (!isAnswered(bytes)) return { ok: false, error: { reason, offset, code } };
+      const answer = (path: PathAttribute | undefined) => errorAnswer(bytes, code, reason, mId(), alternatesOf(path));
+      return { ok: false, error: { reason, offset, code, answer } };
     },
-    encode: (message) => encode(message, { encoding: message.encoding ?? 'pretty', version: message.version }),
-
-    kind(message): SignalKind {
-      if (message.body.kind === 'error') return 'event';
-      let kind: SignalKind = 'event';
-      for (const transaction of message.body.transactions) {
-        if (transaction.kind === 'request') return 'request';
-        if (transaction.kind !== 'ack') kind = 'response';
-      }
-      return kind;
-    },
-    // The ids of our own and of the peer's transactions are kept apart by the maps that hold them (RFC 3525 §8.1.1).
-    transactionKey(message): string {
-      const first = message.body.kind === 'error' ? undefined : message.body.transactions.find(hasId);
-      return first === undefined ? '' : String(first.transactionId);
+    encode(message, path) {
+      const format = message.format ?? { encoding: message.encoding ?? 'pretty', version: message.version };
+      return encode(path === undefined ? message : { ...message, alternatePath: alternatesOf(path) }, format);
     },
 
-    pathAttributes(message): readonly PathAttribute[] {
+    paths(message): readonly PathAttribute[] {
       const path = readPath(message, 'udp');
       return path === undefined ? [] : [path];
     },
-    insertPath: (message, path): MegacoMessage => ({ ...message, alternatePath: alternatesOf(path) }),
-    // A gateway sends to its controller, a controller to its gateways: no message names its next hop.
-    namedAddresses: (): readonly ControllerAddress[] => [],
-    takeOver(message, { primary, self, path }: Takeover): MegacoMessage | undefined {
-      if (message.mId !== addressMId(primary)) return undefined;
-      return { ...message, mId: addressMId(self), alternatePath: alternatesOf(path) };
-    },
-    probe: (_to, from, id): MegacoMessage => probeMessage(addressMId(from), digest(id), 'pretty'),
+    probe: (to, _from, id): MegacoMessage => probeMessage(mId(), probeId(id), formatFor(to)),
   };
 }
 
-const hasId = (transaction: Transaction): transaction is Exclude<Transaction, { kind: 'ack' }> =>
-  transaction.kind !== 'ack';
-
 /** An audit of nothing: any peer that lives answers it, if only with an error. */
-export const probeMessage = (mId: MId, transactionId: number, encoding: Encoding): MegacoMessage => ({
+const probeMessage = (mId: MId, transactionId: number, format: PeerFormat): MegacoMessage => ({
   version: 1,
   mId,
-  encoding,
+  encoding: format.encoding,
+  format,
   body: {
     kind: 'transactions',
     transactions: [
@@ -100,11 +79,15 @@ export const probeMessage = (mId: MId, transactionId: number, encoding: Encoding
  * What is owed to the sender of octets that are no message (RFC 3525 §8.2.2, §8.3). Nothing to what does not even resemble one, and
  * nothing to an error or a reply: two peers would answer each other for ever.
  */
-function errorAnswer(bytes: Uint8Array, code: number, reason: string, mId: MId): Buffer | undefined {
+function errorAnswer(
+  bytes: Uint8Array,
+  code: number,
+  reason: string,
+  mId: MId,
+  alternatePath: readonly MId[] | undefined,
+): Buffer {
   const framed = isTpkt(bytes);
-  const packet = framed ? withoutTpkt(bytes) : bytes;
-  const binary = isBinary(packet);
-  if (!binary && !resemblesRequest(packet)) return undefined;
+  const binary = isBinary(framed ? withoutTpkt(bytes) : bytes);
   const error = { kind: 'Error' as const, code, text: reason.replace(/[^\w ./*-]/g, '') };
   // RFC 3525 §8.2.2: no legal transaction could be determined: a reply with the null transaction id.
   const body: MegacoMessage['body'] =
@@ -114,8 +97,16 @@ function errorAnswer(bytes: Uint8Array, code: number, reason: string, mId: MId):
           transactions: [{ kind: 'reply', transactionId: 0, immAckRequired: false, error, actions: [] }],
         }
       : { kind: 'error', error };
-  const answer = encode({ version: 1, mId, body }, { encoding: binary ? 'binary' : 'pretty', version: 1 });
+  const answer = encode(
+    { version: 1, mId, body, alternatePath },
+    { encoding: binary ? 'binary' : 'pretty', version: 1 },
+  );
   return framed ? withTpkt(answer) : answer;
+}
+
+function isAnswered(bytes: Uint8Array): boolean {
+  const packet = isTpkt(bytes) ? withoutTpkt(bytes) : bytes;
+  return isBinary(packet) || resemblesRequest(packet);
 }
 
 /** The header of a message, and not of an error or a reply. */

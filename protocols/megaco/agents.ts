@@ -10,10 +10,9 @@ import {
 } from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
-import type { PeerFormat } from './codec.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import { EncodingChoice } from './encoding-choice.ts';
-import type { Encoding, MegacoMessage, MId } from './messages.ts';
+import type { Encoding, MegacoMessage, MId, PeerFormat } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 

@@ -6,15 +6,7 @@ import { TerminationNaming } from './binary/termination-naming.ts';
 import { decodeText, type MegacoFailure } from './decode.ts';
 import { encodeText } from './encode.ts';
 import { isTpkt, withoutTpkt } from './framing.ts';
-import type { Encoding, MegacoMessage } from './messages.ts';
-
-/** How one peer is written to. */
-export interface PeerFormat {
-  readonly encoding: Encoding;
-  readonly version: number;
-  readonly naming?: TerminationNaming | undefined;
-  readonly bareEmptySignals?: boolean | undefined;
-}
+import type { MegacoMessage, PeerFormat } from './messages.ts';
 
 /** A message may have this many octets, whatever the transport. */
 export const maxMessageBytes = 65_535;

@@ -57,7 +57,8 @@ export interface ControllerParts {
   readonly endpoint: () => MegacoEndpoint;
   /** Our own address towards gateways. */
   self(): ControllerAddress;
-  path(): PathAttribute | undefined;
+  /** What a message to this gateway says of our backups. */
+  path(gateway: string): PathAttribute | undefined;
   members(): Members;
 }
 
@@ -194,9 +195,19 @@ export class MegacoController {
 
   /** Homes follow from our own address, which is known once sockets are bound. */
   #homeOf(name: string): string | undefined {
+    const home = this.#homeAddress(name);
+    return home && addressKey(home);
+  }
+
+  #homeAddress(name: string): ControllerAddress | undefined {
     const agent = this.agents.byName(name);
-    if (agent === undefined) return undefined;
-    return addressKey(agent.home ?? defaultHome(this.#parts.services.cluster, this.#parts.self()));
+    return agent && (agent.home ?? defaultHome(this.#parts.services.cluster, this.#parts.self()));
+  }
+
+  /** The member in whose place we serve this gateway. */
+  standsInFor(name: string): ControllerAddress | undefined {
+    const home = this.#homeAddress(name);
+    return home === undefined || addressKey(home) === addressKey(this.#parts.self()) ? undefined : home;
   }
 
   #lives(key: string): boolean {
@@ -734,7 +745,11 @@ export class MegacoController {
     this.#request(agent, question, (outcome) => {
       if (outcome.kind !== 'answered' || !agent.ours) return;
       agent.packages = packagesIn(outcome.response.reply.actions);
-      const commands = commandsFor(agent.packages, this.#parts.path(), this.#parts.config.timers.inactivityMs);
+      const commands = commandsFor(
+        agent.packages,
+        this.#parts.path(agent.name),
+        this.#parts.config.timers.inactivityMs,
+      );
       if (commands.length > 0) this.#request(agent, [{ contextId: contextNull, commands }], () => undefined);
     });
   }

@@ -28,7 +28,7 @@ export interface MegacoHandOverParts {
   homeOf(gateway: string): string | undefined;
   endpoint(): MegacoEndpoint;
   self(): ControllerAddress;
-  path(): PathAttribute | undefined;
+  path(gateway: string): PathAttribute | undefined;
   /** Do members say whom they serve? Else gateways of ours that another may have come back by its word alone. */
   hasLink(): boolean;
   /** Does this address belong to a controller that lives? */
@@ -187,7 +187,7 @@ export class MegacoHandOver implements HandOver {
     const settled = tryInTurn(clock, agent.encoding, () => endpoint().redirect(agent.gateway));
     const pending = endpoint().request(
       agent.gateway,
-      () => [handOffAction(self(), path())],
+      () => [handOffAction(self(), path(agent.name))],
       (outcome) => {
         settled();
         if (!this.#calls.delete(agent)) return;

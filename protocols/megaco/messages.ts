@@ -3,8 +3,18 @@
  * RFC's; package items are `package/item` in lower case, as everything in Annex B is case insensitive but SDP and strings.
  */
 
+import type { TerminationNaming } from './binary/termination-naming.ts';
+
 /** How the message was or will be written. */
 export type Encoding = 'pretty' | 'compact' | 'binary';
+
+/** How one peer is written to. */
+export interface PeerFormat {
+  readonly encoding: Encoding;
+  readonly version: number;
+  readonly naming?: TerminationNaming | undefined;
+  readonly bareEmptySignals?: boolean | undefined;
+}
 
 export interface MegacoMessage {
   /** Protocol version of the header, 1 to 99. */
@@ -16,6 +26,8 @@ export interface MegacoMessage {
   readonly alternatePath?: readonly MId[] | undefined;
   /** The encoding in which it came; it is answered in the same. */
   readonly encoding?: Encoding | undefined;
+  /** How its receiver is written to, of a message of ours. */
+  readonly format?: PeerFormat | undefined;
   /** The octets as they came, where the integrity check needs them. */
   readonly bytes?: Uint8Array | undefined;
 }

@@ -23,13 +23,13 @@ import {
   TransactionIds,
   type TrustSettings,
 } from '../../src/internal.ts';
+import { createMegacoAdapter } from './adapter.ts';
 import { plainNaming } from './codec.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
 import { MegacoController } from './controller.ts';
-import type { MegacoMessage, MId } from './messages.ts';
+import type { MegacoMessage, MId, PeerFormat } from './messages.ts';
 import { addressMId } from './mid.ts';
-import { OwnPath } from './own-path.ts';
-import { type EndpointParts, MegacoEndpoint, remoteOf } from './transaction.ts';
+import { MegacoEndpoint, remoteOf } from './transaction.ts';
 
 /** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
 const idSpace = { min: 1, max: 0xffff_fffe };
@@ -41,7 +41,6 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
   const { clock, random, metrics, network, cluster } = services;
   const log = services.log.child({ protocol: 'megaco' });
   const limited = new RateLimitedLog(log, clock);
-  const assembler = new Assembler(cluster);
   const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: config.timers.holdMs });
   const partnerAddresses: readonly ControllerAddress[] = uniqueAddresses([...cluster.backups, ...cluster.backupFor]);
   const { timers } = config;
@@ -50,11 +49,22 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
   const self = (): ControllerAddress =>
     shown(listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 });
   const mId = (): MId => config.mid ?? addressMId(self());
-  const path = new OwnPath(assembler, cluster, (member) => members.find(member)?.state === 'dead');
-  const alternatesFor: EndpointParts['alternatesFor'] = ({ transport, local }) => {
-    const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
-    return path.alternates(shown({ ...own, transport, host: local.host }));
-  };
+  const formatFor = (to: ControllerAddress): PeerFormat =>
+    controller.agents.at(to)?.format ?? { encoding: 'pretty', version: 1 };
+  const adapter = createMegacoAdapter({
+    mId,
+    namingOf: (sender) => controller.agents.byMId(sender)?.naming ?? plainNaming,
+    formatFor,
+  });
+  const assembler = new Assembler({
+    adapter,
+    cluster,
+    addressOf({ transport, local }) {
+      const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
+      return shown({ ...own, transport, host: local.host });
+    },
+    isDead: (member) => members.find(member)?.state === 'dead',
+  });
 
   const isPartner = (host: string): boolean => partnerAddresses.some((partner) => partner.host === host);
   const members: Members = new Members({
@@ -97,10 +107,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     config,
     endpoint: () => endpoint,
     self,
-    path: () => path.from(self()),
+    path: (gateway) => assembler.path(self(), controller.standsInFor(gateway)),
     members: () => members,
   });
   const endpoint: MegacoEndpoint = new MegacoEndpoint({
+    adapter,
+    assembler,
     clock,
     random,
     log,
@@ -110,10 +122,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     pool,
     ids,
     mId,
-    namingOf: (sender) => controller.agents.byMId(sender)?.naming ?? plainNaming,
     timers: { tMaxMs: timers.tMaxMs, tHistMs: timers.tHistMs, longTimerMs: timers.pendingMs },
-    formatFor: (to) => controller.agents.at(to)?.format ?? { encoding: 'pretty', version: 1 },
-    alternatesFor,
+    formatFor,
+    homeFor(to) {
+      const agent = controller.agents.at(to);
+      return agent && controller.standsInFor(agent.name);
+    },
     securityFor: (host) => controller.agents.atHost(host)?.security,
     admits: (message, flow) => {
       services.link?.noticeAbsence();

@@ -4,6 +4,7 @@
  * ways. What a request means is its user's business.
  */
 import {
+  type Assembler,
   type Clock,
   type CommandOutcome,
   type ControllerAddress,
@@ -17,6 +18,7 @@ import {
   type Metrics,
   type Network,
   type PendingCommand,
+  type ProtocolAdapter,
   type Random,
   Receiver,
   ReplyCache,
@@ -25,10 +27,8 @@ import {
   Transmitter,
   type TransmitterOptions,
 } from '../../src/internal.ts';
-import { createMegacoAdapter, probeMessage } from './adapter.ts';
 import { type SecurityAssociation, sign, verify } from './authentication.ts';
-import type { NamingOf } from './binary/decode.ts';
-import { encode, maxMessageBytes, type PeerFormat } from './codec.ts';
+import { isBinary, maxMessageBytes } from './codec.ts';
 import { withTpkt } from './framing.ts';
 import type {
   ActionReply,
@@ -36,6 +36,7 @@ import type {
   ErrorDescriptor,
   MegacoMessage,
   MId,
+  PeerFormat,
   Transaction,
   TransactionReply,
   TransactionRequest,
@@ -56,6 +57,8 @@ export const defaultEndpointTimers: EndpointTimers = {
 };
 
 export interface EndpointParts {
+  readonly adapter: ProtocolAdapter<MegacoMessage>;
+  readonly assembler: Assembler<MegacoMessage>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -65,13 +68,12 @@ export interface EndpointParts {
   readonly pool: ControllerPool;
   readonly ids: TransactionIds;
   mId(): MId;
-  readonly namingOf?: NamingOf | undefined;
   readonly timers?: Partial<EndpointTimers> | undefined;
   readonly transmission?: Partial<TransmitterOptions> | undefined;
   /** How this address is written to. */
   formatFor(to: ControllerAddress): PeerFormat;
-  /** Our backups, as this message shall name them. */
-  alternatesFor(flow: Flow): readonly MId[] | undefined;
+  /** The member in whose place we speak to this address; undefined: for ourselves. */
+  homeFor?(to: ControllerAddress): ControllerAddress | undefined;
   /** The keys shared with this address, if any: messages are then signed, and unsigned ones refused. */
   securityFor?(host: string): SecurityAssociation | undefined;
   /** May this sender be heard at all? Called before anything is remembered of it. `refused`: it may not, and is told so. */
@@ -121,7 +123,7 @@ export class MegacoEndpoint {
   constructor(parts: EndpointParts) {
     this.#parts = parts;
     this.#timers = { ...defaultEndpointTimers, ...parts.timers };
-    const adapter = createMegacoAdapter({ mId: parts.mId, namingOf: parts.namingOf });
+    const { adapter, assembler } = parts;
     this.#receiver = new Receiver({
       adapter,
       clock: parts.clock,
@@ -130,6 +132,7 @@ export class MegacoEndpoint {
       metrics: parts.metrics,
       listen: parts.listen,
       maxMessageBytes,
+      pathFor: (flow) => assembler.path(assembler.addressOf(flow)),
       answersTo: (flow) => parts.answersTo?.(flow) !== false,
       onMessage: (message, flow) => this.#onMessage(message, flow),
       onFailed: (flow, error) => {
@@ -198,7 +201,7 @@ export class MegacoEndpoint {
       encode: (transactionId, flow, to) => {
         options.sentTo?.(to);
         const request: Transaction = { kind: 'request', transactionId, actions: actions() };
-        return this.#framed(flow, this.#write(this.#message([request], flow, to), flow, to));
+        return this.#framed(flow, this.#write(this.#message([request], to), flow, to));
       },
       ended,
     });
@@ -328,7 +331,7 @@ export class MegacoEndpoint {
         error,
         actions,
       };
-      const bytes = this.#write(this.#message([reply], flow, remoteOf(flow)), flow, remoteOf(flow));
+      const bytes = this.#write(this.#message([reply], remoteOf(flow)), flow, remoteOf(flow));
       this.#replies.answer(key, bytes);
       flow.send(this.#framed(flow, bytes));
     };
@@ -370,7 +373,7 @@ export class MegacoEndpoint {
     if (message.body.kind === 'error') return;
     const to = remoteOf(flow);
     const answer: MegacoMessage = {
-      ...this.#message([], flow, to),
+      ...this.#message([], to),
       body: { kind: 'error', error: { kind: 'Error', code, text } },
     };
     flow.send(this.#framed(flow, this.#write(answer, flow, to)));
@@ -378,31 +381,30 @@ export class MegacoEndpoint {
 
   #send(flow: Flow, transactions: readonly Transaction[]): void {
     const to = remoteOf(flow);
-    flow.send(this.#framed(flow, this.#write(this.#message(transactions, flow, to), flow, to)));
+    flow.send(this.#framed(flow, this.#write(this.#message(transactions, to), flow, to)));
   }
 
-  #message(transactions: readonly Transaction[], flow: Flow, to: ControllerAddress): MegacoMessage {
-    return {
-      version: this.#parts.formatFor(to).version,
-      mId: this.#parts.mId(),
-      body: { kind: 'transactions', transactions },
-      alternatePath: this.#parts.alternatesFor(flow),
-    };
-  }
-
-  #question(flow: Flow, to: ControllerAddress, id = this.#parts.ids.next()): Buffer {
-    const { mId, formatFor, alternatesFor } = this.#parts;
-    const question = probeMessage(mId(), id, formatFor(to).encoding);
-    return this.#write({ ...question, alternatePath: alternatesFor(flow) }, flow, to);
-  }
-
-  #write(message: MegacoMessage, flow: Flow, to: ControllerAddress): Buffer {
+  #message(transactions: readonly Transaction[], to: ControllerAddress): MegacoMessage {
     const format = this.#parts.formatFor(to);
-    const bytes = encode(message, format);
-    const security = format.encoding === 'binary' ? undefined : this.#parts.securityFor?.(to.host);
+    return { version: format.version, mId: this.#parts.mId(), format, body: { kind: 'transactions', transactions } };
+  }
+
+  #question(flow: Flow, to: ControllerAddress, id: number): Uint8Array {
+    const { assembler, homeFor } = this.#parts;
+    return this.#signed(assembler.probe(to, flow, String(id), homeFor?.(to)), flow, to);
+  }
+
+  #write(message: MegacoMessage, flow: Flow, to: ControllerAddress): Uint8Array {
+    const { assembler, homeFor } = this.#parts;
+    return this.#signed(assembler.octets(message, flow, homeFor?.(to)), flow, to);
+  }
+
+  /** RFC 3525 §11.1, in text: the authentication header. */
+  #signed(bytes: Uint8Array, flow: Flow, to: ControllerAddress): Uint8Array {
+    const security = isBinary(bytes) ? undefined : this.#parts.securityFor?.(to.host);
     if (security === undefined) return bytes;
     const sequence = (security.numbers ?? this.#numbers).next(this.#parts.clock.now());
-    return sign(bytes, security, sequence, flow.local, flow.remote);
+    return sign(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), security, sequence, flow.local, flow.remote);
   }
 
   #framed(flow: Flow, bytes: Uint8Array): Uint8Array {

@@ -4,7 +4,7 @@
  * registered relative is `RED/NL` (RFC 3991 §2.1). docs/alternate-path.md is the specification.
  */
 import { type ControllerAddress, maxAlternates, type PathAttribute, pathAttribute } from '../../src/internal.ts';
-import { type MgcpMessage, type Parameter, parameter } from './messages.ts';
+import { type MgcpCommand, type MgcpMessage, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { readNotifiedEntity, writeNotifiedEntity } from './values/names.ts';
 
 export const pathCode = 'X-ALTPTH';
@@ -34,24 +34,47 @@ export function hasMalformedPath(message: MgcpMessage): boolean {
   return value !== undefined && readList(value) === undefined;
 }
 
-/** The parameter that carries our alternates. */
-export const pathParameter = (path: PathAttribute): Parameter => ({
-  code: pathCode,
-  value: path.alternates.map((alternate) => writeNotifiedEntity(alternate)).join(', '),
-});
+/** Stands in a command where the list goes, for gateways that list package RED; its value is written with the path. */
+export const redListPlace: Parameter = { code: redListCode, value: '' };
 
-/** For gateways that list package RED: all of them, ourselves first (RFC 3991 §2.1). */
-export const redListParameter = (path: PathAttribute): Parameter => ({
-  code: redListCode,
-  value: [path.primary, ...path.alternates].map((each) => writeNotifiedEntity(each)).join(', '),
-});
-
-/** The message with our attribute, in place of any it had. */
-export function insertPath<M extends MgcpMessage>(message: M, path: PathAttribute): M {
-  if (message.kind === 'broken') return message;
-  const parameters = message.parameters.filter(({ code }) => !isPathCode(code));
-  return { ...message, parameters: [...parameters, pathParameter(path)] };
+/**
+ * The parameters of a message that carries our attribute, in place of any it had: the vendor parameter last, the list of package RED where
+ * the message has one. A response acknowledgement has no parameters (RFC 3435 §3.5.6).
+ */
+export function parametersWith(message: MgcpCommand | MgcpResponse, path: PathAttribute): readonly Parameter[] {
+  const { vendor, list } = textsOf(path);
+  const parameters: Parameter[] = [];
+  for (const each of message.parameters) {
+    if (each.code === redListCode) parameters.push(list);
+    else if (!isPathCode(each.code)) parameters.push(each);
+  }
+  const isBare = message.kind === 'command' ? message.pathless === true : message.code < 100;
+  if (!isBare) parameters.push(vendor);
+  return parameters;
 }
+
+interface PathTexts {
+  readonly vendor: Parameter;
+  /** All of them, ourselves first (RFC 3991 §2.1). */
+  readonly list: Parameter;
+}
+
+/** Each attribute object is written once and kept. */
+function textsOf(path: PathAttribute): PathTexts {
+  let known = texts.get(path);
+  if (known === undefined) {
+    const named = (addresses: readonly ControllerAddress[]) =>
+      addresses.map((each) => writeNotifiedEntity({ ...each, user: each.user ?? 'ca' })).join(', ');
+    known = {
+      vendor: { code: pathCode, value: named(path.alternates) },
+      list: { code: redListCode, value: named([path.primary, ...path.alternates]) },
+    };
+    texts.set(path, known);
+  }
+  return known;
+}
+
+const texts = new WeakMap<PathAttribute, PathTexts>();
 
 /** RFC 3435 §3.2.2: a command with a critical extension that we do not know is refused with 511. Ours are known. */
 export const unknownCritical = (parameters: readonly Parameter[]): Parameter | undefined =>

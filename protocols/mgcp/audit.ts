@@ -2,7 +2,7 @@
  * Asking an endpoint what it is doing: AuditEndpoint, then AuditConnection for each of its connections (RFC 3435 §2.3.10, §2.3.11),
  * put together as the core's snapshot of a line (snapshot.ts).
  */
-import type { CommandOutcome, Flow, Gateway } from '../../src/internal.ts';
+import type { CommandOutcome } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
@@ -10,14 +10,12 @@ import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, u
 
 export interface AuditParts {
   commands(): GatewayCommands;
-  /** The path attribute, where audits may carry it. */
-  path(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
   after(ms: number, run: () => void): void;
 }
 
 /** `answer` gets undefined where the endpoint does not answer or is not there; `code` says why, if the gateway did. */
 export function auditEndpoint(
-  { commands, path, after }: AuditParts,
+  { commands, after }: AuditParts,
   endpoint: Endpoint,
   answer: (audit: EndpointAudit | undefined, code: number | undefined) => void,
 ): void {
@@ -26,12 +24,7 @@ export function auditEndpoint(
   const ask = (verb: string, own: readonly Parameter[], ended: (outcome: CommandOutcome<MgcpResponse>) => void) =>
     commands().submit({
       peer: gateway,
-      draft: (flow, dialect) => ({
-        verb,
-        endpoint: name,
-        parameters: [...own, ...path(gateway, flow, dialect)],
-        sdp: [],
-      }),
+      draft: () => ({ verb, endpoint: name, parameters: own, sdp: [] }),
       ended,
     });
 

@@ -2,9 +2,9 @@
  * The bulk audit package (RFC 3624): which endpoints of a gateway are idle, by one command for many. It tells neither connections nor
  * requests, so whatever is not idle is asked by itself afterwards; idle lines are most of any gateway.
  */
-import type { Flow, Gateway } from '../../src/internal.ts';
+import type { Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
+import { isSuccess, type MgcpResponse, parameter } from './messages.ts';
 import { expandNames } from './values/ranges.ts';
 
 export interface BulkAuditParts {
@@ -12,7 +12,6 @@ export interface BulkAuditParts {
   readonly gateway: Gateway;
   /** With a wildcard. */
   readonly endpoint: string;
-  path(flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 export type BulkAudit =
@@ -29,13 +28,12 @@ export function bulkAudit(parts: BulkAuditParts, answer: (audit: BulkAudit) => v
   const ask = (start: string | undefined) => {
     parts.commands.submit({
       peer: parts.gateway,
-      draft: (flow, dialect) => ({
+      draft: () => ({
         verb: 'AUEP',
         endpoint: parts.endpoint,
         parameters: [
           { code: 'BA/F', value: 'BA/S(H,N,S), BA/C' },
           ...(start === undefined ? [] : [{ code: 'BA/SE', value: start }]),
-          ...parts.path(flow, dialect),
         ],
         sdp: [],
       }),

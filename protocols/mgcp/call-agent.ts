@@ -31,7 +31,6 @@ import { keepAlive } from './adapter.ts';
 import { unknownCritical } from './alternate-path.ts';
 import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
-import { command, encodeMessage } from './encode.ts';
 import { Endpoint } from './endpoint.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpHandOver } from './hand-over.ts';
@@ -56,12 +55,12 @@ import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './values
 export interface CallAgentParts {
   readonly services: CoreServices;
   readonly config: MgcpConfig;
-  readonly assembler: Assembler;
+  readonly assembler: Assembler<MgcpDatagram>;
   readonly outgoing: GatewayTransactions<MgcpResponse>;
   readonly ids: TransactionIds;
   /** The first bound address, as others reach us. */
   self(): ControllerAddress;
-  sendOnce(to: ControllerAddress, encode: (flow: Flow) => Uint8Array): void;
+  sendOnce(to: ControllerAddress, datagram: MgcpDatagram): void;
 }
 
 export class CallAgent implements TransactionUser {
@@ -116,19 +115,17 @@ export class CallAgent implements TransactionUser {
         if (endpoint !== undefined) this.#gatewayFailed(endpoint);
       },
     });
-    this.transactions = new MgcpTransactions(clock, parts.outgoing, this);
+    this.transactions = new MgcpTransactions(clock, parts.outgoing, parts.assembler, this);
     this.#routing = new Routing({
       assembler: parts.assembler,
       notifiedEntity: config.notifiedEntity,
-      advertise: config.advertise,
-      self: () => parts.self(),
-      homeOf: (gateway) => this.#homes.get(this.#homeOf.get(gateway) ?? ''),
-      isDead: (member) => this.members.find(member)?.state === 'dead',
+      homeOf: (gateway) => this.homeOf(gateway.name),
     });
     this.#commands = new GatewayCommands({
       log,
       transactions: () => this.transactions,
-      probe: (gateway, flow, dialect) => this.#audit(gateway, flow, dialect),
+      hasPath: (gateway, flow) => this.#routing.hasPath(gateway, flow),
+      probe: (gateway) => audit(gateway),
     });
     this.#driver = new MgcpLineDriver({
       clock,
@@ -140,7 +137,7 @@ export class CallAgent implements TransactionUser {
       endpointOf: (line) => this.#endpoints.get(line),
       switchboard: () => this.switchboard,
       commands: () => this.#commands,
-      routing: ({ gateway }, flow, dialect) => this.#routing.parameters(gateway, flow, true, dialect),
+      routing: ({ gateway }, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
       gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
     });
     const { relay } = config;
@@ -155,7 +152,7 @@ export class CallAgent implements TransactionUser {
             new Set(),
           ),
         gateway: () => this.gateways.byName(relay),
-        transactions: () => this.transactions,
+        commands: () => this.#commands,
       });
     this.switchboard = new Switchboard({
       clock,
@@ -176,7 +173,6 @@ export class CallAgent implements TransactionUser {
       switchboard: () => this.switchboard,
       recovery: callControl.recovery,
       commands: () => this.#commands,
-      path: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, false, dialect),
       after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
       endpointByName: (name) => this.#endpointByName(name),
       endpoints: () => this.#endpoints.values(),
@@ -229,7 +225,7 @@ export class CallAgent implements TransactionUser {
       send: (partner, id) => {
         const message = keepAlive(parts.self(), id);
         const whole = { ...message, parameters: [...message.parameters, this.#servedMembers()] };
-        parts.sendOnce(partner, () => encodeMessage(whole));
+        parts.sendOnce(partner, { messages: [whole] });
       },
       answered: (partner) => this.members.answered(partner),
     });
@@ -392,9 +388,18 @@ export class CallAgent implements TransactionUser {
     return true;
   }
 
-  responseParameters(command: MgcpCommand, flow: Flow): readonly Parameter[] {
-    const gateway = this.#gatewayOf(command, flow);
-    return gateway === undefined ? [] : this.#routing.inResponse(gateway, flow);
+  /** The member in whose place we serve this gateway. */
+  homeOf(name: string): ControllerAddress | undefined {
+    const gateway = this.gateways.byName(name);
+    const home = gateway === undefined ? undefined : this.#homes.get(this.#homeOf.get(gateway) ?? '');
+    return home === undefined || addressKey(home) === addressKey(this.#parts.self()) ? undefined : home;
+  }
+
+  /** The gateway at this address. */
+  gatewayAt(to: ControllerAddress): Gateway | undefined {
+    for (const gateway of this.gateways.all())
+      if (gateway.addresses().some(({ host, port }) => host === to.host && port === to.port)) return gateway;
+    return undefined;
   }
 
   onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
@@ -579,8 +584,7 @@ export class CallAgent implements TransactionUser {
     // A list that was asked for before the gateway restarted again says nothing.
     const turn = {};
     this.#listings.set(gateway, turn);
-    const path = (flow: Flow, dialect: ReadonlySet<string>) => this.#routing.parameters(gateway, flow, false, dialect);
-    listEndpoints({ commands: this.#commands, path }, gateway, name, (has) => {
+    listEndpoints({ commands: this.#commands }, gateway, name, (has) => {
       if (this.#listings.get(gateway) !== turn) return;
       this.#listings.delete(gateway);
       const missing = endpoints.filter(
@@ -664,30 +668,13 @@ export class CallAgent implements TransactionUser {
     this.#commands.submit({
       peer: gateway,
       urgent: true,
-      draft: (flow, dialect) => this.#audit(gateway, flow, dialect),
+      draft: () => audit(gateway),
       ended: (outcome) => done(outcome.kind === 'answered'),
     });
   }
 
-  /** What asks the gateway at this address whether it lives, with the attribute and in the domain that it has. */
-  probe(to: ControllerAddress, flow: Flow, id: number): MgcpCommand | undefined {
-    for (const gateway of this.gateways.all())
-      if (gateway.addresses().some(({ host, port }) => host === to.host && port === to.port)) {
-        const { verb, endpoint, parameters } = this.#audit(gateway, flow);
-        return command(verb, id, endpoint, parameters);
-      }
-    return undefined;
-  }
-
-  #audit(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string> = gateway.dialect): Draft {
-    const parameters = this.#routing.parameters(gateway, flow, false, dialect);
-    return { verb: 'AUEP', endpoint: `*@${gateway.name}`, parameters, sdp: [] };
-  }
-
   #learn(endpoint: Endpoint, learned?: (answered: boolean) => void): void {
-    const path = (gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>) =>
-      this.#routing.parameters(gateway, flow, false, dialect);
-    learnCapabilities({ commands: this.#commands, path }, endpoint.gateway, endpoint.line.endpoint, learned);
+    learnCapabilities({ commands: this.#commands }, endpoint.gateway, endpoint.line.endpoint, learned);
   }
 
   /** A gateway we had not heard of, or not for long. */
@@ -777,3 +764,6 @@ type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) 
 
 /** Lines of a restarted gateway are armed after this, even if it has not said yet which it has. */
 const listingMs = 500;
+
+/** An audit that asks for nothing. */
+const audit = ({ name }: Gateway): Draft => ({ verb: 'AUEP', endpoint: `*@${name}`, parameters: [], sdp: [] });

@@ -2,19 +2,18 @@
  * What a gateway says it can (RFC 3435 §3.2.2.3), kept as words of its dialect: packages that we use, and codecs that a telephone call
  * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
  */
-import type { Flow, Gateway } from '../../src/internal.ts';
+import type { Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
+import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
 import { type NamedValue, option, readOptions, readPackages, writeOptions } from './values/lists.ts';
 
 export interface CapabilityParts {
   readonly commands: GatewayCommands;
-  path(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 /** `learned(false)`: it does not answer. */
 export function learnCapabilities(
-  { commands, path }: CapabilityParts,
+  { commands }: CapabilityParts,
   gateway: Gateway,
   endpoint: string,
   learned: (answered: boolean) => void = () => {},
@@ -26,12 +25,7 @@ export function learnCapabilities(
   gateway.dialect.add('asked');
   commands.submit({
     peer: gateway,
-    draft: (flow, dialect) => ({
-      verb: 'AUEP',
-      endpoint,
-      parameters: [{ code: 'F', value: 'A' }, ...path(gateway, flow, dialect)],
-      sdp: [],
-    }),
+    draft: () => ({ verb: 'AUEP', endpoint, parameters: [{ code: 'F', value: 'A' }], sdp: [] }),
     ended: (outcome) => {
       if (outcome.kind !== 'answered') gateway.dialect.delete('asked');
       else if (isSuccess(outcome.response.code))

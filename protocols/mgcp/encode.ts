@@ -1,16 +1,27 @@
 /** Messages to octets: the one canonical form of RFC 3435 Appendix A: single spaces, CRLF, no trailing white space. */
+import type { PathAttribute } from '../../src/internal.ts';
+import { parametersWith } from './alternate-path.ts';
 import type { MgcpCommand, MgcpDatagram, MgcpResponse, Parameter } from './messages.ts';
 
 /** Broken messages leave nothing behind. */
-export const encodeDatagram = (datagram: MgcpDatagram): Uint8Array => Buffer.from(datagramText(datagram), 'latin1');
+export function encodeDatagram({ messages }: MgcpDatagram, path: PathAttribute | undefined): Uint8Array {
+  let text = '';
+  for (const message of messages) {
+    if (message.kind === 'broken') continue;
+    const own = messageText(message, path);
+    text = text === '' ? own : `${text}${separator}${own}`;
+  }
+  return Buffer.from(text, 'latin1');
+}
 
-export const encodeMessage = (message: MgcpCommand | MgcpResponse): Uint8Array =>
-  Buffer.from(messageText(message), 'latin1');
+/** Datagrams in one, in order (RFC 3435 §3.5.5). */
+export const piggyback = (datagrams: readonly Uint8Array[]): Uint8Array =>
+  Buffer.concat(datagrams.flatMap((each, index) => (index === 0 ? [each] : [separatorBytes, each])));
 
-/** Two texts in one datagram, in order (RFC 3435 §3.5.5). */
-export const piggyback = (first: string, second: string): string => `${first}.\r\n${second}`;
+const separator = '.\r\n';
+const separatorBytes = Buffer.from(separator);
 
-export function messageText(message: MgcpCommand | MgcpResponse): string {
+function messageText(message: MgcpCommand | MgcpResponse, path: PathAttribute | undefined): string {
   let text: string;
   if (message.kind === 'command')
     text = `${message.verb} ${message.transactionId} ${message.endpoint} MGCP ${message.version}\r\n`;
@@ -20,19 +31,10 @@ export function messageText(message: MgcpCommand | MgcpResponse): string {
       packageName === undefined ? '' : ` /${packageName}`
     }${comment === '' ? '' : ` ${comment}`}\r\n`;
   }
-  const { parameters, sdp } = message;
+  const { sdp } = message;
+  const parameters = path === undefined ? message.parameters : parametersWith(message, path);
   for (const { code, value } of parameters) text += value === '' ? `${code}:\r\n` : `${code}: ${value}\r\n`;
   for (const block of sdp) text += `\r\n${block}`;
-  return text;
-}
-
-function datagramText({ messages }: MgcpDatagram): string {
-  let text = '';
-  for (const message of messages) {
-    if (message.kind === 'broken') continue;
-    const own = messageText(message);
-    text = text === '' ? own : piggyback(text, own);
-  }
   return text;
 }
 

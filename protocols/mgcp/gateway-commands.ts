@@ -13,6 +13,8 @@ export interface GatewayCommand {
   readonly peer: Gateway;
   readonly queue?: string | undefined;
   readonly urgent?: boolean | undefined;
+  /** It is not repeated sooner than this. */
+  readonly minWaitMs?: number | undefined;
   /** `dialect`: what is to be left out of this very command. */
   draft(flow: Flow, dialect: ReadonlySet<string>): Draft;
   ended(outcome: CommandOutcome<MgcpResponse>): void;
@@ -21,8 +23,10 @@ export interface GatewayCommand {
 export interface GatewayCommandsParts {
   readonly log: Logger;
   transactions(): MgcpTransactions;
+  /** Will a message to this gateway name anybody beside us? */
+  hasPath(gateway: Gateway, flow: Flow): boolean;
   /** An audit of the gateway that carries the attribute and nothing else. */
-  probe(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): Draft;
+  probe(gateway: Gateway): Draft;
 }
 
 export class GatewayCommands {
@@ -39,7 +43,7 @@ export class GatewayCommands {
   }
 
   #run(command: GatewayCommand, suspected: (gateway: Gateway, verb: string) => void): PendingCommand {
-    const { peer, queue, urgent } = command;
+    const { peer, queue, urgent, minWaitMs } = command;
     const trial: Trial = { omitted: [], doubted: false, carried: undefined, verb: '' };
     let pending: PendingCommand;
     const ended = (outcome: CommandOutcome<MgcpResponse>) => {
@@ -52,12 +56,15 @@ export class GatewayCommands {
         peer,
         queue,
         urgent,
+        minWaitMs,
         draft: (flow) => {
-          const draft = command.draft(flow, dialectOf(peer, trial));
+          const dialect = dialectOf(peer, trial);
+          const draft = command.draft(flow, dialect);
+          const pathless = dialect.has('noPath');
           trial.verb = draft.verb;
           // Sent to another address it may carry less; the answer may be to the first.
-          trial.carried ??= carriedBy(draft.parameters);
-          return draft;
+          trial.carried ??= carriedBy(draft.parameters, !pathless && this.#parts.hasPath(peer, flow));
+          return { ...draft, pathless };
         },
         ended,
       });
@@ -112,7 +119,7 @@ export class GatewayCommands {
       {
         peer: gateway,
         urgent: true,
-        draft: (flow, dialect) => this.#parts.probe(gateway, flow, dialect),
+        draft: () => this.#parts.probe(gateway),
         ended: () => {
           if (refused)
             this.#parts.log.info(
@@ -137,7 +144,7 @@ interface Trial {
   verb: string;
 }
 
-const nothing: Carried = carriedBy([]);
+const nothing: Carried = carriedBy([], false);
 
 const tags: ReadonlySet<Omission> = new Set<Omission>(['noPath', 'noRedirectList']);
 

@@ -126,7 +126,7 @@ export class MgcpLineDriver implements LineDriver {
           { code: 'I', value: step.stray.id },
         ]);
       case 'clear':
-        return { ...draft('DLCX', []), parameters: routing.filter(({ code }) => code !== 'N' && code !== 'RED/NL') };
+        return { ...draft('DLCX', []), parameters: [] };
       case 'delete':
         return draft('DLCX', [
           { code: 'C', value: step.connection.callId },

@@ -2,9 +2,9 @@
  * Asking a gateway which endpoints it has: a wildcarded AuditEndpoint without RequestedInfo (RFC 3435 §2.3.10), or the compact list of the
  * bulk audit package where the gateway has it (RFC 3624 §2.1.1.3). One command per gateway, however many lines.
  */
-import type { Flow, Gateway } from '../../src/internal.ts';
+import type { Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type Parameter, parameterValues } from './messages.ts';
+import { isSuccess, parameterValues } from './messages.ts';
 import { covers, readEndpointName } from './values/names.ts';
 import { expandNames } from './values/ranges.ts';
 
@@ -13,13 +13,11 @@ export type EndpointList = (local: string) => boolean;
 
 export interface ListingParts {
   readonly commands: GatewayCommands;
-  /** The path attribute, where audits may carry it. */
-  path(flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 /** `answer` gets undefined where the gateway cannot tell, or what it tells cannot be read. */
 export function listEndpoints(
-  { commands, path }: ListingParts,
+  { commands }: ListingParts,
   gateway: Gateway,
   endpoint: string,
   answer: (list: EndpointList | undefined) => void,
@@ -28,12 +26,7 @@ export function listEndpoints(
   commands.submit({
     peer: gateway,
     urgent: true,
-    draft: (flow, dialect) => ({
-      verb: 'AUEP',
-      endpoint,
-      parameters: [...(bulk ? [{ code: 'BA/F', value: 'BA/Z' }] : []), ...path(flow, dialect)],
-      sdp: [],
-    }),
+    draft: () => ({ verb: 'AUEP', endpoint, parameters: bulk ? [{ code: 'BA/F', value: 'BA/Z' }] : [], sdp: [] }),
     ended(outcome) {
       if (outcome.kind !== 'answered' || !isSuccess(outcome.response.code)) answer(undefined);
       else answer(readEndpointList(parameterValues(outcome.response, bulk ? 'BA/Z' : 'Z')));

@@ -4,16 +4,16 @@
  * so a backup clears what a dead partner left with one wildcarded DLCX (RFC 3435 §2.3.9).
  */
 import type { Clock, CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/internal.ts';
+import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { allRelayEndpoints, RelayEndpoints, relayEndpointName } from './relay-endpoints.ts';
-import type { MgcpTransactions } from './transaction.ts';
 
 export interface MediaRelayParts {
   readonly clock: Clock;
   readonly log: Logger;
   localConnectionOptions(gateway: Gateway): string;
   gateway(): Gateway | undefined;
-  transactions(): MgcpTransactions;
+  commands(): GatewayCommands;
 }
 
 interface Bridge {
@@ -193,7 +193,7 @@ export class MgcpMediaRelay implements MediaRelay {
     remote: string | undefined,
     ended: (outcome: CommandOutcome<MgcpResponse>) => void,
   ): void {
-    this.#parts.transactions().submit({
+    this.#parts.commands().submit({
       peer,
       queue: endpoint.includes('*') ? undefined : endpoint,
       minWaitMs,

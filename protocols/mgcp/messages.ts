@@ -20,6 +20,8 @@ export interface MgcpCommand {
   readonly parameters: readonly Parameter[];
   /** Session descriptions, each in lines that end in CRLF. */
   readonly sdp: readonly string[];
+  /** Its receiver does not bear the path attribute. */
+  readonly pathless?: boolean | undefined;
 }
 
 export interface MgcpResponse {

@@ -2,7 +2,6 @@
  * What a refusal says about a command. It is judged by what that command carried, not by what we believe of the gateway since: after a
  * takeover many commands are under way at once, and each is refused for the same thing (RFC 3435 §2.4).
  */
-import { isPathCode } from './alternate-path.ts';
 import type { Parameter } from './messages.ts';
 import { readRequestedEvents, readSignals } from './values/events.ts';
 import { option, readOptions } from './values/lists.ts';
@@ -30,16 +29,15 @@ export type Verdict =
   | { readonly kind: 'doubtful'; readonly without: readonly Omission[] }
   | { readonly kind: 'stands' };
 
-export function carriedBy(parameters: readonly Parameter[]): Carried {
-  let path = false;
+/** `path`: was the path attribute written beside them? */
+export function carriedBy(parameters: readonly Parameter[], path: boolean): Carried {
   let redirectList = false;
   let loop = false;
   let signals: readonly string[] = [];
   let spareEvents: readonly string[] = [];
   let codecs = 0;
   for (const { code, value } of parameters) {
-    if (isPathCode(code)) path = true;
-    else if (code === 'RED/NL') redirectList = true;
+    if (code === 'RED/NL') redirectList = true;
     else if (code === 'Q') loop = value.toLowerCase().includes('loop');
     else if (code === 'S') signals = (readSignals(value) ?? []).map(nameOf);
     else if (code === 'R')

@@ -8,6 +8,7 @@ import {
   defaultPoolOptions,
   GatewayTransactions,
   isIpLiteral,
+  isWildcard,
   type Listener,
   maxMembers,
   memberIndex,
@@ -19,12 +20,11 @@ import {
   Transmitter,
   type TrustSettings,
 } from '../../src/internal.ts';
-import { auditOf, createMgcpAdapter } from './adapter.ts';
+import { createMgcpAdapter } from './adapter.ts';
 import { CallAgent } from './call-agent.ts';
 import { type MgcpConfig, mgcpConfigSchema } from './config.ts';
 import { maxDatagramBytes } from './decode.ts';
-import { encodeMessage } from './encode.ts';
-import type { MgcpResponse } from './messages.ts';
+import type { MgcpDatagram, MgcpResponse } from './messages.ts';
 
 /** RFC 3435 §3.5.2. */
 export const transactionSpace = { min: 1, max: 999_999_999 };
@@ -35,9 +35,18 @@ export const mgcpReloads = ['gateways', 'lines', 'digitMap'];
 export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core: TrustSettings): Role {
   const { clock, random, metrics, network, cluster } = services;
   const log = services.log.child({ protocol: 'mgcp' });
-  const adapter = createMgcpAdapter('controller');
+  const adapter = createMgcpAdapter('controller', (to) => agent?.gatewayAt(to));
   const { timers } = config;
-  const assembler = new Assembler(cluster);
+  const assembler: Assembler<MgcpDatagram> = new Assembler({
+    adapter,
+    cluster,
+    addressOf: ({ local }) => ({
+      transport: 'udp',
+      host: isWildcard(local.host) ? (config.advertise ?? self().host) : local.host,
+      port: local.port,
+    }),
+    isDead: (member) => agent?.members.find(member)?.state === 'dead',
+  });
   const partners = [...cluster.backups, ...cluster.backupFor];
   const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: timers.holdMs });
   let listeners: readonly Listener[] = [];
@@ -51,6 +60,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     metrics,
     listen: config.listen,
     maxMessageBytes: maxDatagramBytes,
+    pathFor: (flow) => assembler.path(assembler.addressOf(flow)),
     onMessage: (datagram, flow) => agent?.onDatagram(datagram, flow),
     onFailed: (flow, error) => {
       transmitter.flowFailed(flow, error);
@@ -68,8 +78,9 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     // Partners are asked by the call agent itself.
     probe: (to, flow) => {
       if (agent?.members.find(to) !== undefined) return undefined;
-      const id = ids.unguessable();
-      return { id: String(id), bytes: encodeMessage(agent?.probe(to, flow, id) ?? auditOf(to, id)) };
+      const id = String(ids.unguessable());
+      const gateway = agent?.gatewayAt(to);
+      return { id, bytes: assembler.probe(to, flow, id, gateway && agent?.homeOf(gateway.name)) };
     },
     options: { silenceMs: timers.silenceMs },
   });
@@ -100,7 +111,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
         outgoing,
         ids,
         self,
-        sendOnce: (to, encode) => transmitter.sendOnce(to, encode),
+        sendOnce: (to, datagram) => transmitter.sendOnce(to, (flow) => assembler.octets(datagram, flow)),
       });
       agent.start();
       announce(log, 'mgcp', 'MGCP call agent', listeners);

@@ -100,7 +100,6 @@ export class MgcpTakeover {
             commands: this.#parts.commands(),
             gateway,
             endpoint: `*@${gateway.name}`,
-            path: (flow, dialect) => this.#parts.path(gateway, flow, dialect),
           },
           (audit) => {
             if (audit.kind === 'silent') none();

@@ -4,9 +4,11 @@
  * with its response (piggy-backing, §3.5.5), so that both arrive or neither does.
  */
 import {
+  type Assembler,
   type Cancel,
   type Clock,
   type CommandOutcome,
+  type ControllerAddress,
   type ControlPeer,
   type Flow,
   type GatewayTransactions,
@@ -14,7 +16,7 @@ import {
   ReplyCache,
   type TransactionTimers,
 } from '../../src/internal.ts';
-import { messageText, piggyback } from './encode.ts';
+import { piggyback } from './encode.ts';
 import {
   type BrokenMessage,
   isProvisional,
@@ -35,10 +37,10 @@ export interface TransactionUser {
   senderOf(command: MgcpCommand, flow: Flow): string | undefined;
   /** May this response be believed? Its command was sent to `peer`. */
   trusts(peer: ControlPeer, flow: Flow): boolean;
-  /** Parameters that every response of ours carries. */
-  responseParameters(command: MgcpCommand, flow: Flow): readonly Parameter[];
-  /** Text that must come before this response in the same datagram (RFC 3435 §4.4.7); undefined: none. */
-  beforeResponse?(command: MgcpCommand): string | undefined;
+  /** The member in whose place we speak to this peer or sender; undefined: for ourselves. */
+  homeOf?(name: string): ControllerAddress | undefined;
+  /** A datagram that must come before this response in the same one (RFC 3435 §4.4.7); undefined: none. */
+  beforeResponse?(command: MgcpCommand, flow: Flow): Uint8Array | undefined;
 }
 
 /** A command before it has an id and a way. */
@@ -47,6 +49,7 @@ export interface Draft {
   readonly endpoint: string;
   readonly parameters: readonly Parameter[];
   readonly sdp: readonly string[];
+  readonly pathless?: boolean | undefined;
 }
 
 export interface Submission {
@@ -64,6 +67,7 @@ export interface Submission {
 export class MgcpTransactions {
   readonly #clock: Clock;
   readonly #outgoing: GatewayTransactions<MgcpResponse>;
+  readonly #assembler: Assembler<MgcpDatagram>;
   readonly #user: TransactionUser;
   readonly #replies: ReplyCache;
   readonly #unacknowledged = new Map<string, Cancel>();
@@ -71,9 +75,15 @@ export class MgcpTransactions {
   #cork: Cork | undefined;
   #stopped = false;
 
-  constructor(clock: Clock, outgoing: GatewayTransactions<MgcpResponse>, user: TransactionUser) {
+  constructor(
+    clock: Clock,
+    outgoing: GatewayTransactions<MgcpResponse>,
+    assembler: Assembler<MgcpDatagram>,
+    user: TransactionUser,
+  ) {
     this.#clock = clock;
     this.#outgoing = outgoing;
+    this.#assembler = assembler;
     this.#user = user;
     this.#replies = new ReplyCache(clock, outgoing.timers.tHistMs);
   }
@@ -97,7 +107,7 @@ export class MgcpTransactions {
       for (const message of messages) {
         if (message.kind === 'command') this.#onCommand(message, flow);
         else if (message.kind === 'response') this.#onResponse(message, flow);
-        else this.#onBroken(message);
+        else this.#onBroken(message, flow);
       }
     } finally {
       this.#cork = undefined;
@@ -113,8 +123,8 @@ export class MgcpTransactions {
       persistent: submission.persistent,
       minWaitMs: submission.minWaitMs,
       encode: (id, flow, to) => {
-        const { verb, endpoint, parameters, sdp } = submission.draft(flow);
-        const text = messageText({
+        const { verb, endpoint, parameters, sdp, pathless } = submission.draft(flow);
+        const command: MgcpCommand = {
           kind: 'command',
           verb,
           transactionId: id,
@@ -122,8 +132,9 @@ export class MgcpTransactions {
           version: '1.0',
           parameters,
           sdp,
-        });
-        return Buffer.from(this.#withWaiting(text, to.host, to.port), 'latin1');
+          pathless,
+        };
+        return this.#withWaiting(this.#octets(command, flow, submission.peer.name), to.host, to.port);
       },
       ...(submission.provisional === undefined ? {} : { provisional: submission.provisional }),
       ended: submission.ended,
@@ -153,32 +164,32 @@ export class MgcpTransactions {
     if (confirmed !== undefined && confirmed !== '') this.#confirm(sender, confirmed);
     const seen = this.#replies.seen(key);
     if (seen.kind === 'answered') flow.send(seen.response);
-    else if (seen.kind === 'executing') this.#send(flow, this.#responseText(pending(command), command, flow));
+    else if (seen.kind === 'executing') this.#send(flow, this.#octets(pending(command), flow, sender));
     if (seen.kind !== 'new') return;
-    const execution: Execution = { key, command, flow, provisional: false, answered: false };
+    const execution: Execution = { key, sender, command, flow, provisional: false, answered: false };
     this.#user.onCommand(command, flow, (response) => this.#answer(execution, response));
     if (!execution.answered) {
       execution.provisional = true;
-      this.#send(flow, this.#responseText(pending(command), command, flow));
+      this.#send(flow, this.#octets(pending(command), flow, sender));
     }
   }
 
   #answer(execution: Execution, response: MgcpResponse): void {
     if (execution.answered || this.#stopped) return;
     execution.answered = true;
-    const { key, command, flow, provisional } = execution;
+    const { key, sender, command, flow, provisional } = execution;
     // RFC 3435 §3.5.6: an empty ResponseAck asks for an acknowledgement of a final response that follows a provisional one.
     const final = provisional ? { ...response, parameters: [acknowledge, ...response.parameters] } : response;
-    const before = this.#user.beforeResponse?.(command);
-    const own = this.#responseText(final, command, flow);
-    const text = before === undefined ? own : piggyback(before, own);
-    this.#replies.answer(key, Buffer.from(text, 'latin1'));
+    const before = this.#user.beforeResponse?.(command, flow);
+    const own = this.#octets(final, flow, sender);
+    const bytes = before === undefined ? own : piggyback([before, own]);
+    this.#replies.answer(key, bytes);
     const { remote } = flow;
     const cork = this.#cork;
     if (cork !== undefined && cork.flow.remote.host === remote.host && cork.flow.remote.port === remote.port)
-      cork.waiting.push({ key, text });
-    else this.#send(flow, text);
-    if (provisional) this.#repeatUntilAcknowledged(key, flow, Buffer.from(text, 'latin1'), 1);
+      cork.waiting.push({ key, bytes });
+    else this.#send(flow, bytes);
+    if (provisional) this.#repeatUntilAcknowledged(key, flow, bytes, 1);
   }
 
   /** RFC 3435 §3.5.6; failing to hear the acknowledgement has no other consequence. */
@@ -206,7 +217,7 @@ export class MgcpTransactions {
     const peer = this.#outgoing.peerOf(transactionId);
     if (peer !== undefined && !this.#user.trusts(peer, flow)) return;
     if (!isProvisional(code) && parameter(response, 'K') !== undefined)
-      this.#send(flow, messageText({ kind: 'response', code: 0, transactionId, comment: '', parameters: [], sdp: [] }));
+      this.#send(flow, this.#octets(respond(transactionId, 0, ''), flow, peer?.name));
     this.#outgoing.onResponse(transactionId, !isProvisional(code), response, flow);
   }
 
@@ -220,9 +231,10 @@ export class MgcpTransactions {
     }
   }
 
-  #onBroken({ code, transactionId, reason }: BrokenMessage): void {
+  #onBroken({ code, transactionId, reason }: BrokenMessage, flow: Flow): void {
     if (code === undefined || this.#cork === undefined) return;
-    this.#cork.waiting.push({ key: undefined, text: messageText(respond(transactionId, code, reason)) });
+    const bytes = this.#octets(respond(transactionId, code, reason), flow, undefined);
+    this.#cork.waiting.push({ key: undefined, bytes });
   }
 
   /** RFC 3435 §3.5.2: ranges of confirmed responses; wide ones are not worth the work. */
@@ -236,41 +248,41 @@ export class MgcpTransactions {
   }
 
   /** Puts the waiting responses before a command that goes to the same place, and remembers the whole for repetitions. */
-  #withWaiting(text: string, host: string, port: number): string {
+  #withWaiting(command: Uint8Array, host: string, port: number): Uint8Array {
     const cork = this.#cork;
-    if (cork === undefined || cork.waiting.length === 0) return text;
+    if (cork === undefined || cork.waiting.length === 0) return command;
     const { remote } = cork.flow;
-    if (remote.host !== host || remote.port !== port) return text;
-    const before = cork.waiting.map((each) => each.text).reduce(piggyback);
+    if (remote.host !== host || remote.port !== port) return command;
     // RFC 3435 §3.5.4: every implementation takes 4,000 octets.
-    if (before.length + text.length > 3_900) return text;
-    const whole = piggyback(before, text);
-    for (const { key } of cork.waiting) if (key !== undefined) this.#replies.answer(key, Buffer.from(whole, 'latin1'));
+    const whole = piggyback([...cork.waiting.map(({ bytes }) => bytes), command]);
+    if (whole.length > 3_900) return command;
+    for (const { key } of cork.waiting) if (key !== undefined) this.#replies.answer(key, whole);
     cork.waiting.length = 0;
     return whole;
   }
 
   #flush({ waiting, flow }: Cork): void {
-    if (waiting.length > 0) this.#send(flow, waiting.map(({ text }) => text).reduce(piggyback));
+    if (waiting.length > 0) this.#send(flow, piggyback(waiting.map(({ bytes }) => bytes)));
   }
 
-  #responseText(response: MgcpResponse, command: MgcpCommand, flow: Flow): string {
-    const extra = this.#user.responseParameters(command, flow);
-    return messageText(extra.length === 0 ? response : { ...response, parameters: [...response.parameters, ...extra] });
+  #octets(message: MgcpCommand | MgcpResponse, flow: Flow, name: string | undefined): Uint8Array {
+    const home = name === undefined ? undefined : this.#user.homeOf?.(name);
+    return this.#assembler.octets({ messages: [message] }, flow, home);
   }
 
-  #send(flow: Flow, text: string): void {
-    if (!this.#stopped) flow.send(Buffer.from(text, 'latin1'));
+  #send(flow: Flow, bytes: Uint8Array): void {
+    if (!this.#stopped) flow.send(bytes);
   }
 }
 
 interface Cork {
   readonly flow: Flow;
-  readonly waiting: { readonly key: string | undefined; readonly text: string }[];
+  readonly waiting: { readonly key: string | undefined; readonly bytes: Uint8Array }[];
 }
 
 interface Execution {
   readonly key: string;
+  readonly sender: string;
   readonly command: MgcpCommand;
   readonly flow: Flow;
   provisional: boolean;

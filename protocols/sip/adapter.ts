@@ -7,8 +7,6 @@ import {
   type PathAttribute,
   type ProtocolAdapter,
   pathAttribute,
-  type SignalKind,
-  type Takeover,
   type Transport,
 } from '../../src/internal.ts';
 import {
@@ -20,13 +18,11 @@ import {
   viaAlternates,
 } from './alternate-path.ts';
 import { magicCookie } from './branch.ts';
-import { sipDefaultPort } from './config.ts';
 import { decode } from './decode.ts';
 import { Edit, encode, toBytes } from './encode.ts';
 import { createFraming } from './framing.ts';
 import { H, type HeaderId } from './header-names.ts';
 import type { SipMessage } from './messages.ts';
-import { readRouteUser } from './route-user.ts';
 import { viaAddress } from './transaction.ts';
 import { isSipScheme, parseUri } from './uri.ts';
 import { type NameAddr, parseNameAddr, replaceParam, valueEnd } from './values.ts';
@@ -41,19 +37,13 @@ export const probeIdOf = ({ via }: SipMessage): string | undefined =>
 export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapter<SipMessage> {
   return {
     protocol: 'sip',
-    defaultPort: (transport: Transport) => sipDefaultPort(transport),
     framing: createFraming,
     subprotocol: 'sip',
     isKeepAlive,
     keepAliveAnswer,
     decode,
-    encode,
-    kind,
-    transactionKey,
-    pathAttributes,
-    insertPath: (message, path) => insertPath(message, path, placement),
-    namedAddresses,
-    takeOver: (message, takeover) => takeOver(message, takeover, placement),
+    encode: (message, path) => (path === undefined ? encode(message) : encodeWith(message, path, placement)),
+    paths,
     probe,
   };
 }
@@ -77,25 +67,8 @@ const pong = Buffer.from('\r\n');
 const isDoubleCrlf = (bytes: Uint8Array): boolean =>
   bytes.length === 4 && bytes[0] === 13 && bytes[1] === 10 && bytes[2] === 13 && bytes[3] === 10;
 
-function kind(message: SipMessage): SignalKind {
-  if (!message.isRequest) return 'response';
-  return message.method === 'ACK' ? 'event' : 'request';
-}
-
-/**
- * A response has the top Via and CSeq method of its request (RFC 3261 §17.1.3). Without the magic cookie (RFC 2543) it is known by
- * what of §17.2.3 is the same in both: neither Request-URI nor To tag.
- */
-function transactionKey(message: SipMessage): string {
-  const { via, callId, fromTag, cseq } = message;
-  const method = message.method === 'ACK' ? 'INVITE' : message.method;
-  return via.branch?.startsWith(magicCookie) === true && via.branch.length > magicCookie.length
-    ? `${via.branch} ${via.host}:${via.port} ${method}`
-    : `2543 ${callId} ${fromTag} ${cseq} ${via.host}:${via.port} ${method}`;
-}
-
 /** Via's first (it leads the response back), then those of the routes, then Contact's. */
-function pathAttributes(message: SipMessage): readonly PathAttribute[] {
+function paths(message: SipMessage): readonly PathAttribute[] {
   const found: PathAttribute[] = [];
   const via = viaAddress(message.via);
   const alternates = viaAlternates(message.via);
@@ -125,7 +98,7 @@ function addressOf(entry: NameAddr): ControllerAddress | undefined {
 }
 
 /** On every Via, Route, Record-Route, Path, Service-Route and Contact value that names the path's primary: those are ours. */
-function insertPath(message: SipMessage, path: PathAttribute, placement: Placement): SipMessage {
+function encodeWith(message: SipMessage, path: PathAttribute, placement: Placement): Buffer {
   const edit = new Edit(message);
   let changed = false;
   for (let i = message.fieldIndex(H.via); i >= 0 && !changed; i = -1) {
@@ -142,7 +115,7 @@ function insertPath(message: SipMessage, path: PathAttribute, placement: Placeme
     for (let i = message.fieldIndex(id); i >= 0; i = message.fieldIndex(id, i))
       changed = tagField(edit, message, i, path, placement) || changed;
   }
-  return changed ? again(edit.text(), message) : message;
+  return changed ? edit.bytes() : encode(message);
 }
 
 function tagField(edit: Edit, message: SipMessage, index: number, path: PathAttribute, placement: Placement): boolean {
@@ -182,63 +155,6 @@ const taggedUri = (text: string, written: string): string => {
 const taggedParams = (params: string, written: string): string => replaceParam(params, lowerTag, '') + written;
 
 const lowerTag = alternatePathTag.toLowerCase();
-
-/** The message itself names its next hop: the top Route, else the Request-URI; a response by its top Via. */
-function namedAddresses(message: SipMessage): readonly ControllerAddress[] {
-  if (!message.isRequest) {
-    const to = viaAddress(message.via);
-    return to === undefined ? [] : [to, ...(viaAlternates(message.via) ?? [])];
-  }
-  const [route] = message.addresses(H.route);
-  if (route !== undefined) {
-    const address = addressOf(route);
-    return address === undefined ? [] : [address, ...(nameAddrAlternates(route) ?? [])];
-  }
-  const address = message.uri === undefined || !isSipScheme(message.uri.scheme) ? undefined : uriAddress(message.uri);
-  return address === undefined ? [] : [address];
-}
-
-/** Route and Record-Route entries of the primary become ours, with our path; undefined where the message names it nowhere. */
-function takeOver(
-  message: SipMessage,
-  { primary, self, path }: Takeover,
-  placement: Placement,
-): SipMessage | undefined {
-  const edit = new Edit(message);
-  let changed = false;
-  for (const id of [H.route, H.recordRoute]) {
-    for (let i = message.fieldIndex(id); i >= 0; i = message.fieldIndex(id, i)) {
-      const stop = message.valueStop(i);
-      for (let at = message.valueStart(i); at < stop; ) {
-        const end = valueEnd(message.text, at, stop);
-        const entry = parseNameAddr(message.text.slice(at, end).trim());
-        const address = entry === undefined ? undefined : addressOf(entry);
-        if (address !== undefined && address.host === primary.host && address.port === primary.port) {
-          edit.replace(
-            at,
-            end,
-            `<sip:${userOf(entry)}${formatSocketAddress(self)}${self.transport === 'udp' ? '' : `;transport=${self.transport}`}${placement === 'header' ? '' : uriTagText(path)};lr>${placement === 'uri' ? '' : tagText(path)}`,
-          );
-          changed = true;
-        }
-        at = end + 1;
-      }
-    }
-  }
-  return changed ? again(edit.text(), message) : undefined;
-}
-
-/** What proves the dialog holds at every member (route-user.ts). */
-function userOf(entry: NameAddr | undefined): string {
-  const user = entry === undefined ? undefined : parseUri(entry.uri)?.user;
-  return readRouteUser(user) === undefined ? '' : `${user}@`;
-}
-
-/** An edited text is a message again; our own edits do not break it. */
-function again(text: string, original: SipMessage): SipMessage {
-  const decoded = decode(toBytes(text));
-  return decoded.ok ? decoded.value : original;
-}
 
 /** OPTIONS with Max-Forwards 0: every SIP element answers it, none passes it on (RFC 3261 §11). */
 function probe(to: ControllerAddress, from: ControllerAddress, id: string): SipMessage {

@@ -256,7 +256,7 @@ function malformed(
     .with(505, () => 'Version Not Supported')
     .exhaustive();
   const answer = refusal(text, scanned, code, phrase);
-  return answer === undefined ? fail({ reason, offset, code }) : fail({ reason, offset, code, answer });
+  return answer === undefined ? fail({ reason, offset, code }) : fail({ reason, offset, code, answer: () => answer });
 }
 
 /** Methods of RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 2976. */

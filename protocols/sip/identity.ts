@@ -49,7 +49,7 @@ export interface IdentityOptions {
 
 export class Identity {
   readonly #options: IdentityOptions;
-  readonly #assembler: Assembler;
+  readonly #assembler: Assembler<SipMessage>;
   readonly #domains: ReadonlySet<string>;
   /** Hosts that mean this element whatever the domain: sockets, advertised host, partners. */
   readonly #hosts = new Set<string>();
@@ -62,13 +62,15 @@ export class Identity {
   #sentBys: readonly string[] = [];
   /** What we write into Record-Route, from its host on. */
   #routeTails: readonly string[] = [];
-  readonly #voices = new WeakMap<SocketAddress, Voice>();
+  #voices = new WeakMap<SocketAddress, Voice>();
+  /** Of the members, when what is kept was written (Assembler.state). */
+  #state = 0;
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
   readonly #standIns = new Map<string, Voice>();
   readonly #localTags: KeyedHash;
 
-  constructor(options: IdentityOptions, assembler: Assembler) {
+  constructor(options: IdentityOptions, assembler: Assembler<SipMessage>) {
     this.#options = options;
     this.#localTags = new KeyedHash(options.secret, 'SIP local tag');
     this.#assembler = assembler;
@@ -195,6 +197,7 @@ export class Identity {
 
   /** Header text for what leaves over this flow. */
   voice(flow: Flow): Voice {
+    this.#refresh();
     let voice = this.#voices.get(flow.local);
     if (voice === undefined) {
       voice = this.#makeVoice({ transport: flow.transport, host: this.#hostOf(flow.local), port: flow.local.port });
@@ -229,14 +232,24 @@ export class Identity {
     return request.toTag === this.localTag(request);
   }
 
+  /** Members have died or come back: what names them is written anew. */
+  #refresh(): void {
+    const { state } = this.#assembler;
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#voices = new WeakMap();
+    this.#standIns.clear();
+  }
+
   #standIn(self: ControllerAddress, partner: ControllerAddress): Voice {
+    this.#refresh();
     const key = `${self.transport}:${self.host}:${self.port} ${partner.host}:${partner.port}`;
     let voice = this.#standIns.get(key);
     if (voice === undefined) {
       const sameTransport = { ...partner, transport: self.transport };
       const back = pathAttribute(sameTransport, [self]);
       voice = {
-        ...this.#makeVoice(self, this.#assembler.takeoverPath(self, sameTransport)),
+        ...this.#makeVoice(self, this.#assembler.path(self, sameTransport)),
         viaStart: `Via: SIP/2.0/${self.transport.toUpperCase()} ${formatSocketAddress(partner)};branch=`,
         viaEnd: `${self.transport === 'udp' ? ';rport' : ''}${back === undefined ? '' : tagText(back)}\r\n`,
       };
@@ -264,7 +277,7 @@ export class Identity {
     return beside === undefined ? undefined : this.#makeVoice(beside).secureRoute;
   }
 
-  #makeVoice(address: ControllerAddress, path = this.#assembler.pathFrom(address)): Voice {
+  #makeVoice(address: ControllerAddress, path = this.#assembler.path(address)): Voice {
     const { placement } = this.#options;
     const sentBy = `${bracketed(address.host)}:${address.port}`;
     const transportParam = address.transport === 'udp' ? '' : `;transport=${address.transport}`;

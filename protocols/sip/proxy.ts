@@ -53,7 +53,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly flows: Flows;
   readonly flowNaming: FlowNaming;
   readonly config: SipConfig;
-  readonly assembler: Assembler;
+  readonly assembler: Assembler<SipMessage>;
   readonly cluster: Cluster;
   readonly metrics: Metrics;
   readonly trust: PathTrust;

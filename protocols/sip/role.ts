@@ -25,6 +25,7 @@ import { FlowNaming } from './flow-naming.ts';
 import { FlowTokens } from './flow-token.ts';
 import { Flows } from './flows.ts';
 import { Identity } from './identity.ts';
+import type { SipMessage } from './messages.ts';
 import { ProxyCore, type RoutingTable } from './proxy.ts';
 import { LostBindings } from './registrar/lost-bindings.ts';
 import { createRegistration } from './registrar/registration.ts';
@@ -56,9 +57,14 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       'sip.auth.invite needs cluster.secret, the same on all members: with the well-known one anybody can prove any dialog',
     );
 
-  const assembler = new Assembler(cluster);
+  const assembler: Assembler<SipMessage> = new Assembler({
+    adapter,
+    cluster,
+    addressOf: (flow) => identity.voice(flow).address,
+    isDead: (member) => pool.find(member)?.health === 'down',
+  });
   const partners: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];
-  const identity = new Identity(
+  const identity: Identity = new Identity(
     {
       domains: config.domains,
       advertise: config.advertise,
@@ -97,7 +103,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     listeners: () => receiver.listeners,
     probe: (to, flow) => {
       const id = random.hex(16);
-      return { id, bytes: adapter.encode(adapter.probe(to, identity.voice(flow).address, id)) };
+      return { id, bytes: assembler.probe(to, flow, id) };
     },
     options: { silenceMs: timers.silenceMs, probeMs: timers.probeMs, downProbeMs: timers.downProbeMs },
   });

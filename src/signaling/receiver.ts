@@ -11,6 +11,7 @@ import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, Tr
 import { RateLimitedLog } from '../rate-limited-log.ts';
 import type { ControllerAddress } from './controller-address.ts';
 import { formatAddress, formatSocketAddress } from './controller-address.ts';
+import type { PathAttribute } from './path-attribute.ts';
 import type { ProtocolAdapter } from './protocol-adapter.ts';
 
 export interface ReceiverParts<M> {
@@ -25,6 +26,8 @@ export interface ReceiverParts<M> {
   readonly maxMessageBytes: number;
   /** A whole, well-formed message. An error thrown here is our bug: it is logged and counted, and the next message is served. */
   onMessage(message: M, flow: Flow): void;
+  /** What our answer to what cannot be decoded says of our backups; absent: nothing. */
+  pathFor?(flow: Flow): PathAttribute | undefined;
   /** Is the sender of what cannot be decoded told so, where the protocol has an answer? Absent: everybody is. */
   answersTo?(flow: Flow): boolean;
   /** The way back along a flow is gone. */
@@ -105,7 +108,8 @@ export class Receiver<M> {
     if (!decoded.ok) {
       this.#refuse(flow, decoded.error.reason, decoded.error.offset);
       const { answer } = decoded.error;
-      if (answer !== undefined && this.#parts.answersTo?.(flow) !== false) flow.send(answer);
+      if (answer !== undefined && this.#parts.answersTo?.(flow) !== false)
+        flow.send(answer(this.#parts.pathFor?.(flow)));
       return;
     }
     try {

@@ -21,7 +21,6 @@ export interface Exchange {
 
 export interface ExaminedAdapter<M> {
   readonly adapter: ProtocolAdapter<M>;
-  /** At least two transactions of one peer, whose keys must differ. */
   readonly exchanges: readonly Exchange[];
   /** Messages that await nothing. */
   readonly events?: readonly Uint8Array[];
@@ -31,10 +30,6 @@ export interface ExaminedAdapter<M> {
   readonly ours: { readonly bytes: Uint8Array; readonly self: ControllerAddress };
   /** Alternates as this protocol's attribute can say them, four of them, all different. */
   readonly alternates: readonly ControllerAddress[];
-  /** A message whose routing attribute names `primary`. */
-  readonly taken: { readonly bytes: Uint8Array; readonly primary: ControllerAddress };
-  /** Does the message name this controller where `taken` named the primary? */
-  routesTo(message: M, controller: ControllerAddress): boolean;
   /** The message as it stands in a connection; as it is, if absent. */
   inStream?(bytes: Uint8Array): Uint8Array;
   /** Octets that only keep a way open. */
@@ -53,14 +48,9 @@ const decodeBoundMs = 10;
 export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M>): void {
   describe(`ProtocolAdapter contract: ${name}`, () => {
     const examined = factory();
-    const { adapter, exchanges, events = [], ours, taken } = examined;
+    const { adapter, exchanges, events = [], ours } = examined;
     const comparable = examined.comparable ?? ((message: M): unknown => message);
-    const messages = [
-      ...exchanges.flatMap(({ request, responses }) => [request, ...responses]),
-      ...events,
-      ours.bytes,
-      taken.bytes,
-    ];
+    const messages = [...exchanges.flatMap(({ request, responses }) => [request, ...responses]), ...events, ours.bytes];
 
     function read(bytes: Uint8Array): M {
       const decoded = adapter.decode(bytes);
@@ -107,9 +97,9 @@ export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M
         for (const bytes of messages) {
           const lent = Buffer.from(bytes);
           const message = read(lent);
-          const before = Buffer.from(adapter.encode(message));
+          const before = Buffer.from(adapter.encode(message, undefined));
           lent.fill(0);
-          expect(Buffer.from(adapter.encode(message)).equals(before)).toBe(true);
+          expect(Buffer.from(adapter.encode(message, undefined)).equals(before)).toBe(true);
         }
       });
     });
@@ -118,45 +108,15 @@ export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M
       it('gives octets that decode to the same message', () => {
         for (const bytes of messages) {
           const message = read(bytes);
-          expect(comparable(read(adapter.encode(message)))).toEqual(comparable(message));
+          expect(comparable(read(adapter.encode(message, undefined)))).toEqual(comparable(message));
         }
       });
 
       it('is at rest after one round', () => {
         for (const bytes of messages) {
-          const once = adapter.encode(read(bytes));
-          expect(text(adapter.encode(read(once)))).toBe(text(once));
+          const once = adapter.encode(read(bytes), undefined);
+          expect(text(adapter.encode(read(once), undefined))).toBe(text(once));
         }
-      });
-    });
-
-    describe('kind', () => {
-      it('tells requests, responses and events apart, before and after a round through the wire', () => {
-        for (const { request, responses } of exchanges) {
-          expect(adapter.kind(read(request))).toBe('request');
-          for (const response of responses) {
-            expect(adapter.kind(read(response))).toBe('response');
-            expect(adapter.kind(read(adapter.encode(read(response))))).toBe('response');
-          }
-        }
-        for (const event of events) expect(adapter.kind(read(event))).toBe('event');
-      });
-    });
-
-    describe('transactionKey', () => {
-      it('is the same for a request, its repetition and its responses', () => {
-        for (const { request, responses } of exchanges) {
-          const key = adapter.transactionKey(read(request));
-          expect(key).not.toBe('');
-          expect(adapter.transactionKey(read(Buffer.from(request)))).toBe(key);
-          for (const response of responses) expect(adapter.transactionKey(read(response))).toBe(key);
-        }
-      });
-
-      it('is unlike for any two transactions', () => {
-        const keys = exchanges.map(({ request }) => adapter.transactionKey(read(request)));
-        expect(keys.length).toBeGreaterThan(1);
-        expect(new Set(keys).size).toBe(keys.length);
       });
     });
 
@@ -169,12 +129,12 @@ export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M
       const full: PathAttribute = { primary: ours.self, alternates: [fourth, third, first] };
 
       it('is absent before it is inserted', () => {
-        expect(adapter.pathAttributes(read(ours.bytes))).toEqual([]);
+        expect(adapter.paths(read(ours.bytes))).toEqual([]);
       });
 
       it('comes back from the wire as it was inserted, in its order', () => {
         for (const path of [one, two, full]) {
-          const found = adapter.pathAttributes(read(adapter.encode(adapter.insertPath(read(ours.bytes), path))));
+          const found = adapter.paths(read(adapter.encode(read(ours.bytes), path)));
           expect(found.length).toBeGreaterThan(0);
           for (const { alternates } of found) {
             expect(alternates.length).toBe(path.alternates.length);
@@ -184,67 +144,31 @@ export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M
         }
       });
 
-      it('is seen on the message itself, without a round through the wire', () => {
-        const message = adapter.insertPath(read(ours.bytes), two);
-        expect(adapter.pathAttributes(message)).toEqual(adapter.pathAttributes(read(adapter.encode(message))));
-      });
-
       it('replaces the one inserted before, and only that', () => {
-        const direct = adapter.insertPath(read(ours.bytes), two);
-        const replaced = adapter.insertPath(adapter.insertPath(read(ours.bytes), full), two);
-        expect(text(adapter.encode(replaced))).toBe(text(adapter.encode(direct)));
-        expect(text(adapter.encode(adapter.insertPath(direct, two)))).toBe(text(adapter.encode(direct)));
+        const direct = text(adapter.encode(read(ours.bytes), two));
+        expect(text(adapter.encode(read(adapter.encode(read(ours.bytes), full)), two))).toBe(direct);
+        expect(text(adapter.encode(read(Buffer.from(direct, 'latin1')), two))).toBe(direct);
       });
 
-      it('changes neither kind nor transaction, nor the message it is inserted in', () => {
+      it('is written without a change to the message', () => {
         const message = read(ours.bytes);
-        const before = text(adapter.encode(message));
-        const tagged = adapter.insertPath(message, full);
-        expect(adapter.kind(tagged)).toBe(adapter.kind(message));
-        expect(adapter.transactionKey(tagged)).toBe(adapter.transactionKey(message));
-        expect(text(adapter.encode(message))).toBe(before);
+        const before = text(adapter.encode(message, undefined));
+        adapter.encode(message, full);
+        expect(text(adapter.encode(message, undefined))).toBe(before);
       });
 
       it('never has more than three alternates', () => {
         fc.assert(
-          fc.property(damaged([adapter.encode(adapter.insertPath(read(ours.bytes), full))]), (bytes) => {
+          fc.property(damaged([adapter.encode(read(ours.bytes), full)]), (bytes) => {
             const decoded = adapter.decode(bytes);
             if (!decoded.ok) return;
-            for (const { alternates } of adapter.pathAttributes(decoded.value)) {
+            for (const { alternates } of adapter.paths(decoded.value)) {
               expect(alternates.length).toBeGreaterThan(0);
               expect(alternates.length).toBeLessThanOrEqual(maxAlternates);
             }
-            expect(Array.isArray(adapter.namedAddresses(decoded.value))).toBe(true);
           }),
           runs,
         );
-      });
-    });
-
-    describe('takeOver', () => {
-      const [self, other] = examined.alternates;
-      if (self === undefined || other === undefined) throw new Error('the examination needs four alternates');
-      const { primary } = taken;
-      const path: PathAttribute = { primary: self, alternates: [primary] };
-
-      it('leads what named the primary to us, and the primary is our alternate', () => {
-        const original = read(taken.bytes);
-        expect(examined.routesTo(original, primary)).toBe(true);
-        const moved = adapter.takeOver(original, { primary, self, path });
-        expect(moved).toBeDefined();
-        if (moved === undefined) return;
-        const again = read(adapter.encode(moved));
-        expect(examined.routesTo(again, self)).toBe(true);
-        expect(adapter.kind(again)).toBe(adapter.kind(original));
-        const [found] = adapter.pathAttributes(again);
-        expect(found?.alternates.some((alternate) => sameAddress(alternate, primary))).toBe(true);
-      });
-
-      it('touches nothing that names another controller', () => {
-        expect(adapter.takeOver(read(taken.bytes), { primary: other, self, path })).toBeUndefined();
-        expect(
-          adapter.takeOver(read(taken.bytes), { primary: { ...primary, port: primary.port + 1 }, self, path }),
-        ).toBeUndefined();
       });
     });
 
@@ -252,27 +176,21 @@ export function examineAdapter<M>(name: string, factory: () => ExaminedAdapter<M
       const [to, from] = examined.alternates;
       if (to === undefined || from === undefined) throw new Error('the examination needs four alternates');
 
-      it('is a well-formed request to the address it was made for', () => {
-        const probe = read(adapter.encode(adapter.probe(to, from, '0a1b2c3d4e5f6071')));
-        expect(adapter.kind(probe)).toBe('request');
-        // Protocols whose messages name no next hop leave this empty.
-        const [named] = adapter.namedAddresses(probe);
-        if (named !== undefined) expect(named).toMatchObject({ host: to.host, port: to.port });
+      it('is well-formed', () => {
+        const decoded = adapter.decode(adapter.encode(adapter.probe(to, from, '0a1b2c3d4e5f6071'), undefined));
+        expect(decoded.ok).toBe(true);
       });
 
-      it('has a transaction of its own for each id', () => {
-        const ids = ['0a1b2c3d4e5f6071', '1a1b2c3d4e5f6071', '0a1b2c3d4e5f6072'];
-        const keys = ids.map((id) => adapter.transactionKey(read(adapter.encode(adapter.probe(to, from, id)))));
-        expect(new Set(keys).size).toBe(ids.length);
+      it('is another one for each id', () => {
+        const ids = ['0a1b2c3d4e5f6071', '1a1b2c3d4e5f6071', '0a1b2c3d4e5f6072', '17', '18'];
+        const probes = ids.map((id) => text(adapter.encode(adapter.probe(to, from, id), undefined)));
+        expect(new Set(probes).size).toBe(ids.length);
       });
-    });
 
-    describe('defaultPort', () => {
-      it('is a port for every transport', () => {
-        for (const transport of ['udp', 'tcp', 'tls', 'ws', 'wss'] as const) {
-          expect(adapter.defaultPort(transport)).toBeGreaterThan(0);
-          expect(adapter.defaultPort(transport)).toBeLessThan(65_536);
-        }
+      it('names our backups', () => {
+        const path: PathAttribute = { primary: from, alternates: [to] };
+        const [found] = adapter.paths(read(adapter.encode(adapter.probe(to, from, '17'), path)));
+        expect(found?.alternates.map(({ host }) => host)).toEqual([to.host]);
       });
     });
 

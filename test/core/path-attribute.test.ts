@@ -1,6 +1,7 @@
 /** Design §3: an ordered list, one primary, one to three alternates; who is named by whom. */
 import { describe, expect, it } from 'vitest';
-import { Assembler, type ControllerAddress, formatPath, pathAddresses, pathAttribute } from '../../src/internal.ts';
+import { type ControllerAddress, formatPath, pathAddresses, pathAttribute } from '../../src/internal.ts';
+import { assemblerOf } from '../support/assembler.ts';
 
 const at = (n: number, transport: 'udp' | 'tcp' | 'tls' = 'udp'): ControllerAddress => ({
   transport,
@@ -25,20 +26,20 @@ describe('path attribute', () => {
 });
 
 describe('assembler', () => {
-  const assembler = new Assembler({ secret: 's', backups: [at(2), at(2, 'tcp'), at(3)], backupFor: [at(4)] });
+  const assembler = assemblerOf({ backups: [at(2), at(2, 'tcp'), at(3)], backupFor: [at(4)] });
 
   it('names backups by the transport of the socket where there are any, and never a weaker one', () => {
-    expect(assembler.pathFrom(at(1))?.alternates).toEqual([at(2), at(3)]);
-    expect(assembler.pathFrom(at(1, 'tcp'))?.alternates).toEqual([at(2, 'tcp')]);
-    expect(assembler.pathFrom(at(1, 'tls'))).toBeUndefined();
+    expect(assembler.path(at(1))?.alternates).toEqual([at(2), at(3)]);
+    expect(assembler.path(at(1, 'tcp'))?.alternates).toEqual([at(2, 'tcp')]);
+    expect(assembler.path(at(1, 'tls'))).toBeUndefined();
   });
 
   it('gives the same object for the same socket, so that its text is made once', () => {
-    expect(assembler.pathFrom(at(1))).toBe(assembler.pathFrom(at(1)));
+    expect(assembler.path(at(1))).toBe(assembler.path(at(1)));
   });
 
   it('in the place of a primary it names itself, its own backups, then the primary', () => {
-    const path = assembler.takeoverPath(at(1), at(4));
+    const path = assembler.path(at(1), at(4));
     expect([path?.primary, path?.alternates]).toEqual([at(1), [at(2), at(3), at(4)]]);
   });
 

@@ -160,21 +160,15 @@ function make(listen: readonly ControllerAddress[]) {
 
 const adapter: ProtocolAdapter<string> = {
   protocol: 'words',
-  defaultPort: () => 5060,
   isKeepAlive: (bytes) => Buffer.from(bytes).toString().startsWith('~'),
   keepAliveAnswer: (bytes) => (Buffer.from(bytes).toString() === '~?' ? Buffer.from('~!') : undefined),
   decode(bytes) {
     const text = Buffer.from(bytes).toString();
     if (!text.startsWith('bad')) return ok(text);
     const failure = { reason: 'bad word', offset: 3 };
-    return fail(text.endsWith('owed') ? { ...failure, answer: Buffer.from('refused') } : failure);
+    return fail(text.endsWith('owed') ? { ...failure, answer: () => Buffer.from('refused') } : failure);
   },
   encode: (text) => Buffer.from(text),
-  kind: () => 'event',
-  transactionKey: (text) => text,
-  pathAttributes: () => [],
-  insertPath: (text) => text,
-  namedAddresses: () => [],
-  takeOver: () => undefined,
+  paths: () => [],
   probe: (_to, _from, id) => id,
 };

@@ -4,6 +4,7 @@
  * 3525 §11.2, §11.5). It obeys one controller at a time.
  */
 import {
+  Assembler,
   type Cancel,
   type ControllerAddress,
   ControllerPool,
@@ -17,6 +18,7 @@ import {
   sameAddress,
   TransactionIds,
 } from '../../../src/internal.ts';
+import { createMegacoAdapter } from '../adapter.ts';
 import { mIdsToAddresses, pathExtension, pathPackage, pathProperty, readPathValue } from '../alternate-path.ts';
 import {
   type Command,
@@ -94,7 +96,16 @@ export class SimGateway {
     for (const controller of options.controllers) pool.admit(controller, 'configured');
     this.#peer = { name: 'controller', addresses: () => this.#addresses() };
     const format = { encoding: options.encoding ?? 'compact', version: 1 };
+    const adapter = createMegacoAdapter({ mId: () => options.name, formatFor: () => format });
+    // A gateway has no backups.
+    const assembler = new Assembler({
+      adapter,
+      cluster: { backups: [], backupFor: [] },
+      addressOf: ({ transport, local }) => ({ transport, ...local }),
+    });
     this.#endpoint = new MegacoEndpoint({
+      adapter,
+      assembler,
       clock,
       random,
       log: this.#log,
@@ -106,7 +117,6 @@ export class SimGateway {
       mId: () => options.name,
       timers: options.tMaxMs === undefined ? {} : { tMaxMs: options.tMaxMs },
       formatFor: () => format,
-      alternatesFor: () => undefined,
       admits: (message, flow) => this.#learn(message, flow),
       onRequest: (incoming) => this.#onRequest(incoming),
     } satisfies EndpointParts);

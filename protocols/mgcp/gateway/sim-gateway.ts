@@ -4,6 +4,7 @@
  */
 import {
   type AllowRule,
+  Assembler,
   allowHolds,
   type Cancel,
   type ControllerAddress,
@@ -21,10 +22,10 @@ import {
   TransactionIds,
   Transmitter,
 } from '../../../src/internal.ts';
-import { createMgcpAdapter, keepAlive } from '../adapter.ts';
+import { createMgcpAdapter } from '../adapter.ts';
 import { hasMalformedPath, readPath } from '../alternate-path.ts';
 import { maxDatagramBytes } from '../decode.ts';
-import { encodeMessage, messageText } from '../encode.ts';
+import { command, encodeDatagram } from '../encode.ts';
 import {
   isSuccess,
   type MgcpCommand,
@@ -98,6 +99,12 @@ export class SimGateway {
     const { clock, random, metrics, network } = services;
     const log = services.log.child({ gateway: options.name });
     const adapter = createMgcpAdapter('gateway');
+    // A gateway has no backups.
+    const assembler = new Assembler({
+      adapter,
+      cluster: { backups: [], backupFor: [] },
+      addressOf: ({ local }) => ({ transport: 'udp', host: options.name, port: local.port }),
+    });
     this.#malformed = metrics.counter('mgcp_alternates_malformed_total', 'Path attributes that could not be read');
     this.#refused = metrics.counter('mgcp_alternates_refused_total', 'Alternates outside of what is allowed');
     this.#pool = new ControllerPool(clock, random);
@@ -121,10 +128,9 @@ export class SimGateway {
       metrics,
       protocol: 'mgcp',
       listeners: () => this.#receiver.listeners,
-      probe: () => {
-        const id = ids.unguessable();
-        const self: ControllerAddress = { transport: 'udp', host: options.name, port: options.listen.port };
-        return { id: String(id), bytes: encodeMessage(keepAlive(self, id)) };
+      probe: (to, flow) => {
+        const id = String(ids.unguessable());
+        return { id, bytes: assembler.probe(to, flow, id) };
       },
     });
     const outgoing = new GatewayTransactions<MgcpResponse>({
@@ -134,12 +140,11 @@ export class SimGateway {
       ids,
       ...(options.tMaxMs === undefined ? {} : { timers: { tMaxMs: options.tMaxMs } }),
     });
-    this.#transactions = new MgcpTransactions(clock, outgoing, {
+    this.#transactions = new MgcpTransactions(clock, outgoing, assembler, {
       onCommand: (command, flow, respond) => this.#onCommand(command, flow, respond),
       // RFC 3435 §3.5.2: a gateway tells duplicates by the transaction id alone.
       senderOf: () => 'callAgent',
       trusts: () => true,
-      responseParameters: () => [],
       beforeResponse: (command) => this.#disconnectedNotice(command),
     });
     this.#gatewayWide = this.#newDestination('*');
@@ -324,20 +329,15 @@ export class SimGateway {
   }
 
   /** The first non-audit message that a call agent sees of a disconnected endpoint must say so (§4.4.7). */
-  #disconnectedNotice(command: MgcpCommand): string | undefined {
-    if (command.verb === 'AUEP' || command.verb === 'AUCX') return undefined;
-    const local = readEndpointName(command.endpoint)?.local ?? '';
+  #disconnectedNotice({ verb, endpoint }: MgcpCommand): Uint8Array | undefined {
+    if (verb === 'AUEP' || verb === 'AUCX') return undefined;
+    const local = readEndpointName(endpoint)?.local ?? '';
     const [line] = this.covered(local).filter((each) => this.#disconnected.has(each));
     if (line === undefined) return undefined;
-    return messageText({
-      kind: 'command',
-      verb: 'RSIP',
-      transactionId: 1 + Math.floor(this.#services.random.fraction() * 999_999_998),
-      endpoint: `${line.local}@${this.options.name}`,
-      version: '1.0',
-      parameters: [{ code: 'RM', value: 'disconnected' }],
-      sdp: [],
-    });
+    const id = 1 + Math.floor(this.#services.random.fraction() * 999_999_998);
+    const parameters = [{ code: 'RM', value: 'disconnected' }];
+    const notice = command('RSIP', id, `${line.local}@${this.options.name}`, parameters);
+    return encodeDatagram({ messages: [notice] }, undefined);
   }
 
   #restartInProgress(local: string, method: string, to: Destination, done: (ok: boolean) => void, hops = 0): void {

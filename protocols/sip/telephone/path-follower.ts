@@ -115,7 +115,7 @@ export class PathFollower {
       probe: (to, flow) => {
         const id = random.hex(16);
         const probe = this.#adapter.probe(to, { ...flow.local, transport: flow.transport }, id);
-        return { id, bytes: this.#adapter.encode(probe) };
+        return { id, bytes: this.#adapter.encode(probe, undefined) };
       },
       ...(timers === undefined ? {} : { options: timers }),
     });
@@ -466,7 +466,7 @@ export class PathFollower {
   #learn(message: SipMessage, flow: Flow): void {
     if (!hasTag(message.text)) return;
     const self = this.#listener?.local;
-    for (const { primary, alternates } of this.#adapter.pathAttributes(message)) {
+    for (const { primary, alternates } of this.#adapter.paths(message)) {
       if (primary.transport !== 'udp' || (self !== undefined && sameAddress(primary, self))) continue;
       if (!sameAddress(primary, hopOf(flow)) && !this.#hops.has(hopKey(primary))) continue;
       const kept = this.#trust.alternates(alternates, flow).filter(isDatagram);

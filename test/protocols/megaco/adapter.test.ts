@@ -39,7 +39,5 @@ for (const [name, write] of [
     garbage: [Buffer.from('HELLO'), Buffer.from([0x30, 0x03, 0xa1, 0x01]), Buffer.from('MEGACO/1')],
     ours: { bytes: write('!/1 [127.0.0.1]:2944 T=12{C=-{MF=aaln/1{E=1{al/of}}}}'), self: udp('127.0.0.1') },
     alternates: [udp('127.0.0.2'), udp('127.0.0.3', 4_000), udp('mgc4.example'), udp('127.0.0.5')],
-    taken: { bytes: write('!/1 [127.0.0.7]:2944 T=13{C=-{MF=aaln/1{E=1{al/of}}}}'), primary: udp('127.0.0.7') },
-    routesTo: (message, { host, port }) => message.mId === `[${host}]:${port}`,
     inStream: (bytes) => withTpkt(bytes),
   }));

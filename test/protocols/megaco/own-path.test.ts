@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readPathValue } from '../../../protocols/megaco/alternate-path.ts';
-import { OwnPath } from '../../../protocols/megaco/own-path.ts';
-import { Assembler, type ControllerAddress } from '../../../src/internal.ts';
+import { alternatesOf, readPathValue } from '../../../protocols/megaco/alternate-path.ts';
+import type { ControllerAddress } from '../../../src/internal.ts';
+import { assemblerOf } from '../../support/assembler.ts';
 import { backupHost, primaryHost, World } from './world.ts';
 
 const at = (number: number): ControllerAddress => ({ transport: 'udp', host: `127.0.0.${number}`, port: 2944 });
@@ -42,15 +42,15 @@ describe('docs/alternate-path.md §5.3, §5.4: the property and X-AltPth list th
 });
 
 describe('docs/alternate-path.md §6.3: whom a backup names that stands in', () => {
-  const path = (dead: readonly number[], backups: readonly number[], backupFor: readonly number[]) => {
-    const cluster = { secret: 's', backups: backups.map(at), backupFor: backupFor.map(at) };
+  const path = (dead: readonly number[], backups: readonly number[], home: readonly number[]) => {
     const isDead = ({ host }: ControllerAddress) => dead.some((number) => host === at(number).host);
-    return new OwnPath(new Assembler(cluster), cluster, isDead).alternates(at(2));
+    const assembler = assemblerOf({ backups: backups.map(at), backupFor: home.map(at) }, isDead);
+    return alternatesOf(assembler.path(at(2), home.map(at)[0]));
   };
   const named = (...numbers: readonly number[]) => numbers.map((number) => `[127.0.0.${number}]:2944`);
 
   it.each([
-    ['nobody is dead: its own backups', [], [3], [1], [3]],
+    ['nobody is dead: its own backups, then whom it stands in for', [], [3], [1], [3, 1]],
     ['it has none: whom it stands in for', [], [], [1], [1]],
     ['the primary is dead: it comes after its own backups', [1], [3], [1], [3, 1]],
     ['a backup is dead as well', [1, 3], [3, 4], [1], [4, 3, 1]],

@@ -9,11 +9,10 @@ const dial = [
   { code: 'R', value: 'L/hu(N),D/[0-9#*T](D),L/oc(N)' },
   { code: 'S', value: 'L/dl' },
   { code: 'Q', value: 'loop' },
-  { code: 'X-ALTPTH', value: 'ca@[127.0.0.2]' },
 ];
 
 const judged = (code: number, parameters: readonly { code: string; value: string }[], packages?: readonly string[]) => {
-  const verdict = judgeRefusal(code, carriedBy(parameters), packages);
+  const verdict = judgeRefusal(code, carriedBy(parameters, parameters === dial), packages);
   return verdict.kind === 'stands' ? 'stands' : `${verdict.kind} ${verdict.without.join(' ')}`;
 };
 

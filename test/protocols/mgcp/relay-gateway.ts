@@ -1,6 +1,6 @@
 /** A media gateway as osmo-mgw is one: named RTP endpoints, one remembered transaction for each, and it hangs at times. */
 import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
-import { encodeMessage } from '../../../protocols/mgcp/encode.ts';
+import { encodeDatagram } from '../../../protocols/mgcp/encode.ts';
 import { type MgcpCommand, type MgcpResponse, parameter, respond } from '../../../protocols/mgcp/messages.ts';
 import { writeAudio } from '../../../protocols/mgcp/values/sdp.ts';
 import type { Flow } from '../../../src/internal.ts';
@@ -55,7 +55,7 @@ export class RelayGateway {
     for (const message of decoded.ok ? decoded.value.messages : []) {
       if (message.kind !== 'command') continue;
       this.seen.push({ atMs: this.#world.clock.now(), command: message });
-      flow.send(encodeMessage(this.#execute(message)));
+      flow.send(encodeDatagram({ messages: [this.#execute(message)] }, undefined));
     }
   }
 

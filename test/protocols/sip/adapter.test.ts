@@ -1,6 +1,5 @@
 import { createSipAdapter } from '../../../protocols/sip/adapter.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import { type ControllerAddress, formatSocketAddress } from '../../../src/internal.ts';
+import type { ControllerAddress } from '../../../src/internal.ts';
 import { examineAdapter } from '../../contract/protocol-adapter.contract.ts';
 
 const octets = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'), 'latin1');
@@ -59,12 +58,6 @@ for (const placement of ['header', 'uri', 'both'] as const)
       { ...udp('::1', 5_062), transport: 'tcp' },
       udp('b.example.com'),
     ],
-    taken: {
-      bytes: request('INVITE', 'z9hG4bKt', 'Route: <sip:127.0.0.8:5060;lr>;AlternatePath="sip:127.0.0.2:5060"\n'),
-      primary: udp('127.0.0.8'),
-    },
-    routesTo: (message, controller) =>
-      message.header(H.route)?.includes(`sip:${formatSocketAddress(controller)};`) === true,
     keepAlives: [octets('\n\n'), octets('\n'), Buffer.from([0])],
     fillers: [octets('\n'), octets('\n\n'), octets('\n\n\n')],
   }));

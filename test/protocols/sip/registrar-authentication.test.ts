@@ -10,8 +10,9 @@ import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
 import { createRegistration } from '../../../protocols/sip/registrar/registration.ts';
 import { PathTrust } from '../../../protocols/sip/trust.ts';
-import { Assembler, type Flow, Metrics } from '../../../src/internal.ts';
+import { type Flow, Metrics } from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
+import { assemblerOf } from '../../support/assembler.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { withCallControl } from '../../support/services.ts';
@@ -63,7 +64,7 @@ function world({
   });
   const identity = new Identity(
     { domains: config.domains, placement: 'header', partners: [], secret: 's' },
-    new Assembler(cluster),
+    assemblerOf(cluster),
   );
   const trust = new PathTrust({ trust: [], allow: [], strip: 'none' }, 'header', metrics);
   trust.know([{ host: '127.0.0.50' }]);

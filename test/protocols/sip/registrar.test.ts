@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { decode } from '../../../protocols/sip/decode.ts';
 import type { FlowTokens } from '../../../protocols/sip/flow-token.ts';
 import { Identity } from '../../../protocols/sip/identity.ts';
+import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { ContactPlaces } from '../../../protocols/sip/registrar/contact-places.ts';
 import { Registrar, type RegistrarParts, type RegistrarRules } from '../../../protocols/sip/registrar/registrar.ts';
 import {
-  Assembler,
   type Contact,
   type ControllerAddress,
   type Flow,
@@ -18,6 +18,7 @@ import {
   type Transport,
 } from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
+import { assemblerOf } from '../../support/assembler.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { flowStore } from '../../support/sip-flow-store.ts';
 
@@ -59,7 +60,7 @@ function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<RegistrarR
   const clock = new FakeClock();
   const locations = more.locations ?? new MemoryLocations({ clock });
   const backup: ControllerAddress = { transport: 'udp', host: '127.0.0.2', port: 5_060 };
-  const assembler = new Assembler({ secret: 's', backups: [backup], backupFor: [] });
+  const assembler = assemblerOf<SipMessage>({ backups: [backup], backupFor: [] });
   const identity = new Identity(
     {
       domains: ['example.com', 'example.org', '2001:db8::10', '2001:db8::10:5070'],

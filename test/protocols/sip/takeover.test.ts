@@ -9,7 +9,8 @@ import { Identity } from '../../../protocols/sip/identity.ts';
 import type { SipMessage } from '../../../protocols/sip/messages.ts';
 import { adoptRecordRoute } from '../../../protocols/sip/takeover.ts';
 import { parseVia } from '../../../protocols/sip/values.ts';
-import { Assembler, type ControllerAddress, type Listener } from '../../../src/internal.ts';
+import type { ControllerAddress, Listener } from '../../../src/internal.ts';
+import { assemblerOf } from '../../support/assembler.ts';
 import { SipWorld } from './world.ts';
 
 const read = (...lines: readonly string[]): SipMessage => {
@@ -100,7 +101,7 @@ describe('an adopted dialog-forming response (RFC 3261 §13.2.2.4)', () => {
   const cluster = { secret: 's', backups: [primary], backupFor: [primary] };
   const identity = new Identity(
     { domains: [], placement: 'header', partners: [primary], secret: 's' },
-    new Assembler(cluster),
+    assemblerOf(cluster),
   );
   const listener: Listener = {
     local: self,
