@@ -27,6 +27,8 @@ export interface Refusal {
   readonly status: number;
   readonly reason: string;
   readonly fields?: string | undefined;
+  /** The INVITE may be one that a partner began: it passes if that partner is dead. */
+  readonly isCarried?: boolean | undefined;
 }
 
 /** Where a request goes once the entries of ours are off. */

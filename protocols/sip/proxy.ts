@@ -19,6 +19,7 @@ import { probeIdOf } from './adapter.ts';
 import { Admission, isOfDialog, type Refusal, type Standing, type Way } from './admission.ts';
 import { nameAddrAlternates, uriAddress, uriHop, viaAlternates } from './alternate-path.ts';
 import { isOtherVersion, loopPartOf } from './branch.ts';
+import type { CarriedInvites } from './carried-invites.ts';
 import type { SipConfig } from './config.ts';
 import { dialledNumber, phoneContext, redial } from './dialled-number.ts';
 import { response, toBytes } from './encode.ts';
@@ -62,6 +63,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
   authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
+  readonly carried: CarriedInvites;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
   /** May a registered contact whose host is a name lead to this address? */
@@ -252,6 +254,8 @@ export class ProxyCore {
       const asked = this.#ask(request, flow, routing);
       if (typeof asked === 'string') standing = asked;
       else refusal = asked;
+      if (refusal?.isCarried && this.#parts.carried.hold(request, flow, (held, from) => this.#onRequest(held, from)))
+        return;
     }
     if (refusal !== undefined) {
       // RFC 3261 §26.3.2.4: the sender may be forged. Each copy is answered once, and nothing is kept of it.

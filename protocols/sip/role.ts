@@ -20,6 +20,7 @@ import {
 } from '../../src/internal.ts';
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
+import { CarriedInvites } from './carried-invites.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { FlowNaming } from './flow-naming.ts';
 import { FlowTokens } from './flow-token.ts';
@@ -133,7 +134,15 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       receiver.listeners.find(({ local }) => local.transport === 'udp' && isSocket(local))?.flowTo(remote),
   });
   const lostBindings = new LostBindings({ clock, log, locations, flows });
-  const registration = createRegistration(services, config, identity, trust, flows);
+  const carried = new CarriedInvites({
+    clock,
+    transmitter: () => transmitter,
+    partners,
+    silenceMs: timers.silenceMs,
+    isDown: (partner) => pool.find(partner)?.health === 'down',
+    lastHeardMs: (partner) => pool.find(partner)?.lastHeardMs ?? 0,
+  });
+  const registration = createRegistration(services, config, identity, trust, flows, carried.isPartnerDead);
   const reports = new RateLimitedLog(log, clock);
   const proxy = new ProxyCore({
     reports,
@@ -153,6 +162,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     trust,
     flows,
     flowNaming: new FlowNaming(flows, identity),
+    carried,
     ...registration,
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
@@ -189,6 +199,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       while (proxy.pending > 0 && clock.now() < until) await new Promise<void>((resolve) => clock.after(50, resolve));
     },
     async stop() {
+      carried.stop();
       layer.stop();
       lostBindings.stop();
       transmitter.stop();

@@ -133,6 +133,13 @@ export class Transmitter implements DeliveryHost {
     return true;
   }
 
+  /** Asks a peer for a sign of life, now; what comes of it is in the pool. */
+  ask(to: ControllerAddress): void {
+    this.#parts.pool.admit(to, 'learned');
+    this.#detector.suspect(to, true);
+    this.#detector.probe(to);
+  }
+
   /** The way to an address, from the first listener that fits. Peers of the pool get a flow that reports ICMP errors. */
   flowTo(to: ControllerAddress, options?: FlowOptions): Flow | undefined {
     const listener = this.#listenerFor(to);

@@ -2,7 +2,7 @@
 import type { Flow, RateLimitedLog } from '../../../src/internal.ts';
 import { H } from '../header-names.ts';
 import type { SipMessage } from '../messages.ts';
-import { type ChallengedBy, challenge } from './challenge.ts';
+import { type ChallengedBy, callOf, challenge } from './challenge.ts';
 import type { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -17,11 +17,14 @@ export function authenticate(
   flow: Flow,
   as: ChallengedBy,
   log: RateLimitedLog,
+  isPartnerDead: () => boolean = () => false,
 ): Authenticated {
+  const call = as === 'proxy' ? callOf(request) : undefined;
   const verdict = digest.verify(
     fieldValues(request, as === 'registrar' ? H.authorization : H.proxyAuthorization),
     request.method,
     request.requestUri,
+    call === undefined ? undefined : { call, isOrphan: isPartnerDead },
   );
   switch (verdict.kind) {
     case 'authenticated':
@@ -38,7 +41,10 @@ export function authenticate(
         }));
       return { kind: 'refused', refusal: challenge(digest, request, flow, as, false) };
     case 'stale':
-      return { kind: 'refused', refusal: challenge(digest, request, flow, as, true) };
+      return {
+        kind: 'refused',
+        refusal: { ...challenge(digest, request, flow, as, true), isCarried: verdict.isCarried },
+      };
   }
 }
 

@@ -17,9 +17,16 @@ import type { DigestUsers } from './users.ts';
  */
 export type Verdict =
   | { readonly kind: 'authenticated'; readonly user: string }
-  | { readonly kind: 'stale'; readonly user: string }
+  /** `isCarried`: right for the member that began this call's INVITE, should it be dead. */
+  | { readonly kind: 'stale'; readonly user: string; readonly isCarried: boolean }
   | { readonly kind: 'refused'; readonly reason: 'noCredentials' | 'wrongUri' | 'wrongResponse' }
   | { readonly kind: 'malformed' };
+
+/** An INVITE that another member may have begun: its call, and whether such a member is dead. */
+export interface CarriedCall {
+  readonly call: string;
+  isOrphan(): boolean;
+}
 
 export interface DigestOptions {
   readonly realm: string;
@@ -52,6 +59,7 @@ export class Digest {
       lifeMs: options.nonceMs,
       clock: options.clock,
       random: options.random,
+      secret: options.secret,
       maxUsed: options.maxUsedNonces,
     });
     this.#opaque = keyed(options.secret, `opaque ${options.realm}`).slice(0, 32);
@@ -68,10 +76,10 @@ export class Digest {
 
   /**
    * Values of WWW-Authenticate or Proxy-Authenticate, one field each, in this order (RFC 8760 §2.3). `request` tells one request from
-   * all others; `short`: without what a client can do without (RFC 7616 §3.3).
+   * all others; `short`: without what a client can do without (RFC 7616 §3.3); `call`: the call that an INVITE would begin.
    */
-  challenge(stale: boolean, request?: string, short = false): readonly string[] {
-    const nonce = this.#nonces.issue(request);
+  challenge(stale: boolean, request?: string, short = false, call?: string): readonly string[] {
+    const nonce = this.#nonces.issue(request, call);
     const opaque = short ? '' : ` opaque="${this.#opaque}",`;
     return this.#options.algorithms.map(
       (algorithm) =>
@@ -85,8 +93,11 @@ export class Digest {
     return parsed.ok && parsed.value.realm === this.realm;
   }
 
-  /** `values`: those of every Authorization (or Proxy-Authorization) field; credentials for other realms are other servers' business. */
-  verify(values: readonly string[], method: string, requestUri: string): Verdict {
+  /**
+   * `values`: those of every Authorization (or Proxy-Authorization) field; credentials for other realms are other servers' business.
+   * `carried`: the call of an INVITE, and whether a member that may have begun it is dead.
+   */
+  verify(values: readonly string[], method: string, requestUri: string, carried?: CarriedCall): Verdict {
     let chosen: Credentials | undefined;
     let algorithm: DigestAlgorithm | undefined;
     let malformed = false;
@@ -106,10 +117,16 @@ export class Digest {
     }
     if (chosen === undefined || algorithm === undefined)
       return malformed ? { kind: 'malformed' } : { kind: 'refused', reason: 'noCredentials' };
-    return this.#judge(chosen, algorithm, method, requestUri);
+    return this.#judge(chosen, algorithm, method, requestUri, carried);
   }
 
-  #judge(credentials: Credentials, algorithm: DigestAlgorithm, method: string, requestUri: string): Verdict {
+  #judge(
+    credentials: Credentials,
+    algorithm: DigestAlgorithm,
+    method: string,
+    requestUri: string,
+    carried: CarriedCall | undefined,
+  ): Verdict {
     const known = this.#users.ha1(credentials.username, algorithm);
     const expected = digestResponse(algorithm, known ?? this.#nobody[algorithm], method, credentials);
     const nonce = this.#nonces.read(credentials.nonce);
@@ -119,7 +136,10 @@ export class Digest {
     const user = credentials.username;
     // Without qop there is no count: such a nonce serves once.
     const count = credentials.qop === undefined ? 0 : Number.parseInt(credentials.nc, 16);
-    if (nonce.state !== 'fresh' || !this.#nonces.use(nonce, count)) return { kind: 'stale', user };
+    const isCarried =
+      nonce.state === 'foreign' && carried !== undefined && this.#nonces.isBoundTo(nonce.text, carried.call);
+    const counts = nonce.state === 'fresh' || (isCarried && carried?.isOrphan() === true);
+    if (!counts || !this.#nonces.use(nonce, count)) return { kind: 'stale', user, isCarried: isCarried && !counts };
     return { kind: 'authenticated', user };
   }
 

@@ -4,7 +4,7 @@
  * remembered is which counts of a used nonce were seen (RFC 7616 §3.4, nc), in a bounded table.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Clock, Random } from '../../../src/internal.ts';
+import { type Clock, KeyedHash, type Random, sameText } from '../../../src/internal.ts';
 
 export interface Nonce {
   readonly text: string;
@@ -17,6 +17,8 @@ export interface NonceOptions {
   readonly lifeMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** The cluster's: what an INVITE's nonce is bound to, every member can check. */
+  readonly secret: string;
   /** Used nonces remembered at once. */
   readonly maxUsed?: number | undefined;
 }
@@ -25,6 +27,7 @@ export class Nonces {
   readonly #options: NonceOptions;
   readonly #maxUsed: number;
   readonly #key: string;
+  readonly #bonds: KeyedHash;
   /** Times count from here: a calendar that is set makes no nonce older or younger. */
   readonly #startMs: number;
   readonly #repeatMs: number;
@@ -37,22 +40,42 @@ export class Nonces {
     this.#options = options;
     this.#maxUsed = options.maxUsed ?? 100_000;
     this.#key = options.random.hex(32);
+    this.#bonds = new KeyedHash(options.secret, 'SIP nonce of an INVITE');
     this.#startMs = options.clock.now();
     this.#repeatMs = Math.min(repeatMs, options.lifeMs / 8);
   }
 
-  /** `request`: what tells one request from all others. Its copies get the same nonce for a while (RFC 3261 §8.2.7). */
-  issue(request?: string): string {
+  /**
+   * `request`: what tells one request from all others. Its copies get the same nonce for a while (RFC 3261 §8.2.7). `call`: the call that
+   * an INVITE would begin; another member may let that INVITE pass (`isBoundTo`).
+   */
+  issue(request?: string, call?: string): string {
     const ageMs = this.#options.clock.now() - this.#startMs;
     const atMs = request === undefined ? ageMs : Math.floor(ageMs / this.#repeatMs) * this.#repeatMs;
     const salt = request === undefined ? this.#options.random.hex(6) : this.#mac(`salt ${request}`).slice(0, 12);
     const body = `${Math.floor(atMs).toString(36)}.${salt}`;
-    return `${body}.${this.#mac(body)}`;
+    const nonce = `${body}.${this.#mac(body)}`;
+    if (call === undefined) return nonce;
+    // By the calendar, which members share; as coarse as the nonce, so that copies get the same.
+    const coarseMs = Math.floor(this.#options.clock.wallNow() / this.#repeatMs) * this.#repeatMs;
+    const stamp = Math.floor(coarseMs / 1_000).toString(36);
+    return `${nonce}.${stamp}.${this.#bonds.of(`${nonce} ${stamp} ${call}`)}`;
+  }
+
+  /** Did some member give out this nonce for an INVITE of this call, not longer ago than a nonce lives? */
+  isBoundTo(text: string, call: string): boolean {
+    const match = /^([0-9a-z.]{1,64})\.([0-9a-z]{1,8})\.([\w-]{11})$/.exec(text);
+    if (match === null) return false;
+    const [, nonce = '', stamp = '', bond = ''] = match;
+    const ageMs = this.#options.clock.wallNow() - Number.parseInt(stamp, 36) * 1_000;
+    const isYoung = ageMs > -clockSkewMs && ageMs < this.#options.lifeMs + this.#repeatMs;
+    return isYoung && sameText(bond, this.#bonds.of(`${nonce} ${stamp} ${call}`));
   }
 
   read(nonce: string): Nonce {
     const issuedMs = this.#issuedMs(nonce);
-    if (issuedMs === undefined) return { text: nonce, issuedMs: 0, state: 'foreign' };
+    // For the table of used ones a foreign nonce is as young as can be.
+    if (issuedMs === undefined) return { text: nonce, issuedMs: this.#options.clock.now(), state: 'foreign' };
     return { text: nonce, issuedMs, state: this.#isExpired(issuedMs) ? 'expired' : 'fresh' };
   }
 
@@ -87,7 +110,7 @@ export class Nonces {
   }
 
   #issuedMs(nonce: string): number | undefined {
-    const match = /^(([0-9a-z]{1,10})\.[0-9a-f]{12})\.([0-9a-f]{24})$/.exec(nonce);
+    const match = /^(([0-9a-z]{1,10})\.[0-9a-f]{12})\.([0-9a-f]{24})(?:\.[0-9a-z]{1,8}\.[\w-]{11})?$/.exec(nonce);
     if (match === null) return undefined;
     const [, body = '', age = '', mac = ''] = match;
     return timingSafeEqual(Buffer.from(mac), Buffer.from(this.#mac(body)))
@@ -99,6 +122,9 @@ export class Nonces {
     return createHmac('sha256', this.#key).update(text).digest('hex').slice(0, 24);
   }
 }
+
+/** Members whose clocks differ by more are warned about. */
+const clockSkewMs = 60_000;
 
 /** As long as a client repeats an INVITE (RFC 3261 §17.1.1.2: 64*T1). */
 const repeatMs = 32_000;

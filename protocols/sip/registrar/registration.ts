@@ -44,6 +44,7 @@ export function createRegistration(
   identity: Identity,
   trust: PathTrust,
   flows: Flows,
+  isPartnerDead: () => boolean = () => false,
 ): Registration {
   const { clock, random, metrics, locations, cluster } = services;
   const log = services.log.child({ protocol: 'sip' });
@@ -117,7 +118,7 @@ export function createRegistration(
       const isOurUser = from !== undefined && identity.isLocal(from);
       // A stranger may call our users; whatever else he asks for goes on in our name.
       if (!isOurUser && target !== undefined && identity.isLocal(target) && isReachable(target)) return undefined;
-      const who = authenticate(digest, request, flow, 'proxy', failures);
+      const who = authenticate(digest, request, flow, 'proxy', failures, isPartnerDead);
       if (who.kind === 'refused') return who.refusal;
       return !isOurUser || ownRecord(who.user, home) === identity.record(from)
         ? undefined
