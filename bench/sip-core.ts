@@ -4,6 +4,7 @@
  */
 import { createSipRole, sipConfigSchema } from '../protocols/sip/index.ts';
 import {
+  AddressResolver,
   CallControl,
   type ControllerAddress,
   type DnsClient,
@@ -82,6 +83,7 @@ export async function measureCore(calls: number, backup: boolean): Promise<CoreF
       network,
       dns,
       locations,
+      resolver: new AddressResolver({ clock: systemClock, dns, locations }),
       cluster: { secret: 'bench', backups: config.backup, backupFor: [] },
       callControl: new CallControl({
         clock: systemClock,

@@ -69,6 +69,7 @@ export * from './signaling/controller-address.ts';
 export * from './signaling/controller-pool.ts';
 export * from './signaling/delivery.ts';
 export * from './signaling/failover.ts';
+export * from './signaling/name-resolver.ts';
 export * from './signaling/path-attribute.ts';
 export * from './signaling/protocol-adapter.ts';
 export * from './signaling/receiver.ts';

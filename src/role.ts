@@ -9,6 +9,7 @@ import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Listener, Network } from './network.ts';
 import type { Random } from './random.ts';
+import type { AddressResolver } from './signaling/address-resolver.ts';
 
 /** What every role is given: the core's parts and the effects it may have. */
 export interface CoreServices {
@@ -19,6 +20,8 @@ export interface CoreServices {
   readonly network: Network;
   readonly dns: DnsClient;
   readonly locations: LocationService;
+  /** One for all roles of the process: where names lead, and who is where. */
+  readonly resolver: AddressResolver;
   readonly cluster: Cluster;
   /** What members tell each other; undefined where they share no secret. */
   readonly link?: MemberLink | undefined;

@@ -24,7 +24,6 @@ import {
   Switchboard,
 } from '../../src/internal.ts';
 import { type Agent, Agents } from './agents.ts';
-import { defaultTextPort } from './alternate-path.ts';
 import { auditGateway, isForeign } from './audit.ts';
 import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './audit-picture.ts';
 import type { MegacoConfig, MegacoLineConfig } from './config.ts';
@@ -137,7 +136,6 @@ export class MegacoController {
     this.#names = new GatewayNames({
       ...services,
       log,
-      defaultPort: defaultTextPort,
       located: (name, addresses) => {
         const agent = this.agents.byName(name);
         if (agent !== undefined) this.agents.locate(agent, addresses);

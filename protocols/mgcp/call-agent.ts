@@ -30,7 +30,7 @@ import {
 import { keepAlive } from './adapter.ts';
 import { unknownCritical } from './alternate-path.ts';
 import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
-import { gatewayPort, type MgcpConfig, type MgcpGatewayConfig } from './config.ts';
+import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
 import { Endpoint } from './endpoint.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpHandOver } from './hand-over.ts';
@@ -98,7 +98,6 @@ export class CallAgent implements TransactionUser {
     this.#strangers = new RateLimitedLog(log, clock);
     this.#names = new GatewayNames({
       ...services,
-      defaultPort: gatewayPort,
       located: (name, addresses) => this.#located(name, addresses),
     });
     this.gateways = new GatewayRegistry(clock);

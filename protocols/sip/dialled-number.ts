@@ -1,4 +1,5 @@
 /** The number that a URI dials, however it is written (RFC 3261 §19.1.2, §19.1.6, RFC 3966 §3, §5.1): what `routes` and the location service go by. */
+import { plainNumber } from '../../src/internal.ts';
 import { type SipUri, unescapeText, uriParam } from './uri.ts';
 
 /**
@@ -9,9 +10,7 @@ export function dialledNumber(user: string): string {
   if (!hasMarks(user)) return user;
   const semicolon = user.indexOf(';');
   const text = unescapeText(semicolon < 0 ? user : user.slice(0, semicolon));
-  const digits = text.replace(/[-.()]/g, '');
-  if (/^\+?[0-9A-Fa-f*#]+$/.test(digits)) return digits;
-  return semicolon < 0 ? text : unescapeText(user);
+  return plainNumber(text) ?? (semicolon < 0 ? text : unescapeText(user));
 }
 
 /** `%`, `;` and the visual separators. */

@@ -3,6 +3,7 @@
  * What it is asked to do for a message is one straight line; what happens to it afterwards is the response context's.
  */
 import {
+  type AddressResolver,
   type Assembler,
   Bag,
   type Cluster,
@@ -55,6 +56,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly flowNaming: FlowNaming;
   readonly config: SipConfig;
   readonly assembler: Assembler<SipMessage>;
+  readonly resolver: AddressResolver;
   readonly cluster: Cluster;
   readonly metrics: Metrics;
   readonly trust: PathTrust;
@@ -127,7 +129,7 @@ export class ProxyCore {
       flows: parts.flows,
       identity: parts.identity,
       forking: parts.config.forking,
-      contacts: (record) => parts.resolver.contacts(record),
+      contacts: (record) => parts.resolver.locate(record),
       mayLead: (address) => parts.mayLead(address),
     });
     this.#unanswered = new UnansweredRequests(parts.layer.transmitter);
@@ -144,7 +146,7 @@ export class ProxyCore {
       dialogs: parts.dialogs,
       metrics,
       isMember: (host) => members.has(host),
-      isRegistered: (uri) => resolver.contacts(identity.record(uri)).length > 0,
+      isRegistered: (uri) => resolver.locate(identity.record(uri)).length > 0,
       authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
     });
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
@@ -605,13 +607,13 @@ export class ProxyCore {
       const context = phoneContext(uri);
       const home = { ...uri, scheme: 'sip', user: dialledNumber(user), host: context ?? '' };
       return context === undefined || this.#identity.isLocal(home)
-        ? resolver.contacts(this.#identity.record(home))
+        ? resolver.locate(this.#identity.record(home))
         : none;
     }
     if (!this.#identity.isLocal(uri)) return none;
-    const contacts = resolver.contacts(this.#identity.record(uri));
+    const contacts = resolver.locate(this.#identity.record(uri));
     const number = contacts.length > 0 ? user : dialledNumber(user);
-    return number === user ? contacts : resolver.contacts(this.#identity.record({ ...uri, user: number }));
+    return number === user ? contacts : resolver.locate(this.#identity.record({ ...uri, user: number }));
   }
 
   /** The rest of a Route set leads on: its first entry is the next hop (RFC 3261 §16.6 items 6 and 7). */
@@ -715,8 +717,8 @@ export class ProxyCore {
   }
 
   #forwardOnce(request: SipMessage, flow: Flow, plan: RoutePlan, target: ProxyTarget): void {
-    const { resolver, branches, identity, layer } = this.#parts;
-    resolver.resolve(target.hop, target.alternates, (resolution) => {
+    const { nextHops, branches, identity, layer } = this.#parts;
+    nextHops.resolve(target.hop, target.alternates, (resolution) => {
       if (!resolution.ok) return;
       const addresses = reachable(target, resolution.value);
       const branch = branches.branchFor(request, target.branchKey ?? target.requestUri);

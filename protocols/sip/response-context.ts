@@ -3,7 +3,6 @@
  * (RFC 3261 §16.6 to §16.8; non-INVITE by RFC 4320; breadth by RFC 5393).
  */
 import type {
-  AddressResolver,
   Attempt,
   BagItem,
   Cancel,
@@ -13,6 +12,7 @@ import type {
   HopFailure,
   Logger,
   NamedHop,
+  NextHops,
   RateLimitedLog,
 } from '../../src/internal.ts';
 import { formatAddress } from '../../src/internal.ts';
@@ -94,7 +94,7 @@ export interface RoutePlan {
 export interface ContextParts {
   readonly clock: Clock;
   readonly layer: TransactionLayer;
-  readonly resolver: AddressResolver;
+  readonly nextHops: NextHops;
   readonly identity: Identity;
   readonly log: Logger;
   /** For lines that a sender can cause with every request. */
@@ -408,13 +408,13 @@ class Branch implements ClientUser {
   }
 
   start(): void {
-    const { resolver, log } = this.#context.parts;
+    const { nextHops, log } = this.#context.parts;
     this.#awaitRenewal();
     if (this.#target.isAbsent === true) {
       this.#failed();
       return;
     }
-    resolver.resolve(this.#target.hop, this.#target.alternates, (resolution) => {
+    nextHops.resolve(this.#target.hop, this.#target.alternates, (resolution) => {
       if (this.#ended) return;
       if (!resolution.ok) {
         log.debug(

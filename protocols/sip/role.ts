@@ -1,7 +1,6 @@
 /** The SIP role: sockets, proxy core, registrar and their four parts of the core, put together. */
 import { isDeepStrictEqual } from 'node:util';
 import {
-  AddressResolver,
   Assembler,
   announce,
   ConfigError,
@@ -49,7 +48,7 @@ export const sipReloads = [
 ];
 
 export function createSipRole(services: CoreServices, config: SipConfig, core: TrustSettings): Role {
-  const { clock, random, metrics, network, dns, locations, cluster } = services;
+  const { clock, random, metrics, network, dns, locations, resolver, cluster } = services;
   const log = services.log.child({ protocol: 'sip' });
   const adapter = createSipAdapter(config.placement);
   const { timers } = config;
@@ -110,7 +109,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   });
   const transports = [...new Set(config.listen.map(({ transport }) => transport))];
   const names = new SipNames({ dns, clock, random, transports });
-  const resolver = new AddressResolver(locations, names);
+  const nextHops = resolver.using(names);
   const layer = new TransactionLayer(
     clock,
     transmitter,
@@ -149,6 +148,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     clock,
     layer,
     resolver,
+    nextHops,
     identity,
     log,
     branches: new BranchKey(cluster.secret, (request) => identity.destination(request)),

@@ -14,6 +14,7 @@ import type { Listener } from '../network.ts';
 import { observeProcess } from '../process-metrics.ts';
 import { systemRandom } from '../random.ts';
 import type { CoreServices, Role } from '../role.ts';
+import { AddressResolver } from '../signaling/address-resolver.ts';
 import { formatAddress, formatSocketAddress } from '../signaling/controller-address.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import type { RoleSetup } from './protocol-entry.ts';
@@ -101,10 +102,11 @@ class RunningNode {
       for (const text of warnings) log.child({ protocol: name }).warn(text);
     const network = createNetwork(parts);
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
+    const resolver = new AddressResolver({ ...parts, dns, locations });
     const callControl = new CallControl({
       ...parts,
       random: systemRandom,
-      locate: (number) => locations.lookup(number),
+      locate: (number) => resolver.locate(number),
     });
     this.#callControl = callControl;
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
@@ -117,6 +119,7 @@ class RunningNode {
         network,
         dns,
         locations,
+        resolver,
         callControl,
         cluster: {
           secret,

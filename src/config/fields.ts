@@ -4,7 +4,6 @@
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { z } from 'zod';
-import type { NamedHop } from '../signaling/address-resolver.ts';
 import {
   bracketed,
   type ControllerAddress,
@@ -12,6 +11,7 @@ import {
   readAddress,
   type Transport,
 } from '../signaling/controller-address.ts';
+import type { NamedHop } from '../signaling/name-resolver.ts';
 
 /** The port to assume where none is written. */
 export type DefaultPort = (transport: Transport) => number;

@@ -4,37 +4,27 @@
  */
 
 import type { Cancel, Clock } from '../clock.ts';
-import type { DnsClient } from '../dns.ts';
-import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
-import { AddressNames } from '../signaling/address-names.ts';
-import { AddressResolver } from '../signaling/address-resolver.ts';
+import type { AddressResolver } from '../signaling/address-resolver.ts';
 import { type ControllerAddress, isIpLiteral } from '../signaling/controller-address.ts';
 
 export interface GatewayNamesParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly dns: DnsClient;
-  readonly locations: LocationService;
-  readonly defaultPort: number;
+  readonly resolver: AddressResolver;
   /** These are the addresses of this gateway from now on. */
   located(gateway: string, addresses: readonly ControllerAddress[]): void;
 }
 
 export class GatewayNames {
   readonly #parts: GatewayNamesParts;
-  readonly #names: AddressNames;
-  readonly #resolver: AddressResolver;
   readonly #log: RateLimitedLog;
   readonly #watches = new Map<string, Watch>();
 
   constructor(parts: GatewayNamesParts) {
-    const { dns, clock, log, locations, defaultPort } = parts;
     this.#parts = parts;
-    this.#names = new AddressNames(dns, clock, defaultPort);
-    this.#resolver = new AddressResolver(locations, this.#names);
-    this.#log = new RateLimitedLog(log, clock);
+    this.#log = new RateLimitedLog(parts.log, parts.clock);
   }
 
   /** The gateway's addresses as provisioned, in place of those before: with a name among them they are looked up until `forget`. */
@@ -59,7 +49,7 @@ export class GatewayNames {
   #look(gateway: string, watch: Watch): void {
     const [first, ...others] = watch.provisioned;
     if (first === undefined) return;
-    this.#resolver.resolve(first, others, (resolution) => {
+    this.#parts.resolver.resolve(first, others, (resolution) => {
       if (this.#watches.get(gateway) !== watch) return;
       watch.next = this.#parts.clock.after(this.#waitMs(watch), () => this.#look(gateway, watch));
       if (resolution.ok) this.#parts.located(gateway, resolution.value);
@@ -74,7 +64,7 @@ export class GatewayNames {
 
   #waitMs({ provisioned }: Watch): number {
     const names = provisioned.filter(({ host }) => !isIpLiteral(host));
-    return Math.max(leastWaitMs, Math.min(longestWaitMs, ...names.map(({ host }) => this.#names.ttlMs(host))));
+    return Math.max(leastWaitMs, Math.min(longestWaitMs, ...names.map(({ host }) => this.#parts.resolver.ttlMs(host))));
   }
 }
 

@@ -3,20 +3,18 @@
 import type { Clock } from '../clock.ts';
 import type { DnsAnswer, DnsClient } from '../dns.ts';
 import { fail, ok } from '../result.ts';
-import type { NamedHop, NameResolver, Resolution } from './address-resolver.ts';
 import { type ControllerAddress, isIpLiteral } from './controller-address.ts';
+import type { NamedHop, NameResolver, Resolution } from './name-resolver.ts';
 
 export class AddressNames implements NameResolver {
   readonly #dns: DnsClient;
   readonly #clock: Clock;
-  readonly #defaultPort: number;
   /** Until when the addresses of a name are good; the answers themselves are the DNS client's to keep. */
   readonly #goodUntilMs = new Map<string, number>();
 
-  constructor(dns: DnsClient, clock: Clock, defaultPort: number) {
+  constructor(dns: DnsClient, clock: Clock) {
     this.#dns = dns;
     this.#clock = clock;
-    this.#defaultPort = defaultPort;
   }
 
   now(hop: NamedHop): Resolution | undefined {
@@ -47,7 +45,8 @@ export class AddressNames implements NameResolver {
     return Math.max(0, (this.#goodUntilMs.get(host) ?? 0) - this.#clock.now());
   }
 
-  #address({ transport = 'udp', port = this.#defaultPort }: NamedHop, host: string): ControllerAddress {
+  /** The port is configured, or filled in by the configuration. */
+  #address({ transport = 'udp', port = 0 }: NamedHop, host: string): ControllerAddress {
     return { transport, host, port };
   }
 

@@ -4,14 +4,17 @@ import {
   AddressResolver,
   type Contact,
   type ControllerAddress,
+  type DnsClient,
   fail,
+  isIpLiteral,
   type LocationService,
-  literalHop,
   type NamedHop,
   type NameResolver,
+  normalIdentity,
   ok,
   type Resolution,
 } from '../../src/internal.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 const udp = (host: string, port = 5060): ControllerAddress => ({ transport: 'udp', host, port });
 const notFound = (name: string): Resolution => fail({ name, reason: 'notFound', detail: 'NXDOMAIN' });
@@ -73,18 +76,8 @@ it('makes a temporary failure of a resolver that rejects', async () => {
 
 it('asks the location service for the contacts of a record', () => {
   const { resolver } = world({});
-  expect(resolver.contacts('alice')).toEqual([contact]);
-  expect(resolver.contacts('bob')).toEqual([]);
-});
-
-it('takes the default port and transport for a literal, and no name for one', () => {
-  expect(literalHop({ host: '::1' }, 2427)).toEqual(udp('::1', 2427));
-  expect(literalHop({ host: '10.0.0.1', port: 7, transport: 'tls' }, 2427)).toEqual({
-    transport: 'tls',
-    host: '10.0.0.1',
-    port: 7,
-  });
-  expect(literalHop({ host: 'a.example' }, 2427)).toBeUndefined();
+  expect(resolver.locate('alice')).toEqual([contact]);
+  expect(resolver.locate('bob')).toEqual([]);
 });
 
 const contact: Contact = {
@@ -98,6 +91,33 @@ const contact: Contact = {
   updatedMs: 0,
 };
 
+it.each([
+  ['+4930123', '+4930123'],
+  ['+49(30)-12.3', '+4930123'],
+  ['2 00', '2 00'],
+  ['200', '200'],
+  ['alice', 'alice'],
+  ['a.l-ice', 'a.l-ice'],
+  ['Alice@Example.COM.', 'Alice@example.com'],
+  ['+49(30)123@Example.com', '+4930123@example.com'],
+])('%s is looked up as %s as well (RFC 3966 §5.1.1, RFC 4343)', (written, normal) => {
+  expect(normalIdentity(written)).toBe(normal);
+  const asked: string[] = [];
+  const none = () => Promise.reject(new Error('no DNS here'));
+  const resolver = new AddressResolver({
+    clock: new FakeClock(),
+    dns: { naptr: none, srv: none, a: none, aaaa: none },
+    locations: {
+      lookup(record) {
+        asked.push(record);
+        return record === normal ? [contact] : [];
+      },
+    },
+  });
+  expect(resolver.locate(written)).toEqual([contact]);
+  expect(asked).toEqual(written === normal ? [written] : [written, normal]);
+});
+
 const locations: LocationService = {
   open: async () => {},
   lookup: (record) => (record === 'alice' ? [contact] : []),
@@ -107,26 +127,27 @@ const locations: LocationService = {
   close: async () => {},
 };
 
-/** `dns` must be asked, `cache` need not be. */
-function world(dns: Readonly<Record<string, Resolution>>, cache: Readonly<Record<string, Resolution>> = {}) {
+/** `answers` must be asked for, `cache` need not be. */
+function world(answers: Readonly<Record<string, Resolution>>, cache: Readonly<Record<string, Resolution>> = {}) {
   const asked: string[] = [];
   const names: NameResolver = {
-    now(hop) {
-      const literal = literalHop(hop, 5060);
-      return literal === undefined ? cache[hop.host] : ok([literal]);
-    },
+    now: ({ host, port = 5060, transport = 'udp' }) =>
+      isIpLiteral(host) ? ok([{ transport, host, port }]) : cache[host],
     async resolve({ host }) {
       asked.push(host);
-      const answer = dns[host];
+      const answer = answers[host];
       if (answer === undefined) throw new Error('the resolver broke');
       return answer;
     },
   };
-  const resolver = new AddressResolver(locations, names);
+  const none = () => Promise.reject(new Error('no DNS here'));
+  const dns: DnsClient = { naptr: none, srv: none, a: none, aaaa: none };
+  const resolver = new AddressResolver({ clock: new FakeClock(), dns, locations });
+  const hops = resolver.using(names);
   const resolve = (hop: NamedHop, alternates: readonly NamedHop[] = []): readonly Resolution[] => {
-    const answers: Resolution[] = [];
-    resolver.resolve(hop, alternates, (resolution) => answers.push(resolution));
-    return answers;
+    const given: Resolution[] = [];
+    hops.resolve(hop, alternates, (resolution) => given.push(resolution));
+    return given;
   };
   return { resolver, resolve, asked };
 }

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import {
+  AddressResolver,
   type DnsAnswer,
   type DnsClient,
   formatAddress,
@@ -34,10 +35,8 @@ function world() {
   };
   const names = new GatewayNames({
     clock,
-    dns,
-    locations,
+    resolver: new AddressResolver({ clock, dns, locations }),
     log: pino({ base: null, timestamp: false }, { write: (line) => lines.push(JSON.parse(line).reason) }),
-    defaultPort: 2427,
     located: (gateway, addresses) =>
       located.push(`${gateway}: ${addresses.map((each) => formatAddress(each)).join(' ')}`),
   });
