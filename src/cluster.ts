@@ -1,5 +1,5 @@
 /** Who we are to others: our partners' addresses in one role. Backups follow from the node list or from flags. */
-import { addressKey, type ControllerAddress } from './signaling/controller-address.ts';
+import { addressKey, type ControllerAddress, formatSocketAddress } from './signaling/controller-address.ts';
 
 /**
  * What flags alone stand on: known to everybody, so that two processes started by hand can stand in for each other. With it a
@@ -32,4 +32,14 @@ export function defaultHome(
   const [primary] = backupFor.filter((each) => !named.has(addressKey(each)));
   if (primary !== undefined) return primary;
   return [self, ...backupFor].reduce((lowest, each) => (addressKey(each) < addressKey(lowest) ? each : lowest));
+}
+
+/** Every other member, once, by whatever transport it can be reached: the first that was named. */
+export function partnersOf({ backups, backupFor }: Omit<Cluster, 'secret'>): readonly ControllerAddress[] {
+  const partners = new Map<string, ControllerAddress>();
+  for (const address of [...backups, ...backupFor]) {
+    const key = formatSocketAddress(address);
+    if (!partners.has(key)) partners.set(key, address);
+  }
+  return [...partners.values()];
 }

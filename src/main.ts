@@ -3,16 +3,25 @@
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { defineProtocol }, { gatewayCommand }, { gatewayDemo }, sip, mgcp, megaco] =
-    await Promise.all([
-      import('./cli/command-line.ts'),
-      import('./cli/protocol-entry.ts'),
-      import('./gateways/gateway-command.ts'),
-      import('./gateways/demo.ts'),
-      import('../protocols/sip/index.ts'),
-      import('../protocols/mgcp/index.ts'),
-      import('../protocols/megaco/index.ts'),
-    ]);
+  const [
+    { runCommandLine },
+    { defineProtocol },
+    { gatewayCommand },
+    { gatewayDemo },
+    { gatewayReloads },
+    sip,
+    mgcp,
+    megaco,
+  ] = await Promise.all([
+    import('./cli/command-line.ts'),
+    import('./cli/protocol-entry.ts'),
+    import('./gateways/gateway-command.ts'),
+    import('./gateways/demo.ts'),
+    import('./gateways/gateway-role.ts'),
+    import('../protocols/sip/index.ts'),
+    import('../protocols/mgcp/index.ts'),
+    import('../protocols/megaco/index.ts'),
+  ]);
   const protocols = [
     defineProtocol({
       name: 'sip',
@@ -43,7 +52,7 @@ if (!continuesElsewhere()) {
       title: 'MGCP call agent',
       configSchema: mgcp.mgcpConfigSchema,
       createRole: mgcp.createMgcpRole,
-      reloads: mgcp.mgcpReloads,
+      reloads: gatewayReloads,
       usesLink: true,
       flags: mgcp.mgcpFlags,
       examples: mgcp.mgcpExamples,
@@ -55,7 +64,7 @@ if (!continuesElsewhere()) {
       title: 'MEGACO gateway controller',
       configSchema: megaco.megacoConfigSchema,
       createRole: megaco.createMegacoRole,
-      reloads: megaco.megacoReloads,
+      reloads: gatewayReloads,
       usesLink: true,
       flags: megaco.megacoFlags,
       examples: megaco.megacoExamples,

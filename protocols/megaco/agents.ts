@@ -1,13 +1,6 @@
 /** The provisioned gateways as controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Clock,
-  type ControllerAddress,
-  type Flow,
-  type Gateway,
-  GatewayRegistry,
-  isIpLiteral,
-} from '../../src/internal.ts';
+import type { ControllerAddress, Flow, Gateway } from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
 import type { MegacoGatewayConfig } from './config.ts';
@@ -149,7 +142,6 @@ export class Agent {
 }
 
 export class Agents {
-  readonly registry: GatewayRegistry;
   readonly #byMId = new Map<MId, Agent>();
   readonly #byName = new Map<string, Agent>();
   readonly #byAddress = new Map<string, Agent>();
@@ -157,23 +149,25 @@ export class Agents {
   readonly #byHost = new Map<string, Agent>();
   readonly #defaults: AgentDefaults;
 
-  constructor(clock: Clock, defaults: AgentDefaults) {
+  constructor(defaults: AgentDefaults) {
     this.#defaults = defaults;
-    this.registry = new GatewayRegistry(clock);
   }
 
-  add(config: MegacoGatewayConfig): Agent {
-    const name = config.name.toLowerCase();
-    const literals = config.addresses.filter(({ host }) => isIpLiteral(host));
-    let agent = this.#byName.get(name);
-    if (agent === undefined) {
-      agent = new Agent(this.registry.add(config.name, literals), config, this.#defaults);
-      this.#byName.set(name, agent);
-      for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
-    } else agent.configure(config);
-    // A name stays where it was until DNS has spoken.
-    if (agent.addresses.length === 0 || literals.length === config.addresses.length) this.locate(agent, literals);
-    return agent;
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** A gateway as provisioned. */
+  add(gateway: Gateway, config: MegacoGatewayConfig): void {
+    const name = gateway.name.toLowerCase();
+    const known = this.#byName.get(name);
+    if (known !== undefined) {
+      known.configure(config);
+      return;
+    }
+    const agent = new Agent(gateway, config, this.#defaults);
+    this.#byName.set(name, agent);
+    for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
   }
 
   /** These are its addresses from now on. */
@@ -193,7 +187,6 @@ export class Agents {
     this.#forgetAddresses(agent);
     this.#byName.delete(name);
     for (const mId of [name, `<${name}>`]) this.#byMId.delete(mId);
-    this.registry.remove(name);
   }
 
   #forgetAddresses(agent: Agent): void {

@@ -3,4 +3,4 @@ export { createMegacoAdapter } from './adapter.ts';
 export { type MegacoConfig, megacoConfigSchema } from './config.ts';
 export { megacoExamples, megacoFlags } from './flags.ts';
 export { megacoSimulation } from './gateway/simulation.ts';
-export { createMegacoRole, megacoReloads } from './role.ts';
+export { createMegacoRole } from './role.ts';

@@ -379,3 +379,9 @@ export const unreadableError = (reason: string): ErrorDescriptor => ({
   code: 400,
   text: `unreadable: ${reason}`,
 });
+
+/** A command that was not executed. */
+export const failure = (plain: CommandReply, code: number, text: string): CommandReply => ({
+  ...plain,
+  descriptors: [{ kind: 'Error', code, text }],
+});

@@ -2,8 +2,9 @@
  * How lines change hands between call agents: the new one audits and commands them, with its own name as `N:` (RFC 3435 §2.1.4, §4.1);
  * the old one forgets what it knew of them and says nothing.
  */
-import type { Gateway, HandOver, Line, Logger, Switchboard, Unit } from '../../src/internal.ts';
+import type { Gateway, HandOver, Logger, Switchboard, Unit } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
+import { type Endpoints, isUnknown } from './endpoints.ts';
 import type { MgcpMediaRelay } from './media-relay.ts';
 import type { MgcpTakeover } from './takeover.ts';
 
@@ -11,7 +12,7 @@ export interface MgcpHandOverParts {
   readonly log: Logger;
   readonly takeover: MgcpTakeover;
   switchboard(): Switchboard;
-  endpoints(): ReadonlyMap<Line, Endpoint>;
+  readonly endpoints: Endpoints;
   homeOf(gateway: Gateway): string | undefined;
   /** The relay, if it belongs to this home. */
   relayOf(home: string): MgcpMediaRelay | undefined;
@@ -27,9 +28,7 @@ export class MgcpHandOver implements HandOver {
 
   take(unit: Unit, done: () => void): void {
     const { log, takeover, relayOf } = this.#parts;
-    const wanted = this.#of(unit).filter(
-      ({ owned, isUnlisted, gateway }) => !owned && !isUnlisted && gateway.state !== 'down',
-    );
+    const wanted = this.#of(unit).filter((endpoint) => isUnknown(endpoint) && endpoint.gateway.state !== 'down');
     if (wanted.length > 0) log.info({ ...unit, lines: wanted.length }, 'taking lines over by audit');
     takeover.begin(wanted);
     // A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more.
@@ -46,7 +45,7 @@ export class MgcpHandOver implements HandOver {
     for (const endpoint of this.#of(unit)) {
       if (!endpoint.owned) continue;
       for (const line of switchboard().forget(endpoint.line)) {
-        const each = endpoints().get(line);
+        const each = endpoints.of(line);
         if (each === undefined) continue;
         each.reset();
         each.owned = false;
@@ -66,14 +65,14 @@ export class MgcpHandOver implements HandOver {
       const call = line.leg?.call;
       return [call?.caller?.name, call?.callee?.name].some((number) => {
         const other = number === undefined ? undefined : switchboard().lines.byNumber(number);
-        const endpoint = other === undefined ? undefined : endpoints().get(other);
+        const endpoint = other === undefined ? undefined : endpoints.of(other);
         return endpoint !== undefined && homeOf(endpoint.gateway) !== home;
       });
     });
   }
 
   #of({ home, gateway }: Unit): readonly Endpoint[] {
-    return [...this.#parts.endpoints().values()].filter((endpoint) =>
+    return [...this.#parts.endpoints.all()].filter((endpoint) =>
       gateway === undefined ? this.#parts.homeOf(endpoint.gateway) === home : endpoint.gateway.name === gateway,
     );
   }

@@ -3,4 +3,4 @@ export { createMgcpAdapter } from './adapter.ts';
 export { type MgcpConfig, mgcpConfigSchema } from './config.ts';
 export { mgcpExamples, mgcpFlags } from './flags.ts';
 export { mgcpSimulation } from './gateway/simulation.ts';
-export { createMgcpRole, mgcpReloads } from './role.ts';
+export { createMgcpRole } from './role.ts';

@@ -81,3 +81,6 @@ export const respond = (
   parameters: readonly Parameter[] = [],
   sdp: readonly string[] = [],
 ): MgcpResponse => ({ kind: 'response', code, transactionId, comment, parameters, sdp });
+
+/** Answers a command, once. */
+export type Reply = (code: number, comment: string, parameters?: readonly Parameter[]) => void;

@@ -41,6 +41,8 @@ export interface TransactionUser {
   homeOf?(name: string): ControllerAddress | undefined;
   /** A datagram that must come before this response in the same one (RFC 3435 §4.4.7); undefined: none. */
   beforeResponse?(command: MgcpCommand, flow: Flow): Uint8Array | undefined;
+  /** Replies that are kept for repetitions, at most. */
+  maxReplies?(): number;
 }
 
 /** A command before it has an id and a way. */
@@ -85,7 +87,9 @@ export class MgcpTransactions {
     this.#outgoing = outgoing;
     this.#assembler = assembler;
     this.#user = user;
-    this.#replies = new ReplyCache(clock, outgoing.timers.tHistMs);
+    this.#replies = new ReplyCache(clock, outgoing.timers.tHistMs, {
+      maxEntries: () => user.maxReplies?.() ?? 200_000,
+    });
   }
 
   get size(): number {

@@ -1,18 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { Agents } from '../../../protocols/megaco/agents.ts';
+import { Agent } from '../../../protocols/megaco/agents.ts';
 import { auditGateway } from '../../../protocols/megaco/audit.ts';
 import { auditedLine, type GatewayPicture } from '../../../protocols/megaco/audit-picture.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
 import { decodeText } from '../../../protocols/megaco/decode.ts';
 import { encodeText } from '../../../protocols/megaco/encode.ts';
 import type { ActionRequest } from '../../../protocols/megaco/messages.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { Gateway } from '../../../src/internal.ts';
 
 /** A gateway that answers each question as `says` does, undefined for silence; in the order that they are asked. */
 function audit(lines: readonly string[], says: (question: string) => string | undefined) {
   const [gateway] = megacoConfigSchema.parse({ gateways: ['gw1=127.0.0.1'] }).gateways;
   if (gateway === undefined) throw new Error('no gateway');
-  const agent = new Agents(new FakeClock(), { encoding: 'compact', tHistMs: 30_000 }).add(gateway);
+  const defaults = { encoding: 'compact', tHistMs: 30_000 } as const;
+  const agent = new Agent(new Gateway(gateway.name, gateway.addresses), gateway, defaults);
   const questions: string[] = [];
   const waiting: (() => void)[] = [];
   const result: { picture?: GatewayPicture | undefined; answers: number } = { answers: 0 };

@@ -1,0 +1,127 @@
+/** What gateways announce by ServiceChange (RFC 3525 §7.2.8, §11.2 to §11.5): they register, restart, come from another, leave. */
+import type { Clock, ControllerAddress, GatewayController, Logger } from '../../src/internal.ts';
+import type { Agent } from './agents.ts';
+import type { MegacoGatewayConfig } from './config.ts';
+import type { MegacoLineDriver } from './line-driver.ts';
+import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './messages.ts';
+import { addressMId } from './mid.ts';
+import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
+import type { MegacoTakeover } from './takeover.ts';
+import { terminationOf } from './termination.ts';
+import { matchesTermination } from './termination-pattern.ts';
+import { type IncomingRequest, remoteOf } from './transaction.ts';
+
+export interface RegistrationsParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The highest version that is agreed to. */
+  readonly version: number;
+  readonly driver: MegacoLineDriver;
+  readonly takeover: MegacoTakeover;
+  controller(): GatewayController<MegacoGatewayConfig>;
+  /** What we have asked it is settled without another word. */
+  abandon(agent: Agent): void;
+  /** It is not ours any more, and its lines are out of service. */
+  depart(agent: Agent): void;
+  /** It is registered, and is to be told what every gateway is told. */
+  registered(agent: Agent): void;
+}
+
+export class Registrations {
+  readonly #parts: RegistrationsParts;
+
+  constructor(parts: RegistrationsParts) {
+    this.#parts = parts;
+  }
+
+  /** `after` runs once the reply has left: no command may overtake it (error 505 else). */
+  announced(
+    agent: Agent,
+    plain: CommandReply,
+    services: ServiceChangeDescriptor,
+    incoming: IncomingRequest,
+    after: (() => void)[],
+  ): CommandReply {
+    const { ownership } = this.#parts.controller();
+    const announcement = announcementOf(services);
+    const { terminationId } = plain;
+    this.#parts.log.info(
+      { gateway: agent.name, terminationId, method: services.method, reason: services.reason },
+      'service change',
+    );
+    if (announcement === undefined) return failure(plain, 501, 'no such method');
+    if (services.version === 0) return failure(plain, 406, 'version');
+    if (terminationId !== 'ROOT') {
+      after.push(() => this.#terminationAnnounced(agent, terminationId, announcement));
+      return plain;
+    }
+    const backup = ownership.isDraining ? ownership.heir() : undefined;
+    if (backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
+      return this.#registered(plain, services, addressMId(backup));
+    if (announcement === 'left') after.push(() => this.#parts.depart(agent));
+    else if (announcement !== 'leaving') {
+      agent.reachedAt(addressFrom(services.address, incoming));
+      agent.agreed(Math.min(services.version ?? 1, this.#parts.version));
+      after.push(() => {
+        if (announcement === 'restarted') this.#restarted(agent);
+        else this.#parts.takeover.begin(agent, services.method);
+      });
+    }
+    return this.#registered(plain, services, undefined);
+  }
+
+  /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
+  #terminationAnnounced(agent: Agent, pattern: string, announcement: Announcement): void {
+    const { driver } = this.#parts;
+    const { switchboard } = this.#parts.controller();
+    if (announcement !== 'left' && announcement !== 'restarted') return;
+    for (const line of switchboard.lines.of(agent.name)) {
+      const rtp = driver.mediaOf(line)?.rtp;
+      if (matchesTermination(pattern, terminationOf(line))) {
+        if (announcement === 'left') {
+          switchboard.outOfService(line);
+          driver.withdraw(line);
+        } else {
+          switchboard.lost(line);
+          driver.forget(line);
+          switchboard.inService(line, 'on');
+        }
+      } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
+        switchboard.refused(line, 'gatewayLost');
+    }
+  }
+
+  #registered(plain: CommandReply, services: ServiceChangeDescriptor, mgcId: MId | undefined): CommandReply {
+    return registrationReply(plain.terminationId, services, {
+      version: this.#parts.version,
+      nowMs: this.#parts.clock.now(),
+      mgcId,
+    });
+  }
+
+  /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
+  #restarted(agent: Agent): void {
+    const { driver, takeover } = this.#parts;
+    const { switchboard } = this.#parts.controller();
+    takeover.own(agent);
+    takeover.drop(agent);
+    const lines = switchboard.lines.of(agent.name);
+    for (const line of lines) driver.forget(line);
+    this.#parts.abandon(agent);
+    for (const line of lines) {
+      switchboard.lost(line);
+      switchboard.inService(line, 'on');
+    }
+    this.#parts.registered(agent);
+  }
+}
+
+/** Where later requests go: the port or address that the gateway names, else where the announcement came from (§9). */
+function addressFrom(named: string | undefined, { flow }: IncomingRequest): ControllerAddress {
+  const source = remoteOf(flow);
+  // A connection is its own way back.
+  if (named === undefined || flow.reliable) return source;
+  if (/^\d{1,5}$/.test(named)) return { ...source, port: Number(named) };
+  const found = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(named);
+  return found === null ? source : { ...source, host: found[1] ?? source.host, port: Number(found[2] ?? 2944) };
+}

@@ -1,0 +1,260 @@
+/**
+ * A controller of gateways, whatever protocol they speak: which gateways and lines there are, which of them are ours to serve, whether they
+ * live, and how they are given away when we leave. What is said to them is the protocol's.
+ */
+import { Switchboard } from '../calls/switchboard.ts';
+import { GatewayOwnership } from '../cluster/gateway-ownership.ts';
+import { MemberProbes } from '../cluster/member-probes.ts';
+import { Members } from '../cluster/members.ts';
+import { defaultHome, partnersOf } from '../cluster.ts';
+import type { Logger } from '../log.ts';
+import type { CoreServices } from '../role.ts';
+import { addressKey, type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
+import type { GatewayProvision, GatewayTimers } from './gateway-config.ts';
+import { GatewayLiveness } from './gateway-liveness.ts';
+import type { GatewayProtocol } from './gateway-protocol.ts';
+import { GatewayProvisioning, type Provisioning } from './gateway-provisioning.ts';
+import { GatewayRegistry } from './gateway-registry.ts';
+
+export interface GatewayControllerParts<G extends GatewayProvision> {
+  readonly services: CoreServices;
+  readonly log: Logger;
+  readonly protocol: GatewayProtocol<G>;
+  readonly timers: GatewayTimers;
+  /** Our first address, as others reach us. */
+  self(): ControllerAddress;
+  /** All of them. */
+  addresses(): readonly ControllerAddress[];
+  /** An id for a question to another member. */
+  nextId(): number;
+}
+
+/** What a reload takes over. */
+export interface Provisioned<G extends GatewayProvision> extends Provisioning<G> {
+  /** Alternatives beyond the numbers that are known. */
+  readonly digitMap: readonly string[];
+}
+
+export class GatewayController<G extends GatewayProvision = GatewayProvision> {
+  readonly gateways: GatewayRegistry;
+  readonly switchboard: Switchboard;
+  readonly members: Members;
+  readonly probes: MemberProbes;
+  readonly ownership: GatewayOwnership;
+  readonly liveness: GatewayLiveness;
+  readonly #parts: GatewayControllerParts<G>;
+  readonly #provisioning: GatewayProvisioning<G>;
+  readonly #homes = new Map<string, ControllerAddress>();
+  /** By gateway. */
+  readonly #homeOf = new Map<string, string>();
+  #digitMap: readonly string[] = [];
+  #started = false;
+  #stopped = false;
+
+  constructor(parts: GatewayControllerParts<G>) {
+    this.#parts = parts;
+    const { log, protocol, services, timers } = parts;
+    const { clock, cluster, metrics } = services;
+    this.gateways = new GatewayRegistry(clock);
+    this.switchboard = new Switchboard({
+      ...services,
+      log,
+      protocol: protocol.name,
+      driver: protocol.driver,
+      claim: (line, ready) => protocol.claim(line, ready),
+      hasUnknownLines: () => protocol.hasUnknownLines(),
+      relay: protocol.relay,
+      timers: { noAnswerMs: timers.noAnswerMs, diallingMs: timers.diallingMs },
+    });
+    this.liveness = new GatewayLiveness({
+      clock,
+      log,
+      registry: this.gateways,
+      quietMs: timers.gatewayQuietMs,
+      serves: (gateway) => this.serves(gateway.name) && protocol.mayAsk(gateway),
+      ping: (gateway, done) => protocol.ping(gateway, done),
+      back: (gateway) => protocol.back(gateway),
+      silent: (gateway) => protocol.silent(gateway),
+    });
+    this.members = new Members({
+      clock,
+      log,
+      role: protocol.name,
+      partners: partnersOf(cluster),
+      link: services.link,
+      probeEveryMs: timers.heartbeatMs,
+      deadMs: timers.partnerDeadMs,
+      holdMs: timers.holdMs,
+      word: () => this.#word(),
+      probe: (partner) => this.probes.ask(partner),
+      changed: () => {
+        protocol.membersChanged();
+        this.ownership.evaluate();
+      },
+      absent: () => this.ownership.absent(),
+    });
+    this.probes = new MemberProbes({
+      nextId: () => parts.nextId(),
+      send: (partner, id) => protocol.askMember(partner, id),
+      answered: (partner) => this.members.answered(partner),
+    });
+    this.ownership = new GatewayOwnership({
+      clock,
+      log,
+      members: () => this.members,
+      handOver: protocol.handOver,
+      self: () => parts.self(),
+      order: cluster.order,
+      alternates: cluster.backups,
+      homeOf: (gateway) => this.homeOf(gateway),
+      holdMs: timers.holdMs,
+      startGraceMs: timers.startGraceMs,
+    });
+    this.#provisioning = new GatewayProvisioning({
+      services,
+      log,
+      protocol,
+      registry: this.gateways,
+      switchboard: () => this.switchboard,
+      removed: (gateway) => {
+        this.liveness.forget(gateway);
+        protocol.removed(gateway);
+      },
+    });
+    metrics.gauge('gateways_up', 'Gateways that we serve and that live', () => this.#up(), { protocol: protocol.name });
+  }
+
+  /** Once sockets are bound: homes follow from our own address. */
+  start(): void {
+    this.#started = true;
+    this.#placeGateways();
+    this.members.start();
+    this.ownership.start();
+    this.liveness.start();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.members.stop();
+    this.ownership.stop();
+    this.liveness.stop();
+    this.switchboard.stop();
+    this.#provisioning.stop();
+  }
+
+  /** Says what changed. */
+  provision(provisioned: Provisioned<G>): readonly string[] {
+    this.#digitMap = provisioned.digitMap;
+    return this.#provisioning.provision(provisioned, () => {
+      if (this.#started) this.#placeGateways();
+    });
+  }
+
+  /** What may be dialled. */
+  get digitMap(): string {
+    return this.#parts.services.callControl.numberingPlan(this.#digitMap).digitMap;
+  }
+
+  /** A gateway as the operator wrote it. */
+  settingsOf(gateway: string): G | undefined {
+    return this.#provisioning.of(gateway);
+  }
+
+  serves(gateway: string): boolean {
+    return this.ownership.serves(gateway);
+  }
+
+  /** The members whose gateways we serve. */
+  servedHomes(): readonly ControllerAddress[] {
+    return this.ownership.served().flatMap((home) => this.#homes.get(home) ?? []);
+  }
+
+  /** The member that the gateway is with when all live; undefined where it is not provisioned. */
+  homeOf(gateway: string): string | undefined {
+    return this.#homeOf.get(gateway);
+  }
+
+  /** The member in whose place we serve this gateway; undefined: it is our own, or not provisioned. */
+  standsInFor(gateway: string): ControllerAddress | undefined {
+    const key = this.#homeOf.get(gateway);
+    return key === undefined || key === addressKey(this.#parts.self()) ? undefined : this.#homes.get(key);
+  }
+
+  /** The first backup that lives takes everything over, with the calls on it (RFC 3525 §11.5); where none lives, calls may end. */
+  async drain(limitMs: number): Promise<void> {
+    const { protocol, services } = this.#parts;
+    const until = services.clock.now() + limitMs;
+    this.switchboard.drain();
+    if (this.ownership.heir() !== undefined) this.ownership.drain();
+    while (!protocol.isDrained() && services.clock.now() < until && !this.#stopped)
+      await new Promise<void>((resolve) => services.clock.after(50, resolve));
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    return {
+      gateways: this.gateways.size,
+      lines: this.switchboard.lines.size,
+      calls: this.switchboard.callCount,
+      serves: this.servedHomes().map(formatSocketAddress),
+      ...this.ownership.status(),
+      draining: this.ownership.isDraining,
+      members: this.members.list(),
+      ...this.#parts.protocol.status(),
+    };
+  }
+
+  calls(): readonly Readonly<Record<string, unknown>>[] {
+    return this.switchboard.calls.map(({ caller, callee, phase, callId, startedMs, answeredMs }) => ({
+      caller: caller?.name,
+      callee: callee?.name,
+      phase,
+      callId,
+      startedMs,
+      answeredMs,
+    }));
+  }
+
+  /** Members and gateways. */
+  peers(): readonly Readonly<Record<string, unknown>>[] {
+    const gateways = [...this.gateways.all()].map((gateway) => ({
+      kind: 'gateway',
+      name: gateway.name,
+      addresses: gateway.addresses(),
+      state: gateway.state,
+      lastHeardMs: gateway.lastHeardMs,
+      ...this.#parts.protocol.describe(gateway),
+    }));
+    return [...this.members.list(), ...gateways];
+  }
+
+  #placeGateways(): void {
+    const own = defaultHome(this.#parts.services.cluster, this.#parts.self());
+    this.#homeOf.clear();
+    for (const { name, home = own } of this.#provisioning.all()) {
+      const key = addressKey(home);
+      this.#homeOf.set(this.gateways.byName(name)?.name ?? name, key);
+      this.#homes.set(key, home);
+      this.ownership.addHome(key);
+    }
+  }
+
+  #word() {
+    const addresses = this.#parts.addresses().map(addressKey);
+    const word = this.ownership.word();
+    // Our own home by each of our addresses: partners know us by one of them.
+    const isHome = word.serves.includes(addressKey(this.#parts.self()));
+    return {
+      ...word,
+      addresses,
+      alternates: this.#parts.services.cluster.backups.map(addressKey),
+      serves: isHome ? [...new Set([...word.serves, ...addresses])] : word.serves,
+      hints: this.#parts.protocol.hints(),
+    };
+  }
+
+  #up(): number {
+    let up = 0;
+    for (const { name, state } of this.gateways.all()) if (state === 'up' && this.serves(name)) up += 1;
+    return up;
+  }
+}

@@ -1,0 +1,130 @@
+/** Gateways and lines as the operator provisions them, at the start and after each reload; gateways by DNS name are looked up. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Line, LineProvision } from '../calls/line.ts';
+import { lineChanges } from '../calls/line-changes.ts';
+import type { Switchboard } from '../calls/switchboard.ts';
+import type { Logger } from '../log.ts';
+import type { CoreServices } from '../role.ts';
+import { isIpLiteral } from '../signaling/controller-address.ts';
+import type { GatewayProvision } from './gateway-config.ts';
+import { GatewayNames } from './gateway-names.ts';
+import type { GatewayProtocol } from './gateway-protocol.ts';
+import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
+
+export interface Provisioning<G extends GatewayProvision> {
+  readonly gateways: readonly G[];
+  readonly lines: readonly LineProvision[];
+}
+
+export interface GatewayProvisioningParts<G extends GatewayProvision> {
+  readonly services: CoreServices;
+  readonly log: Logger;
+  readonly registry: GatewayRegistry;
+  readonly protocol: GatewayProtocol<G>;
+  switchboard(): Switchboard;
+  /** It is provisioned no more. */
+  removed(gateway: Gateway): void;
+}
+
+export class GatewayProvisioning<G extends GatewayProvision> {
+  readonly #parts: GatewayProvisioningParts<G>;
+  readonly #names: GatewayNames;
+  /** By name in lower case. */
+  #provisioned: ReadonlyMap<string, G> = new Map();
+
+  constructor(parts: GatewayProvisioningParts<G>) {
+    const { services, log, protocol, registry } = parts;
+    this.#parts = parts;
+    this.#names = new GatewayNames({
+      ...services,
+      log,
+      located: (name, addresses) => {
+        const gateway = registry.byName(name);
+        if (gateway !== undefined) protocol.located(gateway, addresses);
+      },
+    });
+  }
+
+  /** As the operator wrote it. */
+  of(gateway: string): G | undefined {
+    return this.#provisioned.get(gateway.toLowerCase());
+  }
+
+  all(): Iterable<G> {
+    return this.#provisioned.values();
+  }
+
+  /** Says what changed. `placed` is called between gateways and lines. */
+  provision({ gateways, lines }: Provisioning<G>, placed: () => void): readonly string[] {
+    const changes = this.#gateways(gateways);
+    placed();
+    return [...changes, ...this.#lines(lines)];
+  }
+
+  stop(): void {
+    this.#names.stop();
+  }
+
+  #gateways(gateways: readonly G[]): readonly string[] {
+    const { registry } = this.#parts;
+    const changes: string[] = [];
+    const before = this.#provisioned;
+    this.#provisioned = new Map(gateways.map((gateway) => [gateway.name.toLowerCase(), gateway]));
+    for (const configured of gateways) {
+      const { name } = configured;
+      const former = before.get(name.toLowerCase());
+      if (isDeepStrictEqual(former, configured)) continue;
+      changes.push(`gateway ${name} ${former === undefined ? 'added' : 'changed'}`);
+      this.#configure(configured);
+    }
+    for (const [key, { name }] of before) {
+      const gateway = this.#provisioned.has(key) ? undefined : registry.byName(name);
+      if (gateway === undefined) continue;
+      this.#names.forget(name);
+      registry.remove(name);
+      this.#parts.removed(gateway);
+      changes.push(`gateway ${name} removed`);
+    }
+    return changes;
+  }
+
+  #configure(configured: G): void {
+    const { protocol, registry } = this.#parts;
+    const { name, addresses } = configured;
+    const literals = addresses.filter(({ host }) => isIpLiteral(host));
+    const known = registry.byName(name);
+    const gateway = known ?? registry.add(name, literals);
+    protocol.configured(gateway, configured);
+    // A name stays where it was until DNS has spoken.
+    if (known === undefined || literals.length === addresses.length) protocol.located(gateway, literals);
+    this.#names.watch(name, addresses);
+  }
+
+  #lines(lines: readonly LineProvision[]): readonly string[] {
+    const { log, protocol, registry } = this.#parts;
+    const switchboard = this.#parts.switchboard();
+    const wanted = lines.flatMap(({ number, endpoint, gateway: name }): readonly LineProvision[] => {
+      const gateway = registry.byName(name);
+      if (gateway !== undefined) return [{ number, endpoint, gateway: gateway.name }];
+      log.warn({ number, endpoint }, 'line on a gateway that is not configured: left out');
+      return [];
+    });
+    const { gone, fresh, words } = lineChanges(switchboard.lines.all(), wanted);
+    const leaving = gone.flatMap((line) => {
+      switchboard.withdraw(line);
+      return protocol.lineWithdrawn(line) ?? [];
+    });
+    const added: Line[] = [];
+    for (const provision of fresh) {
+      const gateway = registry.byName(provision.gateway);
+      if (gateway === undefined) continue;
+      const line = switchboard.lines.add(provision);
+      protocol.lineAdded(line, gateway);
+      added.push(line);
+    }
+    // What was at an endpoint leaves before what comes is armed.
+    if (leaving.length === 0) protocol.serve(added);
+    else void Promise.all(leaving).then(() => protocol.serve(added));
+    return words;
+  }
+}

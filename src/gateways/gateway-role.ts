@@ -1,0 +1,70 @@
+/** The role of a controller of gateways: the protocol's sockets and the controller, put together for the composition root. */
+
+import { partnersOf } from '../cluster.ts';
+import type { Logger } from '../log.ts';
+import type { Listener } from '../network.ts';
+import type { CoreServices, Role } from '../role.ts';
+import type { ControllerPool } from '../signaling/controller-pool.ts';
+import { announce } from '../signaling/receiver.ts';
+import type { GatewayProvision } from './gateway-config.ts';
+import type { GatewayController } from './gateway-controller.ts';
+
+/** What a reload takes over. */
+export const gatewayReloads: readonly string[] = ['gateways', 'lines', 'digitMap'];
+
+export interface GatewayRoleParts<G extends GatewayProvision, C> {
+  readonly name: string;
+  /** For the line that says that it is ready. */
+  readonly title: string;
+  readonly services: CoreServices;
+  readonly log: Logger;
+  readonly pool: ControllerPool;
+  readonly controller: GatewayController<G>;
+  readonly config: C;
+  /** Freshly read configuration; undefined where it is not valid. */
+  parse(fresh: unknown): C | undefined;
+  provision(config: C): readonly string[];
+  listeners(): readonly Listener[];
+  /** Opens every socket. */
+  open(): Promise<readonly Listener[]>;
+  /** Settles what is pending and closes them. */
+  close(): Promise<void>;
+  status(): Readonly<Record<string, unknown>>;
+}
+
+export function gatewayRole<G extends GatewayProvision, C>(parts: GatewayRoleParts<G, C>): Role {
+  const { name, title, log, pool, controller, config } = parts;
+  const { clock, cluster } = parts.services;
+  const startedMs = clock.now();
+  return {
+    name,
+    async start() {
+      // Known before the first message can come.
+      parts.provision(config);
+      const listeners = await parts.open();
+      for (const partner of partnersOf(cluster)) pool.admit(partner, 'configured');
+      controller.start();
+      announce(log, name, title, listeners);
+      return listeners;
+    },
+    drain: (limitMs) => controller.drain(limitMs),
+    async stop() {
+      controller.stop();
+      await parts.close();
+    },
+    reload(fresh) {
+      const parsed = parts.parse(fresh);
+      return parsed === undefined ? [] : parts.provision(parsed);
+    },
+    status: () => ({
+      listeners: parts.listeners().map(({ local, connections }) => ({ ...local, connections })),
+      upMs: Math.round(clock.now() - startedMs),
+      backups: cluster.backups,
+      backupFor: cluster.backupFor,
+      ...controller.status(),
+      ...parts.status(),
+    }),
+    calls: () => controller.calls(),
+    peers: () => controller.peers(),
+  };
+}
