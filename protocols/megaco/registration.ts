@@ -59,7 +59,8 @@ export class Registrations {
     if (backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
       return this.#registered(plain, services, addressMId(backup));
     if (announcement === 'left') after.push(() => this.#parts.depart(agent));
-    else if (announcement !== 'leaving') {
+    else if (announcement === 'leaving') this.#setLeaving(agent, '*');
+    else {
       agent.reachedAt(addressFrom(services.address, incoming));
       agent.agreed(Math.min(services.version ?? 1, this.#parts.version));
       after.push(() => {
@@ -74,6 +75,7 @@ export class Registrations {
   #terminationAnnounced(agent: Agent, pattern: string, announcement: Announcement): void {
     const { driver } = this.#parts;
     const { switchboard } = this.#parts.controller();
+    if (announcement === 'leaving') this.#setLeaving(agent, pattern);
     if (announcement !== 'left' && announcement !== 'restarted') return;
     for (const line of switchboard.lines.of(agent.name)) {
       const rtp = driver.mediaOf(line)?.rtp;
@@ -89,6 +91,13 @@ export class Registrations {
       } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
         switchboard.refused(line, 'gatewayLost');
     }
+  }
+
+  /** Graceful: calls go on, no new ones begin or are sent there. In service until the gateway says more (§7.2.8). */
+  #setLeaving(agent: Agent, pattern: string): void {
+    const { lines } = this.#parts.controller().switchboard;
+    for (const line of lines.of(agent.name))
+      if (line.inService && matchesTermination(pattern, terminationOf(line))) lines.setLeaving(line, true);
   }
 
   #registered(plain: CommandReply, services: ServiceChangeDescriptor, mgcId: MId | undefined): CommandReply {

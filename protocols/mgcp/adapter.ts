@@ -28,7 +28,7 @@ export function createMgcpAdapter(
       if (!decoded.ok) return fail(decoded.error);
       const [only, ...others] = decoded.value.messages;
       // Alone and beyond reading: nothing to process, but the sender gets its code (RFC 3435 §2.4).
-      if (others.length === 0 && only?.kind === 'broken') {
+      if (others.length === 0 && only?.kind === 'broken' && only.response === undefined) {
         const { reason, offset, code, transactionId } = only;
         if (code === undefined) return fail({ reason, offset });
         const answer = respond(transactionId, code, reason);

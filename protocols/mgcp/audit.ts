@@ -24,6 +24,7 @@ export function auditEndpoint(
   const ask = (verb: string, own: readonly Parameter[], ended: (outcome: CommandOutcome<MgcpResponse>) => void) =>
     commands().submit({
       peer: gateway,
+      isQuestion: true,
       draft: () => ({ verb, endpoint: name, parameters: own, sdp: [] }),
       ended,
     });

@@ -180,12 +180,9 @@ const broken = (reason: string, offset: number, code: number | undefined, transa
 const brokenBody = (head: Head, reason: string, offset: number): BrokenMessage =>
   head.kind === 'broken'
     ? head
-    : broken(
-        reason,
-        offset,
-        head.kind === 'command' ? 510 : undefined,
-        head.kind === 'command' ? head.transactionId : 0,
-      );
+    : head.kind === 'command'
+      ? broken(reason, offset, 510, head.transactionId)
+      : { ...broken(reason, offset, undefined, head.transactionId), response: head.code };
 
 /** -1: no number of at most `digits` digits. */
 function readNumber(text: string, from: number, to: number, digits: number): number {

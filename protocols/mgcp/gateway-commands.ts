@@ -13,6 +13,8 @@ export interface GatewayCommand {
   readonly peer: Gateway;
   readonly queue?: string | undefined;
   readonly urgent?: boolean | undefined;
+  /** It changes nothing: an answer that cannot be read may be taken for a refusal. */
+  readonly isQuestion?: boolean | undefined;
   /** It is not repeated sooner than this. */
   readonly minWaitMs?: number | undefined;
   /** `dialect`: what is to be left out of this very command. */
@@ -43,7 +45,7 @@ export class GatewayCommands {
   }
 
   #run(command: GatewayCommand, suspected: (gateway: Gateway, verb: string) => void): PendingCommand {
-    const { peer, queue, urgent, minWaitMs } = command;
+    const { peer, queue, urgent, minWaitMs, isQuestion } = command;
     const trial: Trial = { omitted: [], doubted: false, carried: undefined, verb: '' };
     let pending: PendingCommand;
     const ended = (outcome: CommandOutcome<MgcpResponse>) => {
@@ -57,6 +59,7 @@ export class GatewayCommands {
         queue,
         urgent,
         minWaitMs,
+        isQuestion,
         draft: (flow) => {
           const dialect = dialectOf(peer, trial);
           const draft = command.draft(flow, dialect);

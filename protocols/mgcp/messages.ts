@@ -44,6 +44,8 @@ export interface BrokenMessage {
   readonly code: number | undefined;
   /** 0 where none could be read: what cannot be named cannot be answered. */
   readonly transactionId: number;
+  /** The return code that the sender gave, where it is a response whose first line could be read. */
+  readonly response?: number | undefined;
 }
 
 export type MgcpMessage = MgcpCommand | MgcpResponse | BrokenMessage;

@@ -61,6 +61,8 @@ export interface Submission {
   readonly persistent?: boolean | undefined;
   /** It is not repeated sooner than this. */
   readonly minWaitMs?: number | undefined;
+  /** It changes nothing: an answer that cannot be read may be taken for a refusal. */
+  readonly isQuestion?: boolean | undefined;
   draft(flow: Flow): Draft;
   provisional?(response: MgcpResponse): void;
   ended(outcome: CommandOutcome<MgcpResponse>): void;
@@ -126,6 +128,7 @@ export class MgcpTransactions {
       urgent: submission.urgent,
       persistent: submission.persistent,
       minWaitMs: submission.minWaitMs,
+      isQuestion: submission.isQuestion,
       encode: (id, flow, to) => {
         const { verb, endpoint, parameters, sdp, pathless } = submission.draft(flow);
         const command: MgcpCommand = {
@@ -235,7 +238,10 @@ export class MgcpTransactions {
     }
   }
 
-  #onBroken({ code, transactionId, reason }: BrokenMessage, flow: Flow): void {
+  #onBroken({ code, transactionId, reason, response }: BrokenMessage, flow: Flow): void {
+    // A repetition would be answered in the same words: a question ends here, as one that was refused, and costs its endpoint alone.
+    if (response !== undefined && !isProvisional(response) && this.#outgoing.isQuestion(transactionId))
+      this.#onResponse(respond(transactionId, unreadable, reason), flow);
     if (code === undefined || this.#cork === undefined) return;
     const bytes = this.#octets(respond(transactionId, code, reason), flow, undefined);
     this.#cork.waiting.push({ key: undefined, bytes });
@@ -292,6 +298,9 @@ interface Execution {
   provisional: boolean;
   answered: boolean;
 }
+
+/** RFC 3435 §2.4: a protocol error, here the gateway's. */
+const unreadable = 510;
 
 const acknowledge: Parameter = { code: 'K', value: '' };
 

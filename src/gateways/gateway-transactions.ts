@@ -46,6 +46,8 @@ export interface GatewayCommand<R> {
   readonly urgent?: boolean | undefined;
   /** It is not repeated sooner than this, however fast the peer is known to answer. */
   readonly minWaitMs?: number | undefined;
+  /** It changes nothing: an answer that cannot be read may be taken for a refusal. */
+  readonly isQuestion?: boolean | undefined;
   /** The octets; asked again, with the same id, when the address changes. */
   encode(id: number, flow: Flow, to: ControllerAddress): Uint8Array;
   provisional?(response: R): void;
@@ -135,6 +137,11 @@ export class GatewayTransactions<R> {
       pending.command.provisional?.(response);
     }
     return true;
+  }
+
+  /** Does this id belong to a command that changes nothing? */
+  isQuestion(id: number): boolean {
+    return this.#pending.get(id)?.command.isQuestion === true;
   }
 
   /** The peer whose command has this id. */

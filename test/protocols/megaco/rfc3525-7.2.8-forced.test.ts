@@ -23,7 +23,7 @@ async function announce(
   world: World,
   gateway: number,
   terminationId: string,
-  method: 'Forced' | 'Restart',
+  method: 'Forced' | 'Restart' | 'Graceful',
 ): Promise<string> {
   const bytes = encode(
     {
@@ -134,4 +134,36 @@ describe('RFC 3525 §6.2.2: wildcards in termination ids', () => {
     ['aaln/1', 'aaln/1', true],
     ['aaln/1', 'aaln/11', false],
   ])('%s and %s: %s', (pattern, id, matched) => expect(matchesTermination(pattern, id)).toBe(matched));
+});
+
+describe('RFC 3525 §7.2.8, Graceful: established connections stay, new ones are not made', () => {
+  it.each(['aaln/1', 'aaln/*', 'ROOT'])(
+    '%s: the call goes on, a call to the line is refused, a Restart ends it',
+    async (of) => {
+      const world = await inCall(true);
+      expect(await announce(world, 1, of, 'Graceful')).toContain('SC=');
+      await world.run(500);
+      expect(world.talking('200', '202')).toBe(true);
+      for (const number of ['200', '202']) world.line(number).onHook();
+      await world.run(500);
+      expect(world.idle('200', '202')).toBe(true);
+      world.line('201').offHook();
+      await world.run(50);
+      world.line('201').dial('202');
+      await world.run(200);
+      expect(world.line('202').signal).toBeUndefined();
+      expect(world.line('201').signal).toMatch(/^cg\/[bc]t$/);
+      world.line('201').onHook();
+      // Who lifts the handset hears that no call can be begun.
+      world.line('202').offHook();
+      await world.run(200);
+      expect(world.line('202').signal).toMatch(/^cg\/[bc]t$/);
+      world.line('202').onHook();
+      if (of === 'ROOT') world.gateways[1]?.restart();
+      else await announce(world, 1, of, 'Restart');
+      await world.run(500);
+      expect((await playCall(world, '201', '202')).stuckAt).toBeUndefined();
+      expect(world.ephemerals).toBe(0);
+    },
+  );
 });
