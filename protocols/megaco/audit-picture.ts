@@ -66,10 +66,10 @@ export function auditedLine(endpoint: string, termination: string, picture: Gate
       }
     }
   }
-  const { mark, digest } = meaningOf(requestId);
+  const { state, digest } = meaningOf(requestId);
   return {
     // The hook is no property of the al package: what was waited for last tells where it was then; `strict=state` tells the rest.
-    snapshot: { endpoint, hook: expectsOnHook ? 'off' : 'on', tone, collecting, mark },
+    snapshot: { endpoint, hook: expectsOnHook ? 'off' : 'on', tone, collecting, state },
     digest,
     media: found.contextId === contextNull ? undefined : mediaIn(found.contextId, termination, picture),
   };
@@ -77,7 +77,7 @@ export function auditedLine(endpoint: string, termination: string, picture: Gate
 
 /** Nothing is known of it: it begins anew, whatever it plays is ended, and `strict=state` tells its hook. */
 const unknownLine = (endpoint: string): AuditedLine => ({
-  snapshot: { endpoint, hook: 'on', tone: 'ring', collecting: false, mark: undefined },
+  snapshot: { endpoint, hook: 'on', tone: 'ring', collecting: false, state: undefined },
   digest: 0,
   media: undefined,
 });

@@ -13,6 +13,8 @@ import {
   type GatewayProtocol,
   gatewayIn,
   type Line,
+  LineDriver,
+  type LineFailure,
   type Logger,
   type PathAttribute,
 } from '../../src/internal.ts';
@@ -22,7 +24,7 @@ import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
 import { reportEvent } from './events.ts';
 import { MegacoHandOver } from './hand-over.ts';
 import { h248DigitMap } from './line-commands.ts';
-import { MegacoLineDriver } from './line-driver.ts';
+import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
 import {
   type ActionReply,
   type ActionRequest,
@@ -35,7 +37,7 @@ import {
 } from './messages.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { Registrations } from './registration.ts';
-import { chooseLocal } from './sdp.ts';
+import { accepts, chooseLocal } from './sdp.ts';
 import { servicesOf } from './service-change.ts';
 import { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
@@ -70,16 +72,20 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     const { services, config, log } = parts;
     const { clock, callControl } = services;
     this.agents = new Agents({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
-    this.driver = new MegacoLineDriver({
+    const lineParts: LineGatewayParts = {
       log,
       agentOf: (line) => this.agents.byName(line.gateway),
       terminationOf,
       request: (agent, actions, ended) => this.#request(agent, actions, ended),
       digitMap: () => h248DigitMap(this.controller.digitMap),
-      chooseLocal: chooseLocal(config.payloadTypes),
-      mediaReady: (line, callId, local) => this.controller.switchboard.mediaReady(line, callId, local),
-      refused: (line, reason) => this.controller.switchboard.refused(line, reason),
-      lost: (agent, because) => this.#lost(agent, because),
+      chooseLocal: (offer) => chooseLocal(config.payloadTypes, offer),
+      failed: (agent, because) => this.#lost(agent, because),
+    };
+    this.driver = new LineDriver({
+      clock,
+      protocol: megacoLines(lineParts),
+      gateway: new MegacoLineGateway(lineParts),
+      lineProvider: () => this.controller.lineProvider,
     });
     this.#takeover = new MegacoTakeover({
       clock,
@@ -146,6 +152,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   stop(): void {
+    this.driver.stop();
     this.handOver.stop();
     this.#takeover.stop();
   }
@@ -189,11 +196,11 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   serve(lines: readonly Line[]): void {
-    const { switchboard } = this.controller;
+    const { lineProvider } = this.controller;
     for (const line of lines) {
-      const isProvisioned = switchboard.lines.byEndpoint(line.endpoint) === line;
+      const isProvisioned = lineProvider.lines.byEndpoint(line.endpoint) === line;
       if (this.agents.byName(line.gateway)?.ours === true && !line.inService && isProvisioned)
-        switchboard.inService(line, 'on');
+        lineProvider.inService(line, 'on');
     }
   }
 
@@ -309,13 +316,13 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   #notified(agent: Agent, terminationId: string, events: readonly ObservedEvent[], done: () => void): void {
-    const line = this.controller.switchboard.lines.byEndpoint(`${terminationId}@${agent.name}`);
+    const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${agent.name}`);
     if (line === undefined) {
       done();
       return;
     }
     if (events.length > 0) this.driver.eventSeen(line);
-    for (const event of events) reportEvent(this.controller.switchboard, this.#parts.log, line, event);
+    for (const event of events) reportEvent(this.controller.lineProvider, this.#parts.log, line, event);
     // Not before what follows from the event is on the gateway: if we die until then, it is reported again, to a backup.
     this.driver.whenSettled(line, done);
   }
@@ -342,13 +349,13 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   #depart(agent: Agent): void {
     agent.ours = false;
-    for (const line of this.controller.switchboard.lines.of(agent.name)) {
+    for (const line of this.controller.lineProvider.lines.of(agent.name)) {
       this.driver.forget(line);
-      this.controller.switchboard.outOfService(line);
+      this.controller.lineProvider.outOfService(line);
     }
   }
 
-  #lost(agent: Agent, because: 'silent' | 'notOurs'): void {
+  #lost(agent: Agent, because: LineFailure): void {
     if (!agent.ours) return;
     if (because === 'silent') this.controller.liveness.failed(agent.gateway);
     else this.controller.gateways.failed(agent.gateway);
@@ -362,10 +369,10 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
    */
   #forgetStale(agent: Agent): void {
     const stale = new Set([agent]);
-    for (const line of this.controller.switchboard.lines.of(agent.name)) {
+    for (const line of this.controller.lineProvider.lines.of(agent.name)) {
       const other = line.leg?.call;
       for (const each of other === undefined ? [] : [other.caller?.name, other.callee?.name]) {
-        const owner = this.agents.byName(this.controller.switchboard.lines.byNumber(each ?? '')?.gateway ?? '');
+        const owner = this.agents.byName(this.controller.lineProvider.lines.byNumber(each ?? '')?.gateway ?? '');
         if (owner !== undefined) stale.add(owner);
       }
     }
@@ -377,9 +384,9 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     const names = new Set(agents.map(({ name }) => name.toLowerCase()));
     for (const agent of agents) agent.ours = false;
     for (const agent of agents)
-      for (const line of this.controller.switchboard.lines.of(agent.name)) {
+      for (const line of this.controller.lineProvider.lines.of(agent.name)) {
         this.driver.forget(line);
-        this.controller.switchboard.forget(line, (other) => !names.has(other.gateway.toLowerCase()));
+        this.controller.lineProvider.forget(line, (other) => !names.has(other.gateway.toLowerCase()));
       }
   }
 
@@ -400,10 +407,10 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
   #afterRegistration(agent: Agent): void {
-    const [line] = this.controller.switchboard.lines.of(agent.name);
+    const [line] = this.controller.lineProvider.lines.of(agent.name);
     const question = packagesQuestion(
       line && terminationOf(line),
-      (line === undefined ? undefined : this.driver.mediaOf(line)?.contextId) ?? contextNull,
+      (line === undefined ? undefined : this.driver.observed(line).media?.contextId) ?? contextNull,
     );
     this.#request(agent, question, (outcome) => {
       if (outcome.kind !== 'answered' || !agent.ours) return;
@@ -417,12 +424,16 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     });
   }
 
+  accepts(_line: Line, offer: string): boolean {
+    return accepts(this.#parts.config.payloadTypes, offer);
+  }
+
   /** Lines of gateways that another controller has, or that we have not heard of. */
   hasUnknownLines(): boolean {
     for (const agent of this.agents.all())
       if (
         (!agent.ours || this.#takeover.isAuditing(agent)) &&
-        this.controller.switchboard.lines.of(agent.name).some(({ inService }) => !inService)
+        this.controller.lineProvider.lines.of(agent.name).some(({ inService }) => !inService)
       )
         return true;
     return false;
@@ -458,7 +469,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   /** Calls that go on and gateways that have not left yet are waited for. */
   isDrained(): boolean {
-    return this.handOver.leaving + this.controller.switchboard.callCount === 0;
+    return this.handOver.leaving + this.controller.lineProvider.callCount === 0;
   }
 
   status(): Readonly<Record<string, unknown>> {

@@ -1,12 +1,13 @@
 /**
- * What lies between a line's order and what its gateway last confirmed, as H.248 actions: pure. One transaction brings the line there:
- * leaving a context and arming events go together, so that no hook change falls between (RFC 3525 §6.2.4: Subtract clears the events;
- * Annex E.9: `strict=state` reports a state that exists already).
+ * The next command that lies between what a line's gateway has and what the line is to be doing: pure. One transaction brings the line
+ * there (RFC 3525 §9.1 rule 2): leaving a context and arming events go together, so that no hook change falls between (§6.2.4: Subtract
+ * clears the events; Annex E.9: `strict=state` reports a state that exists already).
  */
-import type { LineOrder, Tone } from '../../src/internal.ts';
+import type { DesiredLine, Tone } from '../../src/internal.ts';
 import {
   type ActionRequest,
   type Command,
+  contextAll,
   contextChoose,
   contextNull,
   type Descriptor,
@@ -15,6 +16,49 @@ import {
   type SignalsDescriptor,
 } from './messages.ts';
 import { requestIdFor } from './request-ids.ts';
+
+/** What a line's gateway has of it, as far as it has confirmed. */
+export interface ObservedLine {
+  readonly media: LineMedia | undefined;
+  /** The tone that may still be on. */
+  readonly playing: Tone | undefined;
+  /** The desired state that the gateway has confirmed. */
+  readonly confirmed: DesiredLine | undefined;
+  /** It is not where we believed it: it is looked for, and leaves the context that it is in. */
+  readonly isMisplaced: boolean;
+  /** How often that had to be done for what is desired. */
+  readonly cleared: number;
+  /** Contexts of no call, to be emptied. */
+  readonly leftovers: readonly number[];
+}
+
+export interface LineCommand {
+  readonly kind: 'find' | 'empty' | 'leave' | 'bring';
+  readonly termination: string;
+  readonly actions: readonly ActionRequest[];
+  /** undefined: nothing of the line is to remain. */
+  readonly desired: DesiredLine | undefined;
+}
+
+export function nextCommand(
+  desired: DesiredLine | undefined,
+  observed: ObservedLine,
+  goal: Omit<LineGoal, 'desired' | 'playing'>,
+): LineCommand | undefined {
+  const { termination } = goal;
+  const { leftovers, media, playing } = observed;
+  const command = (kind: LineCommand['kind'], actions: readonly ActionRequest[]) => ({
+    kind,
+    termination,
+    actions,
+    desired,
+  });
+  if (observed.isMisplaced) return command('find', [whereIs(termination)]);
+  if (leftovers.length > 0) return command('empty', leftovers.map(emptied));
+  if (desired === undefined) return media && command('leave', [leave(termination, media)]);
+  if (observed.confirmed === desired) return undefined;
+  return command('bring', actionsFor({ ...goal, desired, playing }, media));
+}
 
 /** A line's media as the gateway has confirmed it. */
 export interface LineMedia {
@@ -29,12 +73,12 @@ export interface LineMedia {
 
 export interface LineGoal {
   readonly termination: string;
-  readonly order: LineOrder;
+  readonly desired: DesiredLine;
   /** The number that the call is for. */
   readonly number: string | undefined;
   /** Annex B form, with timers in seconds: T start, S short, L long. */
   readonly digitMap: string;
-  readonly chooseLocal: string;
+  chooseLocal(offer: string | undefined): string;
   /** What the gateway may still be playing to the line. */
   readonly playing: Tone | undefined;
   /** Does it offer the receiver-off-hook tone of its own? */
@@ -42,13 +86,13 @@ export interface LineGoal {
 }
 
 export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
-  const { termination, order } = goal;
-  const { media } = order;
+  const { termination, desired } = goal;
+  const { media } = desired;
   const actions: ActionRequest[] = [];
   const leaves = have !== undefined && have.callId !== media?.callId;
   if (leaves) actions.push(leave(termination, have));
   // §7.1.11: what was on ends with a detected event, and Subtract clears it: an empty descriptor is for the rest.
-  const isSilent = order.tone === undefined && (goal.playing === undefined || leaves);
+  const isSilent = desired.tone === undefined && (goal.playing === undefined || leaves);
   const descriptors: readonly Descriptor[] = isSilent ? [eventsFor(goal)] : [eventsFor(goal), signalsFor(goal)];
   if (media === undefined) {
     actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
@@ -80,7 +124,7 @@ export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonl
                 {
                   streamId: 1,
                   localControl: { mode, properties: [] },
-                  local: goal.chooseLocal,
+                  local: goal.chooseLocal(media.remote),
                   remote: media.remote,
                 },
               ],
@@ -110,29 +154,41 @@ export const leave = (termination: string, { contextId, rtp }: LineMedia): Actio
   ],
 });
 
+/** Asks for the contexts that a termination is in (§7.2.5). */
+const whereIs = (terminationId: string): ActionRequest => ({
+  contextId: contextAll,
+  commands: [{ verb: 'AuditValue', terminationId, descriptors: [{ kind: 'Audit', items: [] }], optional: true }],
+});
+
+/** Everything leaves the context; with its last termination it ends (§6.1.1). */
+const emptied = (contextId: number): ActionRequest => ({
+  contextId,
+  commands: [{ verb: 'Subtract', terminationId: '*', descriptors: [{ kind: 'Audit', items: [] }], optional: true }],
+});
+
 const modify = (terminationId: string, descriptors: readonly Descriptor[]): Command => ({
   verb: 'Modify',
   terminationId,
   descriptors,
 });
 
-function eventsFor({ order, number, digitMap }: LineGoal): EventsDescriptor {
+function eventsFor({ desired, number, digitMap }: LineGoal): EventsDescriptor {
   const events: RequestedEvent[] = [
     {
-      name: order.expects === 'offHook' ? 'al/of' : 'al/on',
+      name: desired.expects === 'offHook' ? 'al/of' : 'al/on',
       parameters: [{ name: 'strict', relation: '=', values: ['state'] }],
     },
   ];
-  if (order.collect)
+  if (desired.collect)
     events.push({
       name: 'dd/ce',
       digitMap: { value: { startTimer: 16, shortTimer: 4, longTimer: 8, body: digitMap } },
       parameters: [],
     });
-  return { kind: 'Events', requestId: requestIdFor(order.mark, number), events };
+  return { kind: 'Events', requestId: requestIdFor(desired.state, number), events };
 }
 
-function signalsFor({ order: { tone }, offersHowler }: LineGoal): SignalsDescriptor {
+function signalsFor({ desired: { tone }, offersHowler }: LineGoal): SignalsDescriptor {
   if (tone === undefined) return { kind: 'Signals', signals: [] };
   const name = tone === 'howler' && offersHowler === true ? howlerSignal : signalNames[tone];
   return { kind: 'Signals', signals: [{ kind: 'signal', name, parameters: [] }] };

@@ -2,7 +2,7 @@
 import type { Clock, ControllerAddress, GatewayController, Logger } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
 import type { MegacoGatewayConfig } from './config.ts';
-import type { MegacoLineDriver } from './line-driver.ts';
+import type { MegacoLineDriver } from './line-gateway.ts';
 import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './messages.ts';
 import { addressMId } from './mid.ts';
 import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
@@ -74,28 +74,28 @@ export class Registrations {
   /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
   #terminationAnnounced(agent: Agent, pattern: string, announcement: Announcement): void {
     const { driver } = this.#parts;
-    const { switchboard } = this.#parts.controller();
+    const { lineProvider } = this.#parts.controller();
     if (announcement === 'leaving') this.#setLeaving(agent, pattern);
     if (announcement !== 'left' && announcement !== 'restarted') return;
-    for (const line of switchboard.lines.of(agent.name)) {
-      const rtp = driver.mediaOf(line)?.rtp;
+    for (const line of lineProvider.lines.of(agent.name)) {
+      const rtp = driver.observed(line).media?.rtp;
       if (matchesTermination(pattern, terminationOf(line))) {
         if (announcement === 'left') {
-          switchboard.outOfService(line);
+          lineProvider.outOfService(line);
           driver.withdraw(line);
         } else {
-          switchboard.lost(line);
+          lineProvider.lost(line);
           driver.forget(line);
-          switchboard.inService(line, 'on');
+          lineProvider.inService(line, 'on');
         }
       } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
-        switchboard.refused(line, 'gatewayLost');
+        lineProvider.refused(line, 'gatewayLost');
     }
   }
 
   /** Graceful: calls go on, no new ones begin or are sent there. In service until the gateway says more (§7.2.8). */
   #setLeaving(agent: Agent, pattern: string): void {
-    const { lines } = this.#parts.controller().switchboard;
+    const { lines } = this.#parts.controller().lineProvider;
     for (const line of lines.of(agent.name))
       if (line.inService && matchesTermination(pattern, terminationOf(line))) lines.setLeaving(line, true);
   }
@@ -111,15 +111,15 @@ export class Registrations {
   /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
   #restarted(agent: Agent): void {
     const { driver, takeover } = this.#parts;
-    const { switchboard } = this.#parts.controller();
+    const { lineProvider } = this.#parts.controller();
     takeover.own(agent);
     takeover.drop(agent);
-    const lines = switchboard.lines.of(agent.name);
+    const lines = lineProvider.lines.of(agent.name);
     for (const line of lines) driver.forget(line);
     this.#parts.abandon(agent);
     for (const line of lines) {
-      switchboard.lost(line);
-      switchboard.inService(line, 'on');
+      lineProvider.lost(line);
+      lineProvider.inService(line, 'on');
     }
     this.#parts.registered(agent);
   }

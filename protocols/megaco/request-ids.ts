@@ -1,11 +1,11 @@
 /**
  * RequestIDs that tell a backup what a line was doing: the gateway keeps the id with the events and gives it back when audited.
- * Four bits say what (LineMark), the others are a digest of the number that was dialled, which a backup finds among the numbers it
+ * Four bits say what (LineState), the others are a digest of the number that was dialled, which a backup finds among the numbers it
  * knows. So the digits that the dead controller had consumed are not lost.
  */
-import type { LineMark } from '../../src/internal.ts';
+import type { LineState } from '../../src/internal.ts';
 
-const marks: readonly LineMark[] = [
+const lineStates: readonly LineState[] = [
   'idle',
   'dialling',
   'offering',
@@ -14,22 +14,22 @@ const marks: readonly LineMark[] = [
   'talking',
   'tone',
   'howler',
-  'parked',
+  'lockout',
 ];
 
 /** Never 0 (no request) nor 0xFFFFFFFF (all). */
-export const requestIdFor = (mark: LineMark, number: string | undefined): number =>
-  (marks.indexOf(mark) + 1) * 0x1000_0000 + (number === undefined ? 0 : digest(number));
+export const requestIdFor = (state: LineState, number: string | undefined): number =>
+  (lineStates.indexOf(state) + 1) * 0x1000_0000 + (number === undefined ? 0 : digest(number));
 
 export interface RequestMeaning {
-  readonly mark: LineMark | undefined;
+  readonly state: LineState | undefined;
   /** 0: no number. */
   readonly digest: number;
 }
 
 export function meaningOf(requestId: number | undefined): RequestMeaning {
-  if (requestId === undefined) return { mark: undefined, digest: 0 };
-  return { mark: marks[Math.floor(requestId / 0x1000_0000) - 1], digest: requestId % 0x1000_0000 };
+  if (requestId === undefined) return { state: undefined, digest: 0 };
+  return { state: lineStates[Math.floor(requestId / 0x1000_0000) - 1], digest: requestId % 0x1000_0000 };
 }
 
 /** 28 bits, never 0 (FNV-1a, folded). */

@@ -107,7 +107,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     answersTo: ({ remote: { host } }) =>
       megaco.agents.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
     // What is provisioned can have so much open within T-HIST, and nobody else has anything.
-    maxReplies: () => 1_000 + 100 * controller.gateways.size + 20 * controller.switchboard.lines.size,
+    maxReplies: () => 1_000 + 100 * controller.gateways.size + 20 * controller.lineProvider.lines.size,
     heard: (message, flow) => {
       if (message.encoding === undefined || message.body.kind === 'error') return;
       megaco.agents.sender(message, flow)?.encoding.heard(message.encoding);

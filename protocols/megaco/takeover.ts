@@ -16,7 +16,8 @@ import { type AuditRequester, auditGateway } from './audit.ts';
 import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './audit-picture.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoHandOver } from './hand-over.ts';
-import type { MegacoLineDriver } from './line-driver.ts';
+import type { MegacoLineDriver } from './line-gateway.ts';
+import { nothingObserved } from './line-results.ts';
 import { digest } from './request-ids.ts';
 import { terminationOf } from './termination.ts';
 
@@ -107,8 +108,8 @@ export class MegacoTakeover {
   /** The gateway comes with what it is doing; it and the others of its former controller are asked what that is. */
   begin(agent: Agent, method: string | undefined): void {
     if (agent.ours && method === 'Disconnected') {
-      // It had lost us for a while, nothing more: every line hears its order again.
-      for (const line of this.#lines(agent)) this.#parts.driver.apply(line);
+      // It had lost us for a while, nothing more: every line is commanded again.
+      for (const line of this.#lines(agent)) this.#parts.driver.renew(line);
       return;
     }
     if (agent.ours) this.#parts.forgetStale(agent);
@@ -201,7 +202,7 @@ export class MegacoTakeover {
   }
 
   #rebuild(snapshots: ReadonlyMap<string, readonly AuditedLine[] | undefined>): void {
-    const { switchboard } = this.#parts.controller();
+    const { lineProvider } = this.#parts.controller();
     this.#pictures.clear();
     const audited = [...snapshots.values()].flatMap((lines) => lines ?? []);
     const numbers = new Map([...this.#parts.numbers()].map((number) => [digest(number), number]));
@@ -211,22 +212,22 @@ export class MegacoTakeover {
       snapshots: [...bySnapshot.keys()],
       isOurs: () => true,
       adopt: (snapshot, kept) => {
-        const line = switchboard.lines.byEndpoint(snapshot.endpoint);
+        const line = lineProvider.lines.byEndpoint(snapshot.endpoint);
         const media = bySnapshot.get(snapshot)?.media;
         if (line === undefined) return;
-        switchboard.lines.setInService(line, true);
+        lineProvider.lines.setInService(line, true);
         line.hook = snapshot.hook;
-        // Media of no call stay known under a name that no call has: the next order takes the line out of its context.
+        // Media of no call stay known under a name that no call has: the next desired state takes the line out of its context.
         const callId = kept?.callId ?? '';
-        this.#parts.driver.adopt(
-          line,
-          media === undefined ? undefined : { ...media, remote: kept?.media.remote ?? media.remote, callId },
-          snapshot.tone,
-        );
+        this.#parts.driver.adopt(line, {
+          ...nothingObserved,
+          media: media && { ...media, remote: kept?.media.remote ?? media.remote, callId },
+          playing: snapshot.tone,
+        });
       },
-      settle: (endpoint, disposition) => {
-        const line = switchboard.lines.byEndpoint(endpoint);
-        if (line !== undefined) switchboard.restoreLine(line, disposition);
+      restoreLine: (endpoint, disposition) => {
+        const line = lineProvider.lines.byEndpoint(endpoint);
+        if (line !== undefined) lineProvider.restoreLine(line, disposition);
       },
     });
     for (const [name, known] of snapshots) {
@@ -239,7 +240,7 @@ export class MegacoTakeover {
   }
 
   #lines(agent: Agent): readonly Line[] {
-    return this.#parts.controller().switchboard.lines.of(agent.name);
+    return this.#parts.controller().lineProvider.lines.of(agent.name);
   }
 }
 

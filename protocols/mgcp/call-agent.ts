@@ -16,19 +16,21 @@ import {
   type GatewayTransactions,
   gatewayIn,
   type Line,
+  LineDriver,
   RateLimitedLog,
   type TransactionIds,
 } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
 import { unknownCritical } from './alternate-path.ts';
-import { learnCapabilities, localConnectionOptions } from './capabilities.ts';
+import { accepts, learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Endpoints } from './endpoints.ts';
 import { reportEvents } from './events.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpHandOver } from './hand-over.ts';
-import { MgcpLineDriver } from './line-driver.ts';
+import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
+import { deletedByGateway } from './line-results.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import {
   type MgcpCommand,
@@ -73,7 +75,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   readonly #commands: GatewayCommands;
   readonly #takeover: MgcpTakeover;
   readonly #restarts: Restarts;
-  readonly #endpoints = new Endpoints(() => this.controller.switchboard.lines);
+  readonly #endpoints = new Endpoints(() => this.controller.lineProvider.lines);
   #stopped = false;
 
   constructor(parts: CallAgentParts) {
@@ -93,31 +95,40 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       hasPath: (gateway, flow) => this.#routing.hasPath(gateway, flow),
       probe: (gateway) => audit(gateway),
     });
-    this.driver = new MgcpLineDriver({
-      clock,
+    const lineGateway = new MgcpLineGateway({
       log,
       quarantine: config.quarantine,
-      localConnectionOptions: (gateway, dialect) => this.#localConnectionOptions(gateway, dialect),
+      localConnectionOptions: (gateway, dialect, offer) =>
+        localConnectionOptions(this.#connectionOptions(gateway), gateway, dialect, offer),
       digitMap: () => this.controller.digitMap,
       endpointOf: (line) => this.#endpoints.of(line),
-      switchboard: () => this.controller.switchboard,
       commands: () => this.#commands,
       routing: ({ gateway }, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
-      gatewayFailed: (endpoint) => this.#gatewayFailed(endpoint),
+      failed: (endpoint, because) => {
+        if (because === 'silent') this.#gatewayFailed(endpoint);
+        else this.#restarts.takeOut(endpoint);
+      },
+    });
+    this.driver = new LineDriver({
+      clock,
+      protocol: mgcpLines,
+      gateway: lineGateway,
+      lineProvider: () => this.controller.lineProvider,
     });
     const { relay } = config;
     if (relay !== undefined)
       this.relay = new MgcpMediaRelay({
         clock,
         log,
-        localConnectionOptions: (gateway) => this.#localConnectionOptions(gateway, new Set()),
+        localConnectionOptions: (gateway) =>
+          localConnectionOptions(this.#connectionOptions(gateway), gateway, new Set()),
         gateway: () => this.controller.gateways.byName(relay),
         commands: () => this.#commands,
       });
     this.#takeover = new MgcpTakeover({
       log,
       driver: this.driver,
-      switchboard: () => this.controller.switchboard,
+      lineProvider: () => this.controller.lineProvider,
       recovery: callControl.recovery,
       commands: () => this.#commands,
       after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
@@ -134,14 +145,15 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       routing: this.#routing,
       driver: this.driver,
       takeover: this.#takeover,
-      switchboard: () => this.controller.switchboard,
+      lineProvider: () => this.controller.lineProvider,
       ownership: () => this.controller.ownership,
       commands: () => this.#commands,
     });
     this.handOver = new MgcpHandOver({
       log,
       takeover: this.#takeover,
-      switchboard: () => this.controller.switchboard,
+      driver: this.driver,
+      lineProvider: () => this.controller.lineProvider,
       endpoints: this.#endpoints,
       homeOf: ({ name }) => this.controller.homeOf(name),
       relayOf: (home) => (this.#homeOfRelay() === home ? this.relay : undefined),
@@ -161,7 +173,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     this.#stopped = true;
     this.relay?.stop();
     this.#restarts.stop();
-    this.#endpoints.stop();
+    this.driver.stop();
     this.transactions.stop();
     this.#strangers.close();
   }
@@ -196,7 +208,11 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   lineWithdrawn(line: Line): undefined {
     const endpoint = this.#endpoints.of(line);
     if (endpoint !== undefined) this.#takeover.drop(endpoint);
-    this.#endpoints.remove(line);
+    // It is left idle first.
+    this.driver.whenSettled(line, () => {
+      this.driver.forget(line);
+      this.#endpoints.remove(line);
+    });
   }
 
   serve(lines: readonly Line[]): void {
@@ -259,8 +275,8 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
 
   /** What is provisioned can have so much open within T-HIST, and nobody else has anything. */
   maxReplies(): number {
-    const { gateways, switchboard } = this.controller;
-    return 1_000 + 100 * gateways.size + 20 * switchboard.lines.size;
+    const { gateways, lineProvider } = this.controller;
+    return 1_000 + 100 * gateways.size + 20 * lineProvider.lines.size;
   }
 
   onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
@@ -318,8 +334,11 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       // The answer first: what the events cause goes with it in one datagram (RFC 3435 §3.5.5, §4.4.1).
       reply(200, 'OK');
       this.#restarts.arm(endpoint);
-      reportEvents(this.controller.switchboard, endpoint, events);
-      this.driver.notified(endpoint);
+      reportEvents(this.controller.lineProvider, this.driver, endpoint.line, events);
+      // In step mode every Notify asks for a new request (§4.4.1).
+      const isStepped = this.#parts.config.quarantine === 'step' || gateway.dialect.has('noLoop');
+      if (isStepped) this.driver.renew(endpoint.line);
+      else this.driver.apply(endpoint.line);
     };
     endpoint.isUnlisted = false;
     if (endpoint.owned) {
@@ -341,13 +360,16 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       reply(endpoint === undefined ? 500 : 200, endpoint === undefined ? 'Endpoint unknown' : 'OK');
       return;
     }
-    const found = endpoint.deleted(parameter(command, 'I'), parameter(command, 'C'));
+    const { line } = endpoint;
+    const before = this.driver.observed(line);
+    const { found, observed } = deletedByGateway(before, parameter(command, 'I'), parameter(command, 'C'));
+    this.driver.observe(line, observed);
     if (found === 'other') reply(515, 'Incorrect connection id');
     else if (found === 'otherCall') reply(516, 'Incorrect call id');
     else reply(200, 'OK');
     if (found !== 'connection') return;
-    endpoint.line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
-    this.driver.reconcile(endpoint);
+    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    this.driver.apply(line);
   }
 
   /** Somebody calls a line that is another member's, or was a moment ago. */
@@ -357,6 +379,11 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     this.#takeover.begin([endpoint]);
     this.#takeover.whenKnown(endpoint, ready);
     return true;
+  }
+
+  accepts(line: Line, offer: string): boolean {
+    const gateway = this.#endpoints.of(line)?.gateway;
+    return gateway === undefined || accepts(this.#connectionOptions(gateway), gateway, offer);
   }
 
   hasUnknownLines(): boolean {
@@ -418,9 +445,8 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     learnCapabilities({ commands: this.#commands }, endpoint.gateway, endpoint.line.endpoint, learned);
   }
 
-  #localConnectionOptions(gateway: Gateway, dialect: ReadonlySet<string>): string {
-    const own = this.controller.settingsOf(gateway.name)?.localConnectionOptions;
-    return localConnectionOptions(own ?? this.#parts.config.localConnectionOptions, gateway, dialect);
+  #connectionOptions({ name }: Gateway): string {
+    return this.controller.settingsOf(name)?.localConnectionOptions ?? this.#parts.config.localConnectionOptions;
   }
 
   #homeOfRelay(): string | undefined {
@@ -455,8 +481,8 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   }
 
   isDrained(): boolean {
-    const { ownership, switchboard } = this.controller;
-    return ownership.heir() === undefined ? switchboard.callCount === 0 : ownership.isHandedOver;
+    const { ownership, lineProvider } = this.controller;
+    return ownership.heir() === undefined ? lineProvider.callCount === 0 : ownership.isHandedOver;
   }
 
   status(): Readonly<Record<string, unknown>> {

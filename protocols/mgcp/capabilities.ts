@@ -2,7 +2,7 @@
  * What a gateway says it can (RFC 3435 §3.2.2.3), kept as words of its dialect: packages that we use, and codecs that a telephone call
  * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
  */
-import type { Gateway } from '../../src/internal.ts';
+import { encodingNames, type Gateway } from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
 import { type NamedValue, option, readOptions, readPackages, writeOptions } from './values/lists.ts';
@@ -35,15 +35,18 @@ export function learnCapabilities(
   });
 }
 
-/** `L:` for a connection: as configured, with the codecs of the gateway where the configuration names none. */
+/**
+ * `L:` for a connection: as configured, with the codecs of the gateway where the configuration names none; of those, the ones that the
+ * other party offers (RFC 3435 §2.6), if it has made an offer.
+ */
 export function localConnectionOptions(
   configured: string | undefined,
   gateway: Gateway,
   dialect: ReadonlySet<string>,
+  offer?: string,
 ): string {
   const options = readOptions(configured ?? '') ?? [];
-  const named = option(options, 'a');
-  const offered = named === undefined ? offeredTo(gateway) : named.split(';').map((name) => name.trim());
+  const offered = codecsFor(configured, gateway, offer);
   const codecs = dialect.has('noCodecs') ? [] : dialect.has('oneCodec') ? offered.slice(0, 1) : offered;
   const others = options.filter(({ name }) => name.toLowerCase() !== 'a');
   const packetization: readonly NamedValue[] = option(options, 'p') === undefined ? [{ name: 'p', value: '20' }] : [];
@@ -54,11 +57,31 @@ export function localConnectionOptions(
   ]);
 }
 
+/** Has the gateway a codec for speech that is offered, as far as is known? */
+export const accepts = (configured: string | undefined, gateway: Gateway, offer: string): boolean =>
+  gateway.dialect.has('noCodecs') || codecsFor(configured, gateway, offer).some(isSpeech);
+
+function codecsFor(configured: string | undefined, gateway: Gateway, offer: string | undefined): readonly string[] {
+  const named = option(readOptions(configured ?? '') ?? [], 'a');
+  const own = named === undefined ? offeredTo(gateway) : named.split(';').map((name) => name.trim());
+  const names = offer === undefined ? [] : encodingNames(offer);
+  // Where nothing is offered that has a name for us, the gateway may understand more.
+  if (names.length === 0) return own;
+  const isOffered = (name: string): boolean => names.includes(name.toLowerCase());
+  const common = own.filter(isOffered);
+  if (common.some(isSpeech) || named !== undefined || knowsCodecs(gateway)) return common;
+  return wantedCodecs.filter(isOffered);
+}
+
+/** Tones as events are no use without speech. */
+const isSpeech = (name: string): boolean => name.toLowerCase() !== 'telephone-event';
+
+const knowsCodecs = (gateway: Gateway): boolean => wantedCodecs.some((name) => gateway.dialect.has(wordFor(name)));
+
 /** In the order in which we want them; one alone where the gateway does not say that it has more. */
 function offeredTo(gateway: Gateway): readonly string[] {
   const has = wantedCodecs.filter((name) => gateway.dialect.has(wordFor(name)));
-  // Tones as events are no use without speech.
-  return has.some((name) => name !== 'telephone-event') ? has : ['PCMU'];
+  return has.some(isSpeech) ? has : ['PCMU'];
 }
 
 /** Each set of codecs may come in a line of its own. */

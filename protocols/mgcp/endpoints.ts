@@ -55,10 +55,6 @@ export class Endpoints {
     return false;
   }
 
-  stop(): void {
-    for (const endpoint of this.#byLine.values()) endpoint.stop();
-  }
-
   status(): Readonly<Record<string, unknown>> {
     let linesServed = 0;
     let linesUnlisted = 0;

@@ -2,16 +2,18 @@
  * How lines change hands between call agents: the new one audits and commands them, with its own name as `N:` (RFC 3435 §2.1.4, §4.1);
  * the old one forgets what it knew of them and says nothing.
  */
-import type { Gateway, HandOver, Logger, Switchboard, Unit } from '../../src/internal.ts';
+import type { Gateway, HandOver, LineProvider, Logger, Unit } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Endpoints, isUnknown } from './endpoints.ts';
+import type { MgcpLineDriver } from './line-gateway.ts';
 import type { MgcpMediaRelay } from './media-relay.ts';
 import type { MgcpTakeover } from './takeover.ts';
 
 export interface MgcpHandOverParts {
   readonly log: Logger;
   readonly takeover: MgcpTakeover;
-  switchboard(): Switchboard;
+  readonly driver: MgcpLineDriver;
+  lineProvider(): LineProvider;
   readonly endpoints: Endpoints;
   homeOf(gateway: Gateway): string | undefined;
   /** The relay, if it belongs to this home. */
@@ -41,13 +43,14 @@ export class MgcpHandOver implements HandOver {
   }
 
   letGo(unit: Unit): void {
-    const { endpoints, switchboard } = this.#parts;
+    const { driver, endpoints, lineProvider } = this.#parts;
     for (const endpoint of this.#of(unit)) {
       if (!endpoint.owned) continue;
-      for (const line of switchboard().forget(endpoint.line)) {
+      for (const line of lineProvider().forget(endpoint.line)) {
         const each = endpoints.of(line);
         if (each === undefined) continue;
-        each.reset();
+        driver.forget(line);
+        each.isUnarmed = false;
         each.owned = false;
       }
     }
@@ -59,12 +62,12 @@ export class MgcpHandOver implements HandOver {
 
   /** A call with a line of another home would be torn between two call agents. */
   isBusy({ home, gateway }: Unit): boolean {
-    const { endpoints, switchboard, homeOf } = this.#parts;
+    const { endpoints, lineProvider, homeOf } = this.#parts;
     if (gateway === undefined) return false;
     return this.#of({ home, gateway }).some(({ line }) => {
       const call = line.leg?.call;
       return [call?.caller?.name, call?.callee?.name].some((number) => {
-        const other = number === undefined ? undefined : switchboard().lines.byNumber(number);
+        const other = number === undefined ? undefined : lineProvider().lines.byNumber(number);
         const endpoint = other === undefined ? undefined : endpoints.of(other);
         return endpoint !== undefined && homeOf(endpoint.gateway) !== home;
       });

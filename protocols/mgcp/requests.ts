@@ -1,8 +1,8 @@
 /**
- * From a line's order to the parameters of a NotificationRequest, alone or inside a connection command (RFC 3435 §2.3.3, RFC 3660 §2.1, §2.2, §2.4), and
- * back: the RequestIdentifier carries the order's mark, so a Notify or an audit tells a backup what the line was doing.
+ * From a line's desired state to the parameters of a NotificationRequest, alone or inside a connection command (RFC 3435 §2.3.3, RFC 3660 §2.1, §2.2, §2.4), and
+ * back: the RequestIdentifier carries the line's state, so a Notify or an audit tells a backup what the line was doing.
  */
-import type { LineMark, LineOrder, Tone } from '../../src/internal.ts';
+import type { DesiredLine, LineState, Tone } from '../../src/internal.ts';
 import type { Parameter } from './messages.ts';
 
 export interface RequestStyle {
@@ -13,42 +13,42 @@ export interface RequestStyle {
 }
 
 /** X, R, S and, for dialling, D (RFC 3435 §2.3.3). Both lists are always there: an omitted one would be emptied anyway. */
-export function requestParameters(order: LineOrder, serial: number, style: RequestStyle): readonly Parameter[] {
-  const signal = signalOf(order, style.dialect);
+export function requestParameters(desired: DesiredLine, serial: number, style: RequestStyle): readonly Parameter[] {
+  const signal = signalOf(desired, style.dialect);
   const parameters: Parameter[] = [
-    { code: 'X', value: requestId(order.mark, serial, order.media?.callId) },
-    { code: 'R', value: requestedEvents(order, style.dialect) },
+    { code: 'X', value: requestId(desired.state, serial, desired.media?.callId) },
+    { code: 'R', value: requestedEvents(desired, style.dialect) },
     { code: 'S', value: signal ?? '' },
   ];
-  if (order.collect) parameters.push({ code: 'D', value: style.digitMap });
+  if (desired.collect) parameters.push({ code: 'D', value: style.digitMap });
   if (style.quarantine === 'loop' && !style.dialect.has('noLoop')) parameters.push({ code: 'Q', value: 'loop' });
   return parameters;
 }
 
 /** Equal keys, equal requests. */
-export const requestKey = ({ mark, tone, collect, media }: LineOrder): string =>
-  `${mark} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''}`;
+export const requestKey = ({ state, tone, collect, media }: DesiredLine): string =>
+  `${state} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''}`;
 
-export const signalOf = ({ tone }: LineOrder, dialect: ReadonlySet<string>): string | undefined => {
+export const signalOf = ({ tone }: DesiredLine, dialect: ReadonlySet<string>): string | undefined => {
   if (tone === undefined) return undefined;
   const name = signals[tone];
   return dialect.has(`no:${name}`) ? undefined : name;
 };
 
 /**
- * A hexadecimal digit for the mark, the serial (RFC 3435 §3.2.2.18; "0" alone is reserved), and of a line in a call the part of the
+ * A hexadecimal digit for the state, the serial (RFC 3435 §3.2.2.18; "0" alone is reserved), and of a line in a call the part of the
  * CallId that no other call has: gateways that tell nothing else when audited tell this.
  */
-export const requestId = (mark: LineMark, serial: number, callId = ''): string =>
-  `${marks.indexOf(mark) + 1}${serial.toString(16).padStart(8, '0')}${callId.slice(0, tokenLength)}`.toUpperCase();
+export const requestId = (state: LineState, serial: number, callId = ''): string =>
+  `${lineStates.indexOf(state) + 1}${serial.toString(16).padStart(8, '0')}${callId.slice(0, tokenLength)}`.toUpperCase();
 
-/** The mark in an identifier of ours or of a partner. */
-export const markOf = (id: string): LineMark | undefined =>
-  id.length === 9 || id.length === 9 + tokenLength ? marks[Number.parseInt(id.charAt(0), 16) - 1] : undefined;
+/** The line state in an identifier of ours or of a partner. */
+export const lineStateOf = (id: string): LineState | undefined =>
+  id.length === 9 || id.length === 9 + tokenLength ? lineStates[Number.parseInt(id.charAt(0), 16) - 1] : undefined;
 
 /** How the CallId begins, in an identifier of ours or of a partner. */
 export const callTokenOf = (id: string): string | undefined =>
-  id.length === 9 + tokenLength && markOf(id) !== undefined ? id.slice(9).toUpperCase() : undefined;
+  id.length === 9 + tokenLength && lineStateOf(id) !== undefined ? id.slice(9).toUpperCase() : undefined;
 
 /** src/calls/call-ids.ts: what follows tells the number. */
 const tokenLength = 16;
@@ -60,11 +60,11 @@ export const toneOf = (packageName: string, id: string): Tone | undefined => {
   return undefined;
 };
 
-function requestedEvents({ mark, expects, collect }: LineOrder, dialect: ReadonlySet<string>): string {
+function requestedEvents({ state, expects, collect }: DesiredLine, dialect: ReadonlySet<string>): string {
   if (expects === 'offHook') return 'L/hd(N)';
   const spared = (name: string) => (dialect.has(`no:${name}`) ? '' : `,${name}(N)`);
   if (collect) return `L/hu(N),D/[0-9#*T](D)${spared('L/oc')}`;
-  return mark === 'talking' ? `L/hu(N)${spared('L/hf')}` : 'L/hu(N)';
+  return state === 'talking' ? `L/hu(N)${spared('L/hf')}` : 'L/hu(N)';
 }
 
 const signals: Readonly<Record<Tone, string>> = {
@@ -78,7 +78,7 @@ const signals: Readonly<Record<Tone, string>> = {
 
 const isTone = (text: string): text is Tone => Object.hasOwn(signals, text);
 
-const marks: readonly LineMark[] = [
+const lineStates: readonly LineState[] = [
   'idle',
   'dialling',
   'offering',
@@ -87,5 +87,5 @@ const marks: readonly LineMark[] = [
   'talking',
   'tone',
   'howler',
-  'parked',
+  'lockout',
 ];

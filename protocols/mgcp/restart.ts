@@ -1,9 +1,9 @@
 /** Gateways that restart, lose us, leave and stay after all (RestartInProgress, RFC 3435 §2.3.12, §4.4.5 to §4.4.7). */
-import type { Clock, Flow, Gateway, GatewayOwnership, Logger, Switchboard } from '../../src/internal.ts';
+import type { Clock, Flow, Gateway, GatewayOwnership, LineProvider, Logger } from '../../src/internal.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Endpoints, isUnknown } from './endpoints.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import type { MgcpLineDriver } from './line-driver.ts';
+import type { MgcpLineDriver } from './line-gateway.ts';
 import { listEndpoints } from './listing.ts';
 import { type MgcpCommand, type Parameter, parameter, type Reply } from './messages.ts';
 import type { Routing } from './routing.ts';
@@ -17,7 +17,7 @@ export interface RestartsParts {
   readonly routing: Routing;
   readonly driver: MgcpLineDriver;
   readonly takeover: MgcpTakeover;
-  switchboard(): Switchboard;
+  lineProvider(): LineProvider;
   ownership(): GatewayOwnership;
   commands(): GatewayCommands;
 }
@@ -43,7 +43,7 @@ export class Restarts {
 
   onRestart(command: MgcpCommand, gateway: Gateway, flow: Flow, reply: Reply): void {
     const { endpoints, routing, takeover } = this.#parts;
-    const { lines } = this.#parts.switchboard();
+    const { lines } = this.#parts.lineProvider();
     const ownership = this.#parts.ownership();
     const method = (parameter(command, 'RM') ?? '').toLowerCase();
     const delaySeconds = Number(parameter(command, 'RD') ?? '0');
@@ -91,24 +91,25 @@ export class Restarts {
   arm(endpoint: Endpoint): void {
     if (!endpoint.isUnarmed || this.#stopped) return;
     endpoint.isUnarmed = false;
-    this.#parts.switchboard().inService(endpoint.line, 'on');
-    this.#parts.driver.reconcile(endpoint);
+    this.#parts.lineProvider().inService(endpoint.line, 'on');
+    this.#parts.driver.apply(endpoint.line);
   }
 
   /** Neither ours nor in service from now on. */
   takeOut(endpoint: Endpoint): void {
     this.#parts.takeover.drop(endpoint);
-    endpoint.reset();
+    this.#parts.driver.forget(endpoint.line);
+    endpoint.isUnarmed = false;
     endpoint.owned = false;
-    this.#parts.switchboard().outOfService(endpoint.line);
+    this.#parts.lineProvider().outOfService(endpoint.line);
   }
 
   /** Clean state; armed once the gateway has said which endpoints it has. Who restarts alone has spoken for itself. */
   #restarted(name: string, gateway: Gateway, endpoints: readonly Endpoint[]): void {
     for (const endpoint of endpoints) {
       this.#parts.takeover.drop(endpoint);
-      this.#parts.switchboard().lost(endpoint.line);
-      endpoint.reset();
+      this.#parts.lineProvider().lost(endpoint.line);
+      this.#parts.driver.forget(endpoint.line);
       endpoint.owned = true;
       endpoint.isUnlisted = false;
       endpoint.isUnarmed = true;

@@ -3,10 +3,10 @@
  * §2.3.10), so each question has a second source: the event states or the requested events tell the hook, the RequestIdentifier, which is
  * ours or a partner's, what the line was doing and in which call.
  */
-import type { LineMark, LineSnapshot, MediaSnapshot, Tone } from '../../src/internal.ts';
-import type { Connection, Stray } from './endpoint.ts';
+import type { LineSnapshot, LineState, MediaSnapshot, Tone } from '../../src/internal.ts';
+import type { Connection, Stray } from './line-commands.ts';
 import { type MgcpResponse, parameter } from './messages.ts';
-import { callTokenOf, markOf, toneOf } from './requests.ts';
+import { callTokenOf, lineStateOf, toneOf } from './requests.ts';
 import { readRequestedEvents, readSignals } from './values/events.ts';
 import { isAbsent } from './values/sdp.ts';
 
@@ -48,8 +48,8 @@ export function snapshotOf(
   connections: readonly AuditedConnection[] | undefined,
 ): EndpointAudit {
   const requestId = parameter(response, 'X') ?? '';
-  const mark = markOf(requestId);
-  const hook = hookOf(response, mark);
+  const state = lineStateOf(requestId);
+  const hook = hookOf(response, state);
   const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
   const signals = readSignals(parameter(response, 'S') ?? '') ?? [];
   let tone: Tone | undefined;
@@ -65,7 +65,7 @@ export function snapshotOf(
     endpoint: name,
     hook,
     tone,
-    mark,
+    state,
     isPartial: unnamed.length > 0,
     collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
     media: named.map(({ callId, mode, local, remote }): NamedMedia => ({ callId, mode, local, remote })),
@@ -80,7 +80,7 @@ export const unauditable = (name: string): EndpointAudit => ({
   endpoint: name,
   hook: 'off',
   tone: undefined,
-  mark: 'parked',
+  state: 'lockout',
   isPartial: true,
   collecting: false,
   media: [],
@@ -93,7 +93,7 @@ export const unauditable = (name: string): EndpointAudit => ({
 export const idle = (name: string): EndpointAudit => ({
   ...unauditable(name),
   hook: 'on',
-  mark: undefined,
+  state: undefined,
   isPartial: false,
   unnamed: [],
 });
@@ -107,14 +107,14 @@ const unseen: AuditedConnection & Stray = {
   remote: undefined,
 };
 
-function hookOf(response: MgcpResponse, mark: LineMark | undefined): 'on' | 'off' {
+function hookOf(response: MgcpResponse, state: LineState | undefined): 'on' | 'off' {
   const states = readSignals(parameter(response, 'ES') ?? '') ?? [];
-  const state = states.find(({ id }) => /^h[ud]$/i.test(id));
-  if (state !== undefined) return /^hd$/i.test(state.id) ? 'off' : 'on';
+  const event = states.find(({ id }) => /^h[ud]$/i.test(id));
+  if (event !== undefined) return /^hd$/i.test(event.id) ? 'off' : 'on';
   // Who waits for off-hook is on-hook.
   const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
   const has = (id: string) => requested.some((event) => event.id.toLowerCase() === id);
   if (has('hd')) return 'on';
   if (has('hu')) return 'off';
-  return mark === undefined || mark === 'idle' || mark === 'ringing' ? 'on' : 'off';
+  return state === undefined || state === 'idle' || state === 'ringing' ? 'on' : 'off';
 }

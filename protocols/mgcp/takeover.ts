@@ -8,14 +8,16 @@ import {
   type CallRecovery,
   dialledNumber,
   type Gateway,
+  type LineProvider,
   type LineSnapshot,
   type Logger,
-  type Switchboard,
 } from '../../src/internal.ts';
 import { type AuditParts, auditEndpoint } from './audit.ts';
 import { bulkAudit } from './bulk-audit.ts';
-import type { Connection, Endpoint, Stray } from './endpoint.ts';
-import type { MgcpLineDriver } from './line-driver.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Connection, Stray } from './line-commands.ts';
+import type { MgcpLineDriver } from './line-gateway.ts';
+import { unrequested } from './line-results.ts';
 import { type EndpointAudit, idle } from './snapshot.ts';
 import { type NumberRules, withUnnamedMedia } from './unnamed-media.ts';
 import { readEndpointName } from './values/names.ts';
@@ -23,7 +25,7 @@ import { readEndpointName } from './values/names.ts';
 export interface TakeoverParts extends AuditParts {
   readonly log: Logger;
   readonly driver: MgcpLineDriver;
-  switchboard(): Switchboard;
+  lineProvider(): LineProvider;
   readonly recovery: CallRecovery;
   endpointByName(name: string): Endpoint | undefined;
   /** Every endpoint, for pairing. */
@@ -57,7 +59,7 @@ export class MgcpTakeover {
   }
 
   get #rules(): NumberRules {
-    const { lines } = this.#parts.switchboard();
+    const { lines } = this.#parts.lineProvider();
     return { dialled: dialledNumber, endpointOf: (number) => lines.byNumber(number)?.endpoint };
   }
 
@@ -179,12 +181,12 @@ export class MgcpTakeover {
 
   #restore(audits: readonly EndpointAudit[], scope: ReadonlySet<Endpoint>): void {
     const { driver, log } = this.#parts;
-    const switchboard = this.#parts.switchboard();
+    const lineProvider = this.#parts.lineProvider();
     const strangers: EndpointAudit[] = [];
     for (const audit of audits) {
       const endpoint = this.#parts.endpointByName(audit.endpoint);
       if (endpoint === undefined) continue;
-      // A line of ours that was merely out of reach for a while: what it does is compared with its order.
+      // A line of ours that was merely out of reach for a while: what it does is compared with its desired state.
       if (endpoint.owned && endpoint.line.inService) this.#refresh(endpoint, audit);
       else strangers.push(audit);
     }
@@ -199,20 +201,23 @@ export class MgcpTakeover {
         const endpoint = this.#parts.endpointByName(snapshot.endpoint);
         const audit = strangers.find((each) => each === snapshot);
         if (endpoint === undefined || audit === undefined) return;
-        endpoint.reset();
         const keeps = audit.connections.find((each) => each.callId === kept?.media.callId);
-        endpoint.connection = keeps === undefined ? undefined : { ...keeps, remote: kept?.media.remote };
-        endpoint.strays = straysOf(audit, keeps);
+        driver.adopt(endpoint.line, {
+          connection: keeps && { ...keeps, remote: kept?.media.remote },
+          strays: straysOf(audit, keeps),
+          requested: undefined,
+        });
+        endpoint.isUnarmed = false;
         endpoint.owned = true;
         this.#parts.adopted(endpoint);
         endpoint.line.hook = audit.hook;
-        switchboard.lines.setInService(endpoint.line, true);
+        lineProvider.lines.setInService(endpoint.line, true);
       },
-      settle: (name, disposition) => {
+      restoreLine: (name, disposition) => {
         const endpoint = this.#parts.endpointByName(name);
         if (endpoint === undefined) return;
-        switchboard.restoreLine(endpoint.line, disposition);
-        driver.reconcile(endpoint);
+        lineProvider.restoreLine(endpoint.line, disposition);
+        driver.apply(endpoint.line);
       },
     });
     if (audits.length > 0) log.info({ lines: scope.size, calls }, 'lines taken over by audit');
@@ -220,21 +225,23 @@ export class MgcpTakeover {
 
   #refresh(endpoint: Endpoint, audit: EndpointAudit): void {
     const { line } = endpoint;
-    const switchboard = this.#parts.switchboard();
-    const callId = line.order.media?.callId;
+    const { driver } = this.#parts;
+    const lineProvider = this.#parts.lineProvider();
+    const callId = line.desired.media?.callId;
     // A gateway that does not tell its connections leaves us with what we know.
-    if (endpoint.pending === undefined && audit.isPartial !== true) {
-      endpoint.connection = audit.connections.find((each) => each.callId === callId);
-      endpoint.strays = straysOf(audit, endpoint.connection);
+    let observed = driver.observed(line);
+    if (!driver.isUnderWay(line) && audit.isPartial !== true) {
+      const connection = audit.connections.find((each) => each.callId === callId);
+      observed = { ...observed, connection, strays: straysOf(audit, connection) };
     }
-    endpoint.requested = undefined;
-    if (line.leg !== undefined && endpoint.connection === undefined && line.order.mark === 'talking')
+    driver.observe(line, unrequested(observed));
+    if (line.leg !== undefined && observed.connection === undefined && line.desired.state === 'talking')
       line.leg.report({ kind: 'failed', reason: 'gatewayLost' });
     if (audit.hook !== line.hook) {
-      if (audit.hook === 'off') switchboard.offHook(line);
-      else switchboard.onHook(line);
+      if (audit.hook === 'off') lineProvider.offHook(line);
+      else lineProvider.onHook(line);
     }
-    this.#parts.driver.reconcile(endpoint);
+    driver.apply(line);
   }
 
   #unknownEndpoints(round: ReadonlyMap<string, unknown>): readonly string[] {

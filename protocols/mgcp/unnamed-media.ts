@@ -3,7 +3,7 @@
  * told when the other party leaves. They are paired by their RequestIdentifiers, by a CallId that another gateway told, or by the number in
  * that; whoever talks to one that cannot be told is left alone as well.
  */
-import type { Connection } from './endpoint.ts';
+import type { Connection } from './line-commands.ts';
 import type { EndpointAudit, NamedMedia } from './snapshot.ts';
 
 export interface NumberRules {
@@ -18,8 +18,8 @@ export function withUnnamedMedia(audits: readonly EndpointAudit[], rules: Number
   const wholeIds = new Map<string, string>();
   for (const { media } of audits) for (const { callId } of media) wholeIds.set(callId.slice(0, 16), callId);
   const named = audits.map((audit) => {
-    const { callToken, mark } = audit;
-    if (!isHidden(audit) || callToken === undefined || mark !== 'talking') return audit;
+    const { callToken, state } = audit;
+    if (!isHidden(audit) || callToken === undefined || state !== 'talking') return audit;
     return joined(audit, wholeIds.get(callToken) ?? callToken);
   });
   const ends = new Map<string, number>();
@@ -43,13 +43,13 @@ export function withUnnamedMedia(audits: readonly EndpointAudit[], rules: Number
     const [only, ...others] = audit.connections;
     if (only === undefined || others.length > 0 || audit.hook === 'on' || !audit.media.every(isLoose)) return audit;
     const unnamed = [...audit.unnamed, { id: only.id, callId: undefined }];
-    return { ...audit, mark: 'parked', isPartial: true, media: [], connections: [], unnamed } as const;
+    return { ...audit, state: 'lockout', isPartial: true, media: [], connections: [], unnamed } as const;
   });
 }
 
 /** Off-hook, and its gateway does not tell over what connection it talks, if it does. */
-const isHidden = ({ hook, mark, unnamed }: EndpointAudit): boolean =>
-  hook === 'off' && unnamed.length > 0 && (mark === 'talking' || mark === 'parked');
+const isHidden = ({ hook, state, unnamed }: EndpointAudit): boolean =>
+  hook === 'off' && unnamed.length > 0 && (state === 'talking' || state === 'lockout');
 
 function joined(audit: EndpointAudit, callId: string): EndpointAudit {
   const [first, ...others] = audit.unnamed;

@@ -32,12 +32,12 @@ export interface AuditReport {
   /** The line is served here: with this media of its audit, or with none of them. Called before the line is commanded. */
   adopt(snapshot: LineSnapshot, kept: KeptMedia | undefined): void;
   /** The line is in no call. */
-  settle(endpoint: string, disposition: LineDisposition): void;
+  restoreLine(endpoint: string, disposition: LineDisposition): void;
 }
 
 export interface KeptMedia {
   readonly media: MediaSnapshot;
-  /** As orders to the line name the call: the media's own identifier where it has one. */
+  /** As commands to the line name the call: the media's own identifier where it has one. */
   readonly callId: string;
 }
 
@@ -88,7 +88,7 @@ export class CallRecovery {
     for (const call of calls) if (this.#restore(call, report, earlier)) restored += 1;
     for (const end of loose) if (isFresh(end.end) && this.#hold(end, report)) restored += 1;
     for (const snapshot of idle)
-      if (this.#isFree(protocol, snapshot)) report.settle(snapshot.endpoint, dispositionOf(snapshot));
+      if (this.#isFree(protocol, snapshot)) report.restoreLine(snapshot.endpoint, dispositionOf(snapshot));
     this.reconsider();
     return restored;
   }
@@ -188,7 +188,7 @@ export class CallRecovery {
     report.adopt(snapshot, kept);
     const other = otherSide(side);
     this.#attach(call, other, joins, {
-      mark: 'talking',
+      state: 'talking',
       callId: kept?.callId ?? rebuilt.callId,
       mode: 'both',
       remote: offerOf(known),
@@ -225,7 +225,7 @@ export class CallRecovery {
     const call = this.#parts.restored(protocol, callId, { phase: 'talking', number });
     const party: RebuiltParty = { protocol, endpoint: snapshot.endpoint, media };
     const { local, remote } = media;
-    this.#attach(call, side, party, { mark: 'talking', callId, mode: 'both', remote, local });
+    this.#attach(call, side, party, { state: 'talking', callId, mode: 'both', remote, local });
     call.attach(otherSide(side), unheardLeg(number), undefined);
     this.#oneSided.set(call, { call, side, end });
     call.resume();
@@ -246,7 +246,7 @@ export class CallRecovery {
       return;
     }
     report.adopt(end.snapshot, undefined);
-    report.settle(end.snapshot.endpoint, dispositionOf(end.snapshot));
+    report.restoreLine(end.snapshot.endpoint, dispositionOf(end.snapshot));
   }
 
   /** No call that was restored just now has taken it meanwhile. */
@@ -318,18 +318,18 @@ function partsOf({ phase, callId, caller, callee }: RebuiltCall): { ringing?: Pa
   const own = { mode };
   if (phase === 'offering') return {};
   // Where one end does not tell its description, the other was given it once.
-  const parts = (callerMark: RestorablePart['mark'], calleeMark: RestorablePart['mark']): Parts => ({
+  const parts = (callerState: RestorablePart['state'], calleeState: RestorablePart['state']): Parts => ({
     caller: {
       ...own,
       callId: caller?.media?.callId ?? callId,
-      mark: callerMark,
+      state: callerState,
       remote: answer ?? caller?.media?.remote,
       local: offer,
     },
     callee: {
       ...own,
       callId: callee?.media?.callId ?? callId,
-      mark: calleeMark,
+      state: calleeState,
       remote: offer ?? callee?.media?.remote,
       local: answer,
     },

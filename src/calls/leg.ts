@@ -14,6 +14,8 @@ export type ReleaseReason =
   | 'unavailable'
   | 'noAnswer'
   | 'noResources'
+  /** The parties have no codec in common. */
+  | 'notAcceptable'
   | 'incompleteNumber'
   | 'gatewayLost'
   | 'overload';

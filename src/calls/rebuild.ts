@@ -4,9 +4,9 @@
  * how far the call had come, by hooks and media modes.
  */
 import { createHash } from 'node:crypto';
+import type { LineState } from '../gateways/line-state.ts';
 import { CallIds, dialledNumber } from './call-ids.ts';
 import type { Tone } from './leg.ts';
-import type { LineMark } from './line-order.ts';
 import { mediaAddress } from './session-description.ts';
 
 /** One line as its audit shows it. */
@@ -17,7 +17,7 @@ export interface LineSnapshot {
   readonly tone: Tone | undefined;
   readonly collecting: boolean;
   /** Our own or a partner's word on what the line was doing, if the wire carried one. */
-  readonly mark: LineMark | undefined;
+  readonly state: LineState | undefined;
   readonly media: readonly MediaSnapshot[];
   /** The gateway has media there, or may have, that it does not tell enough of. */
   readonly isPartial?: boolean | undefined;
@@ -59,7 +59,7 @@ export interface RebuiltCall {
 
 /** What a line is to be doing in a call that was taken over. */
 export interface RestorablePart {
-  readonly mark: 'ringing' | 'ringback' | 'talking';
+  readonly state: 'ringing' | 'ringback' | 'talking';
   readonly callId: string;
   readonly mode: 'receive' | 'both';
   readonly remote: string | undefined;
@@ -67,7 +67,7 @@ export interface RestorablePart {
 }
 
 /** What becomes of a line that is in no call. `dialling`: it is invited to dial. */
-export type LineDisposition = 'idle' | 'dialling' | 'tone' | 'howler' | 'parked';
+export type LineDisposition = 'idle' | 'dialling' | 'tone' | 'howler' | 'lockout';
 
 export interface Rebuilt {
   readonly calls: readonly RebuiltCall[];
@@ -110,17 +110,17 @@ export function rebuild(ends: readonly CallEnd[], rules: RebuildRules): Rebuilt 
 }
 
 /** What becomes of a line in no call. */
-export function dispositionOf({ hook, tone, collecting, mark, media, isPartial }: LineSnapshot): LineDisposition {
+export function dispositionOf({ hook, tone, collecting, state, media, isPartial }: LineSnapshot): LineDisposition {
   if (hook === 'on') return 'idle';
   // Perhaps it talks: it is left alone until it is hung up.
-  if (isPartial === true && (mark === 'talking' || mark === 'parked')) return 'parked';
+  if (isPartial === true && (state === 'talking' || state === 'lockout')) return 'lockout';
   // Off-hook with media of a call that is gone: the other party left.
   if (media.length > 0) return 'tone';
   if (collecting || tone === 'dial') return 'dialling';
-  if (tone === 'howler' || mark === 'howler') return 'howler';
-  if (tone === 'busy' || tone === 'reorder' || mark === 'tone' || mark === 'talking') return 'tone';
-  if (mark === 'parked') return 'parked';
-  // Idle by the last order, but off-hook: the call was about to begin. Anything else starts again with dial tone: no line stays stuck.
+  if (tone === 'howler' || state === 'howler') return 'howler';
+  if (tone === 'busy' || tone === 'reorder' || state === 'tone' || state === 'talking') return 'tone';
+  if (state === 'lockout') return 'lockout';
+  // Last desired idle, but off-hook: the call was about to begin. Anything else starts again with dial tone: no line stays stuck.
   return 'dialling';
 }
 
@@ -234,5 +234,5 @@ function alone({ callId, number }: EndGroup, only: MediaEnd, rules: RebuildRules
 }
 
 /** Its bell rings, or has just been stopped by the handset that was lifted: the gateway reports that when it has found us. */
-const isRung = ({ hook, tone, mark }: LineSnapshot): boolean =>
-  tone === 'ring' || (hook === 'on' && mark === 'ringing');
+const isRung = ({ hook, tone, state }: LineSnapshot): boolean =>
+  tone === 'ring' || (hook === 'on' && state === 'ringing');

@@ -45,6 +45,25 @@ export function payloadTypes(description: string): readonly number[] {
   return types === undefined ? [] : types.trim().split(/ +/).map(Number);
 }
 
+/** `pcmu`, `telephone-event`: what the payload types of the first media are, as far as RFC 3551 §6 or the description tells. */
+export function encodingNames(description: string): readonly string[] {
+  const mapped = new Map<number, string>();
+  for (const [, type, name = ''] of description.matchAll(/^a=rtpmap:(\d{1,3}) +([^/\s]+)/gm))
+    mapped.set(Number(type), name.toLowerCase());
+  return payloadTypes(description).flatMap((type) => mapped.get(type) ?? staticEncodings.get(type) ?? []);
+}
+
+/** RFC 3551 §6. */
+const staticEncodings: ReadonlyMap<number, string> = new Map([
+  [0, 'pcmu'],
+  [3, 'gsm'],
+  [4, 'g723'],
+  [8, 'pcma'],
+  [9, 'g722'],
+  [15, 'g728'],
+  [18, 'g729'],
+]);
+
 /** Do both say the same of the media, however the lines are ordered and whatever attributes a gateway left out? */
 export function isSameMedia(one: string | undefined, other: string | undefined): boolean {
   if (one === other) return true;

@@ -2,7 +2,6 @@
  * A controller of gateways, whatever protocol they speak: which gateways and lines there are, which of them are ours to serve, whether they
  * live, and how they are given away when we leave. What is said to them is the protocol's.
  */
-import { Switchboard } from '../calls/switchboard.ts';
 import { GatewayOwnership } from '../cluster/gateway-ownership.ts';
 import { MemberProbes } from '../cluster/member-probes.ts';
 import { Members } from '../cluster/members.ts';
@@ -15,6 +14,7 @@ import { GatewayLiveness } from './gateway-liveness.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import { GatewayProvisioning, type Provisioning } from './gateway-provisioning.ts';
 import { GatewayRegistry } from './gateway-registry.ts';
+import { LineProvider } from './line-provider.ts';
 
 export interface GatewayControllerParts<G extends GatewayProvision> {
   readonly services: CoreServices;
@@ -37,7 +37,7 @@ export interface Provisioned<G extends GatewayProvision> extends Provisioning<G>
 
 export class GatewayController<G extends GatewayProvision = GatewayProvision> {
   readonly gateways: GatewayRegistry;
-  readonly switchboard: Switchboard;
+  readonly lineProvider: LineProvider;
   readonly members: Members;
   readonly probes: MemberProbes;
   readonly ownership: GatewayOwnership;
@@ -56,12 +56,13 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
     const { log, protocol, services, timers } = parts;
     const { clock, cluster, metrics } = services;
     this.gateways = new GatewayRegistry(clock);
-    this.switchboard = new Switchboard({
+    this.lineProvider = new LineProvider({
       ...services,
       log,
       protocol: protocol.name,
       driver: protocol.driver,
       claim: (line, ready) => protocol.claim(line, ready),
+      accepts: (line, offer) => protocol.accepts(line, offer),
       hasUnknownLines: () => protocol.hasUnknownLines(),
       relay: protocol.relay,
       timers: { noAnswerMs: timers.noAnswerMs, diallingMs: timers.diallingMs },
@@ -115,7 +116,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       log,
       protocol,
       registry: this.gateways,
-      switchboard: () => this.switchboard,
+      lineProvider: () => this.lineProvider,
       removed: (gateway) => {
         this.liveness.forget(gateway);
         protocol.removed(gateway);
@@ -138,7 +139,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
     this.members.stop();
     this.ownership.stop();
     this.liveness.stop();
-    this.switchboard.stop();
+    this.lineProvider.stop();
     this.#provisioning.stop();
   }
 
@@ -184,7 +185,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
   async drain(limitMs: number): Promise<void> {
     const { protocol, services } = this.#parts;
     const until = services.clock.now() + limitMs;
-    this.switchboard.drain();
+    this.lineProvider.drain();
     if (this.ownership.heir() !== undefined) this.ownership.drain();
     while (!protocol.isDrained() && services.clock.now() < until && !this.#stopped)
       await new Promise<void>((resolve) => services.clock.after(50, resolve));
@@ -193,8 +194,8 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
   status(): Readonly<Record<string, unknown>> {
     return {
       gateways: this.gateways.size,
-      lines: this.switchboard.lines.size,
-      calls: this.switchboard.callCount,
+      lines: this.lineProvider.lines.size,
+      calls: this.lineProvider.callCount,
       serves: this.servedHomes().map(formatSocketAddress),
       ...this.ownership.status(),
       draining: this.ownership.isDraining,
@@ -204,7 +205,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
   }
 
   calls(): readonly Readonly<Record<string, unknown>>[] {
-    return this.switchboard.calls.map(({ caller, callee, phase, callId, startedMs, answeredMs }) => ({
+    return this.lineProvider.calls.map(({ caller, callee, phase, callId, startedMs, answeredMs }) => ({
       caller: caller?.name,
       callee: callee?.name,
       phase,

@@ -1,15 +1,15 @@
 /** What a protocol of gateways brings to the core's controller: everything else about gateways is decided there. */
 import type { MediaRelay } from '../calls/call.ts';
-import type { Line, LineDriver } from '../calls/line.ts';
 import type { HandOver } from '../cluster/gateway-ownership.ts';
 import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { GatewayProvision } from './gateway-config.ts';
 import type { Gateway } from './gateway-registry.ts';
+import type { Line, LineParts } from './line.ts';
 
 export interface GatewayProtocol<G extends GatewayProvision> {
   /** As contacts and the members' link name it. */
   readonly name: string;
-  readonly driver: LineDriver;
+  readonly driver: LineParts['driver'];
   readonly handOver: HandOver;
   /** Media of calls that begin at these lines runs through it. */
   readonly relay?: MediaRelay | undefined;
@@ -37,6 +37,8 @@ export interface GatewayProtocol<G extends GatewayProvision> {
 
   /** A line that is called but not in service here is asked for; `ready` is called whatever came of it. False: nothing can be done. */
   claim(line: Line, ready: () => void): boolean;
+  /** Has the line a codec that is offered? */
+  accepts(line: Line, offer: string): boolean;
   /** Are there lines of which this member does not know whether they are in a call? */
   hasUnknownLines(): boolean;
 

@@ -1,8 +1,5 @@
 /** Gateways and lines as the operator provisions them, at the start and after each reload; gateways by DNS name are looked up. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Line, LineProvision } from '../calls/line.ts';
-import { lineChanges } from '../calls/line-changes.ts';
-import type { Switchboard } from '../calls/switchboard.ts';
 import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
 import { isIpLiteral } from '../signaling/controller-address.ts';
@@ -10,6 +7,9 @@ import type { GatewayProvision } from './gateway-config.ts';
 import { GatewayNames } from './gateway-names.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
+import type { Line, LineProvision } from './line.ts';
+import { lineChanges } from './line-changes.ts';
+import type { LineProvider } from './line-provider.ts';
 
 export interface Provisioning<G extends GatewayProvision> {
   readonly gateways: readonly G[];
@@ -21,7 +21,7 @@ export interface GatewayProvisioningParts<G extends GatewayProvision> {
   readonly log: Logger;
   readonly registry: GatewayRegistry;
   readonly protocol: GatewayProtocol<G>;
-  switchboard(): Switchboard;
+  lineProvider(): LineProvider;
   /** It is provisioned no more. */
   removed(gateway: Gateway): void;
 }
@@ -102,23 +102,23 @@ export class GatewayProvisioning<G extends GatewayProvision> {
 
   #lines(lines: readonly LineProvision[]): readonly string[] {
     const { log, protocol, registry } = this.#parts;
-    const switchboard = this.#parts.switchboard();
+    const lineProvider = this.#parts.lineProvider();
     const wanted = lines.flatMap(({ number, endpoint, gateway: name }): readonly LineProvision[] => {
       const gateway = registry.byName(name);
       if (gateway !== undefined) return [{ number, endpoint, gateway: gateway.name }];
       log.warn({ number, endpoint }, 'line on a gateway that is not configured: left out');
       return [];
     });
-    const { gone, fresh, words } = lineChanges(switchboard.lines.all(), wanted);
+    const { gone, fresh, words } = lineChanges(lineProvider.lines.all(), wanted);
     const leaving = gone.flatMap((line) => {
-      switchboard.withdraw(line);
+      lineProvider.withdraw(line);
       return protocol.lineWithdrawn(line) ?? [];
     });
     const added: Line[] = [];
     for (const provision of fresh) {
       const gateway = registry.byName(provision.gateway);
       if (gateway === undefined) continue;
-      const line = switchboard.lines.add(provision);
+      const line = lineProvider.lines.add(provision);
       protocol.lineAdded(line, gateway);
       added.push(line);
     }

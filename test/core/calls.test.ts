@@ -9,13 +9,13 @@ import {
   dialledNumber,
   dispositionOf,
   type Line,
+  LineProvider,
   type LineSnapshot,
   type LocationService,
   Metrics,
   NumberingPlan,
   onCallEvent,
   rebuild,
-  Switchboard,
   silentLog,
 } from '../../src/internal.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -97,31 +97,31 @@ describe('call machine', () => {
   });
 });
 
-describe('switchboard', () => {
+describe('lineProvider', () => {
   it('connects two lines and clears both', () => {
     const bench = newBench();
     const [a, b] = bench.lines;
     bench.board.offHook(a);
-    expect(a.order).toMatchObject({ mark: 'dialling', tone: 'dial', collect: true });
+    expect(a.desired).toMatchObject({ state: 'dialling', tone: 'dial', collect: true });
     bench.board.dialled(a, '201');
-    expect(a.order).toMatchObject({ mark: 'offering', media: { mode: 'receive', remote: undefined } });
-    const callId = a.order.media?.callId ?? '';
+    expect(a.desired).toMatchObject({ state: 'offering', media: { mode: 'receive', remote: undefined } });
+    const callId = a.desired.media?.callId ?? '';
     bench.board.mediaReady(a, callId, 'sdp-a');
-    expect(b.order).toMatchObject({ mark: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
+    expect(b.desired).toMatchObject({ state: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
     bench.board.mediaReady(b, callId, 'sdp-b');
-    expect(a.order).toMatchObject({ mark: 'ringback', tone: 'ringback', media: { remote: 'sdp-b' } });
+    expect(a.desired).toMatchObject({ state: 'ringback', tone: 'ringback', media: { remote: 'sdp-b' } });
     bench.board.offHook(b);
-    expect(a.order).toMatchObject({ mark: 'talking', media: { mode: 'both', remote: 'sdp-b' } });
-    expect(b.order).toMatchObject({ mark: 'talking', media: { mode: 'both', remote: 'sdp-a' } });
+    expect(a.desired).toMatchObject({ state: 'talking', media: { mode: 'both', remote: 'sdp-b' } });
+    expect(b.desired).toMatchObject({ state: 'talking', media: { mode: 'both', remote: 'sdp-a' } });
     bench.board.onHook(a);
-    expect(a.order.mark).toBe('idle');
-    expect(b.order).toMatchObject({ mark: 'tone', tone: 'busy', media: undefined });
+    expect(a.desired.state).toBe('idle');
+    expect(b.desired).toMatchObject({ state: 'tone', tone: 'busy', media: undefined });
     bench.clock.advance(30_000);
-    expect(b.order.mark).toBe('howler');
+    expect(b.desired.state).toBe('howler');
     bench.clock.advance(60_000);
-    expect(b.order.mark).toBe('parked');
+    expect(b.desired.state).toBe('lockout');
     bench.board.onHook(b);
-    expect(b.order.mark).toBe('idle');
+    expect(b.desired.state).toBe('idle');
     expect(bench.board.callCount).toBe(0);
     expect(bench.clock.pending).toBe(0);
   });
@@ -130,31 +130,31 @@ describe('switchboard', () => {
     const [a] = bench.lines;
     bench.board.offHook(a);
     bench.board.dialled(a, '999');
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'reorder' });
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
     bench.board.onHook(a);
     bench.board.offHook(a);
     bench.board.dialled(a, '200');
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'busy' });
   });
   it('stops ringing when nobody answers', () => {
     const bench = newBench();
     const [a, b] = bench.lines;
     ringing(bench);
     bench.clock.advance(120_000);
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'busy' });
-    expect(b.order.mark).toBe('idle');
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'busy' });
+    expect(b.desired.state).toBe('idle');
   });
   it('ends a call whose gateway is lost, and the line waits for its gateway', () => {
     const bench = newBench();
     const [a, b] = bench.lines;
     ringing(bench);
     bench.board.outOfService(b);
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'reorder' });
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
     expect(bench.locations.lookup('201')).toEqual([]);
     bench.board.onHook(a);
     bench.board.offHook(a);
     bench.board.dialled(a, '201');
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'reorder' });
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
   });
 });
 
@@ -172,7 +172,7 @@ describe('rebuilding calls from audits', () => {
       hook: 'on',
       tone: undefined,
       collecting: false,
-      mark: undefined,
+      state: undefined,
       media: [],
       ...over,
     },
@@ -265,17 +265,17 @@ describe('call control', () => {
     const { line: b, board: megacoBoard } = megaco;
     mgcpBoard.offHook(a);
     mgcpBoard.dialled(a, '300');
-    const callId = a.order.media?.callId ?? '';
+    const callId = a.desired.media?.callId ?? '';
     mgcpBoard.mediaReady(a, callId, 'sdp-a');
-    expect(b.order).toMatchObject({ mark: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
+    expect(b.desired).toMatchObject({ state: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
     megacoBoard.mediaReady(b, callId, 'sdp-b');
-    expect(a.order).toMatchObject({ mark: 'ringback', media: { remote: 'sdp-b' } });
+    expect(a.desired).toMatchObject({ state: 'ringback', media: { remote: 'sdp-b' } });
     megacoBoard.offHook(b);
-    expect(a.order.mark).toBe('talking');
+    expect(a.desired.state).toBe('talking');
     expect([mgcpBoard.callCount, megacoBoard.callCount]).toEqual([1, 1]);
     megacoBoard.onHook(b);
-    expect(b.order.mark).toBe('idle');
-    expect(a.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect(b.desired.state).toBe('idle');
+    expect(a.desired).toMatchObject({ state: 'tone', tone: 'busy' });
     expect([...control.calls]).toEqual([]);
   });
 
@@ -283,7 +283,7 @@ describe('call control', () => {
     const { mgcp, megaco, control, unknown } = crossing();
     unknown.add('megaco');
     const adopted: string[] = [];
-    const report = (protocol: string, board: Switchboard, snapshot: LineSnapshot) =>
+    const report = (protocol: string, board: LineProvider, snapshot: LineSnapshot) =>
       control.recovery.report({
         protocol,
         snapshots: [snapshot],
@@ -293,21 +293,21 @@ describe('call control', () => {
           if (line !== undefined) line.hook = hook;
           adopted.push(`${protocol} ${kept?.callId}`);
         },
-        settle: (endpoint, disposition) => {
+        restoreLine: (endpoint, disposition) => {
           const line = board.lines.byEndpoint(endpoint);
           if (line !== undefined) board.restoreLine(line, disposition);
         },
       });
     report('mgcp', mgcp.board, talking('a@mgcp', 'A', 4_000, 5_000));
-    expect(mgcp.line.order).toMatchObject({ mark: 'talking', media: { callId: 'A' } });
+    expect(mgcp.line.desired).toMatchObject({ state: 'talking', media: { callId: 'A' } });
     mgcp.clock.advance(60_000);
-    expect(mgcp.line.order.mark).toBe('talking');
+    expect(mgcp.line.desired.state).toBe('talking');
     unknown.clear();
     report('megaco', megaco.board, talking('a@megaco', undefined, 5_000, 4_000));
-    expect(megaco.line.order.mark).toBe('talking');
+    expect(megaco.line.desired.state).toBe('talking');
     expect(adopted).toEqual(['mgcp A', 'megaco A']);
     megaco.board.onHook(megaco.line);
-    expect(mgcp.line.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect(mgcp.line.desired).toMatchObject({ state: 'tone', tone: 'busy' });
     expect([...control.calls]).toEqual([]);
   });
 
@@ -321,11 +321,11 @@ describe('call control', () => {
       adopt: ({ hook }) => {
         mgcp.line.hook = hook;
       },
-      settle: () => undefined,
+      restoreLine: () => undefined,
     });
     unknown.clear();
     megaco.board.lost(megaco.line);
-    expect(mgcp.line.order).toMatchObject({ mark: 'tone', tone: 'busy' });
+    expect(mgcp.line.desired).toMatchObject({ state: 'tone', tone: 'busy' });
     expect([...control.calls]).toEqual([]);
   });
 
@@ -333,15 +333,15 @@ describe('call control', () => {
     const { mgcp, megaco, unknown, control } = crossing();
     mgcp.board.offHook(mgcp.line);
     mgcp.board.dialled(mgcp.line, '300');
-    const callId = mgcp.line.order.media?.callId ?? '';
+    const callId = mgcp.line.desired.media?.callId ?? '';
     mgcp.board.mediaReady(mgcp.line, callId, 'sdp-a');
     megaco.board.mediaReady(megaco.line, callId, 'sdp-b');
     megaco.board.offHook(megaco.line);
     unknown.add('mgcp');
     mgcp.board.forget(mgcp.line);
-    expect(megaco.line.order.mark).toBe('talking');
+    expect(megaco.line.desired.state).toBe('talking');
     megaco.board.onHook(megaco.line);
-    expect(megaco.line.order.mark).toBe('idle');
+    expect(megaco.line.desired.state).toBe('idle');
     expect([...control.calls]).toEqual([]);
   });
 });
@@ -351,7 +351,7 @@ const talking = (endpoint: string, callId: string | undefined, local: number, re
   hook: 'off',
   tone: undefined,
   collecting: false,
-  mark: 'talking',
+  state: 'talking',
   media: [
     {
       callId,
@@ -375,7 +375,7 @@ function crossing() {
   });
   const unknown = new Set<string>();
   const side = (protocol: string, number: string) => {
-    const board = new Switchboard({
+    const board = new LineProvider({
       ...parts,
       callControl: control,
       protocol,
@@ -392,7 +392,7 @@ function crossing() {
 function ringing({ board, lines: [a, b] }: ReturnType<typeof newBench>): void {
   board.offHook(a);
   board.dialled(a, '201');
-  const callId = a.order.media?.callId ?? '';
+  const callId = a.desired.media?.callId ?? '';
   board.mediaReady(a, callId, 'sdp-a');
   board.mediaReady(b, callId, 'sdp-b');
 }
@@ -401,7 +401,7 @@ function newBench() {
   const clock = new FakeClock();
   const locations = mapLocations();
   const parts = { clock, log: silentLog, metrics: new Metrics(), locations };
-  const board = new Switchboard({
+  const board = new LineProvider({
     ...parts,
     callControl: new CallControl({
       ...parts,

@@ -34,6 +34,10 @@ export interface CrossingOptions {
   readonly aware?: boolean;
   /** A plain MEGACO gateway follows a HandOff if both controllers share one mId. */
   readonly mid?: string;
+  /** What the MGCP gateway has. */
+  readonly codecs?: readonly string[];
+  /** What terminations of the MEGACO gateway are asked for. */
+  readonly payloadTypes?: readonly number[];
 }
 
 /** What a person sees, hears and does at a telephone, whatever protocol its gateway speaks. */
@@ -119,6 +123,7 @@ export class CrossingWorld {
         gateways: [{ name: 'gw1', addresses: [`udp:${megacoGatewayHost}:2944`] }],
         lines: [1, 2].map((index) => ({ number: String(299 + index), termination: `aaln/${index}@gw1` })),
         ...(this.options.mid === undefined ? {} : { mid: this.options.mid }),
+        ...(this.options.payloadTypes === undefined ? {} : { payloadTypes: this.options.payloadTypes }),
       }),
       trust,
     );
@@ -135,6 +140,7 @@ export class CrossingWorld {
       callAgents: [mgcpAddress(primaryHost)],
       lines: 2,
       disconnectedMs: 2_000,
+      ...(this.options.codecs === undefined ? {} : { habits: { codecs: this.options.codecs } }),
       aware,
     });
     this.megaco = new MegacoGateway(this.#services(megacoGatewayHost), {

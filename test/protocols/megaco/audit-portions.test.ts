@@ -86,7 +86,7 @@ describe('RFC 3525 §7.2.5: one termination that cannot be read', () => {
       return `C=-{${asked.map((line) => (line === 'aaln/2' && asked.length > 1 ? 'AV=aaln/2{??}' : idle(line))).join(',')}}}`;
     });
     expect(questions.map(linesOf)).toEqual([[], lines, ['aaln/2']]);
-    expect(lines.map((line) => auditedLine(line, line, picture ?? never)?.snapshot.mark)).toEqual([
+    expect(lines.map((line) => auditedLine(line, line, picture ?? never)?.snapshot.state)).toEqual([
       'idle',
       'idle',
       'idle',
@@ -101,7 +101,7 @@ describe('RFC 3525 §7.2.5: one termination that cannot be read', () => {
         .join(',')}}}`;
     });
     const snapshots = lines.map((line) => auditedLine(line, line, picture ?? never)?.snapshot);
-    expect(snapshots).toMatchObject([{ mark: 'idle' }, { mark: undefined, hook: 'on' }, { mark: 'idle' }]);
+    expect(snapshots).toMatchObject([{ state: 'idle' }, { state: undefined, hook: 'on' }, { state: 'idle' }]);
   });
 
   it('makes its context unknown, not those of others', () => {
@@ -116,7 +116,7 @@ describe('RFC 3525 §7.2.5: one termination that cannot be read', () => {
     expect(questions.filter((question) => question.startsWith('C=5'))).toHaveLength(2);
     const [one, two] = lines.map((line) => auditedLine(line, line, picture ?? never));
     expect(one).toMatchObject({ media: undefined, snapshot: { hook: 'on' } });
-    expect(two).toMatchObject({ media: { contextId: 6, rtp: 'rtp/2' }, snapshot: { mark: 'talking', hook: 'off' } });
+    expect(two).toMatchObject({ media: { contextId: 6, rtp: 'rtp/2' }, snapshot: { state: 'talking', hook: 'off' } });
   });
 
   it.each([
@@ -133,7 +133,7 @@ describe('RFC 3525 §7.2.5: one termination that cannot be read', () => {
       return asked.length > 1 ? cut(asked) : `C=-{${asked.map(idle).join(',')}}}`;
     });
     expect(questions.length).toBeGreaterThan(3);
-    for (const line of lines) expect(auditedLine(line, line, picture ?? never)?.snapshot.mark).toBe('idle');
+    for (const line of lines) expect(auditedLine(line, line, picture ?? never)?.snapshot.state).toBe('idle');
   });
 
   it('a gateway that is silent, or says that it is somebody else’s, has no picture', () => {

@@ -205,13 +205,13 @@ describe('RFC 3525 Annex D.2: TPKT', () => {
 });
 
 describe('RequestIDs that tell what a line was doing', () => {
-  it('bring back mark and number, and are never a reserved value', () => {
-    for (const mark of ['idle', 'dialling', 'offering', 'talking', 'parked'] as const)
+  it('bring back state and number, and are never a reserved value', () => {
+    for (const state of ['idle', 'dialling', 'offering', 'talking', 'lockout'] as const)
       for (const number of [undefined, '200', '0049301234567', '*#1']) {
-        const id = requestIdFor(mark, number);
+        const id = requestIdFor(state, number);
         expect(id).toBeGreaterThan(0);
         expect(id).toBeLessThan(0xffffffff);
-        expect(meaningOf(id)).toEqual({ mark, digest: number === undefined ? 0 : digest(number) });
+        expect(meaningOf(id)).toEqual({ state, digest: number === undefined ? 0 : digest(number) });
       }
   });
 });

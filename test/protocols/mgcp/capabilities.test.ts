@@ -49,11 +49,16 @@ describe('RFC 3435 §3.2.2.3, §3.2.2.10: the codecs that a gateway is offered',
     ];
     await inWorld({ config: { gateways } }, async (world) => {
       await talk(world, '200', '202');
-      const creations = world.summary().filter((line) => line.includes('CRCX'));
-      expect(creations.some((line) => line.includes('aaln/1@rgw1') && line.includes('L:p:30, a:PCMA|'))).toBe(true);
-      expect(
-        creations.some((line) => line.includes('aaln/1@rgw2') && line.includes('L:p:20, a:PCMU;PCMA;telephone-event|')),
-      ).toBe(true);
+      const creations = (of: string) =>
+        world.summary().filter((line) => line.includes('CRCX') && line.includes(`aaln/1@${of}`));
+      expect(creations('rgw1').some((line) => line.includes('L:p:30, a:PCMA|'))).toBe(true);
+      // §2.6: the called one is given what the caller offers.
+      expect(creations('rgw2').some((line) => line.includes('L:p:20, a:PCMA|'))).toBe(true);
+      world.line('200').onHook();
+      world.line('202').onHook();
+      await world.run(1_000);
+      await talk(world, '202', '200');
+      expect(creations('rgw2').some((line) => line.includes('L:p:20, a:PCMU;PCMA;telephone-event|'))).toBe(true);
     });
   });
 });

@@ -1,33 +1,28 @@
 /**
- * A telephone line on a gateway: number, endpoint, hook, and the order it is under. While a call has it, the call's leg writes the
- * order; a line left off-hook after a call hears a tone, then the howler, then nothing, until it is hung up.
+ * A telephone line on a gateway: number, endpoint, hook, and its desired state. While a call has it, the call's leg writes the
+ * desired state; a line left off-hook after a call hears a tone, then the howler, then nothing, until it is hung up.
  */
+
+import type { Call } from '../calls/call.ts';
+import type { Leg, LegEvent, ReleaseReason, Side, Tone } from '../calls/leg.ts';
+import { completeDescription } from '../calls/session-description.ts';
 import type { Cancel, Clock } from '../clock.ts';
-import type { Call } from './call.ts';
-import type { Leg, LegEvent, ReleaseReason, Side, Tone } from './leg.ts';
 import {
-  diallingOrder,
-  howlerOrder,
-  idleOrder,
-  type LineOrder,
-  type MediaOrder,
-  mediaOrder,
-  parkedOrder,
-  toneOrder,
-} from './line-order.ts';
-import { completeDescription } from './session-description.ts';
+  type DesiredLine,
+  type DesiredMedia,
+  desiredDialling,
+  desiredHowler,
+  desiredIdle,
+  desiredInCall,
+  desiredLockout,
+  desiredTone,
+} from './line-state.ts';
 
 export interface LineProvision {
   readonly number: string;
   /** The gateway's own name for it, unique over all gateways (`aaln/1@rgw1`). */
   readonly endpoint: string;
   readonly gateway: string;
-}
-
-/** The protocol's part: brings lines to their orders. */
-export interface LineDriver {
-  /** `line.order` has changed. The latest order counts; what was not sent of an earlier one need not be. */
-  apply(line: Line): void;
 }
 
 export interface LineTimers {
@@ -40,7 +35,10 @@ export const defaultLineTimers: LineTimers = { toneMs: 30_000, howlerMs: 60_000 
 
 export interface LineParts {
   readonly clock: Clock;
-  readonly driver: LineDriver;
+  /** `line.desired` has changed. The latest counts; what was not sent of an earlier one need not be. */
+  readonly driver: { apply(line: Line): void };
+  /** Has the line a codec that is offered? */
+  readonly accepts?: ((line: Line, offer: string) => boolean) | undefined;
   readonly timers: LineTimers;
 }
 
@@ -49,7 +47,7 @@ export class Line {
   readonly endpoint: string;
   readonly gateway: string;
   readonly #parts: LineParts;
-  #order: LineOrder = idleOrder;
+  #desired: DesiredLine = desiredIdle;
   #leg: LineLeg | undefined;
   #timer: Cancel | undefined;
   hook: 'on' | 'off' = 'on';
@@ -64,8 +62,8 @@ export class Line {
     this.#parts = parts;
   }
 
-  get order(): LineOrder {
-    return this.#order;
+  get desired(): DesiredLine {
+    return this.#desired;
   }
 
   get leg(): LineLeg | undefined {
@@ -75,8 +73,16 @@ export class Line {
   /** May it be rung? */
   get isFree(): boolean {
     return (
-      this.inService && !this.isLeaving && this.#leg === undefined && this.hook === 'on' && this.#order.mark === 'idle'
+      this.inService &&
+      !this.isLeaving &&
+      this.#leg === undefined &&
+      this.hook === 'on' &&
+      this.#desired.state === 'idle'
     );
+  }
+
+  accepts(offer: string): boolean {
+    return this.#parts.accepts?.(this, offer) !== false;
   }
 
   /** The line is a party of a call from now on. */
@@ -90,50 +96,50 @@ export class Line {
   detach(leg: LineLeg, reason: ReleaseReason): void {
     if (this.#leg !== leg) return;
     this.#leg = undefined;
-    if (!this.inService) this.#quiet(idleOrder);
-    else this.settle(reason);
+    if (!this.inService) this.#quiet(desiredIdle);
+    else this.applyTreatment(reason);
   }
 
   /** @internal */
-  command(order: LineOrder): void {
+  setDesired(desired: DesiredLine): void {
     this.#timer?.();
     this.#timer = undefined;
-    this.#order = order;
+    this.#desired = desired;
     this.#parts.driver.apply(this);
   }
 
   /** Without a call: idle when on-hook, else the tone that fits the reason. */
-  settle(reason: ReleaseReason): void {
-    if (this.hook === 'on') this.command(idleOrder);
-    else this.hear(toneAfter(reason));
+  applyTreatment(reason: ReleaseReason): void {
+    if (this.hook === 'on') this.setDesired(desiredIdle);
+    else this.playTone(toneAfter(reason));
   }
 
   /** A tone, then the howler, then silence. */
-  hear(tone: Tone): void {
-    this.command(toneOrder(tone));
-    this.#timer = this.#parts.clock.after(this.#parts.timers.toneMs, () => this.howl());
+  playTone(tone: Tone): void {
+    this.setDesired(desiredTone(tone));
+    this.#timer = this.#parts.clock.after(this.#parts.timers.toneMs, () => this.playHowler());
   }
 
-  howl(): void {
-    this.command(howlerOrder);
-    this.#timer = this.#parts.clock.after(this.#parts.timers.howlerMs, () => this.park());
+  playHowler(): void {
+    this.setDesired(desiredHowler);
+    this.#timer = this.#parts.clock.after(this.#parts.timers.howlerMs, () => this.lockOut());
   }
 
-  park(): void {
-    this.command(parkedOrder);
+  lockOut(): void {
+    this.setDesired(desiredLockout);
   }
 
-  /** Changes the order without a command: the gateway is out of reach, or has just told us that this is how it is. */
-  #quiet(order: LineOrder): void {
+  /** Changes the desired state without a command: the gateway is out of reach, or has just told us that this is how it is. */
+  #quiet(desired: DesiredLine): void {
     this.#timer?.();
     this.#timer = undefined;
-    this.#order = order;
+    this.#desired = desired;
   }
 
   /** Forgets everything the line was doing; nothing is sent. */
   reset(): void {
     this.#leg = undefined;
-    this.#quiet(idleOrder);
+    this.#quiet(desiredIdle);
   }
 
   stop(): void {
@@ -164,27 +170,31 @@ export class LineLeg implements Leg {
   }
 
   collect(): void {
-    this.line.command(diallingOrder);
+    this.line.setDesired(desiredDialling);
   }
 
   offer(callId: string): void {
-    this.line.command(mediaOrder('offering', { callId, mode: 'receive', remote: undefined }));
+    this.line.setDesired(desiredInCall('offering', { callId, mode: 'receive', remote: undefined }));
   }
 
   alert(callId: string, offer: string): void {
-    this.line.command(mediaOrder('ringing', { callId, mode: 'receive', remote: offer }));
+    if (!this.line.accepts(offer)) {
+      this.report({ kind: 'failed', reason: 'notAcceptable' });
+      return;
+    }
+    this.line.setDesired(desiredInCall('ringing', { callId, mode: 'receive', remote: offer }));
   }
 
   progress(remote: string | undefined): void {
-    const { media } = this.line.order;
+    const { media } = this.line.desired;
     if (media === undefined) return;
-    this.line.command(mediaOrder('ringback', { ...media, remote: remote ?? media.remote }));
+    this.line.setDesired(desiredInCall('ringback', { ...media, remote: remote ?? media.remote }));
   }
 
   connect(remote: string | undefined): void {
-    const { media } = this.line.order;
+    const { media } = this.line.desired;
     if (media === undefined) return;
-    this.line.command(mediaOrder('talking', { ...media, mode: 'both', remote: remote ?? media.remote }));
+    this.line.setDesired(desiredInCall('talking', { ...media, mode: 'both', remote: remote ?? media.remote }));
   }
 
   release(reason: ReleaseReason): void {
@@ -196,16 +206,16 @@ export class LineLeg implements Leg {
     const description = completeDescription(said);
     const changed = description !== this.#description;
     this.#description = description;
-    const { mark } = this.line.order;
-    if (mark === 'offering') this.report({ kind: 'offered', description });
-    else if (mark === 'ringing') this.report({ kind: 'alerting', description });
-    else if (changed && (mark === 'talking' || mark === 'ringback')) this.report({ kind: 'modified', description });
+    const { state } = this.line.desired;
+    if (state === 'offering') this.report({ kind: 'offered', description });
+    else if (state === 'ringing') this.report({ kind: 'alerting', description });
+    else if (changed && (state === 'talking' || state === 'ringback')) this.report({ kind: 'modified', description });
   }
 
   /** After a takeover: the part this line has in the call, and the description its audit showed. */
-  restore(mark: 'ringing' | 'ringback' | 'talking', media: MediaOrder, description: string | undefined): void {
+  restore(state: 'ringing' | 'ringback' | 'talking', media: DesiredMedia, description: string | undefined): void {
     this.#description = description === undefined ? undefined : completeDescription(description);
-    this.line.command(mediaOrder(mark, media));
+    this.line.setDesired(desiredInCall(state, media));
   }
 
   report(event: LegEvent): void {

@@ -1,21 +1,22 @@
 /**
  * The lines of one gateway protocol as parties of calls: what gateways report becomes events of legs, what call control wants becomes
- * orders to lines. It knows no wire.
+ * desired states of lines. It knows no wire.
  */
+
+import type { Call, CallTimers, MediaRelay } from '../calls/call.ts';
+import type { CallControl } from '../calls/call-control.ts';
+import type { Leg, ReleaseReason, Side } from '../calls/leg.ts';
+import type { LegProvider } from '../calls/leg-provider.ts';
+import { withoutTimer } from '../calls/numbering-plan.ts';
+import type { LineDisposition, LineSnapshot, RestorablePart } from '../calls/rebuild.ts';
 import type { Clock } from '../clock.ts';
 import type { Contact, LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Call, CallTimers, MediaRelay } from './call.ts';
-import type { CallControl } from './call-control.ts';
-import type { Leg, ReleaseReason, Side } from './leg.ts';
-import type { LegProvider } from './leg-provider.ts';
-import { defaultLineTimers, type Line, type LineDriver, type LineTimers } from './line.ts';
+import { defaultLineTimers, type Line, type LineParts, type LineTimers } from './line.ts';
 import { Lines } from './lines.ts';
-import { withoutTimer } from './numbering-plan.ts';
-import type { LineDisposition, LineSnapshot, RestorablePart } from './rebuild.ts';
 
-export interface SwitchboardParts {
+export interface LineProviderParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -23,7 +24,9 @@ export interface SwitchboardParts {
   readonly callControl: CallControl;
   /** The protocol whose lines these are, as contacts name it. */
   readonly protocol: string;
-  readonly driver: LineDriver;
+  readonly driver: LineParts['driver'];
+  /** Has the line a codec that is offered? */
+  readonly accepts?: LineParts['accepts'];
   readonly timers?: Partial<CallTimers & LineTimers> | undefined;
   /**
    * A line that is called but not in service here may be another controller's: the protocol asks its gateway for it and calls `ready`,
@@ -36,16 +39,16 @@ export interface SwitchboardParts {
   readonly hasUnknownLines?: (() => boolean) | undefined;
 }
 
-export class Switchboard implements LegProvider {
+export class LineProvider implements LegProvider {
   readonly protocol: string;
   readonly lines: Lines;
   readonly timers: Partial<CallTimers>;
   readonly relay: MediaRelay | undefined;
-  readonly #parts: SwitchboardParts;
+  readonly #parts: LineProviderParts;
   readonly #calls: CallControl;
   #draining = false;
 
-  constructor(parts: SwitchboardParts) {
+  constructor(parts: LineProviderParts) {
     this.#parts = parts;
     this.protocol = parts.protocol;
     this.timers = parts.timers ?? {};
@@ -53,7 +56,12 @@ export class Switchboard implements LegProvider {
     this.#calls = parts.callControl;
     this.lines = new Lines(
       parts.protocol,
-      { clock: parts.clock, driver: parts.driver, timers: { ...defaultLineTimers, ...parts.timers } },
+      {
+        clock: parts.clock,
+        driver: parts.driver,
+        accepts: parts.accepts,
+        timers: { ...defaultLineTimers, ...parts.timers },
+      },
       parts.locations,
       (error) => parts.log.warn({ err: error }, 'the location store refused a line'),
     );
@@ -80,7 +88,7 @@ export class Switchboard implements LegProvider {
     line.hook = hook;
     if (line.leg !== undefined) return;
     if (hook === 'off') this.offHook(line);
-    else line.settle('normal');
+    else line.applyTreatment('normal');
   }
 
   /** The gateway serves the line no more; what it was doing is over. */
@@ -99,7 +107,7 @@ export class Switchboard implements LegProvider {
     line.reset();
     line.hook = 'on';
     line.inService = wasIn;
-    if (wasIn) line.settle('normal');
+    if (wasIn) line.applyTreatment('normal');
   }
 
   /** The gateway lost the line's state (it restarted): a call with it is over. The line is to be brought into service again. */
@@ -124,9 +132,9 @@ export class Switchboard implements LegProvider {
       if (leg.side === 'callee') leg.report({ kind: 'answered', description: leg.description });
       return;
     }
-    if (line.order.mark !== 'idle') return;
+    if (line.desired.state !== 'idle') return;
     if (this.#draining || line.isLeaving) {
-      line.settle('overload');
+      line.applyTreatment('overload');
       return;
     }
     this.#beginAt(line);
@@ -146,7 +154,7 @@ export class Switchboard implements LegProvider {
     if (!line.inService) return;
     const { leg } = line;
     if (leg !== undefined) leg.report({ kind: 'hungUp' });
-    if (line.leg === undefined && line.order.mark !== 'idle') line.settle('normal');
+    if (line.leg === undefined && line.desired.state !== 'idle') line.applyTreatment('normal');
   }
 
   /** Digits that the gateway matched (a trailing timer is not part of the number). */
@@ -166,24 +174,24 @@ export class Switchboard implements LegProvider {
 
   /** The line's media for this call exists, with this description. */
   mediaReady(line: Line, callId: string, description: string): void {
-    if (line.order.media?.callId === callId) line.leg?.mediaReady(description);
+    if (line.desired.media?.callId === callId) line.leg?.mediaReady(description);
   }
 
-  /** The gateway cannot bring the line to its order. */
+  /** The gateway cannot bring the line to its desired state. */
   refused(line: Line, reason: ReleaseReason): void {
     const { leg } = line;
     if (leg !== undefined) leg.report({ kind: 'failed', reason });
-    else if (line.order.mark === 'tone') line.howl();
-    else if (line.order.mark === 'howler' || line.order.mark === 'dialling') line.park();
+    else if (line.desired.state === 'tone') line.playHowler();
+    else if (line.desired.state === 'howler' || line.desired.state === 'dialling') line.lockOut();
   }
 
   /** After a takeover: a line without a call. */
   restoreLine(line: Line, disposition: LineDisposition): void {
-    if (disposition === 'idle') line.settle('normal');
-    // What a party left behind hears after any call (Line.settle).
-    else if (disposition === 'tone') line.hear('busy');
-    else if (disposition === 'howler') line.howl();
-    else if (disposition === 'parked') line.park();
+    if (disposition === 'idle') line.applyTreatment('normal');
+    // What a party left behind hears after any call (Line.applyTreatment).
+    else if (disposition === 'tone') line.playTone('busy');
+    else if (disposition === 'howler') line.playHowler();
+    else if (disposition === 'lockout') line.lockOut();
     else this.#beginAt(line);
   }
 
@@ -249,23 +257,23 @@ export class Switchboard implements LegProvider {
   restore(endpoint: string, call: Call, side: Side, part: RestorablePart | undefined): Leg | undefined {
     const leg = this.lines.byEndpoint(endpoint)?.attach(call, side);
     if (leg !== undefined && part !== undefined) {
-      const { mark, callId, mode, remote, local } = part;
-      leg.restore(mark, { callId, mode, remote }, local);
+      const { state, callId, mode, remote, local } = part;
+      leg.restore(state, { callId, mode, remote }, local);
     }
     return leg;
   }
 
   snapshotOf(leg: Leg): LineSnapshot | undefined {
     const line = this.lines.byNumber(leg.name);
-    const media = line?.order.media;
+    const media = line?.desired.media;
     if (line === undefined || line.leg !== leg || media === undefined) return undefined;
     const { callId, mode, remote } = media;
-    const { order, hook, endpoint } = line;
-    const { mark, tone, collect } = order;
+    const { desired, hook, endpoint } = line;
+    const { state, tone, collect } = desired;
     return {
       endpoint,
       hook,
-      mark,
+      state,
       tone,
       collecting: collect,
       media: [{ callId, mode, remote, local: line.leg.description }],

@@ -1,0 +1,90 @@
+/** How commands of the line driver reach the gateways of lines. */
+import type {
+  CommandOutcome,
+  Line,
+  LineDriver,
+  LineFailure,
+  LineGateway,
+  LineProtocol,
+  Logger,
+} from '../../src/internal.ts';
+import type { Agent } from './agents.ts';
+import { howlerPackage, type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
+import { afterEvent, errorIn, nothingObserved, onResult, unrequested } from './line-results.ts';
+import type { ActionRequest } from './messages.ts';
+import type { MegacoResponse } from './transaction.ts';
+
+export type MegacoLineDriver = LineDriver<ObservedLine, LineCommand, MegacoResponse>;
+
+export interface LineGatewayParts {
+  readonly log: Logger;
+  agentOf(line: Line): Agent | undefined;
+  terminationOf(line: Line): string;
+  request(
+    agent: Agent,
+    actions: readonly ActionRequest[],
+    ended: (outcome: CommandOutcome<MegacoResponse>) => void,
+  ): void;
+  digitMap(): string;
+  chooseLocal(offer: string | undefined): string;
+  failed(agent: Agent, because: LineFailure): void;
+}
+
+export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine, LineCommand, MegacoResponse> => ({
+  nothing: nothingObserved,
+  nextCommand: (desired, observed, { line }) => {
+    const call = line.leg?.call.state;
+    return nextCommand(desired, observed, {
+      termination: parts.terminationOf(line),
+      number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
+      digitMap: parts.digitMap(),
+      chooseLocal: (offer) => parts.chooseLocal(offer),
+      offersHowler: parts.agentOf(line)?.packages.has(howlerPackage),
+    });
+  },
+  onResult,
+  afterEvent,
+  unrequested,
+  mediaOf: ({ media }) => media,
+});
+
+export class MegacoLineGateway implements LineGateway<LineCommand, MegacoResponse> {
+  readonly #parts: LineGatewayParts;
+
+  constructor(parts: LineGatewayParts) {
+    this.#parts = parts;
+  }
+
+  isCommanded(line: Line): boolean {
+    return this.#parts.agentOf(line)?.ours === true;
+  }
+
+  /** A transaction under way is somebody else's to settle. */
+  submit(
+    line: Line,
+    { actions, desired }: LineCommand,
+    ended: (result: MegacoResponse | undefined) => void,
+  ): undefined {
+    const { agentOf, log, request } = this.#parts;
+    const agent = agentOf(line);
+    if (agent === undefined) return;
+    request(agent, actions, (outcome) => {
+      if (outcome.kind !== 'answered') {
+        ended(undefined);
+        return;
+      }
+      const { error, actions: replied } = outcome.response.reply;
+      const refusal = errorIn(error, replied);
+      if (refusal !== undefined) {
+        const { code, text } = refusal;
+        log.info({ line: line.endpoint, state: desired?.state, code, text }, 'command refused');
+      }
+      ended(outcome.response);
+    });
+  }
+
+  failed(line: Line, because: LineFailure): void {
+    const agent = this.#parts.agentOf(line);
+    if (agent !== undefined) this.#parts.failed(agent, because);
+  }
+}

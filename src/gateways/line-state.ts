@@ -1,0 +1,64 @@
+/**
+ * What a line shall be doing, whole: hook event to wait for, tone, digits, media. The gateway's driver compares it with what the
+ * gateway last said and sends whatever commands lie between; only the latest counts. An audit yields the same shape, which is
+ * why a takeover needs no commands of its own.
+ */
+import type { Tone } from '../calls/leg.ts';
+
+/** In one word what the line is doing; wires that offer a place for a correlator of ours carry it there. */
+export type LineState =
+  | 'idle'
+  | 'dialling'
+  | 'offering'
+  | 'ringback'
+  | 'ringing'
+  | 'talking'
+  | 'tone'
+  | 'howler'
+  | 'lockout';
+
+export interface DesiredLine {
+  readonly state: LineState;
+  /** The hook event that means something now. */
+  readonly expects: 'offHook' | 'onHook';
+  readonly tone: Tone | undefined;
+  /** Collect digits by the numbering plan. */
+  readonly collect: boolean;
+  readonly media: DesiredMedia | undefined;
+}
+
+export interface DesiredMedia {
+  readonly callId: string;
+  /** `receive`: nothing is sent yet. */
+  readonly mode: 'receive' | 'both';
+  /** The other party's session description, once known. */
+  readonly remote: string | undefined;
+}
+
+export const desiredIdle: DesiredLine = desired('idle', undefined);
+
+export const desiredDialling: DesiredLine = { ...desired('dialling', 'dial'), collect: true };
+
+export const desiredLockout: DesiredLine = desired('lockout', undefined);
+
+export const desiredHowler: DesiredLine = desired('howler', 'howler');
+
+export const desiredTone = (tone: Tone): DesiredLine => desired('tone', tone);
+
+export const desiredInCall = (
+  state: 'offering' | 'ringback' | 'ringing' | 'talking',
+  media: DesiredMedia,
+): DesiredLine => ({
+  ...desired(state, state === 'ringback' ? 'ringback' : state === 'ringing' ? 'ring' : undefined),
+  media,
+});
+
+function desired(state: LineState, tone: Tone | undefined): DesiredLine {
+  return {
+    state,
+    expects: state === 'idle' || state === 'ringing' ? 'offHook' : 'onHook',
+    tone,
+    collect: false,
+    media: undefined,
+  };
+}
