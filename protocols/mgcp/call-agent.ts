@@ -26,11 +26,10 @@ import { accepts, learnCapabilities, localConnectionOptions } from './capabiliti
 import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Endpoints } from './endpoints.ts';
-import { reportEvents } from './events.ts';
+import { reportDeletion, reportEvents } from './events.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { MgcpHandOver } from './hand-over.ts';
 import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
-import { deletedByGateway } from './line-results.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import {
   type MgcpCommand,
@@ -304,7 +303,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
         this.#restarts.onRestart(command, gateway, flow, reply);
         break;
       case 'DLCX':
-        this.#onDelete(command, reply);
+        reportDeletion(this.driver, this.#endpoints.byName(command.endpoint), command, reply);
         break;
       default:
         // Also MESG, which no gateway depends on (RFC 3435 B.3).
@@ -351,25 +350,6 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     this.#takeover.whenKnown(endpoint, () => {
       if (endpoint.owned || this.controller.serves(gateway.name)) process();
     });
-  }
-
-  /** The gateway deleted a connection by itself, and names it (RFC 3435 §2.3.8). */
-  #onDelete(command: MgcpCommand, reply: Reply): void {
-    const endpoint = this.#endpoints.byName(command.endpoint);
-    if (endpoint?.owned !== true) {
-      reply(endpoint === undefined ? 500 : 200, endpoint === undefined ? 'Endpoint unknown' : 'OK');
-      return;
-    }
-    const { line } = endpoint;
-    const before = this.driver.observed(line);
-    const { found, observed } = deletedByGateway(before, parameter(command, 'I'), parameter(command, 'C'));
-    this.driver.observe(line, observed);
-    if (found === 'other') reply(515, 'Incorrect connection id');
-    else if (found === 'otherCall') reply(516, 'Incorrect call id');
-    else reply(200, 'OK');
-    if (found !== 'connection') return;
-    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
-    this.driver.apply(line);
   }
 
   /** Somebody calls a line that is another member's, or was a moment ago. */

@@ -1,6 +1,9 @@
-/** What the events of a Notify mean for the call of their line (RFC 3435 §2.3.4; packages L and D of RFC 3660). */
+/** What the events of a Notify, and a deletion by the gateway, mean for the call of their line (RFC 3435 §2.3.4; packages L and D of RFC 3660). */
 import type { Line, LineProvider } from '../../src/internal.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-gateway.ts';
+import { deletedByGateway } from './line-results.ts';
+import { type MgcpCommand, parameter, type Reply } from './messages.ts';
 import { isDigitId, type Signal } from './values/events.ts';
 
 export function reportEvents(
@@ -30,4 +33,27 @@ export function reportEvents(
     // Hook flash asks for services that are not offered; other events of a line say nothing about its call.
   }
   dialled();
+}
+
+/** The gateway deleted a connection by itself, and names it (RFC 3435 §2.3.8). */
+export function reportDeletion(
+  driver: MgcpLineDriver,
+  endpoint: Endpoint | undefined,
+  command: MgcpCommand,
+  reply: Reply,
+): void {
+  if (endpoint?.owned !== true) {
+    reply(endpoint === undefined ? 500 : 200, endpoint === undefined ? 'Endpoint unknown' : 'OK');
+    return;
+  }
+  const { line } = endpoint;
+  const before = driver.observed(line);
+  const { found, observed } = deletedByGateway(before, parameter(command, 'I'), parameter(command, 'C'));
+  driver.observe(line, observed);
+  if (found === 'other') reply(515, 'Incorrect connection id');
+  else if (found === 'otherCall') reply(516, 'Incorrect call id');
+  else reply(200, 'OK');
+  if (found !== 'connection') return;
+  line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+  driver.apply(line);
 }
