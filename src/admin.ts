@@ -22,7 +22,7 @@ type Row = Readonly<Record<string, unknown>>;
 export interface AdminView {
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly state: () => 'starting' | 'ready' | 'draining';
+  readonly state: () => 'starting' | 'ready' | 'draining' | 'stopped';
   readonly status: () => Row;
   readonly calls: () => readonly Row[];
   readonly peers: () => readonly Row[];

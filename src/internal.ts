@@ -24,6 +24,7 @@ export * from './config/duplicates.ts';
 export * from './config/fields.ts';
 export * from './config/ip-network.ts';
 export * from './config/trust-rules.ts';
+export type { EventSink } from './controller/events.ts';
 export * from './demo.ts';
 export * from './dns.ts';
 export * from './errors.ts';

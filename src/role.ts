@@ -3,6 +3,7 @@ import type { CallControl } from './calls/call-control.ts';
 import type { Clock } from './clock.ts';
 import type { MemberLink } from './cluster/member-link.ts';
 import type { Cluster } from './cluster.ts';
+import type { EventSink } from './controller/events.ts';
 import type { DnsClient } from './dns.ts';
 import type { LocationService } from './location-service.ts';
 import type { Logger } from './log.ts';
@@ -27,6 +28,8 @@ export interface CoreServices {
   readonly link?: MemberLink | undefined;
   /** One for all roles of the process: parties of every protocol call each other through it. */
   readonly callControl: CallControl;
+  /** Where a program that runs the controller hears of calls, switches and peers. */
+  readonly events?: EventSink | undefined;
 }
 
 export interface Role {

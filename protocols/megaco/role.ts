@@ -81,6 +81,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     log,
     metrics,
     network,
+    events: services.events,
     listen: config.listen,
     pool,
     ids,

@@ -11,6 +11,7 @@ import {
   type ControllerPool,
   type ControlPeer,
   type Counter,
+  type EventSink,
   type Flow,
   GatewayTransactions,
   type Listener,
@@ -70,6 +71,7 @@ export interface EndpointParts {
   mId(): MId;
   readonly timers?: Partial<EndpointTimers> | undefined;
   readonly transmission?: Partial<TransmitterOptions> | undefined;
+  readonly events?: EventSink | undefined;
   /** How this address is written to. */
   formatFor(to: ControllerAddress): PeerFormat;
   /** The member in whose place we speak to this address; undefined: for ourselves. */
@@ -146,6 +148,7 @@ export class MegacoEndpoint {
       log: parts.log,
       metrics: parts.metrics,
       protocol: 'megaco',
+      events: parts.events,
       listeners: () => this.#receiver.listeners,
       probe: (to, flow) => {
         const id = parts.ids.unguessable();

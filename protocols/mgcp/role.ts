@@ -72,6 +72,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     log,
     metrics,
     protocol: 'mgcp',
+    events: services.events,
     listeners: () => receiver.listeners,
     // Partners are asked by the call agent itself.
     probe: (to, flow) => {

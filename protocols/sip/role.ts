@@ -19,6 +19,7 @@ import {
 } from '../../src/internal.ts';
 import { createSipAdapter } from './adapter.ts';
 import { BranchKey } from './branch.ts';
+import { CallEvents } from './call-events.ts';
 import { CarriedInvites } from './carried-invites.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { FlowNaming } from './flow-naming.ts';
@@ -100,6 +101,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     log,
     metrics,
     protocol: 'sip',
+    events: services.events,
     listeners: () => receiver.listeners,
     probe: (to, flow) => {
       const id = random.hex(16);
@@ -117,6 +119,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     (via, flow) => trust.backWays(via, flow),
     transactionBudget(config.limits.maxTransactionBytes),
   );
+  if (services.events !== undefined) layer.observer = new CallEvents(services.events);
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
   const flows: Flows = new Flows({

@@ -69,6 +69,11 @@ export interface ServerUser {
   cancel(reasons: readonly string[]): void;
 }
 
+export interface ServerObserver {
+  accepted(request: SipMessage): void;
+  answered(request: SipMessage, status: number): void;
+}
+
 export type AlternatesOf = (via: Via, flow: Flow) => readonly ControllerAddress[];
 
 const none: readonly never[] = [];
@@ -89,6 +94,8 @@ export class TransactionLayer {
   readonly lingering: Lingering;
   /** What all transactions keep. */
   readonly memory: OctetBudget;
+  /** Is told of the requests that are accepted, and of their final responses. */
+  observer: ServerObserver | undefined;
 
   constructor(
     clock: Clock,
@@ -143,6 +150,7 @@ export class TransactionLayer {
   accept(request: SipMessage, flow: Flow, key = requestKey(request)): ServerTransaction {
     const transaction = new ServerTransaction(this, flat(key), request, flow);
     this.#servers.set(transaction.key, transaction);
+    this.observer?.accepted(request);
     return transaction;
   }
 
@@ -514,6 +522,7 @@ export class ServerTransaction implements Lingerer {
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
         this.#last = this.#isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
         if (status >= 200) {
+          if (this.#request !== undefined) this.#layer.observer?.answered(this.#request, status);
           this.#request = undefined;
           this.#weigh(absorbingOctets + (this.#last?.length ?? 0));
         }

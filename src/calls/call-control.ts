@@ -3,6 +3,7 @@
  * bring the legs, the address resolver says who is where.
  */
 import type { Clock } from '../clock.ts';
+import type { EventSink } from '../controller/events.ts';
 import type { Contact } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Metrics } from '../metrics.ts';
@@ -22,6 +23,7 @@ export interface CallControlParts {
   readonly metrics: Metrics;
   /** Where a number or an address of record is now, best first. */
   locate(identity: string): readonly Contact[];
+  readonly events?: EventSink | undefined;
 }
 
 export class CallControl {
@@ -95,6 +97,7 @@ export class CallControl {
     const call = this.#newCall(protocol, undefined, undefined);
     call.attach('caller', attach(call), protocol);
     this.#counts.get(protocol)?.begun.add();
+    this.#tell(protocol, call, 'begun');
     call.begin();
     return call;
   }
@@ -131,13 +134,13 @@ export class CallControl {
 
   #newCall(protocol: string, callId: string | undefined, state: CallState | undefined): Call {
     const provider = this.#providers.get(protocol);
-    const call = new Call(
+    const call: Call = new Call(
       {
         clock: this.#parts.clock,
         timers: provider?.timers,
         callIdFor: (number) => this.#ids.make(number),
         route: (number, routed) => this.#route(number, routed),
-        answered: () => this.#counts.get(protocol)?.answered.add(),
+        answered: () => this.#answered(protocol, call),
         ended: (ended, reason) => this.#ended(protocol, ended, reason),
         relay: provider?.relay,
       },
@@ -177,8 +180,28 @@ export class CallControl {
     return reason;
   }
 
+  #answered(protocol: string, call: Call): void {
+    this.#counts.get(protocol)?.answered.add();
+    this.#tell(protocol, call, 'answered');
+  }
+
+  #tell(protocol: string, call: Call, phase: 'begun' | 'answered' | 'ended', reason?: ReleaseReason): void {
+    const { events } = this.#parts;
+    if (events?.isHeard === true)
+      events.emit({
+        kind: 'call',
+        phase,
+        protocol,
+        callId: call.callId,
+        caller: call.caller?.name,
+        callee: call.callee?.name,
+        ...(reason === undefined ? {} : { reason }),
+      });
+  }
+
   #ended(protocol: string, call: Call, reason: ReleaseReason): void {
     this.#calls.delete(call);
+    this.#tell(protocol, call, 'ended', reason);
     const { log, metrics } = this.#parts;
     metrics.counter('calls_ended_total', 'Calls that ended, by reason', { protocol, reason }).add();
     log.debug({ protocol, caller: call.caller?.name, callee: call.callee?.name, reason }, 'call ended');

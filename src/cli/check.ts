@@ -2,9 +2,9 @@
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
+import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { ConfigError } from '../errors.ts';
 import { formatAddress } from '../signaling/controller-address.ts';
-import type { ProtocolEntry, RoleSetup } from './protocol-entry.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */
 export function check(

@@ -1,12 +1,12 @@
 /** `altpath …`: the commands, their flags and their help. What goes wrong is one line on standard error and exit code 1. */
 import yargs, { type Argv } from 'yargs';
 import { loadConfig } from '../config/load.ts';
+import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import { check } from './check.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
 import { packageInfo } from './package-info.ts';
-import type { ProtocolEntry } from './protocol-entry.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
 import { serve } from './serve.ts';
 

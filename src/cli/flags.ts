@@ -1,9 +1,9 @@
 /** Flags that several commands have, and how they come to stand in place of what the file says. */
 import type { Argv, Options } from 'yargs';
 import type { Override } from '../config/problems.ts';
+import { secretVariable } from '../controller/cluster-secret.ts';
+import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { logLevels } from '../log.ts';
-import { secretVariable } from './cluster-secret.ts';
-import type { ProtocolEntry } from './protocol-entry.ts';
 
 /** Parsed flags, by name. */
 export type Flags = Readonly<Record<string, unknown>>;

@@ -2,10 +2,10 @@
 import { changedSettings } from '../config/changed-settings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { truncation } from '../config/truncation.ts';
+import type { RoleSetup } from '../controller/protocol-entry.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import type { LogLevel, ProcessLog } from '../log.ts';
 import type { Role } from '../role.ts';
-import type { RoleSetup } from './protocol-entry.ts';
 
 type Config = LoadedConfig<RoleSetup>;
 

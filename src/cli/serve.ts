@@ -1,26 +1,11 @@
-/** One process: its services, its roles and its admin server, from the first bound socket to the orderly end. */
-import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
-import { createDns, systemResolver } from '../caching-dns.ts';
-import { CallControl } from '../calls/call-control.ts';
-import { type Cancel, systemClock } from '../clock.ts';
-import type { MemberLink } from '../cluster/member-link.ts';
+/** `altpath run` and its like: one controller that lives until a signal or `altpath drain` ends it. */
 import type { LoadedConfig } from '../config/load.ts';
-import { openLocation } from '../location/open.ts';
-import type { LocationService } from '../location-service.ts';
-import { type Logger, openLog, type ProcessLog } from '../log.ts';
+import { RunningController } from '../controller/controller.ts';
+import type { RoleSetup } from '../controller/protocol-entry.ts';
+import { openLog } from '../log.ts';
 import { Metrics } from '../metrics.ts';
-import { createNetwork } from '../network/node-network.ts';
-import type { Listener } from '../network.ts';
-import { observeProcess } from '../process-metrics.ts';
-import { systemRandom } from '../random.ts';
-import type { CoreServices, Role } from '../role.ts';
-import { AddressResolver } from '../signaling/address-resolver.ts';
-import { formatAddress, formatSocketAddress } from '../signaling/controller-address.ts';
-import { clusterSecret } from './cluster-secret.ts';
-import type { RoleSetup } from './protocol-entry.ts';
 import { reload } from './reload.ts';
-import { type EndReason, ProcessSignals } from './signals.ts';
-import { startLink } from './start-link.ts';
+import { ProcessSignals } from './signals.ts';
 
 export interface ServeRequest {
   readonly version: string;
@@ -30,216 +15,27 @@ export interface ServeRequest {
 
 /** Runs until a signal or `altpath drain` ends it. @throws AltpathError (rejects) where it cannot start; nothing is left open then. */
 export async function serve({ version, load }: ServeRequest): Promise<void> {
-  const config = load();
+  const started = load();
   const metrics = new Metrics();
-  const log = openLog(config.core.log, metrics);
+  const log = openLog(started.core.log, metrics);
   const signals = new ProcessSignals(log.logger);
-  const running = new RunningNode({ version, config, log, metrics }, () =>
-    signals.end({ signal: 'drain', text: 'altpath drain' }),
-  );
+  const controller = new RunningController({
+    version,
+    config: started,
+    log: log.logger,
+    metrics,
+    drain: () => signals.end({ signal: 'drain', text: 'altpath drain' }),
+  });
   try {
-    await running.start();
-    signals.onHangUp(() => running.reload(load));
-    const reason = await signals.ended;
-    await running.end(reason);
+    await controller.start();
+    signals.onHangUp(() => {
+      controller.config = reload({ started, current: controller.config, roles: controller.roles, log, load });
+    });
+    const { text } = await signals.ended;
+    await controller.end(text);
   } finally {
-    await running.close();
+    await controller.close();
     await log.close();
     signals.dispose();
   }
 }
-
-interface NodeParts {
-  readonly version: string;
-  readonly config: LoadedConfig<RoleSetup>;
-  readonly log: ProcessLog;
-  readonly metrics: Metrics;
-}
-
-class RunningNode {
-  readonly #version: string;
-  readonly #processLog: ProcessLog;
-  readonly #log: Logger;
-  readonly #metrics: Metrics;
-  readonly #drain: () => void;
-  readonly #roles = new Map<string, Role>();
-  readonly #listening = new Map<string, readonly Listener[]>();
-  readonly #startedMs = systemClock.now();
-  readonly #started: LoadedConfig<RoleSetup>;
-  #config: LoadedConfig<RoleSetup>;
-  #state: 'starting' | 'ready' | 'draining' = 'starting';
-  #locations: LocationService | undefined;
-  #admin: AdminServer | undefined;
-  #callControl: CallControl | undefined;
-  #stopObserving: (() => void) | undefined;
-  #link: MemberLink | undefined;
-
-  constructor({ version, config, log, metrics }: NodeParts, drain: () => void) {
-    this.#version = version;
-    this.#started = config;
-    this.#config = config;
-    this.#processLog = log;
-    this.#log = log.logger;
-    this.#metrics = metrics;
-    this.#drain = drain;
-  }
-
-  async start(): Promise<void> {
-    const { core, roles, node } = this.#config;
-    const log = this.#log;
-    this.#stopObserving = observeProcess(this.#metrics, this.#version);
-    const parts = { clock: systemClock, log, metrics: this.#metrics };
-    const locations = openLocation(core.location, parts);
-    this.#locations = locations;
-    await locations.open();
-    if (core.admin !== 'off') this.#admin = await startAdmin(core.admin, this.#view(locations));
-
-    const sections = [...roles.values()].map(({ section }) => section);
-    const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
-    const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom);
-    if (warning !== undefined) log.warn(warning);
-    for (const { name, warnings } of roles.values())
-      for (const text of warnings) log.child({ protocol: name }).warn(text);
-    const network = createNetwork(parts);
-    const dns = createDns(systemClock, systemResolver(core.dns.servers));
-    const resolver = new AddressResolver({ ...parts, dns, locations });
-    const callControl = new CallControl({
-      ...parts,
-      random: systemRandom,
-      locate: (number) => resolver.locate(number),
-    });
-    this.#callControl = callControl;
-    const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
-    const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
-    this.#link = link;
-    for (const setup of roles.values()) {
-      const services: CoreServices = {
-        ...parts,
-        random: systemRandom,
-        network,
-        dns,
-        locations,
-        resolver,
-        callControl,
-        cluster: {
-          secret,
-          backups: setup.section.backup,
-          backupFor: setup.section.backupFor,
-          order: this.#config.order.get(setup.name),
-        },
-        link,
-      };
-      const role = setup.createRole(services, trust);
-      this.#roles.set(setup.name, role);
-      this.#listening.set(setup.name, await role.start());
-    }
-    this.#state = 'ready';
-    const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
-    const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
-    log.info({ addresses, admin, location: core.location, node, version: this.#version, pid: process.pid }, 'ready');
-  }
-
-  reload(load: () => LoadedConfig<RoleSetup>): void {
-    this.#config = reload({
-      started: this.#started,
-      current: this.#config,
-      roles: this.#roles,
-      log: this.#processLog,
-      load,
-    });
-  }
-
-  /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */
-  async end({ text }: EndReason): Promise<void> {
-    this.#state = 'draining';
-    const limitMs = this.#config.core.shutdownSeconds * 1_000;
-    this.#log.info({ limitMs }, `${text}: no new work, waiting for what is open`);
-    // Whoever is started in our place needs its port now.
-    await within(graceMs, this.#closeAdmin());
-    const cancelReports = this.#reportDrain();
-    // A role that forgets its limit must not keep the process.
-    await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
-    cancelReports();
-    await within(graceMs, this.close());
-    this.#log.info('stopped');
-  }
-
-  /** Safe to call twice, and after a start that failed half-way. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#roles.values()].map((role) => role.stop()));
-    this.#roles.clear();
-    await this.#link?.stop();
-    this.#callControl?.stop();
-    this.#stopObserving?.();
-    const locations = this.#locations;
-    this.#locations = undefined;
-    await locations?.close();
-    await this.#closeAdmin();
-  }
-
-  async #closeAdmin(): Promise<void> {
-    const admin = this.#admin;
-    this.#admin = undefined;
-    await admin?.close();
-  }
-
-  /** The admin server is gone by then: the log says what is still waited for. */
-  #reportDrain(): Cancel {
-    let cancel = systemClock.after(drainReportMs, () => {
-      const calls = Object.fromEntries([...this.#roles].map(([name, role]) => [name, role.calls().length]));
-      this.#log.info({ calls }, 'draining: waiting for what is open');
-      cancel = this.#reportDrain();
-    });
-    return () => cancel();
-  }
-
-  #view(locations: LocationService): AdminView {
-    const roles = this.#roles;
-    const rows = (of: (role: Role) => readonly Readonly<Record<string, unknown>>[]) =>
-      [...roles].flatMap(([protocol, role]) => of(role).map((row) => ({ protocol, ...row })));
-    return {
-      metrics: this.#metrics,
-      log: this.#log,
-      state: () => this.#state,
-      status: () => ({
-        version: this.#version,
-        state: this.#state,
-        ...(this.#config.node === undefined ? {} : { node: this.#config.node }),
-        ...(this.#config.file === undefined ? {} : { file: this.#config.file }),
-        pid: process.pid,
-        uptimeSeconds: Math.round((systemClock.now() - this.#startedMs) / 1_000),
-        memoryBytes: process.memoryUsage.rss(),
-        location: this.#config.core.location,
-        records: locations.size,
-        ...(this.#link === undefined ? {} : { link: this.#link.status() }),
-        roles: Object.fromEntries(
-          [...roles].map(([name, role]) => [
-            name,
-            {
-              listening: (this.#listening.get(name) ?? []).map(({ local }) => formatAddress(local)),
-              ...role.status(),
-            },
-          ]),
-        ),
-      }),
-      calls: () => rows((role) => role.calls()),
-      peers: () => rows((role) => role.peers()),
-      registrations: () => locations.records(),
-      drain: this.#drain,
-    };
-  }
-}
-
-/** Waits for `work`, but no longer than this. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
-}
-
-/** Beyond the limits that roles are given. */
-const graceMs = 2_000;
-
-const drainReportMs = 10_000;

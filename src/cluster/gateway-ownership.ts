@@ -5,7 +5,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
-import { addressKey, type ControllerAddress } from '../signaling/controller-address.ts';
+import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
 import type { RoleWord } from './link-content.ts';
 import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
@@ -453,11 +453,34 @@ export class GatewayOwnership {
         },
         'ownership of gateways',
       );
+      this.#tellOfSwitch(machine, state, event);
       machine.state = state;
       machine.sinceMs = this.#parts.clock.now();
       this.#isStale = true;
     }
     for (const action of actions) this.#act(machine, action);
+  }
+
+  /** Gateways of another member come to us, or leave us. */
+  #tellOfSwitch({ unit, state: before }: Machine, state: OwnershipState, event: OwnershipEvent): void {
+    const members = this.#parts.members();
+    const { events, role: protocol } = members;
+    if (events?.isHeard !== true || isClaim(state) === isClaim(before)) return;
+    const own = this.#parts.self();
+    const isTaken = isClaim(state);
+    const isHome = unit.home === addressKey(own);
+    if (isHome && isTaken) return;
+    const other = isTaken ? members.byKey(unit.home)?.address : this.#targetOf(unit);
+    const [from, to] = isTaken ? [other, own] : [own, other];
+    events.emit({
+      kind: 'switch',
+      what: 'gateway',
+      protocol,
+      gateway: unit.gateway,
+      from: from && formatAddress(from),
+      to: to && formatAddress(to),
+      because: event.kind,
+    });
   }
 
   #act(machine: Machine, action: OwnershipAction): void {

@@ -11,10 +11,12 @@
  *     leaving    says that it leaves
  */
 import type { Cancel, Clock } from '../clock.ts';
+import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import {
   addressKey,
   type ControllerAddress,
+  formatAddress,
   formatSocketAddress,
   type SocketAddress,
 } from '../signaling/controller-address.ts';
@@ -42,6 +44,7 @@ export interface MembersParts {
   probe(partner: ControllerAddress): void;
   /** A state, or what a member says, is different now. */
   changed(): void;
+  readonly events?: EventSink | undefined;
   /** Our own process stood still: see `MemberLink.noticeAbsence`. */
   absent?(): void;
 }
@@ -112,6 +115,15 @@ export class Members {
 
   byKey(key: string): Member | undefined {
     return this.#members.get(key);
+  }
+
+  /** Whose members: `mgcp`, `megaco`. */
+  get role(): string {
+    return this.#parts.role;
+  }
+
+  get events(): EventSink | undefined {
+    return this.#parts.events;
   }
 
   get hasLink(): boolean {
@@ -324,10 +336,22 @@ export class Members {
   #say({ address, state }: Known, before: MemberState): void {
     const { log } = this.#parts;
     const line = { member: formatSocketAddress(address), state, before };
+    this.#tell(address, state, before);
     if (state === 'dead' && before !== 'unknown') log.warn(line, 'member is dead');
     else if (state === 'suspect' && before !== 'unknown')
       log.warn(line, 'the link to this member is silent: its signaling address is asked');
     else log.info(line, `member is ${state}`);
+  }
+
+  #tell(address: ControllerAddress, state: MemberState, before: MemberState): void {
+    const { events, role } = this.#parts;
+    if (events?.isHeard !== true || before === 'unknown' || (state === 'dead') === (before === 'dead')) return;
+    events.emit({
+      kind: 'peer',
+      state: state === 'dead' ? 'died' : 'returned',
+      protocol: role,
+      address: formatAddress(address),
+    });
   }
 
   list(): readonly Readonly<Record<string, unknown>>[] {

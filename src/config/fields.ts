@@ -51,7 +51,8 @@ export const parsed = <T>(
   complaint: (text: string) => string,
   isParsed: (value: unknown) => value is T = (_value): _value is T => false,
 ) =>
-  z.unknown().transform((value, context): T => {
+  // Text is what may be written; that parsed values pass is nobody's business outside.
+  writtenAs<string>().transform((value: unknown, context): T => {
     if (isParsed(value)) return value;
     if (typeof value !== 'string') {
       context.issues.push({ code: 'invalid_type', expected: 'string', input: value });
@@ -62,6 +63,9 @@ export const parsed = <T>(
     context.issues.push({ code: 'custom', message: complaint(value), input: value });
     return z.NEVER;
   });
+
+/** Anything, which the types of the configuration call by what it should be. */
+const writtenAs = <I>() => z.custom<I>();
 
 /** Whole milliseconds; the largest is what a timer can hold. */
 export const milliseconds = (bounds: { min?: number; max?: number } = {}) =>

@@ -38,6 +38,8 @@ export interface LoadRequest<S extends { readonly section: RoleSection }> {
   readonly protocols: readonly SectionReader<S>[];
   readonly file?: string | undefined;
   readonly node?: string | undefined;
+  /** What the node is chosen with, for complaints: `--node` where nothing else is said. */
+  readonly nodeOption?: string | undefined;
   /** Flags and environment; they win over the file. */
   readonly overrides?: readonly Override[];
   /** Run this role alone, with or without a section in the file. */
@@ -130,7 +132,7 @@ function readNodes(parsed: z.ZodSafeParseResult<Nodes>): Members {
 
 /** The one node of a file with one needs no naming. */
 function chooseNode<S extends { readonly section: RoleSection }>(
-  { node, file }: LoadRequest<S>,
+  { node, file, nodeOption = '--node' }: LoadRequest<S>,
   members: Members,
   source: ConfigSource,
 ): string | undefined {
@@ -138,12 +140,12 @@ function chooseNode<S extends { readonly section: RoleSection }>(
   if (node !== undefined) {
     if (members.has(node)) return node;
     const known = names.length === 0 ? 'the configuration has no nodes' : `it has ${names.join(', ')}`;
-    throw new ConfigError(`--node: no node "${node}" in ${file ?? 'the configuration'} (${known})`);
+    throw new ConfigError(`${nodeOption}: no node "${node}" in ${file ?? 'the configuration'} (${known})`);
   }
   if (names.length < 2) return names[0];
   const place = source.placeOfKey([], 'nodes');
   const at = place === undefined ? '' : `${source.file}:${place.line}:${place.column}: `;
-  throw new ConfigError(`${at}nodes: several nodes: say which one to run with --node ${names.join('|')}`);
+  throw new ConfigError(`${at}nodes: several nodes: say which one to run with ${nodeOption} ${names.join('|')}`);
 }
 
 /** Our addresses are this node's; our backups are the others': the first address of each, in the order of the list, then the second … */

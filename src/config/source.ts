@@ -34,6 +34,9 @@ export const emptySource: ConfigSource = {
   plainText: () => undefined,
 };
 
+/** A program's own values: there are no places to tell. */
+export const objectSource = (value: object): ConfigSource => ({ ...emptySource, value: withoutNulls(value) });
+
 /** @throws FileError where the file cannot be read, ConfigError where it is no YAML. */
 export function readSource(file: string): ConfigSource {
   let text: string;

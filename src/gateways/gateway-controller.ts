@@ -83,6 +83,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       role: protocol.name,
       partners: partnersOf(cluster),
       link: services.link,
+      events: services.events,
       probeEveryMs: timers.heartbeatMs,
       deadMs: timers.partnerDeadMs,
       holdMs: timers.holdMs,

@@ -27,6 +27,8 @@ export interface FailureDetectorHost {
   watchedHops(): Iterable<ControllerAddress>;
   /** The peer does not answer: what is open there moves. */
   condemned(address: ControllerAddress, failure: HopFailure, detail: string): void;
+  /** A peer that was down answers. */
+  returned(address: ControllerAddress): void;
 }
 
 export interface FailureDetectorOptions {
@@ -208,11 +210,13 @@ export class FailureDetector {
         'peer was reported gone and answers: the report counts for nothing',
       );
     }
-    if (pool.answered(peer))
+    if (pool.answered(peer)) {
       log.info(
         { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs },
         'peer answers again: held before it gets new work',
       );
+      this.#host.returned(peer.address);
+    }
   }
 
   #refuses(peer: Peer, retryAfterMs: number): void {

@@ -4,6 +4,7 @@
  */
 import { Bag } from '../bag.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
@@ -54,6 +55,7 @@ export interface TransmitterParts {
   /** A harmless request that any living peer answers, with an id that nobody can guess; undefined where the protocol has none for it. */
   probe?(to: ControllerAddress, flow: Flow): Probe | undefined;
   readonly options?: Partial<TransmitterOptions>;
+  readonly events?: EventSink | undefined;
 }
 
 export class Transmitter implements DeliveryHost {
@@ -82,6 +84,7 @@ export class Transmitter implements DeliveryHost {
       sendProbe: (peer) => this.#sendProbe(peer),
       watchedHops: () => this.#watchedHops(),
       condemned: (address, failure, detail) => this.#hopFailed(address, failure, detail),
+      returned: (address) => this.#tellOfPeer(address, 'returned'),
     });
   }
 
@@ -288,6 +291,22 @@ export class Transmitter implements DeliveryHost {
       },
       'message moves to the alternate',
     );
+    const { events, protocol } = this.#parts;
+    if (events?.isHeard === true)
+      events.emit({
+        kind: 'switch',
+        what: 'message',
+        protocol,
+        from: formatAddress(from),
+        to: formatAddress(to),
+        because,
+      });
+  }
+
+  #tellOfPeer(address: ControllerAddress, state: 'died' | 'returned', because?: HopFailure): void {
+    const { events, protocol } = this.#parts;
+    if (events?.isHeard === true)
+      events.emit({ kind: 'peer', state, protocol, address: formatAddress(address), because });
   }
 
   /** Whoever cannot be probed is asked by the messages themselves (a telephone: RFC 3261 §18.4). */
@@ -312,6 +331,7 @@ export class Transmitter implements DeliveryHost {
         { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 },
         'peer is down: what is open moves to its alternates',
       );
+      this.#tellOfPeer(address, 'died', failure);
     }
     if (peer !== undefined) {
       this.#detector.watchAiling();

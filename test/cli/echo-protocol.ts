@@ -1,7 +1,7 @@
 /** A protocol that nobody knows, for the tests of the command line. It answers each datagram with its own text. */
 
 import { z } from 'zod';
-import { defineProtocol } from '../../src/cli/protocol-entry.ts';
+import { defineProtocol } from '../../src/controller/protocol-entry.ts';
 import {
   addressField,
   announce,

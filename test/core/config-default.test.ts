@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sipConfigSchema } from '../../protocols/sip/config.ts';
-import { defineProtocol, type ProtocolEntry } from '../../src/cli/protocol-entry.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseSource } from '../../src/config/source.ts';
+import { defineProtocol, type ProtocolEntry } from '../../src/controller/protocol-entry.ts';
 import { formatAddress } from '../../src/internal.ts';
 
 const sip = defineProtocol({

@@ -1,0 +1,42 @@
+/**
+ * The proxy's calls as events for the program that runs it. A proxy keeps nothing of a call once its INVITE has its final answer,
+ * so what is told is what the transactions show: an INVITE outside a dialog, its final answer, and the BYE (RFC 3261 §15).
+ */
+import type { EventSink } from '../../src/internal.ts';
+import type { SipMessage } from './messages.ts';
+
+export class CallEvents {
+  readonly #events: EventSink;
+
+  constructor(events: EventSink) {
+    this.#events = events;
+  }
+
+  /** A request that has a server transaction from now on. */
+  accepted(request: SipMessage): void {
+    if (this.#events.isHeard && isBeginning(request)) this.#tell(request, 'begun');
+  }
+
+  /** Its final response goes back. */
+  answered(request: SipMessage, status: number): void {
+    if (!this.#events.isHeard) return;
+    if (isBeginning(request)) {
+      if (status < 300) this.#tell(request, 'answered');
+      else this.#tell(request, 'ended', String(status));
+    } else if (request.method === 'BYE' && (status < 300 || status === 481)) this.#tell(request, 'ended', 'hungUp');
+  }
+
+  #tell({ callId, from, requestUri }: SipMessage, phase: 'begun' | 'answered' | 'ended', reason?: string): void {
+    this.#events.emit({
+      kind: 'call',
+      phase,
+      protocol: 'sip',
+      callId,
+      caller: from.uri,
+      callee: requestUri,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+}
+
+const isBeginning = ({ method, toTag }: SipMessage): boolean => method === 'INVITE' && toTag === '';

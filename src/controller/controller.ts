@@ -1,0 +1,257 @@
+/**
+ * A running controller: its services, its roles, its member link and its admin server, from the first bound socket to the orderly end.
+ * Several fit into one process; whose they are (a command, a program) decides on signals and exit codes.
+ */
+import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
+import { createDns, systemResolver } from '../caching-dns.ts';
+import { CallControl } from '../calls/call-control.ts';
+import { type Cancel, systemClock } from '../clock.ts';
+import type { MemberLink } from '../cluster/member-link.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { openLocation } from '../location/open.ts';
+import type { LocationService } from '../location-service.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { createNetwork } from '../network/node-network.ts';
+import type { Listener } from '../network.ts';
+import { observeProcess } from '../process-metrics.ts';
+import { systemRandom } from '../random.ts';
+import type { CoreServices, Role } from '../role.ts';
+import { AddressResolver } from '../signaling/address-resolver.ts';
+import { formatAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
+import { clusterSecret } from './cluster-secret.ts';
+import { ControllerEvents } from './events.ts';
+import type { RoleSetup } from './protocol-entry.ts';
+import { startLink } from './start-link.ts';
+
+export interface ControllerParts {
+  readonly version: string;
+  readonly config: LoadedConfig<RoleSetup>;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Somebody asks at the admin server for the orderly end. */
+  drain(): void;
+}
+
+export class RunningController {
+  readonly events: ControllerEvents;
+  readonly #version: string;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #drain: () => void;
+  readonly #roles = new Map<string, Role>();
+  readonly #listening = new Map<string, readonly Listener[]>();
+  readonly #startedMs = systemClock.now();
+  #config: LoadedConfig<RoleSetup>;
+  #state: ControllerState = 'starting';
+  #locations: LocationService | undefined;
+  #admin: AdminServer | undefined;
+  #callControl: CallControl | undefined;
+  #stopObserving: (() => void) | undefined;
+  #link: MemberLink | undefined;
+
+  constructor(parts: ControllerParts) {
+    const { version, config, log, metrics } = parts;
+    this.#version = version;
+    this.#config = config;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#drain = () => parts.drain();
+    this.events = new ControllerEvents(log);
+  }
+
+  get roles(): ReadonlyMap<string, Role> {
+    return this.#roles;
+  }
+
+  /** By role, as bound. */
+  get listening(): ReadonlyMap<string, readonly Listener[]> {
+    return this.#listening;
+  }
+
+  get adminAddress(): SocketAddress | undefined {
+    return this.#admin?.address;
+  }
+
+  get config(): LoadedConfig<RoleSetup> {
+    return this.#config;
+  }
+
+  /** What the roles have taken over already. */
+  set config(config: LoadedConfig<RoleSetup>) {
+    this.#config = config;
+  }
+
+  /** Plain data, as `altpath status --json` shows it. */
+  status(): Row {
+    const { node, file, core } = this.#config;
+    return {
+      version: this.#version,
+      state: this.#state,
+      ...(node === undefined ? {} : { node }),
+      ...(file === undefined ? {} : { file }),
+      pid: process.pid,
+      uptimeSeconds: Math.round((systemClock.now() - this.#startedMs) / 1_000),
+      memoryBytes: process.memoryUsage.rss(),
+      location: core.location,
+      records: this.#locations?.size ?? 0,
+      ...(this.#link === undefined ? {} : { link: this.#link.status() }),
+      roles: Object.fromEntries(
+        [...this.#roles].map(([name, role]) => [
+          name,
+          {
+            listening: (this.#listening.get(name) ?? []).map(({ local }) => formatAddress(local)),
+            ...role.status(),
+          },
+        ]),
+      ),
+    };
+  }
+
+  calls(): readonly Row[] {
+    return this.#rows((role) => role.calls());
+  }
+
+  peers(): readonly Row[] {
+    return this.#rows((role) => role.peers());
+  }
+
+  #rows(of: (role: Role) => readonly Row[]): readonly Row[] {
+    return [...this.#roles].flatMap(([protocol, role]) => of(role).map((row) => ({ protocol, ...row })));
+  }
+
+  /** @throws AltpathError (rejects); `close` then closes what was opened. */
+  async start(): Promise<void> {
+    const { core, roles, node } = this.#config;
+    const log = this.#log;
+    this.#stopObserving = observeProcess(this.#metrics, this.#version);
+    const parts = { clock: systemClock, log, metrics: this.#metrics };
+    const locations = openLocation(core.location, parts);
+    this.#locations = locations;
+    await locations.open();
+    if (core.admin !== 'off') this.#admin = await startAdmin(core.admin, this.#view(locations));
+
+    const sections = [...roles.values()].map(({ section }) => section);
+    const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
+    const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom);
+    if (warning !== undefined) log.warn(warning);
+    for (const { name, warnings } of roles.values())
+      for (const text of warnings) log.child({ protocol: name }).warn(text);
+    const network = createNetwork(parts);
+    const dns = createDns(systemClock, systemResolver(core.dns.servers));
+    const resolver = new AddressResolver({ ...parts, dns, locations });
+    const callControl = new CallControl({
+      ...parts,
+      random: systemRandom,
+      locate: (number) => resolver.locate(number),
+      events: this.events,
+    });
+    this.#callControl = callControl;
+    const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
+    const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
+    this.#link = link;
+    for (const setup of roles.values()) {
+      const services: CoreServices = {
+        ...parts,
+        random: systemRandom,
+        network,
+        dns,
+        locations,
+        resolver,
+        callControl,
+        cluster: {
+          secret,
+          backups: setup.section.backup,
+          backupFor: setup.section.backupFor,
+          order: this.#config.order.get(setup.name),
+        },
+        link,
+        events: this.events,
+      };
+      const role = setup.createRole(services, trust);
+      this.#roles.set(setup.name, role);
+      this.#listening.set(setup.name, await role.start());
+    }
+    this.#state = 'ready';
+    const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
+    const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
+    log.info({ addresses, admin, location: core.location, node, version: this.#version, pid: process.pid }, 'ready');
+  }
+
+  /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */
+  async end(why: string): Promise<void> {
+    this.#state = 'draining';
+    const limitMs = this.#config.core.shutdownSeconds * 1_000;
+    this.#log.info({ limitMs }, `${why}: no new work, waiting for what is open`);
+    // Whoever is started in our place needs its port now.
+    await within(graceMs, this.#closeAdmin());
+    const cancelReports = this.#reportDrain();
+    // A role that forgets its limit must not keep the process.
+    await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
+    cancelReports();
+    await within(graceMs, this.close());
+    this.#log.info('stopped');
+  }
+
+  /** Safe to call twice, and after a start that failed half-way. */
+  async close(): Promise<void> {
+    this.#state = 'stopped';
+    await Promise.all([...this.#roles.values()].map((role) => role.stop()));
+    this.#roles.clear();
+    await this.#link?.stop();
+    this.#callControl?.stop();
+    this.#stopObserving?.();
+    const locations = this.#locations;
+    this.#locations = undefined;
+    await locations?.close();
+    await this.#closeAdmin();
+    this.events.end();
+  }
+
+  async #closeAdmin(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.close();
+  }
+
+  /** The admin server is gone by then: the log says what is still waited for. */
+  #reportDrain(): Cancel {
+    let cancel = systemClock.after(drainReportMs, () => {
+      const calls = Object.fromEntries([...this.#roles].map(([name, role]) => [name, role.calls().length]));
+      this.#log.info({ calls }, 'draining: waiting for what is open');
+      cancel = this.#reportDrain();
+    });
+    return () => cancel();
+  }
+
+  #view(locations: LocationService): AdminView {
+    return {
+      metrics: this.#metrics,
+      log: this.#log,
+      state: () => this.#state,
+      status: () => this.status(),
+      calls: () => this.calls(),
+      peers: () => this.peers(),
+      registrations: () => locations.records(),
+      drain: this.#drain,
+    };
+  }
+}
+
+export type ControllerState = 'starting' | 'ready' | 'draining' | 'stopped';
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Waits for `work`, but no longer than this. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}
+
+/** Beyond the limits that roles are given. */
+const graceMs = 2_000;
+
+const drainReportMs = 10_000;

@@ -1,0 +1,70 @@
+/** The composition root: the one file that knows which protocols there are. A protocol is added as one entry of the table. */
+import * as megaco from '../protocols/megaco/index.ts';
+import * as mgcp from '../protocols/mgcp/index.ts';
+import * as sip from '../protocols/sip/index.ts';
+import type { Demonstration } from './cli/demo.ts';
+import { defineProtocol, type ProtocolEntry } from './controller/protocol-entry.ts';
+import { gatewayDemo } from './gateways/demo.ts';
+import { gatewayCommand } from './gateways/gateway-command.ts';
+import { gatewayReloads } from './gateways/gateway-role.ts';
+
+export const protocols: readonly ProtocolEntry[] = [
+  defineProtocol({
+    name: 'sip',
+    title: 'SIP proxy and registrar',
+    configSchema: sip.sipConfigSchema,
+    createRole: sip.createSipRole,
+    reloads: sip.sipReloads,
+    warnings: sip.sipWarnings,
+    flags: [
+      {
+        name: 'domain',
+        describe: 'domain it is registrar and proxy for',
+        path: ['domains'],
+        repeatable: true,
+      },
+    ],
+    examples: [
+      ['altpath sip', 'on 127.0.0.1:5060, over UDP and TCP'],
+      ['altpath sip --listen udp:192.0.2.1:5060 --domain example.com', 'for one domain'],
+      ['altpath sip --listen 127.0.0.1 --backup 127.0.0.2', 'with a backup, which every message names …'],
+      ['altpath sip --listen 127.0.0.2 --backup-for 127.0.0.1', '… and the backup itself'],
+    ],
+    commands: [sip.phoneCommand],
+    demo: sip.sipDemo,
+  }),
+  defineProtocol({
+    name: 'mgcp',
+    title: 'MGCP call agent',
+    configSchema: mgcp.mgcpConfigSchema,
+    createRole: mgcp.createMgcpRole,
+    reloads: gatewayReloads,
+    usesLink: true,
+    flags: mgcp.mgcpFlags,
+    examples: mgcp.mgcpExamples,
+    commands: [gatewayCommand([mgcp.mgcpSimulation, megaco.megacoSimulation])],
+    demo: gatewayDemo([[mgcp.mgcpSimulation, mgcp.mgcpSimulation]]),
+  }),
+  defineProtocol({
+    name: 'megaco',
+    title: 'MEGACO gateway controller',
+    configSchema: megaco.megacoConfigSchema,
+    createRole: megaco.createMegacoRole,
+    reloads: gatewayReloads,
+    usesLink: true,
+    flags: megaco.megacoFlags,
+    examples: megaco.megacoExamples,
+    demo: gatewayDemo([[megaco.megacoSimulation, megaco.megacoSimulation]]),
+  }),
+];
+const crossing: Demonstration = {
+  name: 'crossing',
+  title: 'calls between protocols',
+  demo: gatewayDemo([
+    [mgcp.mgcpSimulation, megaco.megacoSimulation],
+    [megaco.megacoSimulation, mgcp.mgcpSimulation],
+  ]),
+};
+
+/** What `altpath demo` shows: each protocol, and calls between them. */
+export const demonstrations: readonly Demonstration[] = [...protocols, crossing];
