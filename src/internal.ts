@@ -1,4 +1,14 @@
-/** Everything of the core that protocols may use: the only file of the core that they import. Not a promise to anybody outside of this repository. */
+/**
+ * Everything of the core that protocols may use: the only file of the core that they import. `altpath/internal` is no promise: what
+ * is here may change with any version.
+ *
+ * @example
+ * ```ts
+ * import { formatAddress, parseAddress } from 'altpath/internal';
+ *
+ * console.log(formatAddress(parseAddress('tcp:[2001:db8::1]', { port: 5060 })));
+ * ```
+ */
 
 export * from './bag.ts';
 export * from './caching-dns.ts';

@@ -4,9 +4,8 @@
  */
 import dgram from 'node:dgram';
 import sip from 'sip';
-import type { SipPackage } from './sip-types.ts';
 
-export const sipPackage = sip as SipPackage;
+export const sipPackage = sip;
 
 /** The parts of a dgram socket that the package uses. */
 export interface DatagramStandIn {

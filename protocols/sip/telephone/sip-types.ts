@@ -1,4 +1,4 @@
-/** The npm package `sip` 0.0.6 as far as it is used: the shapes of its messages and its instance. */
+/** The npm package `sip` 0.0.6 as far as it is documented: the shapes of its messages and its instance. */
 
 /** Names in lower case, quotes kept; null: a flag without a value. No numbers: 0 would be written as a flag. */
 export type SipParams = Record<string, string | null | undefined>;
@@ -81,7 +81,18 @@ export interface SipInstance {
   destroy(): void;
 }
 
+/** The package itself, and the shapes of what it gives and takes. */
 export interface SipPackage {
+  /** One instance for the whole program: `send` and `stop` belong to it. A failure to bind is thrown later, by the socket. */
+  start(options: PackageOptions, onRequest: OnRequest): void;
+  /** There from `start` on. Responses go to whoever asked; the callback gets every response to a request. */
+  send(message: PackageRequest, onResponse?: (response: PackageResponse) => void): void;
+  send(message: PackageResponse): void;
+  stop(): void;
+  /** Undefined: it is no message. */
+  parse(text: string | Uint8Array): PackageRequest | PackageResponse | undefined;
+  stringify(message: PackageRequest | PackageResponse): string;
+  copyMessage<M extends PackageRequest | PackageResponse>(message: M, deep?: boolean): M;
   create(options: PackageOptions, onRequest: OnRequest): SipInstance;
   makeResponse(
     request: PackageRequest,

@@ -1,5 +1,5 @@
-/** The npm package has no types: what is used of it is described in sip-types.ts and given to it in sip-package.ts. */
+/** The npm package has no types of its own. Importing `altpath/sip-telephone` gives it these; they are described in sip-types.ts. */
 declare module 'sip' {
-  const sip: unknown;
+  const sip: import('./sip-types.ts').SipPackage;
   export default sip;
 }
