@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { isWildcard } from '../network/local-address.ts';
 import { type ControllerAddress, formatAddress, type SocketAddress } from '../signaling/controller-address.ts';
-import type { RoleSection } from './load.ts';
+import type { RoleSection } from './role-section.ts';
 
 type Issue = z.core.$ZodIssue;
 

@@ -16,17 +16,10 @@ import { conflicts } from './conflicts.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
 import { defaultLinkPort, type LinkAddresses, linkAddresses, nodeLink } from './link-addresses.ts';
 import { type Override, type ProblemContext, plainIssues, problemLines, valueAt } from './problems.ts';
+import type { RoleSection } from './role-section.ts';
 import { type ConfigSource, emptySource, type Path, readSource } from './source.ts';
 
 type Issue = z.core.$ZodIssue;
-
-/** What every protocol's section has, whatever else is in it. */
-export interface RoleSection {
-  readonly listen: readonly ControllerAddress[];
-  readonly backup: readonly ControllerAddress[];
-  readonly backupFor: readonly ControllerAddress[];
-  readonly lines?: readonly { readonly number: string }[];
-}
 
 /** A protocol's section once read. `S` adds what the composition root needs to start the role. */
 export interface SectionReader<S extends { readonly section: RoleSection }> {

@@ -1,7 +1,7 @@
 /** What the composition root knows of a protocol: how its section is read, which flags it has, and how its role is made. */
 import type { CommandModule } from 'yargs';
 import type { z } from 'zod';
-import type { RoleSection } from '../config/load.ts';
+import type { RoleSection } from '../config/role-section.ts';
 import type { TrustSettings } from '../config/trust-rules.ts';
 import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';

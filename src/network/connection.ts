@@ -4,10 +4,9 @@
  *     idle ──first send──► connecting ──opened──► open ──failure, end by the peer, idle too long──► ended (reported)
  *      └──────close()────────────┴─────close(), after what was sent has left──► ended (not reported)
  */
-import type { Cancel } from '../clock.ts';
-import type { Flow, TransmitError } from '../network.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import type { Flow, StreamLimits, TransmitError } from '../network.ts';
 import type { ControllerAddress, SocketAddress, Transport } from '../signaling/controller-address.ts';
-import type { ConnectionTable } from './connection-table.ts';
 import { lingerMs } from './limits.ts';
 import { transmitError } from './transmit-error.ts';
 
@@ -21,13 +20,27 @@ export interface Wire {
   destroy(): void;
 }
 
+/** Who holds the connections of a listener. */
+export interface ConnectionOwner {
+  readonly local: ControllerAddress;
+  readonly limits: StreamLimits;
+  readonly clock: Clock;
+  dial(connection: Connection): void;
+  opened(connection: Connection): void;
+  received(bytes: Buffer, connection: Connection): void;
+  malformed(bytes: Buffer, connection: Connection, reason: string): void;
+  failed(connection: Connection, error: TransmitError): void;
+  countEnd(cause: EndCause): void;
+  forget(connection: Connection): void;
+}
+
 export class Connection implements Flow {
   readonly id: string;
   readonly remote: SocketAddress;
   /** The name asked of a TLS peer; undefined for an inbound connection. */
   readonly serverName: string | undefined;
   peerName: string | undefined;
-  readonly #table: ConnectionTable;
+  readonly #table: ConnectionOwner;
   readonly #onFirstMessage: (() => void) | undefined;
   #state: 'idle' | 'connecting' | 'open' | 'ended' = 'idle';
   #wire: Wire | undefined;
@@ -42,7 +55,7 @@ export class Connection implements Flow {
   readonly gone: Promise<void>;
 
   constructor(
-    table: ConnectionTable,
+    table: ConnectionOwner,
     remote: SocketAddress,
     options: { readonly serverName?: string | undefined; readonly onFirstMessage?: () => void } = {},
   ) {

@@ -1,17 +1,9 @@
 /** The machine's sockets as the port `Network`: UDP, TCP, TLS, WebSocket and secure WebSocket, IPv4 and IPv6. */
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
 import type { Listener, Network } from '../network.ts';
+import type { NetworkParts } from './network-parts.ts';
 import { bindStream } from './stream.ts';
 import { bindUdp } from './udp.ts';
 import { bindWebSocket } from './websocket.ts';
-
-export interface NetworkParts {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-}
 
 export function createNetwork(parts: NetworkParts): Network {
   // One after the other: between the two steps of binding a UDP port nobody else of ours may take it.

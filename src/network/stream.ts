@@ -10,7 +10,7 @@ import type { Connection } from './connection.ts';
 import { ConnectionTable } from './connection-table.ts';
 import { defaultStreamLimits } from './limits.ts';
 import { bindableAddress, isWildcard } from './local-address.ts';
-import type { NetworkParts } from './node-network.ts';
+import type { NetworkParts } from './network-parts.ts';
 import { streamListener } from './stream-listener.ts';
 import { clientName, tlsBindError, tlsClientOptions, tlsServerOptions } from './tls.ts';
 import { transmitError } from './transmit-error.ts';

@@ -6,21 +6,33 @@
  *        └──no socket to be had──► plain: goes through the listener's socket, ICMP errors unseen
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import type { Flow } from '../network.ts';
-import { formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
+import type { Flow, FlowOptions, NetworkEvents, TransmitError } from '../network.ts';
+import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { briefMs, maxDatagramBytes, maxQueuedMessages } from './limits.ts';
-import type { NetworkParts } from './node-network.ts';
+import type { NetworkParts } from './network-parts.ts';
 import { transmitError } from './transmit-error.ts';
-import type { UdpListener } from './udp.ts';
 import { bound, datagramFlowId } from './udp-socket.ts';
+
+/** The listener as its peers see it. */
+export interface PeerListener {
+  readonly local: ControllerAddress;
+  readonly isOpen: boolean;
+  readonly events: NetworkEvents;
+  flowTo(remote: SocketAddress, options?: FlowOptions): Flow;
+  send(bytes: Uint8Array, remote: SocketAddress): void;
+  sendPlain(bytes: Uint8Array, remote: SocketAddress): void;
+  receive(bytes: Buffer, from: RemoteInfo, peer?: ConnectedPeer): void;
+  report(remote: SocketAddress, error: TransmitError): void;
+  forget(peer: ConnectedPeer): void;
+}
 
 export class ConnectedPeer implements Flow {
   readonly remote: SocketAddress;
   readonly id: string;
   /** The listener's count of uses at the last one: the smallest goes first. */
   lastUse = 0;
-  readonly #listener: UdpListener;
+  readonly #listener: PeerListener;
   readonly #parts: NetworkParts;
   #state: 'opening' | 'open' | 'plain' | 'retired' = 'opening';
   #socket: Socket | undefined;
@@ -32,7 +44,7 @@ export class ConnectedPeer implements Flow {
   /** Gives its socket back by itself. */
   readonly #isBrief: boolean;
 
-  constructor(listener: UdpListener, remote: SocketAddress, parts: NetworkParts, isBrief = false) {
+  constructor(listener: PeerListener, remote: SocketAddress, parts: NetworkParts, isBrief = false) {
     this.#isBrief = isBrief;
     this.#listener = listener;
     this.remote = remote;

@@ -10,7 +10,7 @@ import { formatSocketAddress } from '../signaling/controller-address.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { defaultMaxMessageBytes, maxBriefPeers, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
-import type { NetworkParts } from './node-network.ts';
+import type { NetworkParts } from './network-parts.ts';
 import { transmitError } from './transmit-error.ts';
 import { ConnectedPeer } from './udp-peer.ts';
 import { datagramFlowId, openSocket } from './udp-socket.ts';

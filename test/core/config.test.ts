@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type LoadRequest, loadConfig, type RoleSection } from '../../src/config/load.ts';
+import { type LoadRequest, loadConfig } from '../../src/config/load.ts';
 import { nearest, type Override } from '../../src/config/problems.ts';
+import type { RoleSection } from '../../src/config/role-section.ts';
 import { parseSource } from '../../src/config/source.ts';
 import { addressField, formatAddress, secretField, section } from '../../src/internal.ts';
 

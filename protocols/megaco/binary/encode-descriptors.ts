@@ -212,6 +212,8 @@ function writeProperties(w: BerWriter, tag: number, properties: readonly Paramet
 function writeParameter(w: BerWriter, { name, relation, values }: Parameter, owner: string | undefined): void {
   const mark = w.mark;
   switch (relation) {
+    case '=':
+      break;
     case '>':
     case '<':
     case '#':

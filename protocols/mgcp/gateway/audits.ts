@@ -4,11 +4,11 @@ import { writeRequestedEvents, writeSignals } from '../values/events.ts';
 import { writeConnectionParameters } from '../values/lists.ts';
 import { isAllOf, writeNotifiedEntity } from '../values/names.ts';
 import { bulkReport } from './bulk-report.ts';
+import type { CommandedGateway } from './commanded-gateway.ts';
 import { defaultCodecs, defaultPackages } from './habits.ts';
-import type { SimGateway } from './sim-gateway.ts';
 import type { SimConnection, SimLine } from './sim-line.ts';
 
-export function auditEndpointOn(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
+export function auditEndpointOn(gateway: CommandedGateway, command: MgcpCommand, local: string): MgcpResponse {
   const lines = gateway.covered(local);
   if (parameter(command, 'BA/F') !== undefined) return bulkReport(command, lines);
   const info = (parameter(command, 'F') ?? '')
@@ -37,7 +37,7 @@ export function auditEndpointOn(gateway: SimGateway, command: MgcpCommand, local
   );
 }
 
-function auditValue(gateway: SimGateway, line: SimLine, code: string): string {
+function auditValue(gateway: CommandedGateway, line: SimLine, code: string): string {
   const { notification } = line;
   const { entity, alternates } = gateway.destination(line);
   const { codecs = defaultCodecs } = gateway.options.habits ?? {};
@@ -93,7 +93,7 @@ function connectionValue({ callId, mode }: SimConnection, code: string): string 
   return code === 'P' ? writeConnectionParameters(counters) : '';
 }
 
-export const packages = (gateway: SimGateway, version: string): string => {
+export const packages = (gateway: CommandedGateway, version: string): string => {
   const names = [
     'L',
     ...(gateway.options.habits?.packages ?? defaultPackages),

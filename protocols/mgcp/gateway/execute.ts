@@ -6,13 +6,13 @@ import { option, readOptions, writeConnectionParameters } from '../values/lists.
 import { isAllOf, isAnyOf } from '../values/names.ts';
 import { readAudio } from '../values/sdp.ts';
 import { auditConnectionOn, auditEndpointOn, connectionModes, counters, packages } from './audits.ts';
+import type { CommandedGateway } from './commanded-gateway.ts';
 import { defaultCodecs, refusalOf } from './habits.ts';
 import type { NotificationRequest } from './notification.ts';
 import { offenceOf } from './parameter-rules.ts';
-import type { SimGateway } from './sim-gateway.ts';
 import type { SimLine } from './sim-line.ts';
 
-export function executeCommand(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
+export function executeCommand(gateway: CommandedGateway, command: MgcpCommand, local: string): MgcpResponse {
   const refuse = (code: number, comment: string, parameters: readonly Parameter[] = []) =>
     respond(command.transactionId, code, comment, parameters);
   const critical = unknownCritical(command.parameters);
@@ -52,7 +52,7 @@ export function executeCommand(gateway: SimGateway, command: MgcpCommand, local:
 }
 
 function onEach(
-  gateway: SimGateway,
+  gateway: CommandedGateway,
   command: MgcpCommand,
   local: string,
   run: (line: SimLine) => MgcpResponse,
@@ -73,7 +73,7 @@ function onEach(
 }
 
 function onOne(
-  gateway: SimGateway,
+  gateway: CommandedGateway,
   command: MgcpCommand,
   local: string,
   run: (line: SimLine) => MgcpResponse,
@@ -117,7 +117,7 @@ function applyRequest(line: SimLine, command: MgcpCommand): void {
   line.notification.apply(request);
 }
 
-function createOn(gateway: SimGateway, command: MgcpCommand, local: string): MgcpResponse {
+function createOn(gateway: CommandedGateway, command: MgcpCommand, local: string): MgcpResponse {
   const refuse = (code: number, comment: string) => respond(command.transactionId, code, comment);
   const line = isAnyOf(local)
     ? gateway.lines.find(({ connections }) => connections.size === 0)
@@ -187,7 +187,7 @@ function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
   );
 }
 
-const isKnown = (code: string, gateway: SimGateway): boolean =>
+const isKnown = (code: string, gateway: CommandedGateway): boolean =>
   code.length <= 2 ||
   (/^x[-+]/i.test(code) && gateway.options.refusesExtensions !== true) ||
   (gateway.options.bulk === true && /^BA\/(F|SE|NU)$/i.test(code)) ||
@@ -196,7 +196,7 @@ const isKnown = (code: string, gateway: SimGateway): boolean =>
 const sendingModes: ReadonlySet<string> = new Set(['sendonly', 'sendrecv']);
 
 /** Those of the command that the gateway has, in the command's order (RFC 3435 §2.6); all where it names none. */
-function codecsFor(gateway: SimGateway, command: MgcpCommand): readonly string[] {
+function codecsFor(gateway: CommandedGateway, command: MgcpCommand): readonly string[] {
   const own = gateway.options.habits?.codecs ?? defaultCodecs;
   const wanted = option(readOptions(parameter(command, 'L') ?? '') ?? [], 'a');
   if (wanted === undefined) return own;

@@ -3,13 +3,11 @@
  * when that is dead to its alternates, by the core's Transmitter; what it is told, it does (RFC 3435 §2.3, §4.3, §4.4).
  */
 import {
-  type AllowRule,
   Assembler,
   allowHolds,
   type Cancel,
   type ControllerAddress,
   ControllerPool,
-  type ControlPeer,
   type CoreServices,
   type Counter,
   type Flow,
@@ -38,45 +36,16 @@ import { MgcpTransactions, type Respond } from '../transaction.ts';
 import type { Signal } from '../values/events.ts';
 import { writeSignals } from '../values/events.ts';
 import { covers, readEndpointName, readNotifiedEntity } from '../values/names.ts';
+import type { CommandedGateway, Destination, SimGatewayOptions } from './commanded-gateway.ts';
 import { executeCommand } from './execute.ts';
-import type { GatewayHabits } from './habits.ts';
 import { SimLine } from './sim-line.ts';
+
+export type { SimGatewayOptions } from './commanded-gateway.ts';
 
 /** What it needs of the core. */
 export type SimServices = Pick<CoreServices, 'clock' | 'random' | 'log' | 'metrics' | 'network'>;
 
-export interface SimGatewayOptions {
-  /** The domain of its endpoint names. */
-  readonly name: string;
-  readonly listen: ControllerAddress;
-  /** Provisioned call agents, best first: where it begins, and where it goes when nothing else answers. */
-  readonly callAgents: readonly ControllerAddress[];
-  readonly lines: number;
-  /** false: a plain gateway that ignores the path attribute. */
-  readonly aware?: boolean;
-  /** Where an alternate may lie; empty: wherever a known call agent says. */
-  readonly allow?: readonly AllowRule[];
-  /** Answers 539 to vendor parameters, against RFC 3435 §3.2.2, as some gateways do. */
-  readonly refusesExtensions?: boolean;
-  /** What it does otherwise. */
-  readonly habits?: GatewayHabits;
-  /** Does it list package RED (RFC 3991)? */
-  readonly red?: boolean;
-  /** Does it list package BA (RFC 3624)? */
-  readonly bulk?: boolean;
-  /** RFC 3435 §4.4.7: Tdinit; the first wait is a random part of it. */
-  readonly disconnectedMs?: number;
-  readonly tMaxMs?: number;
-  readonly onChange?: (line: SimLine) => void;
-}
-
-/** To whom an endpoint's messages go. */
-export interface Destination extends ControlPeer {
-  entity: ControllerAddress | undefined;
-  alternates: readonly ControllerAddress[];
-}
-
-export class SimGateway {
+export class SimGateway implements CommandedGateway {
   readonly options: SimGatewayOptions;
   readonly lines: readonly SimLine[];
   readonly #services: SimServices;

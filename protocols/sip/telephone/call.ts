@@ -7,32 +7,7 @@
 import type { Cancel } from '../../../src/internal.ts';
 import { answer, offer } from './sdp.ts';
 import type { PackageAddress, PackageHeaders, PackageRequest, PackageResponse } from './sip-types.ts';
-import type { TelephoneLine } from './telephone.ts';
-
-export type CallState = 'calling' | 'ringing' | 'answered' | 'ended';
-
-/** How a call ended: by whom, and with which status where it was never answered. */
-export interface CallEnd {
-  readonly by: 'us' | 'them' | 'failure';
-  readonly status: number;
-  readonly reason: string;
-}
-
-export interface Call {
-  readonly id: string;
-  readonly direction: 'outgoing' | 'incoming';
-  /** The other side's address as the INVITE has it. */
-  readonly peer: string;
-  readonly state: CallState;
-  /** Settles when the call has ended for good. */
-  readonly ended: Promise<CallEnd>;
-  /** Ends it, whatever its state: CANCEL, a refusal, or BYE. */
-  hangUp(): void;
-  /** An incoming one: takes it. */
-  answer(): void;
-  /** An incoming one: refuses it. */
-  refuse(status: number, reason: string): void;
-}
+import type { Call, CallEnd, CallState, TelephoneLine } from './telephone-line.ts';
 
 abstract class BaseCall {
   readonly ended: Promise<CallEnd>;

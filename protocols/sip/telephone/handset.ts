@@ -16,8 +16,8 @@ import {
   systemResolver,
 } from '../../../src/internal.ts';
 import { SipNames } from '../rfc3263.ts';
-import type { Call, CallEnd } from './call.ts';
 import { Telephone, type TelephoneEvent } from './telephone.ts';
+import type { Call, CallEnd } from './telephone-line.ts';
 
 export interface HandsetOptions {
   /** `alice@example.com`. */

@@ -34,7 +34,7 @@
  * await telephone.stop();
  * ```
  */
-export type { Call, CallEnd, CallState } from './call.ts';
+
 export { type FollowOptions, followAlternatePath, type SwitchEvent } from './follow-alternate-path.ts';
 export type {
   OnRequest,
@@ -55,3 +55,4 @@ export {
   type TelephoneOptions,
   type TelephoneParts,
 } from './telephone.ts';
+export type { Call, CallEnd, CallState } from './telephone-line.ts';

@@ -13,12 +13,13 @@ import {
   type Random,
   type TransmitterOptions,
 } from '../../../src/internal.ts';
-import { allowed, type Call, type CallEnd, IncomingCall, OutgoingCall } from './call.ts';
+import { allowed, IncomingCall, OutgoingCall } from './call.ts';
 import { DigestClient } from './digest-client.ts';
 import { createFollowing, type Following } from './follow-alternate-path.ts';
 import type { FollowerParts } from './path-follower.ts';
 import { sipPackage } from './sip-package.ts';
 import type { PackageAddress, PackageRequest, PackageResponse, PackageUri } from './sip-types.ts';
+import type { Call, CallEnd, TelephoneLine } from './telephone-line.ts';
 
 export interface TelephoneParts {
   readonly clock: Clock;
@@ -58,28 +59,6 @@ export type TelephoneEvent =
   | ({ readonly kind: 'registrationFailed' } & Answer)
   | { readonly kind: 'call'; readonly call: Call; readonly detail: string }
   | { readonly kind: 'ended'; readonly call: Call; readonly end: CallEnd };
-
-/** What a call needs of its telephone. */
-export interface TelephoneLine {
-  readonly clock: Clock;
-  readonly host: string;
-  self(): PackageAddress;
-  contact(): PackageAddress;
-  route(): PackageAddress[];
-  text(uri: string | PackageUri): string;
-  request(request: PackageRequest, onResponse: (response: PackageResponse) => void): void;
-  acknowledge(ack: PackageRequest): void;
-  respond(
-    request: PackageRequest,
-    status: number,
-    reason: string,
-    extension?: { headers?: Record<string, unknown>; content?: string },
-  ): void;
-  /** Can the challenge be answered? The next request carries the credentials then. */
-  challenged(response: PackageResponse, request: PackageRequest): boolean;
-  changed(call: Call, detail: string): void;
-  ended(call: Call, end: CallEnd): void;
-}
 
 export class Telephone implements TelephoneLine {
   readonly clock: Clock;
