@@ -4,12 +4,12 @@
  */
 import { createRequire } from 'node:module';
 import { createSipAdapter } from '../protocols/sip/adapter.ts';
-import { BranchKey } from '../protocols/sip/branch.ts';
-import { decode } from '../protocols/sip/decode.ts';
-import { toBytes } from '../protocols/sip/encode.ts';
-import { type ForwardPlan, forwardedText } from '../protocols/sip/forward.ts';
+import { decode } from '../protocols/sip/codec/decode.ts';
+import { toBytes } from '../protocols/sip/codec/encode.ts';
+import type { SipMessage } from '../protocols/sip/codec/messages.ts';
 import { Identity } from '../protocols/sip/identity.ts';
-import type { SipMessage } from '../protocols/sip/messages.ts';
+import { type ForwardPlan, forwardedText } from '../protocols/sip/proxy/forward.ts';
+import { BranchKey } from '../protocols/sip/proxy/via-branch.ts';
 import { Assembler, type Flow } from '../src/internal.ts';
 import { nanoseconds, timing } from './support/nanoseconds.ts';
 import type { BenchOptions, Row, Suite, SuiteReport } from './support/suite.ts';

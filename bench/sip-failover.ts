@@ -3,11 +3,11 @@
  * times afterwards; and what AlternatePath costs while nobody dies: processor time and octets. Needs nothing but Node.
  */
 import { createSipAdapter } from '../protocols/sip/adapter.ts';
-import { decode } from '../protocols/sip/decode.ts';
+import { decode } from '../protocols/sip/codec/decode.ts';
 import type { CallRecord } from '../protocols/sip/demo/call-record.ts';
 import { type RunResult, runFailover } from '../protocols/sip/demo/failover-run.ts';
-import { forwardedText } from '../protocols/sip/forward.ts';
 import { Identity } from '../protocols/sip/identity.ts';
+import { forwardedText } from '../protocols/sip/proxy/forward.ts';
 import { Assembler, type Flow } from '../src/internal.ts';
 import { type EdgeCost, edgeCost } from './support/sip-edge-cost.ts';
 import { type BenchOptions, median, type Row, type Suite, type SuiteReport } from './support/suite.ts';

@@ -10,7 +10,6 @@
  * ```
  */
 
-export * from './bag.ts';
 export * from './caching-dns.ts';
 export * from './calls/call.ts';
 export * from './calls/call-control.ts';
@@ -24,6 +23,7 @@ export * from './calls/rebuild.ts';
 export * from './calls/session-description.ts';
 export * from './clock.ts';
 export * from './cluster/gateway-ownership.ts';
+export * from './cluster/hand-over.ts';
 export * from './cluster/link-content.ts';
 export * from './cluster/member-link.ts';
 export * from './cluster/member-probes.ts';
@@ -91,3 +91,4 @@ export * from './signaling/protocol-adapter.ts';
 export * from './signaling/receiver.ts';
 export * from './signaling/transmitter.ts';
 export * from './token-bucket.ts';
+export * from './unordered-set.ts';

@@ -9,23 +9,15 @@ import {
   pathAttribute,
   type Transport,
 } from '../../src/internal.ts';
-import {
-  nameAddrAlternates,
-  type Placement,
-  tagText,
-  uriAddress,
-  uriTagText,
-  viaAlternates,
-} from './alternate-path.ts';
-import { magicCookie } from './branch.ts';
-import { decode } from './decode.ts';
-import { Edit, encode, toBytes } from './encode.ts';
-import { createFraming } from './framing.ts';
-import { H, type HeaderId } from './header-names.ts';
-import type { SipMessage } from './messages.ts';
-import { viaAddress } from './transaction.ts';
-import { isSipScheme, parseUri } from './uri.ts';
-import { type NameAddr, parseNameAddr, replaceParam, valueEnd } from './values.ts';
+import { decode } from './codec/decode.ts';
+import { Edit, encode, toBytes } from './codec/encode.ts';
+import { createFraming } from './codec/framing.ts';
+import { H, type HeaderId } from './codec/header-names.ts';
+import type { SipMessage } from './codec/messages.ts';
+import { isSipScheme, parseUri } from './codec/uri.ts';
+import { magicCookie, type NameAddr, parseNameAddr, replaceParam, valueEnd } from './codec/values.ts';
+import { nameAddrAlternates, type Placement, tagText, uriAddress, uriTagText, viaAlternates } from './path.ts';
+import { viaAddress } from './transactions/way-back.ts';
 
 /** The branch of our probes begins so; their answers are signs of life and nothing more. */
 export const probeBranch = `${magicCookie}probe`;

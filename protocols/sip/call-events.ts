@@ -3,7 +3,7 @@
  * so what is told is what the transactions show: an INVITE outside a dialog, its final answer, and the BYE (RFC 3261 §15).
  */
 import type { EventSink } from '../../src/internal.ts';
-import type { SipMessage } from './messages.ts';
+import type { SipMessage } from './codec/messages.ts';
 
 export class CallEvents {
   readonly #events: EventSink;

@@ -18,13 +18,13 @@ import {
   shownHost,
   type Transport,
 } from '../../src/internal.ts';
-import { type Placement, tagText, uriTagText } from './alternate-path.ts';
+import type { SipMessage } from './codec/messages.ts';
+import { isSipScheme, type SipUri, unescapeText } from './codec/uri.ts';
 import { sipDefaultPort } from './config.ts';
-import type { SipMessage } from './messages.ts';
-import { isSipScheme, type SipUri, unescapeText } from './uri.ts';
+import { type Placement, tagText, uriTagText } from './path.ts';
 
 /** What we write when we send from one of our sockets; made once per socket. */
-export interface Voice {
+export interface LocalHeaders {
   readonly address: ControllerAddress;
   /** `127.0.0.1:5060`. */
   readonly sentBy: string;
@@ -62,12 +62,12 @@ export class Identity {
   #sentBys: readonly string[] = [];
   /** What we write into Record-Route, from its host on. */
   #routeTails: readonly string[] = [];
-  #voices = new WeakMap<SocketAddress, Voice>();
+  #localHeaders = new WeakMap<SocketAddress, LocalHeaders>();
   /** Of the members, when what is kept was written (Assembler.state). */
   #state = 0;
   #addresses: readonly ControllerAddress[] = [];
   /** Bounded by sockets × partners. */
-  readonly #standIns = new Map<string, Voice>();
+  readonly #standIns = new Map<string, LocalHeaders>();
   readonly #localTags: KeyedHash;
 
   constructor(options: IdentityOptions, assembler: Assembler<SipMessage>) {
@@ -98,7 +98,7 @@ export class Identity {
     // Every Via of ours has its branch right behind the sent-by.
     this.#sentBys = [...new Set(this.#addresses.map((address) => `${formatSocketAddress(address)};branch=`))];
     this.#routeTails = [
-      ...new Set(this.#addresses.map((address) => this.#makeVoice(address).route.slice(routeStart.length))),
+      ...new Set(this.#addresses.map((address) => this.#makeHeaders(address).route.slice(routeStart.length))),
     ];
   }
 
@@ -196,30 +196,30 @@ export class Identity {
   }
 
   /** Header text for what leaves over this flow. */
-  voice(flow: Flow): Voice {
+  localHeaders(flow: Flow): LocalHeaders {
     this.#refresh();
-    let voice = this.#voices.get(flow.local);
-    if (voice === undefined) {
-      voice = this.#makeVoice({ transport: flow.transport, host: this.#hostOf(flow.local), port: flow.local.port });
-      this.#voices.set(flow.local, voice);
+    let headers = this.#localHeaders.get(flow.local);
+    if (headers === undefined) {
+      headers = this.#makeHeaders({ transport: flow.transport, host: this.#hostOf(flow.local), port: flow.local.port });
+      this.#localHeaders.set(flow.local, headers);
     }
-    return voice;
+    return headers;
   }
 
   /**
-   * As voice, in the place of a partner: the Via keeps the partner's sent-by and names us as the way back, Record-Route names us,
+   * As `localHeaders`, in the place of a partner: the Via keeps the partner's sent-by and names us as the way back, Record-Route names us,
    * with the partner as our alternate.
    */
-  standInVoice(flow: Flow, partner: ControllerAddress): Voice {
-    return this.#standIn(this.voice(flow).address, partner);
+  standInHeaders(flow: Flow, partner: ControllerAddress): LocalHeaders {
+    return this.#standIn(this.localHeaders(flow).address, partner);
   }
 
   /** Our Record-Route entry in the place of a partner's, on a socket of the same transport; undefined where we have none. */
   standInRoute(partner: ControllerAddress, secure = false): string | undefined {
     const self = this.#addresses.find(({ transport }) => transport === partner.transport);
     if (self === undefined) return undefined;
-    const voice = this.#standIn(self, partner);
-    return secure ? voice.secureRoute : voice.route;
+    const headers = this.#standIn(self, partner);
+    return secure ? headers.secureRoute : headers.route;
   }
 
   /** The To tag of our own answers: the same for every copy of a request, on every member. */
@@ -237,25 +237,25 @@ export class Identity {
     const { state } = this.#assembler;
     if (state === this.#state) return;
     this.#state = state;
-    this.#voices = new WeakMap();
+    this.#localHeaders = new WeakMap();
     this.#standIns.clear();
   }
 
-  #standIn(self: ControllerAddress, partner: ControllerAddress): Voice {
+  #standIn(self: ControllerAddress, partner: ControllerAddress): LocalHeaders {
     this.#refresh();
     const key = `${self.transport}:${self.host}:${self.port} ${partner.host}:${partner.port}`;
-    let voice = this.#standIns.get(key);
-    if (voice === undefined) {
+    let headers = this.#standIns.get(key);
+    if (headers === undefined) {
       const sameTransport = { ...partner, transport: self.transport };
       const back = pathAttribute(sameTransport, [self]);
-      voice = {
-        ...this.#makeVoice(self, this.#assembler.path(self, sameTransport)),
+      headers = {
+        ...this.#makeHeaders(self, this.#assembler.path(self, sameTransport)),
         viaStart: `Via: SIP/2.0/${self.transport.toUpperCase()} ${formatSocketAddress(partner)};branch=`,
         viaEnd: `${self.transport === 'udp' ? ';rport' : ''}${back === undefined ? '' : tagText(back)}\r\n`,
       };
-      this.#standIns.set(key, voice);
+      this.#standIns.set(key, headers);
     }
-    return voice;
+    return headers;
   }
 
   #isOurPort(uri: SipUri): boolean {
@@ -274,10 +274,10 @@ export class Identity {
       secure.find((each) => each.host === host && each.transport === 'tls') ??
       secure.find(({ transport }) => transport === 'tls') ??
       secure[0];
-    return beside === undefined ? undefined : this.#makeVoice(beside).secureRoute;
+    return beside === undefined ? undefined : this.#makeHeaders(beside).secureRoute;
   }
 
-  #makeVoice(address: ControllerAddress, path = this.#assembler.path(address)): Voice {
+  #makeHeaders(address: ControllerAddress, path = this.#assembler.path(address)): LocalHeaders {
     const { placement } = this.#options;
     const sentBy = `${bracketed(address.host)}:${address.port}`;
     const transportParam = address.transport === 'udp' ? '' : `;transport=${address.transport}`;

@@ -18,24 +18,25 @@ import {
   wellKnownSecret,
 } from '../../src/internal.ts';
 import { createSipAdapter } from './adapter.ts';
-import { BranchKey } from './branch.ts';
 import { CallEvents } from './call-events.ts';
-import { CarriedInvites } from './carried-invites.ts';
+import type { SipMessage } from './codec/messages.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
-import { FlowNaming } from './flow-naming.ts';
-import { FlowTokens } from './flow-token.ts';
-import { Flows } from './flows.ts';
 import { Identity } from './identity.ts';
-import type { SipMessage } from './messages.ts';
-import { ProxyCore, type RoutingTable } from './proxy.ts';
+import { CarriedInvites } from './proxy/carried-invites.ts';
+import { FlowNaming } from './proxy/flow-naming.ts';
+import { FlowTokens } from './proxy/flow-token.ts';
+import { Flows } from './proxy/flows.ts';
+import { ProxyCore } from './proxy/proxy-core.ts';
+import { DialogProof } from './proxy/route-user.ts';
+import type { RoutingTable } from './proxy/target-set.ts';
+import { PathTrust } from './proxy/trust.ts';
+import { BranchKey } from './proxy/via-branch.ts';
 import { LostBindings } from './registrar/lost-bindings.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
-import { DialogProof } from './route-user.ts';
 import { checkedTls, readTls } from './tls.ts';
-import { TransactionLayer } from './transaction.ts';
-import { transactionBudget } from './transaction-memory.ts';
-import { PathTrust } from './trust.ts';
+import { TransactionLayer } from './transactions/layer.ts';
+import { transactionBudget } from './transactions/memory.ts';
 
 /** What a reload takes over. */
 export const sipReloads = [
@@ -61,7 +62,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const assembler: Assembler<SipMessage> = new Assembler({
     adapter,
     cluster,
-    addressOf: (flow) => identity.voice(flow).address,
+    addressOf: (flow) => identity.localHeaders(flow).address,
     isDead: (member) => pool.find(member)?.health === 'down',
   });
   const partners: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];

@@ -6,32 +6,13 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
+import type { HandOver, Unit } from './hand-over.ts';
 import type { RoleWord } from './link-content.ts';
-import type { Member, Members } from './members.ts';
+import type { Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
+import { isLiving, isReachable, Precedence, speaks } from './precedence.ts';
 
-/** All gateways of a home, or one of them. */
-export interface Unit {
-  /** `addressKey` of the member whose they are. */
-  readonly home: string;
-  readonly gateway: string | undefined;
-}
-
-/** How the protocol does it. */
-export interface HandOver {
-  /** Do the gateways hear from the old owner who the new one is? Else the new one has to reach them. */
-  readonly tellsGateways: boolean;
-  /** Asks what of the unit we do not serve yet, and commands it afterwards; `done` once, whatever came of it. */
-  take(unit: Unit, done: () => void): void;
-  /** Audits under way end without a trace. */
-  dropAudits(unit: Unit): void;
-  /** `to` serves it now, where that is known. */
-  letGo(unit: Unit, to: ControllerAddress | undefined): void;
-  /** A guest that cannot leave now, since something on it would suffer; asked again and again. */
-  isBusy?(unit: Unit): boolean;
-  /** Lets go, for `to` to take. */
-  handOver(unit: Unit, to: ControllerAddress | undefined): void;
-}
+export type { HandOver, Unit } from './hand-over.ts';
 
 export interface GatewayOwnershipParts {
   readonly clock: Clock;
@@ -52,6 +33,7 @@ export interface GatewayOwnershipParts {
 
 export class GatewayOwnership {
   readonly #parts: GatewayOwnershipParts;
+  readonly #precedence: Precedence;
   readonly #homes = new Map<string, Machine>();
   /** By gateway. */
   readonly #guests = new Map<string, Machine>();
@@ -70,6 +52,9 @@ export class GatewayOwnership {
 
   constructor(parts: GatewayOwnershipParts) {
     this.#parts = parts;
+    const { members, order, alternates, handOver } = parts;
+    const { tellsGateways } = handOver;
+    this.#precedence = new Precedence({ members, self: () => parts.self(), order, alternates, tellsGateways });
   }
 
   start(): void {
@@ -169,12 +154,14 @@ export class GatewayOwnership {
 
   /** Is every home that we served served by another now? */
   get isHandedOver(): boolean {
-    return [...this.#homes.values()].every(({ state, unit }) => state !== 'releasing' || this.#others(unit).length > 0);
+    return [...this.#homes.values()].every(
+      ({ state, unit }) => state !== 'releasing' || this.#precedence.others(unit).length > 0,
+    );
   }
 
   /** The first member that stands in for us. */
   heir(): ControllerAddress | undefined {
-    return this.#heirOf(addressKey(this.#parts.self()))?.address;
+    return this.#precedence.heirOf(addressKey(this.#parts.self()))?.address;
   }
 
   /** Our own process stood still: others may serve what we did. */
@@ -224,7 +211,7 @@ export class GatewayOwnership {
     let dueMs = this.#settleAbsence();
     if (this.#draining) {
       for (const machine of this.#machines())
-        if (this.#others(machine.unit).length > 0) this.#step(machine, { kind: 'serves', who: 'other' });
+        if (this.#precedence.others(machine.unit).length > 0) this.#step(machine, { kind: 'serves', who: 'other' });
       return dueMs;
     }
     for (const machine of this.#machines())
@@ -244,7 +231,7 @@ export class GatewayOwnership {
     const members = this.#parts.members().all();
     const now = this.#parts.clock.now();
     for (const machine of this.#machines())
-      if (isClaim(machine.state) && this.#others(machine.unit).length > 0)
+      if (isClaim(machine.state) && this.#precedence.others(machine.unit).length > 0)
         this.#step(machine, { kind: 'conflict', wins: false });
     const isSettled = members.every(({ state, lastHeardMs }) => state === 'dead' || lastHeardMs > absentMs);
     if (!isSettled && now - absentMs < absenceSettledMs) return absentMs + absenceSettledMs;
@@ -260,7 +247,7 @@ export class GatewayOwnership {
     const now = clock.now();
     const isHome = unit.home === addressKey(this.#parts.self());
     const owner = isHome ? undefined : members.byKey(unit.home);
-    const others = this.#others(unit);
+    const others = this.#precedence.others(unit);
     const isGone = !isHome && (owner === undefined || owner.state === 'dead' || owner.state === 'leaving');
     const lives = owner !== undefined && isLiving(owner);
     let dueMs = Number.POSITIVE_INFINITY;
@@ -268,7 +255,7 @@ export class GatewayOwnership {
       dueMs = Math.min(dueMs, ms);
     };
     if (isClaim(machine.state) && others.length > 0 && this.#absentMs === undefined)
-      this.#step(machine, { kind: 'conflict', wins: others.every((other) => this.#wins(unit, other)) });
+      this.#step(machine, { kind: 'conflict', wins: others.every((other) => this.#precedence.wins(unit, other)) });
     switch (machine.state) {
       case 'theirs':
         if (others.length > 0) break;
@@ -278,7 +265,7 @@ export class GatewayOwnership {
         } else if (isGone) {
           const graceEndsMs = this.#startedMs + startGraceMs;
           if (owner !== undefined && owner.lastHeardMs === 0 && now < graceEndsMs) at(graceEndsMs);
-          else this.#step(machine, { kind: 'died', isFirst: this.#isFirst(unit.home) });
+          else this.#step(machine, { kind: 'died', isFirst: this.#precedence.isFirst(unit.home) });
         }
         break;
       case 'taking':
@@ -300,9 +287,9 @@ export class GatewayOwnership {
         break;
       }
       case 'releasing':
-        if (others.length > 0 || this.#serverOf(unit.home) !== undefined)
+        if (others.length > 0 || this.#precedence.serverOf(unit.home) !== undefined)
           this.#step(machine, { kind: 'serves', who: 'other' });
-        else if (isGone) this.#step(machine, { kind: 'died', isFirst: this.#isFirst(unit.home) });
+        else if (isGone) this.#step(machine, { kind: 'died', isFirst: this.#precedence.isFirst(unit.home) });
         else if (now - machine.sinceMs >= graceMs) this.#step(machine, { kind: 'holdOver' });
         else at(machine.sinceMs + graceMs);
         break;
@@ -329,12 +316,12 @@ export class GatewayOwnership {
       if (hosts.length === 0) this.#guests.delete(gateway);
       return Number.POSITIVE_INFINITY;
     }
-    if (hosts.some((other) => !this.#wins(unit, other))) {
+    if (hosts.some((other) => this.#absentMs !== undefined || !this.#precedence.wins(unit, other))) {
       this.#step(machine, { kind: 'conflict', wins: false });
       this.#guests.delete(gateway);
       return Number.POSITIVE_INFINITY;
     }
-    const target = this.#serverOf(unit.home);
+    const target = this.#precedence.serverOf(unit.home);
     if (machine.state === 'ours' && target !== undefined) this.#step(machine, { kind: 'alive' });
     if (machine.state === 'theirs' || machine.state === 'releasing') this.#guests.delete(gateway);
     if (machine.state !== 'returning') return Number.POSITIVE_INFINITY;
@@ -381,63 +368,6 @@ export class GatewayOwnership {
     }
   }
 
-  /** Other members that say they serve the unit, also those that do not hear us. */
-  #others({ home, gateway }: Unit): readonly Member[] {
-    return this.#parts
-      .members()
-      .all()
-      .filter(
-        (member) =>
-          speaks(member) && (member.serves.has(home) || (gateway !== undefined && member.guests.has(gateway))),
-      );
-  }
-
-  /** Who of two that serve the same keeps it. The one that does not hear the other cannot give way, so the other does. */
-  #wins({ home }: Unit, other: Member): boolean {
-    if (this.#absentMs !== undefined || other.isDeaf) return false;
-    const self = addressKey(this.#parts.self());
-    if (home === self) return true;
-    if (home === other.key) return false;
-    const order = this.#alternatesOf(home);
-    return placeIn(order, self) <= placeIn(order, other.key);
-  }
-
-  /** Who serves the home, so that its gateways can go there. */
-  #serverOf(home: string): Member | undefined {
-    const members = this.#parts.members();
-    const server = members.all().find((member) => isLiving(member) && member.serves.has(home));
-    if (server !== undefined || members.hasLink) return server;
-    // Without a link nobody says so; where gateways can be told, the living owner is as good.
-    const owner = members.byKey(home);
-    return this.#parts.handOver.tellsGateways && owner !== undefined && isLiving(owner) ? owner : undefined;
-  }
-
-  /** Named alternates as the owner said, else the operator's list, else all by address. */
-  #alternatesOf(home: string): readonly string[] {
-    const members = this.#parts.members();
-    const self = addressKey(this.#parts.self());
-    const said = home === self ? this.#parts.alternates.map(addressKey) : (members.byKey(home)?.alternates ?? []);
-    const listed = this.#parts.order?.map(addressKey) ?? [];
-    const all = [self, ...members.all().map(({ key }) => key)].sort();
-    return [...new Set([...said, ...listed, ...all])].filter((key) => key !== home);
-  }
-
-  #isFirst(home: string): boolean {
-    return this.#heirOf(home) === undefined;
-  }
-
-  /** The first living alternate before us; undefined: that is us. */
-  #heirOf(home: string): Member | undefined {
-    const self = addressKey(this.#parts.self());
-    const members = this.#parts.members();
-    for (const key of this.#alternatesOf(home)) {
-      if (key === self) return undefined;
-      const member = members.byKey(key);
-      if (member !== undefined && isLiving(member)) return member;
-    }
-    return undefined;
-  }
-
   #step(machine: Machine, event: OwnershipEvent): void {
     const { unit } = machine;
     const isHome = unit.gateway === undefined && unit.home === addressKey(this.#parts.self());
@@ -470,7 +400,7 @@ export class GatewayOwnership {
     const isTaken = isClaim(state);
     const isHome = unit.home === addressKey(own);
     if (isHome && isTaken) return;
-    const other = isTaken ? members.byKey(unit.home)?.address : this.#targetOf(unit);
+    const other = isTaken ? members.byKey(unit.home)?.address : this.#precedence.targetOf(unit, this.#draining);
     const [from, to] = isTaken ? [other, own] : [own, other];
     events.emit({
       kind: 'switch',
@@ -505,20 +435,15 @@ export class GatewayOwnership {
         return;
       case 'letGo':
         this.#released.set(key, clock.now());
-        handOver.letGo(unit, machine.state === 'contested' ? undefined : this.#targetOf(unit));
+        handOver.letGo(
+          unit,
+          machine.state === 'contested' ? undefined : this.#precedence.targetOf(unit, this.#draining),
+        );
         return;
       case 'handOver':
         this.#released.set(key, clock.now());
-        handOver.handOver(unit, this.#targetOf(unit));
+        handOver.handOver(unit, this.#precedence.targetOf(unit, this.#draining));
     }
-  }
-
-  #targetOf({ home }: Unit): ControllerAddress | undefined {
-    const server = this.#serverOf(home);
-    if (server !== undefined) return server.address;
-    const owner = this.#parts.members().byKey(home);
-    if (owner !== undefined && isLiving(owner)) return owner.address;
-    return this.#draining ? this.#heirOf(home)?.address : undefined;
   }
 
   status(): Readonly<Record<string, unknown>> {
@@ -552,16 +477,3 @@ const graceMs = 3_000;
 /** After a pause of ours: members that are not heard within this time are gone. */
 const absenceSettledMs = 1_500;
 const recheckMs = 250;
-
-const isLiving = ({ state }: Member): boolean => state === 'alive' || state === 'returning' || state === 'suspect';
-
-/** Its word reaches us now, whether it hears us or not. */
-const speaks = (member: Member): boolean => isLiving(member) || member.isDeaf;
-
-/** It would hear that something was handed to it. */
-const isReachable = ({ state, isLinked }: Member): boolean => state === 'alive' || state === 'returning' || !isLinked;
-
-const placeIn = (order: readonly string[], key: string): number => {
-  const at = order.indexOf(key);
-  return at < 0 ? order.length : at;
-};

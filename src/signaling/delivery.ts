@@ -2,10 +2,11 @@
  * One message under way: sent to the first address of its target, and to the next one when that hop fails or refuses it
  * (failover.ts decides). What tells that a hop fails is the business of its host.
  */
-import type { BagItem } from '../bag.ts';
+
 import type { Cancel, Clock } from '../clock.ts';
 import { maxDatagramBytes } from '../network/limits.ts';
 import type { Flow, FlowOptions } from '../network.ts';
+import type { UnorderedItem } from '../unordered-set.ts';
 import { addressKey, type ControllerAddress } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
 import {
@@ -63,7 +64,7 @@ export interface DeliveryHost {
 const slowAnswerLimits = 3;
 
 /** One message under way. */
-export class Delivery implements BagItem {
+export class Delivery implements UnorderedItem {
   /** @internal */
   place = -1;
   readonly #host: DeliveryHost;

@@ -2,13 +2,14 @@
  * Transmitter: sends one message to a target, and on a transmit error or silence sends it to the next address of the target's
  * path. Every role and every network entity sends through it; what the message says is the adapter's business.
  */
-import { Bag } from '../bag.ts';
+
 import type { Cancel, Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
 import { TokenBucket } from '../token-bucket.ts';
+import { UnorderedSet } from '../unordered-set.ts';
 import { addressKey, type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
 import { Delivery, type DeliveryHost, type Outgoing, type Target } from './delivery.ts';
@@ -62,7 +63,7 @@ export class Transmitter implements DeliveryHost {
   readonly #parts: TransmitterParts;
   readonly #options: TransmitterOptions;
   /** Deliveries that a failure of their hop concerns, by hop. */
-  readonly #open = new Map<string, Bag<Delivery>>();
+  readonly #open = new Map<string, UnorderedSet<Delivery>>();
   readonly #detector: FailureDetector;
   readonly #prepared = new WeakSet<Peer>();
   /** Deliveries on their way to an alternate, a share at a time. */
@@ -207,7 +208,7 @@ export class Transmitter implements DeliveryHost {
     const key = addressKey(hop);
     let waiting = this.#open.get(key);
     if (waiting === undefined) {
-      waiting = new Bag();
+      waiting = new UnorderedSet();
       this.#open.set(key, waiting);
     }
     waiting.add(delivery);
@@ -355,7 +356,7 @@ export class Transmitter implements DeliveryHost {
    * What has heard nothing yet goes at once: somebody waits for it. What rings already can wait a moment; all of it at once would
    * only stand in the way of the others at the alternate, which has not seen such a rush before.
    */
-  #moveOn({ items }: Bag<Delivery>, address: ControllerAddress, failure: HopFailure): void {
+  #moveOn({ items }: UnorderedSet<Delivery>, address: ControllerAddress, failure: HopFailure): void {
     const arrivedMs = this.#detector.arrivedBeforeMs(address);
     const patient: Delivery[] = [];
     for (const delivery of [...items]) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTpktFraming } from '../../protocols/megaco/framing.ts';
-import { createFraming } from '../../protocols/sip/framing.ts';
+import { createFraming } from '../../protocols/sip/codec/framing.ts';
 import { StreamBuffer } from '../../src/internal.ts';
 
 describe('stream buffer', () => {

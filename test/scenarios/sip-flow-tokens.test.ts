@@ -1,6 +1,6 @@
 /** RFC 5626 §5.3, §7 over two members of a cluster: whoever is connected to one is reached through both, and nobody gets what is another's. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createFraming } from '../../protocols/sip/framing.ts';
+import { createFraming } from '../../protocols/sip/codec/framing.ts';
 import { parseAddress, readTrustRule } from '../../src/internal.ts';
 import { answerTo, fieldsOf, gist, Peer, request, statusOf } from '../protocols/sip/world.ts';
 import { domain, hosts, SipWorld } from '../support/sip-world.ts';

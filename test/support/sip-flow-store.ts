@@ -1,6 +1,6 @@
 /** Flows as a registrar wants them, where no network is: which are open is what a test says. */
-import { FlowTokens } from '../../protocols/sip/flow-token.ts';
-import { Flows } from '../../protocols/sip/flows.ts';
+import { FlowTokens } from '../../protocols/sip/proxy/flow-token.ts';
+import { Flows } from '../../protocols/sip/proxy/flows.ts';
 import type { ControllerAddress, Flow } from '../../src/internal.ts';
 import { FakeClock } from './fake-clock.ts';
 

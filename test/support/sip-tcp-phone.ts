@@ -3,10 +3,10 @@
  * signs, and when the connection is gone it connects to the next member, registers there and asks again what was not answered. It may
  * be behind NAT: then nobody can connect to it.
  */
-import { decode } from '../../protocols/sip/decode.ts';
-import { createFraming } from '../../protocols/sip/framing.ts';
-import { H } from '../../protocols/sip/header-names.ts';
-import type { SipMessage } from '../../protocols/sip/messages.ts';
+import { decode } from '../../protocols/sip/codec/decode.ts';
+import { createFraming } from '../../protocols/sip/codec/framing.ts';
+import { H } from '../../protocols/sip/codec/header-names.ts';
+import type { SipMessage } from '../../protocols/sip/codec/messages.ts';
 import type { Cancel, Clock, ControllerAddress, Flow, Listener, Network } from '../../src/internal.ts';
 
 export interface TcpPhoneOptions {

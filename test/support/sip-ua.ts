@@ -3,11 +3,11 @@
  * went through (calls placed, rung, answered, given up) stays readable, so that a scenario can say what must hold.
  */
 
-import { decode } from '../../protocols/sip/decode.ts';
-import { H } from '../../protocols/sip/header-names.ts';
-import type { SipMessage } from '../../protocols/sip/messages.ts';
-import { parseUri } from '../../protocols/sip/uri.ts';
-import { parseNameAddr } from '../../protocols/sip/values.ts';
+import { decode } from '../../protocols/sip/codec/decode.ts';
+import { H } from '../../protocols/sip/codec/header-names.ts';
+import type { SipMessage } from '../../protocols/sip/codec/messages.ts';
+import { parseUri } from '../../protocols/sip/codec/uri.ts';
+import { parseNameAddr } from '../../protocols/sip/codec/values.ts';
 import type { Cancel, Clock, Listener, SocketAddress } from '../../src/internal.ts';
 import type { MemoryNetwork } from './memory-network.ts';
 

@@ -11,8 +11,8 @@ import {
   systemClock,
   systemRandom,
 } from '../../../src/internal.ts';
-import { H } from '../header-names.ts';
-import type { SipMessage } from '../messages.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
 import { type Call, Telephone, type TelephoneEvent } from '../telephone/index.ts';
 import { CallRecord, type Kind } from './call-record.ts';
 import { LoadAgent } from './load-agent.ts';

@@ -10,10 +10,10 @@ import {
   systemClock,
   systemRandom,
 } from '../../../src/internal.ts';
-import { decode } from '../decode.ts';
-import { response, toBytes } from '../encode.ts';
-import { H } from '../header-names.ts';
-import type { SipMessage } from '../messages.ts';
+import { decode } from '../codec/decode.ts';
+import { response, toBytes } from '../codec/encode.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
 import { CallRecord, type Kind } from './call-record.ts';
 import { openWire, type Wire } from './wire.ts';
 

@@ -1,7 +1,7 @@
 /** Digest on SIP messages: 401 for those who register, 407 for those who call through us (RFC 3261 §22.2, §22.3). */
 import type { Flow, RateLimitedLog } from '../../../src/internal.ts';
-import { H } from '../header-names.ts';
-import type { SipMessage } from '../messages.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
 import { type ChallengedBy, callOf, challenge } from './challenge.ts';
 import type { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';

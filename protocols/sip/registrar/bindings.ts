@@ -3,7 +3,7 @@
  * RFC 5626 §6). The caller stores the result and answers.
  */
 import { type Contact, type ControllerAddress, fail, ok, type Result } from '../../../src/internal.ts';
-import { parseUri } from '../uri.ts';
+import { parseUri } from '../codec/uri.ts';
 import type { ContactValue, ContactValues } from './contact-values.ts';
 import { kept, keptId, maxRecordOctets, recordOctets } from './kept-text.ts';
 import { type Refusal, refusal } from './refusal.ts';

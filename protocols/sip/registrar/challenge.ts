@@ -3,9 +3,9 @@
  * needs no transaction (§26.3.2.4): the copies of one request get the same answer (§8.2.7), over UDP at most three times as long.
  */
 import type { Flow } from '../../../src/internal.ts';
-import { response } from '../encode.ts';
-import { stampedVia } from '../forward.ts';
-import type { SipMessage } from '../messages.ts';
+import { response } from '../codec/encode.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { stampedVia } from '../proxy/forward.ts';
 import type { Digest } from './digest.ts';
 import { type Refusal, refusal } from './refusal.ts';
 

@@ -11,8 +11,8 @@ import {
   type Flow,
   type SocketAddress,
 } from '../../../src/internal.ts';
+import { isSipScheme, type SipUri, uriParam } from '../codec/uri.ts';
 import type { Identity } from '../identity.ts';
-import { isSipScheme, type SipUri, uriParam } from '../uri.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 export interface ContactPlaceParts {

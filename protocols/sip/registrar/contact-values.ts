@@ -1,8 +1,8 @@
 /** The Contact values of a REGISTER, read and judged one by one (RFC 3261 §10.3 items 6 and 7, §20.10; RFC 5626 §11.2). */
 import { type ControllerAddress, fail, ok, type Result } from '../../../src/internal.ts';
-import { nameAddrAlternates } from '../alternate-path.ts';
-import { parseUri, type SipUri } from '../uri.ts';
-import { isToken, param, paramEnd, parseNameAddr, trim, unquote } from '../values.ts';
+import { parseUri, type SipUri } from '../codec/uri.ts';
+import { isToken, param, paramEnd, parseNameAddr, trim, unquote } from '../codec/values.ts';
+import { nameAddrAlternates } from '../path.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type CanonicalUri, canonicalUri } from './uri-equality.ts';
 

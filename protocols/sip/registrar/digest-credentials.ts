@@ -1,6 +1,6 @@
 /** The value of Authorization or Proxy-Authorization, read (RFC 7616 §3.4, RFC 3261 §25.1 credentials). Nothing is thrown, linear time. */
 import { fail, ok, type Result } from '../../../src/internal.ts';
-import { isSpace, isTokenChar, quotedEnd, unquote } from '../values.ts';
+import { isSpace, isTokenChar, quotedEnd, unquote } from '../codec/values.ts';
 
 export interface Credentials {
   readonly username: string;

@@ -4,8 +4,8 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock, Random } from '../../../src/internal.ts';
-import { parseUri } from '../uri.ts';
-import { quote } from '../values.ts';
+import { parseUri } from '../codec/uri.ts';
+import { quote } from '../codec/values.ts';
 import { type Credentials, parseCredentials } from './digest-credentials.ts';
 import { type DigestAlgorithm, digestResponse } from './digest-response.ts';
 import { Nonces } from './nonces.ts';

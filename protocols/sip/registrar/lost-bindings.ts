@@ -3,8 +3,8 @@
  * moment later, when the store has shown what the telephone registered with a partner meanwhile.
  */
 import type { Cancel, Clock, Contact, Flow, LocationService, Logger } from '../../../src/internal.ts';
-import { type Binding, type Flows, isBoundToFlow } from '../flows.ts';
-import { parseUri } from '../uri.ts';
+import { parseUri } from '../codec/uri.ts';
+import { type Binding, type Flows, isBoundToFlow } from '../proxy/flows.ts';
 
 export interface LostBindingsParts {
   readonly clock: Clock;

@@ -13,15 +13,15 @@ import type {
   Metrics,
 } from '../../../src/internal.ts';
 import { isIpLiteral, LocationFullError } from '../../../src/internal.ts';
-import { nameAddrAlternates } from '../alternate-path.ts';
-import { response } from '../encode.ts';
-import type { Flows } from '../flows.ts';
-import { stampedVia } from '../forward.ts';
-import { H } from '../header-names.ts';
+import { response } from '../codec/encode.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { isSipScheme, parseUri, type SipUri, uriParam } from '../codec/uri.ts';
+import { type NameAddr, parseNameAddr } from '../codec/values.ts';
 import type { Identity } from '../identity.ts';
-import type { SipMessage } from '../messages.ts';
-import { isSipScheme, parseUri, type SipUri, uriParam } from '../uri.ts';
-import { type NameAddr, parseNameAddr } from '../values.ts';
+import { nameAddrAlternates } from '../path.ts';
+import type { Flows } from '../proxy/flows.ts';
+import { stampedVia } from '../proxy/forward.ts';
 import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
 import type { ContactPlaces } from './contact-places.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
@@ -41,7 +41,7 @@ export interface RegistrarParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'voice' | 'isSelf' | 'hasSeveral'>;
+  readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'localHeaders' | 'isSelf' | 'hasSeveral'>;
   readonly flows: Pick<Flows, 'bindingToken' | 'bound' | 'isGone' | 'isLost'>;
   readonly rules: RegistrarRules;
   /** Is the sender who may register this address of record? undefined: yes. */
@@ -165,7 +165,7 @@ export class Registrar {
     if (this.#forwardsTwice(result.value, values, record)) return refused(403, 'Forbidden - the same user twice');
     let fields = '';
     for (const entry of path) fields += `Path: ${entry}\r\n`;
-    if (rules.serviceRoute) fields += `Service-Route: ${identity.voice(flow).route}\r\n`;
+    if (rules.serviceRoute) fields += `Service-Route: ${identity.localHeaders(flow).route}\r\n`;
     // RFC 5626 §6: says that bindings of flows were made, to a telephone that understands it.
     if (outbound.applies && options.includes('outbound')) fields += 'Require: outbound\r\n';
     return {

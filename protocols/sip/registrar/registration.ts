@@ -9,12 +9,12 @@ import {
   RateLimitedLog,
   readAllowRule,
 } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { parseUri, type SipUri } from '../codec/uri.ts';
 import { type SipConfig, sipConfigSchema } from '../config.ts';
-import type { Flows } from '../flows.ts';
 import type { Identity } from '../identity.ts';
-import type { SipMessage } from '../messages.ts';
-import type { PathTrust } from '../trust.ts';
-import { parseUri, type SipUri } from '../uri.ts';
+import type { Flows } from '../proxy/flows.ts';
+import type { PathTrust } from '../proxy/trust.ts';
 import { authenticate, ownRecord } from './authentication.ts';
 import { ContactPlaces } from './contact-places.ts';
 import { Digest } from './digest.ts';

@@ -1,6 +1,6 @@
 /** When two URIs are the same address (RFC 3261 §19.1.4), which tells whether a REGISTER refreshes a binding or adds one. */
 import { SocketAddress } from 'node:net';
-import { isSipScheme, type SipUri } from '../uri.ts';
+import { isSipScheme, type SipUri } from '../codec/uri.ts';
 
 export interface CanonicalUri {
   /** All that must be the same on both sides. */

@@ -1,7 +1,7 @@
 /** Credentials for challenges (RFC 7616 §3.4, RFC 8760 §2.4, RFC 3261 §22): remembered per realm, so that a refresh needs no second round. */
 import type { Random } from '../../../src/internal.ts';
+import { quote, unquote } from '../codec/values.ts';
 import { type DigestAlgorithm, digestAlgorithms, digestResponse, ha1 } from '../registrar/digest-response.ts';
-import { quote, unquote } from '../values.ts';
 import type { AuthParams, PackageRequest, PackageResponse } from './sip-types.ts';
 
 interface Challenge {

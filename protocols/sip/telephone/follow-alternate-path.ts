@@ -17,7 +17,7 @@ import {
   systemRandom,
   type TransmitterOptions,
 } from '../../../src/internal.ts';
-import type { SipMessage } from '../messages.ts';
+import type { SipMessage } from '../codec/messages.ts';
 import { type FollowerParts, PathFollower } from './path-follower.ts';
 import { type DatagramStandIn, withDatagramStandIn } from './sip-package.ts';
 import type { OnRequest, PackageOptions, SipInstance } from './sip-types.ts';

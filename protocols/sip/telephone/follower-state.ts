@@ -1,7 +1,7 @@
 /** What a follower keeps of the requests, responses and acknowledgements under way. */
 import type { ControllerAddress, Delivery } from '../../../src/internal.ts';
-import { response } from '../encode.ts';
-import type { SipMessage } from '../messages.ts';
+import { response } from '../codec/encode.ts';
+import type { SipMessage } from '../codec/messages.ts';
 
 export interface OpenRequest {
   readonly message: SipMessage;

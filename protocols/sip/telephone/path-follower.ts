@@ -6,17 +6,13 @@
 import {
   type Clock,
   type ControllerAddress,
-  ControllerPool,
   type Delivery,
-  defaultPoolOptions,
   type Flow,
-  formatAddress,
   type HopFailure,
   type Listener,
   type Logger,
   type Metrics,
   type Network,
-  pathAttribute,
   type Random,
   Receiver,
   type SocketAddress,
@@ -26,15 +22,16 @@ import {
   type TrustSettings,
 } from '../../../src/internal.ts';
 import { createSipAdapter, probeIdOf } from '../adapter.ts';
-import { hasTag, viaAlternates } from '../alternate-path.ts';
-import { decode } from '../decode.ts';
-import { Edit, toBytes, topViaEnd } from '../encode.ts';
-import { H } from '../header-names.ts';
-import { ackFor } from '../hop-requests.ts';
-import type { SipMessage } from '../messages.ts';
-import { retryAfterMs } from '../retry-after.ts';
-import { nextWaitMs, serverKey, viaAddress } from '../transaction.ts';
-import { PathTrust } from '../trust.ts';
+import { decode } from '../codec/decode.ts';
+import { Edit, toBytes, topViaEnd } from '../codec/encode.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { retryAfterMs } from '../codec/retry-after.ts';
+import { viaAlternates } from '../path.ts';
+import { ackFor } from '../transactions/hop-requests.ts';
+import { nextWaitMs } from '../transactions/host.ts';
+import { serverKey } from '../transactions/keys.ts';
+import { viaAddress } from '../transactions/way-back.ts';
 import { BoundedMap } from './bounded-map.ts';
 import {
   type Acknowledgement,
@@ -43,6 +40,7 @@ import {
   type ServedRequest,
   transportError,
 } from './follower-state.ts';
+import { HopKnowledge, hopOf, isDatagram, unique } from './hop-knowledge.ts';
 
 export interface FollowerParts {
   readonly clock: Clock;
@@ -74,19 +72,13 @@ const ackWatchMs = 600;
 /** As long as an ICMP error may take. A response that is lost without one is asked for again: the request comes by the other way. */
 const responseWatchMs = 100;
 const maxTransactions = 100_000;
-const maxHops = 1_024;
 
 export class PathFollower {
   readonly #parts: FollowerParts;
   readonly #adapter = createSipAdapter();
   readonly #receiver: Receiver<SipMessage>;
   readonly #transmitter: Transmitter;
-  readonly #pool: ControllerPool;
-  readonly #trust: PathTrust;
-  /** Alternates by the address they stand in for. */
-  readonly #learned: BoundedMap<string, readonly ControllerAddress[]>;
-  /** Hops that the user agent chose itself, and those that they named: whose tags are obeyed. */
-  readonly #hops: BoundedMap<string, ControllerAddress>;
+  readonly #hops: HopKnowledge;
   readonly #requests = new BoundedMap<string, OpenRequest>(maxTransactions);
   readonly #served = new BoundedMap<string, ServedRequest>(maxTransactions);
   readonly #acks = new BoundedMap<string, Acknowledgement>(maxTransactions);
@@ -98,16 +90,19 @@ export class PathFollower {
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     const { clock, random, log, metrics, network, timers } = parts;
-    this.#pool = new ControllerPool(clock, random, {
-      ...defaultPoolOptions,
-      ...(timers?.holdMs === undefined ? {} : { holdMs: timers.holdMs }),
+    this.#hops = new HopKnowledge({
+      clock,
+      random,
+      log,
+      metrics,
+      trust: parts.trust,
+      adapter: this.#adapter,
+      holdMs: timers?.holdMs,
+      self: () => this.#listener?.local,
     });
-    this.#trust = new PathTrust(parts.trust, 'header', metrics);
-    this.#learned = new BoundedMap(maxHops);
-    this.#hops = new BoundedMap(maxHops);
     this.#transmitter = new Transmitter({
       clock,
-      pool: this.#pool,
+      pool: this.#hops.pool,
       log,
       metrics,
       protocol: 'sip',
@@ -137,7 +132,7 @@ export class PathFollower {
     const [listener] = await this.#receiver.start();
     if (listener === undefined) throw new Error('nothing was bound');
     this.#listener = listener;
-    for (const group of this.#parts.controllers) this.#know(group);
+    for (const group of this.#parts.controllers) this.#hops.know(group);
     return listener.local;
   }
 
@@ -151,7 +146,7 @@ export class PathFollower {
 
   /** What is known of controllers, for people. */
   peers(): readonly { readonly address: string; readonly health: string }[] {
-    return this.#pool.peers().map(({ key, health }) => ({ address: key, health }));
+    return this.#hops.pool.peers().map(({ key, health }) => ({ address: key, health }));
   }
 
   /** A datagram of the user agent's. */
@@ -180,7 +175,7 @@ export class PathFollower {
       return;
     }
     // Outside of a dialog the hop is the user agent's own choice: its word on backups counts (docs/alternate-path.md §8).
-    if (message.toTag === '') this.#choose(to);
+    if (message.toTag === '') this.#hops.choose(to);
     const open: OpenRequest = {
       message,
       bytes: this.#octets(message),
@@ -213,13 +208,13 @@ export class PathFollower {
     open.delivery = undefined;
     open.failures += 1;
     // A controller may be being started anew; what is nobody's backup was asked twice already.
-    if (this.#pool.find(open.to) === undefined) open.failures = maxFailures;
+    if (this.#hops.pool.find(open.to) === undefined) open.failures = maxFailures;
     if (open.failures >= maxFailures) this.#parts.deliver(toBytes(transportError(open.message)), open.to);
   }
 
   /** A CANCEL goes where its INVITE is (RFC 3261 §9.1); anything else to the hop it names, then to that hop's alternates. */
   #addresses({ message, to }: OpenRequest): readonly ControllerAddress[] {
-    const addresses = this.#withAlternates(to);
+    const addresses = this.#hops.withAlternates(to);
     if (message.method !== 'CANCEL') return addresses;
     const at = this.#requests.get(`${message.via.branch} INVITE`)?.delivery?.current;
     return at === undefined ? addresses : unique([at, ...addresses]);
@@ -235,7 +230,7 @@ export class PathFollower {
     const open = this.#requests.get(requestKey(response));
     if (open !== undefined) {
       open.delivery?.heard(flow);
-      this.#learn(response, flow);
+      this.#hops.learn(response, flow);
       if (response.status < 200) open.delivery?.provisional();
       else {
         if (response.status === 503 && this.#refused(open, response, flow)) return;
@@ -256,7 +251,7 @@ export class PathFollower {
   /** A trusted hop that takes no work is as good as a dead one, and may be the only one that knows it (RFC 3263 §4.3). */
   #refused(open: OpenRequest, response: SipMessage, flow: Flow): boolean {
     const { delivery, message, bytes } = open;
-    if (open.answeredBy !== undefined || delivery === undefined || !this.#trust.isTrusted(flow)) return false;
+    if (open.answeredBy !== undefined || delivery === undefined || !this.#hops.trust.isTrusted(flow)) return false;
     const at = delivery.current;
     if (at === undefined || !sameAddress(at, hopOf(flow)) || !delivery.refused(retryAfterMs(response))) return false;
     if (message.method === 'INVITE') flow.send(ackFor(bytes.toString('latin1'), response));
@@ -280,7 +275,7 @@ export class PathFollower {
     this.#acks.get(key)?.delivery?.end();
     const acknowledgement: Acknowledgement = { bytes, message: ack, to, lastHop: to, delivery: undefined };
     this.#acks.set(key, acknowledgement);
-    this.#sendAck(acknowledgement, this.#withAlternates(to));
+    this.#sendAck(acknowledgement, this.#hops.withAlternates(to));
     this.#parts.clock.after(timeoutMs, () => {
       if (this.#acks.get(key) === acknowledgement) this.#acks.delete(key);
     });
@@ -303,7 +298,7 @@ export class PathFollower {
   #ackAgain(response: SipMessage, flow: Flow): boolean {
     const ack = this.#acks.get(dialogKey(response));
     if (ack === undefined) return false;
-    const addresses = this.#usable(this.#withAlternates(ack.to));
+    const addresses = this.#hops.usable(this.#hops.withAlternates(ack.to));
     const source = addresses.find((address) => sameAddress(address, hopOf(flow)));
     const other =
       source !== undefined && !sameAddress(source, ack.lastHop)
@@ -317,7 +312,7 @@ export class PathFollower {
 
   #onRequest(request: SipMessage, flow: Flow): void {
     this.#parts.tap?.('in', request, flow.remote);
-    this.#learn(request, flow);
+    this.#hops.learn(request, flow);
     if (request.method === 'ACK') {
       this.#accepted.get(dialogKey(request))?.();
       this.#pass(request, flow);
@@ -335,8 +330,8 @@ export class PathFollower {
       const named = viaAddress({ ...request.via, received: undefined });
       const served: ServedRequest = {
         from: hopOf(flow),
-        alternates: this.#trust.alternates(viaAlternates(request.via), flow).filter(isDatagram),
-        named: named !== undefined && this.#hops.has(hopKey(named)) ? named : undefined,
+        alternates: this.#hops.trust.alternates(viaAlternates(request.via), flow).filter(isDatagram),
+        named: named !== undefined && this.#hops.has(named) ? named : undefined,
         delivery: undefined,
         last: '',
         sent: 0,
@@ -369,7 +364,7 @@ export class PathFollower {
       return;
     }
     // A repetition says that the last one may not have arrived: the next one takes the other way.
-    const addresses = rotated(this.#usable(ways(served)), served.sent);
+    const addresses = rotated(this.#hops.usable(ways(served)), served.sent);
     served.delivery?.end();
     if (!success) served.delivery = this.#watched(response, addresses, () => bytes, undefined, responseWatchMs);
     else this.#untilAcknowledged(response, served, bytes, key);
@@ -378,7 +373,7 @@ export class PathFollower {
   /** RFC 3261 §13.3.1.4: a 2xx is repeated until its ACK comes, here by turns along every way there is. */
   #untilAcknowledged(response: SipMessage, served: ServedRequest, bytes: Buffer, key: string): void {
     const { clock } = this.#parts;
-    const delivery = this.#watched(response, this.#usable(ways(served)), () => bytes, undefined, timeoutMs);
+    const delivery = this.#watched(response, this.#hops.usable(ways(served)), () => bytes, undefined, timeoutMs);
     let waitMs = t1Ms;
     let spentMs = 0;
     let turn = 0;
@@ -399,7 +394,7 @@ export class PathFollower {
         end();
         return;
       }
-      const [to] = rotated(this.#usable(ways(served)), turn);
+      const [to] = rotated(this.#hops.usable(ways(served)), turn);
       if (to !== undefined) this.#say({ message: response, bytes }, to);
       waitMs = nextWaitMs(waitMs, t2Ms);
       cancel = clock.after(waitMs, repeat.bind(this));
@@ -452,51 +447,6 @@ export class PathFollower {
     return delivery;
   }
 
-  #withAlternates(to: ControllerAddress): readonly ControllerAddress[] {
-    const alternates = this.#learned.get(hopKey(to));
-    return alternates === undefined ? [to] : [to, ...alternates];
-  }
-
-  #usable(addresses: readonly ControllerAddress[]): readonly ControllerAddress[] {
-    const usable = addresses.filter((address) => this.#pool.find(address)?.health !== 'down');
-    return usable.length === 0 ? addresses : usable;
-  }
-
-  /** Takes in what a trusted hop says of itself, or of a controller that is known already. */
-  #learn(message: SipMessage, flow: Flow): void {
-    if (!hasTag(message.text)) return;
-    const self = this.#listener?.local;
-    for (const { primary, alternates } of this.#adapter.paths(message)) {
-      if (primary.transport !== 'udp' || (self !== undefined && sameAddress(primary, self))) continue;
-      if (!sameAddress(primary, hopOf(flow)) && !this.#hops.has(hopKey(primary))) continue;
-      const kept = this.#trust.alternates(alternates, flow).filter(isDatagram);
-      if (kept.length > 0) this.#know([primary, ...kept], true);
-    }
-  }
-
-  /** The first one has the others as alternates; of a configured group, everybody has. */
-  #know(group: readonly ControllerAddress[], learned = false): void {
-    for (const [index, address] of group.entries()) {
-      this.#choose(address);
-      this.#pool.admit(address, learned ? 'learned' : 'configured');
-      if (learned && index > 0) continue;
-      const before = this.#learned.get(hopKey(address)) ?? [];
-      const path = pathAttribute(address, [...group, ...before]);
-      if (path === undefined || sameList(path.alternates, before)) continue;
-      this.#learned.set(hopKey(address), path.alternates);
-      this.#parts.log.debug(
-        { controller: formatAddress(address), alternates: path.alternates.map(formatAddress) },
-        'alternates of a controller are known',
-      );
-    }
-  }
-
-  #choose(hop: ControllerAddress): void {
-    if (this.#hops.has(hopKey(hop))) return;
-    this.#hops.set(hopKey(hop), hop);
-    this.#trust.know([...this.#hops.values()]);
-  }
-
   #octets(message: SipMessage): Buffer {
     const local = this.#listener?.local;
     if (!this.#parts.ownsVia || local === undefined) return toBytes(message.text);
@@ -529,26 +479,10 @@ const requestKey = (message: SipMessage): string => `${message.via.branch} ${mes
 const dialogKey = (message: SipMessage): string =>
   `${message.callId}\n${message.fromTag}\n${message.toTag}\n${message.cseq}`;
 
-const hopKey = ({ host, port }: SocketAddress): string => `${host}:${port}`;
-
-const hopOf = (flow: Flow): ControllerAddress => ({
-  transport: flow.transport,
-  host: flow.remote.host,
-  port: flow.remote.port,
-});
-
-const isDatagram = ({ transport }: ControllerAddress): boolean => transport === 'udp';
-
 const ways = ({ from, alternates, named }: ServedRequest): readonly ControllerAddress[] =>
   unique(named === undefined ? [from, ...alternates] : [from, named, ...alternates]);
-
-const unique = (addresses: readonly ControllerAddress[]): readonly ControllerAddress[] =>
-  addresses.filter((address, index) => addresses.findIndex((other) => sameAddress(other, address)) === index);
 
 function rotated<T>(list: readonly T[], by: number): readonly T[] {
   const at = list.length === 0 ? 0 : by % list.length;
   return [...list.slice(at), ...list.slice(0, at)];
 }
-
-const sameList = (a: readonly ControllerAddress[], b: readonly ControllerAddress[]): boolean =>
-  a.length === b.length && a.every((address, index) => b[index] !== undefined && sameAddress(address, b[index]));

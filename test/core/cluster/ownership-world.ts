@@ -1,5 +1,6 @@
 /** Members that serve gateways by `GatewayOwnership`, and gateways that send events and move on by themselves when nobody answers. */
-import { GatewayOwnership, type Unit } from '../../../src/cluster/gateway-ownership.ts';
+import { GatewayOwnership } from '../../../src/cluster/gateway-ownership.ts';
+import type { Unit } from '../../../src/cluster/hand-over.ts';
 import { addressKey, type ControllerAddress, type Flow, type Listener, type Logger } from '../../../src/internal.ts';
 import type { Conditions } from '../../support/memory-network.ts';
 import { LinkWorld, type Node, signaling } from './link-world.ts';

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createSipAdapter } from '../../../protocols/sip/adapter.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import { parseUri, uriParam } from '../../../protocols/sip/codec/uri.ts';
+import { parseNameAddr, parseVia, replaceParam } from '../../../protocols/sip/codec/values.ts';
 import {
   nameAddrAlternates,
   type Placement,
@@ -7,11 +11,7 @@ import {
   tagText,
   uriTagText,
   viaAlternates,
-} from '../../../protocols/sip/alternate-path.ts';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import { parseUri, uriParam } from '../../../protocols/sip/uri.ts';
-import { parseNameAddr, parseVia, replaceParam } from '../../../protocols/sip/values.ts';
+} from '../../../protocols/sip/path.ts';
 import { formatAddress, type PathAttribute, parseAddress } from '../../../src/internal.ts';
 import { request } from './world.ts';
 

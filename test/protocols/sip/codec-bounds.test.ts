@@ -1,11 +1,11 @@
 /** Design §14: whatever the octets, decode never throws and takes no more than 5 ms for 64 kB; neither does what follows it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import { limits } from '../../../protocols/sip/scanner.ts';
-import { parseUri, uriParam } from '../../../protocols/sip/uri.ts';
-import { param, parseNameAddr, parseVia, splitList, unfold } from '../../../protocols/sip/values.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import { limits } from '../../../protocols/sip/codec/scanner.ts';
+import { parseUri, uriParam } from '../../../protocols/sip/codec/uri.ts';
+import { param, parseNameAddr, parseVia, splitList, unfold } from '../../../protocols/sip/codec/values.ts';
 import { bestOf } from '../../contract/protocol-adapter.contract.ts';
 import { request } from './world.ts';
 

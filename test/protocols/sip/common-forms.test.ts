@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nameAddrAt, valueEndAt, viaAt } from '../../../protocols/sip/common-forms.ts';
-import { H, headerId } from '../../../protocols/sip/header-names.ts';
-import { parseNameAddr, parseVia, trim, unfold, valueEnd } from '../../../protocols/sip/values.ts';
+import { nameAddrAt, valueEndAt, viaAt } from '../../../protocols/sip/codec/common-forms.ts';
+import { H, headerId } from '../../../protocols/sip/codec/header-names.ts';
+import { parseNameAddr, parseVia, trim, unfold, valueEnd } from '../../../protocols/sip/codec/values.ts';
 
 /** A value as it stands in a message: other fields around it, its ends found by the scanner. */
 function placed(value: string): { bytes: Buffer; text: string; start: number; end: number } {

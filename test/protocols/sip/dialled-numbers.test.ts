@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dialledNumber, redial } from '../../../protocols/sip/dialled-number.ts';
+import { dialledNumber, redial } from '../../../protocols/sip/proxy/dialled-number.ts';
 import { type Peer, request, SipWorld, startLine, statusOf } from './world.ts';
 
 describe('RFC 3966 §3 and RFC 3261 §19.1.2: what number a user part means', () => {

@@ -5,10 +5,10 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import type { SipMessage } from '../../../protocols/sip/messages.ts';
-import { type NameAddr, parseVia } from '../../../protocols/sip/values.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import type { SipMessage } from '../../../protocols/sip/codec/messages.ts';
+import { type NameAddr, parseVia } from '../../../protocols/sip/codec/values.ts';
 
 interface PackageAddress {
   readonly name?: string;

@@ -1,8 +1,8 @@
 /** RFC 5626 §5.2: unique to a flow, the flow can be recovered from it, and it cannot be modified by attackers. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FlowTokens, maxTokenLength } from '../../../protocols/sip/flow-token.ts';
-import { Flows } from '../../../protocols/sip/flows.ts';
+import { FlowTokens, maxTokenLength } from '../../../protocols/sip/proxy/flow-token.ts';
+import { Flows } from '../../../protocols/sip/proxy/flows.ts';
 import type { ControllerAddress, Flow, SocketAddress, Transport } from '../../../src/internal.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

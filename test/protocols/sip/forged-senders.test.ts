@@ -22,6 +22,39 @@ async function worldWithPeer(more: object = {}): Promise<{ world: SipWorld; peer
 
 const own = { from: '<sip:alice@example.com>;tag=a1', to: '<sip:bob@example.com>', uri: 'sip:bob@example.com' };
 
+const stranger = '<sip:carol@elsewhere.example>;tag=c1';
+
+describe('RFC 3261 §8.2.7 a refusal where nobody has shown who he is', () => {
+  it.each([
+    ['404', 'nobody', 'sip:nobody@example.com', {}],
+    [
+      '480',
+      'a user who is not there',
+      'sip:bob@example.com',
+      { register: true, invite: false, users: config.auth.users },
+    ],
+    ['404', 'the domain itself, by a stranger', 'sip:example.com', config.auth],
+  ])('is a %s for %s once per copy, always the same, and nothing is kept of it', async (status, _, uri, auth) => {
+    const { world, peer } = await worldWithPeer({ auth });
+    const invite = request('INVITE', { from: stranger, to: `<${uri}>`, uri });
+    peer.send(invite);
+    await world.run(40_000);
+    const [first = '', ...more] = peer.take();
+    expect([String(statusOf(first)), more]).toEqual([status, []]);
+    expect(world.transactions).toBe(0);
+    peer.send(invite);
+    peer.send(invite);
+    await world.run(500);
+    expect(peer.take()).toEqual([first, first]);
+    expect(world.transactions).toBe(0);
+    // Its ACK ends here: nothing is answered and nothing goes anywhere.
+    peer.send(request('ACK', { from: stranger, to: fieldsOf(first, 'To')[0] ?? '', uri }));
+    await world.run(500);
+    expect(peer.take()).toEqual([]);
+    expect(world.transactions).toBe(0);
+  });
+});
+
 describe('RFC 3261 §26.3.2.4 a challenge to a forged sender', () => {
   it('is sent once per copy of an INVITE, always the same, and nothing is kept of it', async () => {
     const { world, peer } = await worldWithPeer();

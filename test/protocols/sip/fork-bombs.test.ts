@@ -1,7 +1,7 @@
 /** RFC 5393 §3, §4.2, §5: contacts that lead back to us multiply a request at each pass; their sum is bounded. */
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { ForkBudget } from '../../../protocols/sip/fork-budget.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { ForkBudget } from '../../../protocols/sip/proxy/fork-budget.ts';
 import type { Contact } from '../../../src/internal.ts';
 import { answerTo, gist, type Peer, request, SipWorld, statusOf } from './world.ts';
 

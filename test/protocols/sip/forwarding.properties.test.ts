@@ -1,8 +1,8 @@
 /** RFC 3261 §16.6: a forwarded request is the received one, octet for octet and in order, but for what a proxy has to change. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
 import { losses } from './lossless.ts';
 import { answerTo, bodyOf, fieldsOf, headerLines, SipWorld, startLine } from './world.ts';
 

@@ -1,7 +1,7 @@
 /** RFC 3261 §18.3, RFC 5626 §3.5.1: messages are cut out of a connection by Content-Length, whatever the segments. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createFraming } from '../../../protocols/sip/framing.ts';
+import { createFraming } from '../../../protocols/sip/codec/framing.ts';
 import { bestOf, pieces } from '../../contract/protocol-adapter.contract.ts';
 import { request } from './world.ts';
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import type { FlowTokens } from '../../../protocols/sip/flow-token.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import type { SipMessage } from '../../../protocols/sip/codec/messages.ts';
 import { Identity } from '../../../protocols/sip/identity.ts';
-import type { SipMessage } from '../../../protocols/sip/messages.ts';
+import type { FlowTokens } from '../../../protocols/sip/proxy/flow-token.ts';
 import { ContactPlaces } from '../../../protocols/sip/registrar/contact-places.ts';
 import { Registrar, type RegistrarParts, type RegistrarRules } from '../../../protocols/sip/registrar/registrar.ts';
 import {

@@ -1,14 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { ackFor, cancelFor } from '../../../protocols/sip/hop-requests.ts';
-import { nextWaitMs, serverKey } from '../../../protocols/sip/transaction.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { ackFor, cancelFor } from '../../../protocols/sip/transactions/hop-requests.ts';
+import { nextWaitMs } from '../../../protocols/sip/transactions/host.ts';
+import { serverKey } from '../../../protocols/sip/transactions/keys.ts';
 import {
   inviteClient,
   inviteServer,
   type Machine,
   nonInviteClient,
   nonInviteServer,
-} from '../../../protocols/sip/transaction-machines.ts';
+} from '../../../protocols/sip/transactions/machines.ts';
 import { answerTo, branchOf, fieldsOf, gist, headerLines, type Peer, request, SipWorld, startLine } from './world.ts';
 
 let open: SipWorld | undefined;

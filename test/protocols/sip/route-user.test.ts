@@ -1,9 +1,9 @@
 /** The user part of our Record-Route URIs: what proves a dialog, and which flow it leads to. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import type { SipMessage } from '../../../protocols/sip/messages.ts';
-import { DialogProof, maxFlowLength, readRouteUser, writeRouteUser } from '../../../protocols/sip/route-user.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import type { SipMessage } from '../../../protocols/sip/codec/messages.ts';
+import { DialogProof, maxFlowLength, readRouteUser, writeRouteUser } from '../../../protocols/sip/proxy/route-user.ts';
 
 function request(callId: string, fromTag: string, toTag: string, method = 'BYE'): SipMessage {
   const to = toTag === '' ? '' : `;tag=${toTag}`;

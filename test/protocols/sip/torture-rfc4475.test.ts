@@ -1,8 +1,8 @@
 /** RFC 4475 through a whole SIP role: the outcome of each message, and what its section says of the message that leaves. */
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import { parseVia } from '../../../protocols/sip/values.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import { parseVia } from '../../../protocols/sip/codec/values.ts';
 import {
   lossesOf,
   type Outcome,

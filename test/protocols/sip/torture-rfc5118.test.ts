@@ -1,8 +1,8 @@
 /** RFC 5118 through a whole SIP role: IPv6 addresses wherever SIP may have them. */
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import { parseVia } from '../../../protocols/sip/values.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import { parseVia } from '../../../protocols/sip/codec/values.ts';
 import { lossesOf, type Outcome, octetsOf, sinkHost, torture, tortureMessages } from './torture.ts';
 import { fieldsOf, SipWorld, startLine } from './world.ts';
 

@@ -12,7 +12,7 @@ import {
   type ServerEvent,
   type ServerState,
   serverRow,
-} from '../../../protocols/sip/transaction-machines.ts';
+} from '../../../protocols/sip/transactions/machines.ts';
 
 /** `next: effect effect`; cells that are not written here stay in their state and do nothing. */
 type Cells<S extends string, E extends string> = Readonly<Partial<Record<S, Readonly<Partial<Record<E, string>>>>>>;
@@ -27,7 +27,7 @@ const clientEvents: readonly ClientEvent[] = [
   'failure',
   'retransmit',
   'timeout',
-  'lingerEnd',
+  'absorbEnd',
   'transportError',
 ];
 const serverStates: readonly ServerState[] = [
@@ -46,7 +46,7 @@ const serverEvents: readonly ServerEvent[] = [
   'sendFailure',
   'retransmit',
   'timeout',
-  'lingerEnd',
+  'absorbEnd',
 ];
 
 const stopTimers = 'disarmRetransmit disarmTimeout';
@@ -57,21 +57,21 @@ describe('RFC 3261 §17.1.1.2 figure 5, RFC 6026 §8.4: the INVITE client', () =
     {
       calling: {
         provisional: `proceeding: ${stopTimers} deliver`,
-        success: `accepted: ${stopTimers} lingerAccepted deliver`,
-        failure: `completed: ${stopTimers} linger deliver acknowledge`,
+        success: `accepted: ${stopTimers} absorbAccepted deliver`,
+        failure: `completed: ${stopTimers} absorb deliver acknowledge`,
         retransmit: 'calling: repeat armRetransmit',
         timeout: 'terminated: disarmRetransmit reportTimeout',
         transportError: `terminated: ${stopTimers} reportTransportError`,
       },
       proceeding: {
         provisional: 'proceeding: deliver',
-        success: `accepted: ${stopTimers} lingerAccepted deliver`,
-        failure: `completed: ${stopTimers} linger deliver acknowledge`,
+        success: `accepted: ${stopTimers} absorbAccepted deliver`,
+        failure: `completed: ${stopTimers} absorb deliver acknowledge`,
       },
-      accepted: { success: 'accepted: deliver', lingerEnd: 'terminated:' },
+      accepted: { success: 'accepted: deliver', absorbEnd: 'terminated:' },
       completed: {
         failure: 'completed: acknowledge',
-        lingerEnd: 'terminated:',
+        absorbEnd: 'terminated:',
         transportError: 'terminated: reportTransportError',
       },
       terminated: {},
@@ -104,8 +104,8 @@ describe('RFC 3261 §17.1.1.2 figure 5, RFC 6026 §8.4: the INVITE client', () =
 describe('RFC 3261 §17.1.2.2 figure 6: the non-INVITE client', () => {
   const waiting = (state: 'trying' | 'proceeding') => ({
     provisional: 'proceeding: deliver',
-    success: `completed: ${stopTimers} linger deliver`,
-    failure: `completed: ${stopTimers} linger deliver`,
+    success: `completed: ${stopTimers} absorb deliver`,
+    failure: `completed: ${stopTimers} absorb deliver`,
     retransmit: `${state}: repeat armRetransmit`,
     timeout: 'terminated: disarmRetransmit reportTimeout',
     transportError: `terminated: ${stopTimers} reportTransportError`,
@@ -115,7 +115,7 @@ describe('RFC 3261 §17.1.2.2 figure 6: the non-INVITE client', () => {
     {
       trying: waiting('trying'),
       proceeding: waiting('proceeding'),
-      completed: { lingerEnd: 'terminated:' },
+      completed: { absorbEnd: 'terminated:' },
       terminated: {},
     },
     {},
@@ -129,17 +129,17 @@ describe('RFC 3261 §17.2.1 figure 7, RFC 6026 §8.6: the INVITE server', () => 
       proceeding: {
         request: 'proceeding: repeat',
         sendProvisional: 'proceeding: deliver',
-        sendSuccess: 'accepted: deliver lingerAccepted',
+        sendSuccess: 'accepted: deliver absorbAccepted',
         sendFailure: 'completed: deliver armRetransmit armTimeout',
       },
-      accepted: { ack: 'accepted: deliver', sendSuccess: 'accepted: deliver', lingerEnd: 'terminated:' },
+      accepted: { ack: 'accepted: deliver', sendSuccess: 'accepted: deliver', absorbEnd: 'terminated:' },
       completed: {
         request: 'completed: repeat',
-        ack: `confirmed: ${stopTimers} linger`,
+        ack: `confirmed: ${stopTimers} absorb`,
         retransmit: 'completed: repeat armRetransmit',
         timeout: 'terminated: disarmRetransmit reportTimeout',
       },
-      confirmed: { lingerEnd: 'terminated:' },
+      confirmed: { absorbEnd: 'terminated:' },
       terminated: {},
     },
     {
@@ -163,16 +163,16 @@ describe('RFC 3261 §17.2.2 figure 8: the non-INVITE server', () => {
     {
       trying: {
         sendProvisional: 'proceeding: deliver',
-        sendSuccess: 'completed: deliver linger',
-        sendFailure: 'completed: deliver linger',
+        sendSuccess: 'completed: deliver absorb',
+        sendFailure: 'completed: deliver absorb',
       },
       proceeding: {
         request: 'proceeding: repeat',
         sendProvisional: 'proceeding: deliver',
-        sendSuccess: 'completed: deliver linger',
-        sendFailure: 'completed: deliver linger',
+        sendSuccess: 'completed: deliver absorb',
+        sendFailure: 'completed: deliver absorb',
       },
-      completed: { request: 'completed: repeat', lingerEnd: 'terminated:' },
+      completed: { request: 'completed: repeat', absorbEnd: 'terminated:' },
       terminated: {},
     },
     {},

@@ -1,13 +1,14 @@
 /** Design §8: tags are obeyed from trusted hops only, may lead only where allowed, and can be taken out at a border. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nameAddrAlternates } from '../../../protocols/sip/alternate-path.ts';
-import { decode } from '../../../protocols/sip/decode.ts';
-import { H } from '../../../protocols/sip/header-names.ts';
-import type { SipMessage } from '../../../protocols/sip/messages.ts';
-import { stripTags, withoutTags } from '../../../protocols/sip/strip.ts';
-import { isUnicast, PathTrust } from '../../../protocols/sip/trust.ts';
-import { parseNameAddr, parseVia, splitList } from '../../../protocols/sip/values.ts';
+import { decode } from '../../../protocols/sip/codec/decode.ts';
+import { H } from '../../../protocols/sip/codec/header-names.ts';
+import type { SipMessage } from '../../../protocols/sip/codec/messages.ts';
+import { isUnicast } from '../../../protocols/sip/codec/uri.ts';
+import { parseNameAddr, parseVia, splitList } from '../../../protocols/sip/codec/values.ts';
+import { nameAddrAlternates } from '../../../protocols/sip/path.ts';
+import { stripTags, withoutTags } from '../../../protocols/sip/proxy/strip.ts';
+import { PathTrust } from '../../../protocols/sip/proxy/trust.ts';
 import { readAllowRule, readTrustRule } from '../../../src/config/trust-rules.ts';
 import { type ControllerAddress, type Flow, Metrics, type TrustSettings } from '../../../src/internal.ts';
 import { hosts, SipWorld, usualWorld } from '../../support/sip-world.ts';

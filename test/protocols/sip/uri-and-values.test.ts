@@ -1,7 +1,7 @@
 /** URIs and header values: what is read, and what is no such thing (RFC 3261 §19.1, §20, §25.1; RFC 3966). */
 import { describe, expect, it } from 'vitest';
-import { escapeParam, parseUri, unescapeText, uriParam } from '../../../protocols/sip/uri.ts';
-import { param, parseNameAddr, parseVia, splitList } from '../../../protocols/sip/values.ts';
+import { escapeParam, parseUri, unescapeText, uriParam } from '../../../protocols/sip/codec/uri.ts';
+import { param, parseNameAddr, parseVia, splitList } from '../../../protocols/sip/codec/values.ts';
 
 describe('RFC 3261 §19.1.1 URIs', () => {
   it.each([

@@ -1,5 +1,5 @@
 /** A pair of controllers that ask for credentials, with a paid route, a default route, one registered user, and whoever attacks them. */
-import { createFraming } from '../../../protocols/sip/framing.ts';
+import { createFraming } from '../../../protocols/sip/codec/framing.ts';
 import { digestResponse, ha1 } from '../../../protocols/sip/registrar/digest-response.ts';
 import { parseAddress } from '../../../src/internal.ts';
 import type { MemoryPacket } from '../../support/memory-network.ts';

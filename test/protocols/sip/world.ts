@@ -1,6 +1,7 @@
 /** A whole SIP role on a memory network, a fake clock and a DNS of its own, with peers that say and hear wire text. */
+
+import { createFraming } from '../../../protocols/sip/codec/framing.ts';
 import { sipConfigSchema } from '../../../protocols/sip/config.ts';
-import { createFraming } from '../../../protocols/sip/framing.ts';
 import { createSipRole } from '../../../protocols/sip/role.ts';
 import {
   type ControllerAddress,

@@ -1,0 +1,128 @@
+/**
+ * Who may send what, where `auth.invite` asks for credentials. Judged is what would be sent, after the Route entries of ours are taken
+ * off (RFC 3261 §16.4), not what the request looks like: a Request-URI of ours may hide the number of a strict router's Route.
+ *
+ * | Standing  | Who                                              | May reach                                          |
+ * |-----------|--------------------------------------------------|----------------------------------------------------|
+ * | `open`    | everybody, without `auth.invite`                 | everything                                         |
+ * | `trusted` | cluster members, configured hops, `trust`        | everything                                         |
+ * | `user`    | a user of ours who showed his credentials        | everything                                         |
+ * | `party`   | who brings the proof of a dialog in which a      | Route and Request-URI, never the routing table     |
+ * |           | trusted or configured hop has a part             |                                                    |
+ * | `dialog`  | who brings the proof of any other dialog         | the same, but no configured hop                    |
+ * | `stranger`| the rest                                         | registered users                                   |
+ */
+import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
+import type { NameAddr } from '../codec/values.ts';
+import type { Identity } from '../identity.ts';
+import { uriHop } from '../path.ts';
+import { type DialogProof, kindOf } from './route-user.ts';
+import type { PathTrust } from './trust.ts';
+
+export type Standing = 'open' | 'trusted' | 'user' | 'party' | 'dialog' | 'stranger';
+
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields?: string | undefined;
+  /** The INVITE may be one that a partner began: it passes if that partner is dead. */
+  readonly isCarried?: boolean | undefined;
+}
+
+/** Where a request goes once the entries of ours are off. */
+export interface Way {
+  readonly uri: SipUri;
+  /** The Route entry that leads on; undefined: the Request-URI decides. */
+  readonly next: NameAddr | undefined;
+  /** Kind and proof of the dialog that an entry of ours claims. */
+  readonly dialog: string | undefined;
+}
+
+export interface AdmissionParts {
+  /** `auth.invite` */
+  readonly isOn: boolean;
+  readonly identity: Identity;
+  readonly trust: PathTrust;
+  readonly dialogs: DialogProof;
+  readonly metrics: Metrics;
+  isMember(host: string): boolean;
+  isRegistered(uri: SipUri): boolean;
+  /** undefined: the sender is a user of ours and writes his own name; else the challenge or refusal to send. */
+  authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
+}
+
+export class Admission {
+  readonly #parts: AdmissionParts;
+  readonly #dropped: Counter;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+    this.#dropped = parts.metrics.counter(
+      'sip_unproven_dropped_total',
+      'ACK and CANCEL of no dialog or transaction that is known, from senders without trust',
+    );
+  }
+
+  /** What the sender may do without being asked for credentials. */
+  standing(request: SipMessage, flow: Flow, way: Way): Standing {
+    const { isOn, trust } = this.#parts;
+    if (!isOn) return 'open';
+    if (trust.isTrusted(flow)) {
+      // What a member forwards within a dialog it judged by itself, for senders that may not have our routes.
+      return request.toTag === '' || !this.#parts.isMember(flow.remote.host) ? 'trusted' : 'party';
+    }
+    if (!this.#isProven(request, way)) return 'stranger';
+    return isParty(way) ? 'party' : 'dialog';
+  }
+
+  /** A stranger who wants more than registered users has to show who he is: the refusal to send, or what he may do then. */
+  ask(request: SipMessage, flow: Flow, way: Way): Refusal | 'user' | 'stranger' {
+    return this.#mayReach(request, way) ? 'stranger' : (this.#parts.authenticate(request, flow) ?? 'user');
+  }
+
+  /**
+   * Neither ACK nor CANCEL can be challenged (RFC 3261 §22.1). Without proof they go only where a stranger's INVITE goes: an ACK whose
+   * INVITE is known here, and a CANCEL whose INVITE a dead partner may have forwarded.
+   */
+  mayPass(way: Way, isKnown: boolean): boolean {
+    const passes = isKnown && this.#isForUser(way);
+    if (!passes) this.#dropped.add();
+    return passes;
+  }
+
+  #isProven(request: SipMessage, way: Way): boolean {
+    const { dialog } = way;
+    if (dialog === undefined || request.method === 'REGISTER') return false;
+    // Whoever was called once, or called a user of ours, holds a proof: it opens no way to a trunk that has no part in that dialog.
+    if (!isParty(way) && this.#leadsToConfigured(way)) return false;
+    return this.#parts.dialogs.proves(dialog, request);
+  }
+
+  #leadsToConfigured({ uri, next }: Way): boolean {
+    const { identity, trust } = this.#parts;
+    const named = next === undefined ? uri : parseUri(next.uri);
+    if (named === undefined || !isSipScheme(named.scheme) || (next === undefined && identity.isLocal(uri)))
+      return false;
+    return trust.isConfigured(uriHop(named));
+  }
+
+  /** A stranger may call our users; whoever claims to be one of them is asked. */
+  #mayReach(request: SipMessage, way: Way): boolean {
+    const { identity } = this.#parts;
+    const from = parseUri(request.from.uri);
+    if (from !== undefined && identity.isLocal(from)) return false;
+    return this.#isForUser(way) || (way.next === undefined && way.uri.user === undefined && identity.isLocal(way.uri));
+  }
+
+  #isForUser({ uri, next }: Way): boolean {
+    const { identity, isRegistered } = this.#parts;
+    return next === undefined && uri.user !== undefined && identity.isLocal(uri) && isRegistered(uri);
+  }
+}
+
+const isParty = ({ dialog }: Way): boolean => dialog !== undefined && kindOf(dialog) === 'h';
+
+/** Is this the sender of a dialog's request, by whatever proof? */
+export const isOfDialog = (standing: Standing): boolean => standing === 'party' || standing === 'dialog';

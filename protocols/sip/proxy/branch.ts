@@ -1,0 +1,330 @@
+/** One branch of a request that is being proxied: one target, one client transaction, Timer C and CANCEL (RFC 3261 §16.6, §16.8, §16.10). */
+import {
+  type Attempt,
+  type Cancel,
+  type Clock,
+  type ControllerAddress,
+  type Flow,
+  formatAddress,
+  type HopFailure,
+  type Logger,
+  type NextHops,
+  type RateLimitedLog,
+} from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
+import { cancelFor } from '../transactions/hop-requests.ts';
+import type { TransactionLayer } from '../transactions/layer.ts';
+import type { ServerTransaction } from '../transactions/server.ts';
+import { forwardedText } from './forward.ts';
+import { ignoreAnswer, type RelayParts, RepeatedSuccess } from './relay.ts';
+import { isFlow, type ProxyTarget, type RoutePlan, reachable } from './target.ts';
+import type { BranchKey } from './via-branch.ts';
+
+export interface BranchParts extends RelayParts {
+  readonly clock: Clock;
+  readonly layer: TransactionLayer;
+  readonly nextHops: NextHops;
+  readonly log: Logger;
+  /** For lines that a sender can cause with every request. */
+  readonly reports: RateLimitedLog;
+  readonly branches: BranchKey;
+  readonly timerCMs: number;
+  /** Tells once when a subscriber has renewed his binding over a flow of ours. */
+  onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
+  /** Names a flow for those who come back by it. */
+  flowToken(flow: Flow): string;
+}
+
+/** The response context, as its branches see it. */
+export interface BranchHost {
+  readonly parts: BranchParts;
+  readonly request: SipMessage;
+  readonly plan: RoutePlan;
+  readonly server: ServerTransaction;
+  readonly isForked: boolean;
+  refuse(status: number, reason: string): void;
+  onProvisional(response: SipMessage): void;
+  onSuccess(response: SipMessage): void;
+  onFailure(response: SipMessage): void;
+  /** A branch without an answer. */
+  onBranchTimeout(): void;
+  onBranchUnreachable(target: ProxyTarget): void;
+  /** A flow of a telephone has failed (RFC 5626 §7). */
+  onFlowFailed(target: ProxyTarget): void;
+  /** The telephone is back over this flow: the branch goes on there. */
+  onRenewed(target: ProxyTarget, flow: Flow): void;
+  branchEnded(): void;
+}
+
+/** RFC 3326 §3.1: a telephone that rang shows no missed call. */
+export const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
+
+/** Its target is tried, its answers are the context's to choose from. */
+export class Branch implements ClientUser {
+  readonly #context: BranchHost;
+  readonly #target: ProxyTarget;
+  readonly #breadth: number;
+  #transaction: ClientTransaction | undefined;
+  #timerC: Cancel | undefined;
+  #timerCAtMs = 0;
+  #wantsCancel = false;
+  #cancelFields = '';
+  #cancelSent = false;
+  #cancel: ClientTransaction | undefined;
+  #provisional = false;
+  #ended = false;
+  #renewal: (() => void) | undefined;
+  #patience: Cancel | undefined;
+
+  constructor(context: BranchHost, target: ProxyTarget, breadth: number) {
+    this.#context = context;
+    this.#target = target;
+    this.#breadth = breadth;
+  }
+
+  start(): void {
+    const { nextHops, log } = this.#context.parts;
+    this.#awaitRenewal();
+    if (this.#target.isAbsent === true) {
+      this.#failed();
+      return;
+    }
+    nextHops.resolve(this.#target.hop, this.#target.alternates, (resolution) => {
+      if (this.#ended) return;
+      if (!resolution.ok) {
+        log.debug(
+          { callId: this.#context.request.callId, hop: this.#target.hop, why: resolution.error.detail },
+          'no address for the next hop',
+        );
+        this.#failed();
+        return;
+      }
+      if (this.#wantsCancel) {
+        this.#context.refuse(487, 'Request Terminated');
+        this.#end();
+        return;
+      }
+      this.#target.resolved?.(resolution.value);
+      const addresses = reachable(this.#target, resolution.value);
+      if (addresses.length > 0) {
+        this.#send(addresses);
+        return;
+      }
+      this.#context.refuse(403, 'Forbidden');
+      this.#end();
+    });
+  }
+
+  /** `fields`: what the CANCEL says of the reason. */
+  cancel(fields: string): void {
+    if (this.#ended || this.#wantsCancel || this.#context.request.method !== 'INVITE') return;
+    this.#wantsCancel = true;
+    this.#cancelFields = fields;
+    if (this.#patience !== undefined) {
+      this.#context.refuse(487, 'Request Terminated');
+      this.#end();
+    } else if (this.#provisional) this.#sendCancel();
+  }
+
+  onResponse(message: SipMessage, transaction: ClientTransaction): void {
+    const { status } = message;
+    if (status < 200) {
+      this.#provisional = true;
+      if (status > 100 && this.#target.member !== undefined) transaction.stay();
+      if (status > 100) this.#timerCAtMs = this.#context.parts.clock.now() + this.#context.parts.timerCMs;
+      if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel();
+      this.#context.onProvisional(message);
+      return;
+    }
+    if (status < 300 && transaction.bypassFlow !== undefined) this.#cancelBypassed(transaction, transaction.bypassFlow);
+    if (status < 300) this.#context.onSuccess(message);
+    else if (status === 430 && !this.#ended && isFlow(this.#target)) {
+      if (this.#renewal !== undefined && !this.#wantsCancel) {
+        this.#failed();
+        return;
+      }
+      this.#context.onFlowFailed(this.#target);
+    } else if (!this.#ended) this.#context.onFailure(message);
+    this.#end();
+  }
+
+  onTimeout(): void {
+    if (this.#ended) return;
+    this.#context.onBranchTimeout();
+    this.#end();
+  }
+
+  onTransportError(_transaction: ClientTransaction, tried: readonly Attempt[]): void {
+    if (this.#ended) return;
+    const { reports } = this.#context.parts;
+    const [first] = tried;
+    reports.info('no hop took the request', first === undefined ? '' : formatAddress(first.address), () => ({
+      callId: this.#context.request.callId,
+      method: this.#context.request.method,
+      tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
+    }));
+    this.#failed();
+  }
+
+  /** The target cannot be reached now; a telephone that is about to connect anew is given a moment. */
+  #failed(): void {
+    const { clock } = this.#context.parts;
+    const hasSpare = (this.#target.spares ?? []).length > 0;
+    if (this.#renewal === undefined || this.#wantsCancel || hasSpare) {
+      this.#context.onBranchUnreachable(this.#target);
+      this.#end();
+      return;
+    }
+    this.#patience ??= clock.after(renewalMs, () => {
+      this.#context.onBranchUnreachable(this.#target);
+      this.#end();
+    });
+  }
+
+  #awaitRenewal(): void {
+    const { renewal } = this.#target;
+    if (renewal === undefined) return;
+    this.#renewal = this.#context.parts.onRenewal(renewal, (flow) => {
+      this.#renewal = undefined;
+      // What was answered provisionally has arrived.
+      if (this.#ended || this.#provisional) return;
+      this.#transaction?.abandon();
+      this.#context.onRenewed(this.#target, flow);
+      this.#end();
+    });
+  }
+
+  onMoved(_transaction: ClientTransaction, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
+    const { log } = this.#context.parts;
+    this.#cancelSent = false;
+    this.#provisional = false;
+    this.#cancel?.abandon();
+    this.#cancel = undefined;
+    log.info(
+      {
+        callId: this.#context.request.callId,
+        method: this.#context.request.method,
+        from: formatAddress(from),
+        to: formatAddress(to),
+        because,
+      },
+      'request moved to the alternate',
+    );
+  }
+
+  /** Later 2xx responses of this branch only need the way back. */
+  afterwards(): ClientUser {
+    const { server, plan, parts, request } = this.#context;
+    return request.method === 'INVITE' ? new RepeatedSuccess(server, plan, parts) : ignoreAnswer;
+  }
+
+  #send(addresses: readonly ControllerAddress[]): void {
+    const context = this.#context;
+    const { parts, request, plan, server } = context;
+    const target = this.#target;
+    const { identity, layer } = parts;
+    const toToken =
+      target.flow !== undefined && plan.recordRoute ? (target.token ?? parts.flowToken(target.flow)) : undefined;
+    const branch = parts.branches.branchFor(request, target.branchKey ?? target.requestUri);
+    if (request.method === 'INVITE') this.#armTimerC();
+    this.#transaction = layer.request(
+      request.method,
+      branch,
+      { addresses, flow: target.flow, serverName: target.hop.secure === true ? target.hop.host : undefined },
+      (flow) =>
+        forwardedText(
+          request,
+          {
+            branch,
+            requestUri: target.requestUri,
+            popRoutes: plan.popRoutes,
+            pushRoutes: target.pushRoutes,
+            rewriteRoutes: target.rewriteRoutes,
+            member: target.member,
+            recordRoute: plan.recordRoute,
+            dialog: plan.dialog,
+            path: plan.path,
+            outbound: plan.outbound,
+            from: server.flow,
+            fromToken: plan.fromToken,
+            toToken,
+            maxBreadth: this.#breadth,
+            forked: context.isForked,
+            standIn: plan.standIn,
+            consumes: plan.consumes,
+          },
+          flow,
+          identity,
+        ),
+      this,
+    );
+  }
+
+  #sendCancel(): void {
+    const transaction = this.#transaction;
+    const { layer, clock } = this.#context.parts;
+    const { hop, flow } = transaction ?? {};
+    if (transaction === undefined || hop === undefined || transaction.state !== 'proceeding') return;
+    this.#cancelSent = true;
+    const text = cancelFor(transaction.sentText, this.#cancelFields);
+    this.#cancel = layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
+    // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled.
+    this.#timerC?.();
+    this.#timerC = clock.after(64 * layer.timers.t1Ms, () => {
+      if (this.#ended) return;
+      transaction.abandon();
+      this.#context.onBranchTimeout();
+      this.#end();
+    });
+  }
+
+  /**
+   * The call was answered past the hop that has the request: that hop can no longer stop the other telephones it made ring. Its
+   * stand-in can, by the same CANCEL; where a final response was given it has no effect (RFC 3261 §9.2).
+   */
+  #cancelBypassed(transaction: ClientTransaction, { remote, transport }: Flow): void {
+    if (this.#ended || this.#context.request.method !== 'INVITE') return;
+    const { layer } = this.#context.parts;
+    const text = cancelFor(transaction.sentText, completedElsewhere);
+    const hop = { transport, host: remote.host, port: remote.port };
+    layer.request('CANCEL', transaction.branch, { addresses: [hop] }, () => text, ignoreAnswer);
+  }
+
+  /** Timer C (RFC 3261 §16.6 item 11, §16.8), put off by every provisional but 100 without touching the timer each time. */
+  #armTimerC(): void {
+    const { clock, timerCMs } = this.#context.parts;
+    this.#timerCAtMs = clock.now() + timerCMs;
+    const check = (): void => {
+      if (this.#ended) return;
+      const left = this.#timerCAtMs - clock.now();
+      if (left > 0) this.#timerC = clock.after(left, check);
+      else this.#timerCFired();
+    };
+    this.#timerC = clock.after(timerCMs, check);
+  }
+
+  #timerCFired(): void {
+    if (this.#provisional) {
+      this.#wantsCancel = true;
+      this.#sendCancel();
+      return;
+    }
+    this.#transaction?.abandon();
+    this.#context.onBranchTimeout();
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#renewal?.();
+    this.#patience?.();
+    this.#timerC?.();
+    this.#timerC = undefined;
+    this.#context.branchEnded();
+  }
+}
+
+/** How long a request waits for a telephone whose member has just ended: as long as it may take it to notice and connect anew. */
+const renewalMs = 4_000;

@@ -1,0 +1,366 @@
+/**
+ * The proxy core (RFC 3261 §16): receive → validate → pre-process routes → resolve targets → forward, and responses back.
+ * What it is asked to do for a message is one straight line; what happens to it afterwards is the response context's.
+ */
+import {
+  type AddressResolver,
+  type Assembler,
+  type Cluster,
+  type ControllerAddress,
+  type Counter,
+  type Flow,
+  type Metrics,
+  UnorderedSet,
+} from '../../../src/internal.ts';
+import { toBytes } from '../codec/encode.ts';
+import { H, type HeaderId } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
+import { parseNameAddr, parseVia, unfold } from '../codec/values.ts';
+import type { SipConfig } from '../config.ts';
+import type { Identity } from '../identity.ts';
+import { nameAddrAlternates, viaAlternates } from '../path.ts';
+import { requestKey } from '../transactions/keys.ts';
+import type { TransactionLayer } from '../transactions/layer.ts';
+import type { ServerTransaction } from '../transactions/server.ts';
+import { reply } from '../transactions/way-back.ts';
+import { Admission, type Refusal, type Standing } from './admission.ts';
+import type { CarriedInvites } from './carried-invites.ts';
+import type { FlowNaming } from './flow-naming.ts';
+import type { Flows } from './flows.ts';
+import { ForeignResponses } from './foreign-responses.ts';
+import { type Fork, ForkControl, type Pass } from './fork-control.ts';
+import { LocalAnswers } from './local-answers.ts';
+import { type ContextParts, ResponseContext } from './response-context.ts';
+import { RoutePlanning } from './route-planning.ts';
+import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
+import type { DialogProof } from './route-user.ts';
+import { StatelessForwarding } from './stateless-forwarding.ts';
+import { onlyOneTag, stripTags } from './strip.ts';
+import { type RoutingTable, TargetSet } from './target-set.ts';
+import type { PathTrust } from './trust.ts';
+
+export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flowToken' | 'onRenewal'> {
+  readonly flows: Flows;
+  readonly flowNaming: FlowNaming;
+  readonly config: SipConfig;
+  readonly assembler: Assembler<SipMessage>;
+  readonly resolver: AddressResolver;
+  readonly cluster: Cluster;
+  readonly metrics: Metrics;
+  readonly trust: PathTrust;
+  readonly dialogs: DialogProof;
+  /** REGISTER for a domain of ours. */
+  register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
+  /** undefined: the sender may go on; else the challenge or refusal to send. */
+  authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
+  readonly carried: CarriedInvites;
+  /** Is this user one we know, registered or not? */
+  knows(uri: SipUri): boolean;
+  /** May a registered contact whose host is a name lead to this address? */
+  mayLead(address: ControllerAddress): boolean;
+  /** Are these credentials meant for us? undefined: we ask nobody for any. */
+  readonly consumes?: ((credentials: string) => boolean) | undefined;
+}
+
+export class ProxyCore {
+  readonly #parts: ProxyParts;
+  readonly #context: ContextParts;
+  readonly #layer: TransactionLayer;
+  readonly #identity: Identity;
+  readonly #admission: Admission;
+  readonly #open = new UnorderedSet<ResponseContext>();
+  readonly #routes: RoutePreprocessing;
+  readonly #targets: TargetSet;
+  readonly #planning: RoutePlanning;
+  readonly #answers: LocalAnswers;
+  readonly #stateless: StatelessForwarding;
+  readonly #foreign: ForeignResponses;
+  readonly #forkControl: ForkControl;
+  /** Contexts whose branches are counted. */
+  readonly #forks = new Map<ResponseContext, Fork>();
+  readonly #requests: Counter;
+  readonly #responses: Counter;
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts;
+    this.#context = {
+      ...parts,
+      member: (address) => parts.assembler.member(address),
+      flowToken: (flow) => parts.flows.tokenOf(flow),
+      onRenewal: (subscriber, run) => parts.flows.onRenewal(subscriber, run),
+      ended: (context) => {
+        this.#open.delete(context);
+        if (this.#forks.size > 0) this.#endFork(context);
+      },
+    };
+    this.#layer = parts.layer;
+    this.#identity = parts.identity;
+    const { metrics, identity, trust, resolver, layer } = parts;
+    this.#forkControl = new ForkControl(parts);
+    this.#routes = new RoutePreprocessing(parts);
+    this.#targets = new TargetSet({
+      identity,
+      trust,
+      flows: parts.flows,
+      config: parts.config,
+      contacts: (record) => resolver.locate(record),
+      knows: (uri) => parts.knows(uri),
+      mayLead: (address) => parts.mayLead(address),
+    });
+    this.#planning = new RoutePlanning(parts);
+    this.#answers = new LocalAnswers(layer, identity);
+    this.#stateless = new StatelessForwarding(parts);
+    this.#foreign = new ForeignResponses(parts);
+    const { backups, backupFor } = parts.cluster;
+    const members = new Set([...backups, ...backupFor].map(({ host }) => host));
+    this.#admission = new Admission({
+      isOn: parts.config.auth.invite,
+      identity,
+      trust,
+      dialogs: parts.dialogs,
+      metrics,
+      isMember: (host) => members.has(host),
+      isRegistered: (uri) => resolver.locate(identity.record(uri)).length > 0,
+      authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
+    });
+    this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
+    this.#responses = metrics.counter('sip_responses_total', 'SIP responses received');
+  }
+
+  /** Requests without a final answer yet. */
+  get pending(): number {
+    return this.#open.items.length;
+  }
+
+  /** What is being set up or otherwise awaits its final answer, for `altpath calls`. */
+  calls(): readonly Readonly<Record<string, unknown>>[] {
+    return this.#open.items.map(({ request }) => ({
+      callId: request.callId,
+      method: request.method,
+      from: request.from.uri,
+      to: request.requestUri,
+    }));
+  }
+
+  /** From the next request on; what is under way keeps its hops. */
+  reroute(table: RoutingTable): void {
+    this.#targets.reroute(table);
+  }
+
+  /** From now on new work is refused, what is open goes on. */
+  drain(): void {
+    this.#answers.drain();
+  }
+
+  onMessage(received: SipMessage, flow: Flow): void {
+    const message = this.#parts.trust.strips(flow)
+      ? stripTags(received, (id, value) => this.#isOurTag(id, value))
+      : received;
+    // Nothing readable is left of what a stranger made up.
+    if (message === undefined) return;
+    if (message.isRequest) {
+      this.#requests.add();
+      this.#onRequest(message, flow);
+    } else {
+      this.#responses.add();
+      this.#onResponse(message, flow);
+    }
+  }
+
+  /** What we, or hops that the operator named, wrote into a dialog comes back from telephones and stays. */
+  #isOurTag(id: HeaderId, value: string): boolean {
+    const { trust } = this.#parts;
+    const text = unfold(value).trim();
+    if (id === H.via) {
+      const via = parseVia(text);
+      if (via === undefined) return false;
+      return trust.vouches(via.host, this.#identity.isSelf(via.host, via.port), viaAlternates(via)) && onlyOneTag(text);
+    }
+    const entry = parseNameAddr(text);
+    const uri = entry === undefined ? undefined : parseUri(entry.uri);
+    if (entry === undefined || uri === undefined) return false;
+    const isSelf = this.#identity.isSelf(uri.host, uri.port);
+    return trust.vouches(uri.host, isSelf, nameAddrAlternates(entry)) && onlyOneTag(text);
+  }
+
+  #onResponse(message: SipMessage, flow: Flow): void {
+    const transaction = this.#layer.client(message);
+    if (transaction !== undefined) {
+      transaction.receive(message, flow);
+      return;
+    }
+    this.#foreign.receive(message, flow);
+  }
+
+  #onRequest(request: SipMessage, flow: Flow): void {
+    const key = requestKey(request);
+    const known = this.#layer.server(request, key);
+    if (known !== undefined && !(request.method === 'ACK' && known.state === 'accepted')) {
+      known.receive(request, flow);
+      return;
+    }
+    if (request.method === 'CANCEL') {
+      this.#onCancel(request, flow);
+      return;
+    }
+    if (request.maxForwards === 0 && request.method === 'OPTIONS') {
+      // How peers ask whether we live: nothing is kept of it. For our domains we are the final recipient (RFC 3261 §11, §16.3 item 3).
+      const isOurs = request.uri !== undefined && this.#identity.isLocal(request.uri);
+      this.#answers.refuseStateless(
+        request,
+        flow,
+        isOurs ? this.#answers.abilities(request) : { status: 483, reason: 'Too Many Hops' },
+      );
+      return;
+    }
+    const routing = this.#routes.routing(request, flow);
+    let standing = this.#admission.standing(request, flow, routing);
+    if (request.method === 'ACK') {
+      if (this.#endsRefusal(request)) return;
+      if (standing !== 'stranger' || this.#admission.mayPass(routing, known !== undefined))
+        this.#forwardStateless(request, flow, routing, standing);
+      return;
+    }
+    const pass = this.#forkControl.pass(request);
+    let refusal = this.#validate(request, flow, routing, pass);
+    if (refusal === undefined && standing === 'stranger') {
+      const asked = this.#ask(request, flow, routing);
+      if (typeof asked === 'string') standing = asked;
+      else refusal = asked;
+      if (refusal?.isCarried && this.#parts.carried.hold(request, flow, (held, from) => this.#onRequest(held, from)))
+        return;
+    }
+    if (refusal !== undefined) {
+      // RFC 3261 §26.3.2.4: the sender may be forged. Each copy is answered once, and nothing is kept of it.
+      this.#answers.refuseStateless(request, flow, refusal);
+      return;
+    }
+    if (routing.next === undefined && request.method === 'REGISTER' && this.#identity.isLocal(routing.uri)) {
+      this.#register(request, flow, key);
+      return;
+    }
+    if (this.#answers.isAsked(request, routing)) {
+      this.#answers.refuse(this.#layer.accept(request, flow, key), request, this.#answers.abilities(request));
+      return;
+    }
+    const targets = this.#targets.of(request, routing, standing);
+    if ('status' in targets) {
+      // Where nobody has shown who he is, the same holds as above (RFC 3261 §8.2.7).
+      if (standing === 'open' || standing === 'stranger') this.#answers.refuseStateless(request, flow, targets);
+      else this.#answers.refuse(this.#layer.accept(request, flow, key), request, targets);
+      return;
+    }
+    const server = this.#layer.accept(request, flow, key);
+    const fork = this.#forkControl.take(request, routing, targets, pass);
+    if (fork !== undefined && 'status' in fork) {
+      this.#answers.refuse(server, request, fork);
+      return;
+    }
+    const plan = this.#planning.plan(request, routing, standing, targets, this.#targets.isEdge);
+    const context = new ResponseContext(this.#context, server, request, plan);
+    this.#open.add(context);
+    if (fork !== undefined) this.#forks.set(context, fork);
+    context.start(targets);
+  }
+
+  /** Is there no room for one more transaction like this? Requests of a dialog come first. */
+  #isFull({ text, toTag }: SipMessage, flow: Flow): boolean {
+    const { size, memory } = this.#layer;
+    // It is kept as it came and as it leaves, as text and as octets.
+    const octets = 3 * text.length;
+    return (
+      size > maxTransactions || !(toTag === '' ? memory.mayBegin(flow.remote.host, octets) : memory.mayGoOn(octets))
+    );
+  }
+
+  /** The ACK of a refusal that we keep nothing of goes no further. */
+  #endsRefusal(ack: SipMessage): boolean {
+    return this.#identity.isLocalTag(ack);
+  }
+
+  /** RFC 3261 §16.10: to the INVITE it means; without one, statelessly where that INVITE would go. */
+  #onCancel(cancel: SipMessage, flow: Flow): void {
+    const invite = this.#layer.cancelled(cancel);
+    if (invite === undefined) {
+      const routing = this.#routes.routing(cancel, flow);
+      const standing = this.#admission.standing(cancel, flow, routing);
+      const { backupFor } = this.#parts.cluster;
+      // Its INVITE may have been a dead partner's.
+      if (standing !== 'stranger' || this.#admission.mayPass(routing, backupFor.length > 0))
+        this.#forwardStateless(cancel, flow, routing, standing);
+      return;
+    }
+    const server = this.#layer.accept(cancel, flow);
+    this.#answers.refuse(server, cancel, { status: 200, reason: 'OK' });
+    invite.user?.cancel(cancel.allNamed('Reason'));
+  }
+
+  #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {
+    if (this.#isFull(request, flow))
+      return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
+    if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
+      return { status: 416, reason: 'Unsupported URI Scheme' };
+    if (request.maxForwards === 0 && !this.#endsHere(request, routing)) return { status: 483, reason: 'Too Many Hops' };
+    if (pass === 'loop') return { status: 482, reason: 'Loop Detected' };
+    const unsupported = request.list(H.proxyRequire);
+    if (unsupported.length > 0)
+      return { status: 420, reason: 'Bad Extension', fields: `Unsupported: ${unsupported.join(', ')}\r\n` };
+    if (this.#answers.isDraining && request.toTag === '')
+      return { status: 503, reason: 'Service Unavailable - draining', fields: 'Retry-After: 10\r\n' };
+    return undefined;
+  }
+
+  /** REGISTER for our domains is its registrar's to challenge. */
+  #ask(request: SipMessage, flow: Flow, routing: Routing): Refusal | Standing {
+    const isRegistrars =
+      request.method === 'REGISTER' && routing.next === undefined && this.#identity.isLocal(routing.uri);
+    return isRegistrars ? 'stranger' : this.#admission.ask(request, flow, routing);
+  }
+
+  #endFork(context: ResponseContext): void {
+    const fork = this.#forks.get(context);
+    if (fork === undefined) return;
+    this.#forks.delete(context);
+    this.#forkControl.release(fork);
+  }
+
+  /** A challenge needs no transaction; whatever is worth remembering has one. */
+  #register(request: SipMessage, flow: Flow, key: string): void {
+    let server: ServerTransaction | undefined;
+    let isDone = false;
+    this.#parts.register(request, flow, (status, text) => {
+      isDone = true;
+      if (status === 401) reply(this.#layer.transmitter, request, flow, toBytes(text));
+      else (server ?? this.#layer.accept(request, flow, key)).respond(status, text);
+    });
+    if (!isDone) server = this.#layer.accept(request, flow, key);
+  }
+
+  /** A request for the registrar is at its destination: Max-Forwards has no say any more (RFC 3261 §16.3 item 3). */
+  #endsHere({ method }: SipMessage, { next, uri }: Routing): boolean {
+    return method === 'REGISTER' && next === undefined && isSipScheme(uri.scheme) && this.#identity.isLocal(uri);
+  }
+
+  /** ACK for a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11): to each target once. */
+  #forwardStateless(request: SipMessage, flow: Flow, routing: Routing, standing: Standing): void {
+    if (request.maxForwards === 0) return;
+    const targets = this.#targets.of(request, routing, standing);
+    if ('status' in targets) {
+      if (request.method === 'CANCEL')
+        this.#answers.refuseStateless(request, flow, { status: 481, reason: 'Call/Transaction Does Not Exist' });
+      return;
+    }
+    // What is not kept is not counted as open, but must not multiply either.
+    const pass = this.#forkControl.pass(request);
+    if (pass === 'loop') return;
+    const fork = this.#forkControl.take(request, routing, targets, pass);
+    if (fork !== undefined && 'status' in fork) return;
+    if (fork !== undefined) this.#forkControl.release(fork);
+    const plan = this.#planning.plan(request, routing, standing, targets, this.#targets.isEdge);
+    this.#stateless.forward(request, flow, plan, targets);
+  }
+}
+
+/** Transactions in hand above which new requests are told to come back later: memory is finite. */
+const maxTransactions = 400_000;

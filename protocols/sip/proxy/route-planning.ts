@@ -1,0 +1,71 @@
+/** What is written into a forwarded request besides its target (RFC 3261 §16.6): Record-Route, Path, the flow's token, the proof of the dialog. */
+import type { Counter, Metrics } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import type { SipConfig } from '../config.ts';
+import { isOfDialog, type Standing } from './admission.ts';
+import type { FlowNaming } from './flow-naming.ts';
+import type { TargetGroups } from './flow-targets.ts';
+import type { Routing } from './route-preprocessing.ts';
+import type { DialogProof } from './route-user.ts';
+import type { RoutePlan } from './target.ts';
+import type { PathTrust } from './trust.ts';
+
+export interface PlanParts {
+  readonly config: Pick<SipConfig, 'recordRoute'>;
+  readonly flowNaming: FlowNaming;
+  readonly dialogs: DialogProof;
+  readonly trust: PathTrust;
+  readonly metrics: Metrics;
+  /** Are these credentials meant for us? undefined: we ask nobody for any. */
+  readonly consumes?: ((credentials: string) => boolean) | undefined;
+}
+
+export class RoutePlanning {
+  readonly #parts: PlanParts;
+  readonly #takeovers: Counter;
+
+  constructor(parts: PlanParts) {
+    this.#parts = parts;
+    this.#takeovers = takeovers(parts.metrics);
+  }
+
+  /** `isEdge`: requests go on to hops behind us. */
+  plan(request: SipMessage, routing: Routing, standing: Standing, targets: TargetGroups, isEdge: boolean): RoutePlan {
+    const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
+    // Nobody without a name speaks in a partner's.
+    const standIn = standing === 'stranger' ? undefined : routing.standIn;
+    if (standIn !== undefined) this.#takeovers.add();
+    const path = request.method === 'REGISTER' && isEdge;
+    const { flowNaming } = this.#parts;
+    const outbound = path && flowNaming.isOutbound(request);
+    let fromToken: string | undefined;
+    if (outbound) fromToken = flowNaming.outboundToken(request, routing.from);
+    else if (recordRoute || path) fromToken = flowNaming.tokenFor(request, routing.from);
+    return {
+      popRoutes: routing.popRoutes,
+      recordRoute,
+      dialog: recordRoute ? this.#dialogOf(request, routing, standing, targets) : undefined,
+      path,
+      outbound,
+      fromToken,
+      standIn,
+      consumes: this.#parts.consumes,
+    };
+  }
+
+  /** What proves the dialog of this request: what it brought, or for a new one what we write now; nothing where nobody asks for it. */
+  #dialogOf(request: SipMessage, { dialog }: Routing, standing: Standing, targets: TargetGroups): string | undefined {
+    if (standing === 'open') return undefined;
+    if (request.toTag !== '' && dialog !== undefined && (isOfDialog(standing) || standing === 'trusted')) return dialog;
+    const { dialogs, trust } = this.#parts;
+    const toConfigured =
+      standing === 'trusted' || targets.some((group) => group.some(({ hop }) => trust.isConfigured(hop)));
+    return dialogs.write(request, toConfigured ? 'h' : 'd');
+  }
+}
+
+export const takeovers = (metrics: Metrics): Counter =>
+  metrics.counter('sip_takeovers_total', 'Messages handled in the place of a partner');
+
+/** Requests that may set up a dialog or refresh its targets; a proxy that wants the later ones asks for it in these (RFC 3261 §16.6 item 4). */
+const recordRouted: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY', 'UPDATE']);

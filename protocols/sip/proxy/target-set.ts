@@ -1,0 +1,220 @@
+/**
+ * Where a request goes (RFC 3261 §16.5): along the rest of its Route, over the flow that a token names, to the contacts of a user, by
+ * the operator's routing table, or where the Request-URI itself says.
+ */
+import { type Contact, type ControllerAddress, isSecure, type NamedHop } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { parseUri, type SipUri, uriParam } from '../codec/uri.ts';
+import type { NameAddr } from '../codec/values.ts';
+import type { SipConfig } from '../config.ts';
+import type { Identity } from '../identity.ts';
+import { nameAddrAlternates, uriAddress, uriHop } from '../path.ts';
+import { isOfDialog, type Refusal, type Standing } from './admission.ts';
+import { dialledNumber, phoneContext, redial } from './dialled-number.ts';
+import { FlowTargets, type TargetGroups } from './flow-targets.ts';
+import type { Flows } from './flows.ts';
+import type { Routing } from './route-preprocessing.ts';
+import type { ProxyTarget } from './target.ts';
+import type { PathTrust } from './trust.ts';
+
+/** Where requests go that are not for users of ours. */
+export type RoutingTable = Pick<SipConfig, 'routes' | 'defaultRoute'>;
+
+export interface TargetParts {
+  readonly identity: Identity;
+  readonly trust: PathTrust;
+  readonly flows: Flows;
+  readonly config: Pick<SipConfig, 'forking'> & RoutingTable;
+  /** The live contacts of a record, best first. */
+  contacts(record: string): readonly Contact[];
+  /** Is this user one we know, registered or not? */
+  knows(uri: SipUri): boolean;
+  /** May a registered contact whose host is a name lead to this address? */
+  mayLead(address: ControllerAddress): boolean;
+}
+
+export class TargetSet {
+  readonly #parts: TargetParts;
+  readonly #identity: Identity;
+  readonly #flowTargets: FlowTargets;
+  readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
+  /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
+  readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
+  readonly #learn = (addresses: readonly ControllerAddress[]): void => this.#parts.trust.learn(addresses);
+  #routing: RoutingTable;
+  #isEdge: boolean;
+
+  constructor(parts: TargetParts) {
+    this.#parts = parts;
+    this.#identity = parts.identity;
+    const { flows, identity, config } = parts;
+    this.#flowTargets = new FlowTargets({
+      flows,
+      identity,
+      forking: config.forking,
+      contacts: (record) => parts.contacts(record),
+      mayLead: (address) => parts.mayLead(address),
+    });
+    this.#routing = config;
+    this.#isEdge = leadsOn(config);
+  }
+
+  /** Requests go on to hops behind us. */
+  get isEdge(): boolean {
+    return this.#isEdge;
+  }
+
+  /** From the next request on; what is under way keeps its hops. */
+  reroute(table: RoutingTable): void {
+    this.#routing = table;
+    this.#isEdge = leadsOn(table);
+  }
+
+  of(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal {
+    const { uri, next } = routing;
+    const isStranger = standing === 'stranger';
+    // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
+    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#configured(routing));
+    const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
+    if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
+    // A token of ours leads to one telephone: no route and no domain knows better.
+    const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
+    if (byToken !== undefined) return byToken;
+    const contacts = this.#contacts(uri);
+    if (contacts.length === 0 && (!this.#identity.isLocal(uri) || uri.user === undefined)) {
+      if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
+        return (
+          configured() ??
+          (uri.scheme === 'tel'
+            ? { status: 416, reason: 'Unsupported URI Scheme' }
+            : { status: 404, reason: 'Not Found' })
+        );
+      if (isStranger) return notAllowed;
+      const direct = { ...this.#direct(routing), barred };
+      // The Request-URI of a dialog is where its other end is: no route knows better.
+      if (isOfDialog(standing)) return [[direct]];
+      // Whoever had to show who he is brought no proof: his request is a new one, whatever its To says.
+      if (request.toTag !== '' && standing !== 'user') return [[direct]];
+      return configured() ?? [[direct]];
+    }
+    const groups = contacts.length === 0 ? none : this.#flowTargets.ofContacts(contacts, barred);
+    if (groups.length > 0) return groups;
+    // Every flow has ended (RFC 5626 §7), or the only place is a line of another protocol, which cannot be reached from here.
+    if (contacts.length > 0) return { status: 480, reason: 'Temporarily Unavailable' };
+    return (
+      configured() ??
+      (this.#parts.knows(uri)
+        ? { status: 480, reason: 'Temporarily Unavailable' }
+        : { status: 404, reason: 'Not Found' })
+    );
+  }
+
+  /** Who is registered under the address, or under the number that it means (RFC 3261 §19.1.6). */
+  #contacts(uri: SipUri): readonly Contact[] {
+    const { user } = uri;
+    if (user === undefined) return none;
+    if (uri.scheme === 'tel') {
+      const context = phoneContext(uri);
+      const home = { ...uri, scheme: 'sip', user: dialledNumber(user), host: context ?? '' };
+      return context === undefined || this.#identity.isLocal(home)
+        ? this.#parts.contacts(this.#identity.record(home))
+        : none;
+    }
+    if (!this.#identity.isLocal(uri)) return none;
+    const contacts = this.#parts.contacts(this.#identity.record(uri));
+    const number = contacts.length > 0 ? user : dialledNumber(user);
+    return number === user ? contacts : this.#parts.contacts(this.#identity.record({ ...uri, user: number }));
+  }
+
+  /** The rest of a Route set leads on: its first entry is the next hop (RFC 3261 §16.6 items 6 and 7). */
+  #towardsRoute(routing: Routing, next: NameAddr, barred: ProxyTarget['barred']): TargetGroups | Refusal {
+    const nextUri = parseUri(next.uri);
+    if (nextUri === undefined) return { status: 400, reason: 'Bad Request - Route' };
+    const address = uriAddress(nextUri);
+    if (address === undefined) return { status: 416, reason: 'Unsupported URI Scheme' };
+    const strictNext = uriParam(nextUri, 'lr') === undefined;
+    const hop = uriHop(nextUri);
+    const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
+    // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
+    const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
+    const common = { hop, alternates, barred, pushRoutes: none, q: 1_000 };
+    // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
+    if (strictNext)
+      return [
+        [{ ...common, requestUri: next.uri, rewriteRoutes: [...routing.rest.slice(1), `<${routing.requestUri}>`] }],
+      ];
+    return [[{ ...common, requestUri: routing.requestUri, rewriteRoutes: routing.strict ? routing.rest : undefined }]];
+  }
+
+  /** Where the URI itself says. */
+  #direct({ uri, requestUri, strict }: Routing): ProxyTarget {
+    const rewriteRoutes = strict ? none : undefined;
+    return { requestUri, hop: uriHop(uri), alternates: none, pushRoutes: none, rewriteRoutes, q: 1_000 };
+  }
+
+  #byToken(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal | undefined {
+    const barred = standing === 'dialog' ? this.#barred : undefined;
+    const targets = this.#flowTargets.byToken(routing, request.to.uri, barred);
+    if (barred === undefined || targets === undefined || 'status' in targets) return targets;
+    // The connection of a configured hop is none for a dialog in which it has no part.
+    const { trust } = this.#parts;
+    return targets.some((group) => group.some(({ flow }) => flow !== undefined && trust.isTrusted(flow)))
+      ? notAllowed
+      : targets;
+  }
+
+  /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
+  #configured(routing: Routing): TargetGroups | undefined {
+    const { uri } = routing;
+    const user = dialledNumber(uri.user ?? '');
+    // A number without a domain is one of ours to route.
+    const domain = uri.scheme === 'tel' ? (phoneContext(uri) ?? this.#identity.name) : uri.host;
+    const { routes, defaultRoute } = this.#routing;
+    let best: SipConfig['routes'][number] | undefined;
+    for (const route of routes) {
+      if (route.domain !== undefined && route.domain !== domain) continue;
+      if (route.prefix !== undefined && !user.startsWith(route.prefix)) continue;
+      if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
+    }
+    const hops = best?.to ?? defaultRoute;
+    const set = hops === undefined ? undefined : this.#hopSet(hops);
+    if (set === undefined || this.#comesFrom(hops, routing)) return undefined;
+    const requestUri =
+      best === undefined || uri.user === undefined
+        ? routing.requestUri
+        : redial(routing.requestUri, uri.user, best.stripDigits, best.prepend);
+    const { hop, others, pushRoutes } = set;
+    return [[{ requestUri, hop, alternates: others, pushRoutes, resolved: this.#learn, q: 1_000 }]];
+  }
+
+  /** A route's hops as they are sent to; made once for each list of the configuration. */
+  #hopSet(hops: readonly NamedHop[]): HopSet | undefined {
+    const known = this.#hopSets.get(hops);
+    if (known !== undefined) return known;
+    const [hop, ...others] = hops;
+    if (hop === undefined) return undefined;
+    // A set of hops is said to the next one as well, so that whoever sees the message knows the alternates (docs/alternate-path.md §3).
+    const pushRoutes = others.length === 0 ? none : [this.#parts.trust.routeSet(hop, others)];
+    const set = { hop, others, pushRoutes };
+    this.#hopSets.set(hops, set);
+    return set;
+  }
+
+  /** A request that was routed to us by name, from the very hops that would be next, is not theirs any more: its URI says where it goes. */
+  #comesFrom(hops: readonly NamedHop[] | undefined, { popRoutes, standIn, from }: Routing): boolean {
+    return popRoutes > 0 && standIn === undefined && hops?.some(({ host }) => host === from.remote.host) === true;
+  }
+}
+
+interface HopSet {
+  readonly hop: NamedHop;
+  readonly others: readonly NamedHop[];
+  readonly pushRoutes: readonly string[];
+}
+
+/** What the wall let through by mistake would end here. */
+const notAllowed: Refusal = { status: 403, reason: 'Forbidden' };
+
+const none: readonly never[] = [];
+
+const leadsOn = ({ routes, defaultRoute }: RoutingTable): boolean => routes.length > 0 || defaultRoute !== undefined;

@@ -1,0 +1,99 @@
+/** All transactions of the process: begins them, and matches messages to them (RFC 3261 §17.1.3, §17.2.3). */
+import type { Clock, Flow, OctetBudget, Target, Transmitter } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { AbsorbTimers } from './absorb-timers.ts';
+import { ClientTransaction, type ClientUser, type Compose } from './client.ts';
+import type { AlternatesOf, Keyed, ServerObserver, TransactionHost, TransactionTimers } from './host.ts';
+import { clientKey, flat, requestKey, serverKey } from './keys.ts';
+import { transactionBudget } from './memory.ts';
+import { ServerTransaction } from './server.ts';
+import { none } from './way-back.ts';
+
+export class TransactionLayer implements TransactionHost {
+  readonly #clients = new Map<string, ClientTransaction>();
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly clock: Clock;
+  readonly transmitter: Transmitter;
+  readonly timers: TransactionTimers;
+
+  /** The alternates of the hop that a request came from, as far as we obey them. */
+  readonly alternatesOf: AlternatesOf;
+  /** @internal */
+  readonly absorbTimers: AbsorbTimers;
+  /** What all transactions keep. */
+  readonly memory: OctetBudget;
+  /** Is told of the requests that are accepted, and of their final responses. */
+  observer: ServerObserver | undefined;
+
+  constructor(
+    clock: Clock,
+    transmitter: Transmitter,
+    timers: TransactionTimers,
+    alternatesOf: AlternatesOf = () => none,
+    memory: OctetBudget = transactionBudget(),
+  ) {
+    this.clock = clock;
+    this.transmitter = transmitter;
+    this.timers = timers;
+    this.alternatesOf = alternatesOf;
+    this.absorbTimers = new AbsorbTimers(clock);
+    this.memory = memory;
+  }
+
+  /** Transactions that may still do something. */
+  get size(): number {
+    return this.#clients.size + this.#servers.size;
+  }
+
+  /** Transactions without a final response yet: what a drain waits for. */
+  get pending(): number {
+    let count = 0;
+    for (const server of this.#servers.values()) if (!server.isFinal) count += 1;
+    return count;
+  }
+
+  /** Starts a client transaction; the request leaves at once. */
+  request(method: string, branch: string, target: Target, compose: Compose, user: ClientUser): ClientTransaction {
+    const transaction = new ClientTransaction(this, method, branch, compose, user);
+    this.#clients.set(transaction.key, transaction);
+    transaction.start(target);
+    return transaction;
+  }
+
+  /** The transaction that a response belongs to. */
+  client(response: SipMessage): ClientTransaction | undefined {
+    return this.#clients.get(clientKey(response.via.branch ?? '', response.method));
+  }
+
+  /** The server transaction that a request repeats or, as ACK, completes; `key` is its `requestKey`. */
+  server(request: SipMessage, key = requestKey(request)): ServerTransaction | undefined {
+    return this.#servers.get(key);
+  }
+
+  /** The INVITE that a CANCEL is meant for (RFC 3261 §9.2). */
+  cancelled(cancel: SipMessage): ServerTransaction | undefined {
+    return this.#servers.get(serverKey(cancel, 'INVITE'));
+  }
+
+  accept(request: SipMessage, flow: Flow, key = requestKey(request)): ServerTransaction {
+    const transaction = new ServerTransaction(this, flat(key), request, flow);
+    this.#servers.set(transaction.key, transaction);
+    this.observer?.accepted(request);
+    return transaction;
+  }
+
+  stop(): void {
+    for (const transaction of [...this.#clients.values()]) transaction.abandon();
+    for (const transaction of [...this.#servers.values()]) transaction.abandon();
+  }
+
+  /** @internal */
+  forgetClient(transaction: Keyed): void {
+    if (this.#clients.get(transaction.key) === transaction) this.#clients.delete(transaction.key);
+  }
+
+  /** @internal */
+  forgetServer(transaction: Keyed): void {
+    if (this.#servers.get(transaction.key) === transaction) this.#servers.delete(transaction.key);
+  }
+}
