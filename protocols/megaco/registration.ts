@@ -103,7 +103,7 @@ export class Registrations {
   #registered(plain: CommandReply, services: ServiceChangeDescriptor, mgcId: MId | undefined): CommandReply {
     return registrationReply(plain.terminationId, services, {
       version: this.#parts.version,
-      nowMs: this.#parts.clock.now(),
+      nowMs: this.#parts.clock.wallNow(),
       mgcId,
     });
   }

@@ -10,6 +10,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { RateLimitedLog } from '../rate-limited-log.ts';
 import { type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
 import type { HopFailure } from './failover.ts';
@@ -47,6 +48,7 @@ export class FailureDetector {
   readonly #reported = new Map<Peer, Report>();
   readonly #probing = new Map<Peer, Probing>();
   readonly #refusals: Refusals;
+  readonly #refuted: RateLimitedLog;
   #ticking: Cancel | undefined;
   #tickAtMs = 0;
   #stopped = false;
@@ -55,6 +57,7 @@ export class FailureDetector {
     this.#host = host;
     this.#askMs = Math.min(host.options.askMs, host.options.silenceMs / 4);
     this.#refusals = new Refusals(host.clock);
+    this.#refuted = new RateLimitedLog(host.log, host.clock);
   }
 
   /** A datagram that has an alternate went to this hop: true where it is the first since it was heard. A connection tells by itself. */
@@ -183,6 +186,7 @@ export class FailureDetector {
   stop(): void {
     this.#stopped = true;
     this.#ticking?.();
+    this.#refuted.close();
     for (const { cancel } of this.#unheard.values()) cancel();
     for (const { cancel } of this.#reported.values()) cancel();
     this.#unheard.clear();
@@ -205,10 +209,11 @@ export class FailureDetector {
       report.cancel();
       this.#reported.delete(peer);
       peer.refutedMs = now;
-      log.info(
-        { peer: peer.key, failure: report.failure },
-        'peer was reported gone and answers: the report counts for nothing',
-      );
+      // Whoever can forge ICMP errors can have one refuted every few milliseconds.
+      this.#refuted.info('peer was reported gone and answers: the report counts for nothing', peer.key, () => ({
+        peer: peer.key,
+        failure: report.failure,
+      }));
     }
     if (pool.answered(peer)) {
       log.info(

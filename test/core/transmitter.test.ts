@@ -1,4 +1,5 @@
 /** Design §4: sending with failover, on a simulated network. */
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import {
   type Attempt,
@@ -10,7 +11,6 @@ import {
   type Flow,
   type Listener,
   Metrics,
-  silentLog,
   Transmitter,
   type TransmitterOptions,
 } from '../../src/internal.ts';
@@ -36,6 +36,7 @@ class Bench {
   stalledMs = 0;
   readonly pool = new ControllerPool(this.#stalling(this.clock), seededRandom(1), defaultPoolOptions);
   readonly transmitter: Transmitter;
+  readonly logged: string[] = [];
   /** `1 hello`: what arrived at which peer. */
   readonly arrived: string[] = [];
   /** What the answers to probes say. */
@@ -48,7 +49,7 @@ class Bench {
     this.transmitter = new Transmitter({
       clock: this.#stalling(this.network.host(self.host).clock),
       pool: this.pool,
-      log: silentLog,
+      log: pino({ base: null }, { write: (line) => this.logged.push(JSON.parse(line).msg) }),
       metrics: this.metrics,
       protocol: 'test',
       listeners: () => this.#listeners,
@@ -537,6 +538,10 @@ describe('ask before believing: datagrams and ICMP errors are forged by anybody'
     }
     expect(sent.flatMap(({ switches }) => switches)).toEqual([]);
     expect(bench.pool.find(a)?.health).toBe('up');
+    // Nor do they fill the log.
+    expect(bench.logged.filter((line) => line.includes('reported gone'))).toHaveLength(1);
+    bench.clock.advance(60_000);
+    expect(bench.logged.filter((line) => line.includes('reported gone'))).toHaveLength(2);
   });
 
   it('a hop that is far away is given the time that its answers take', async () => {
