@@ -1,4 +1,4 @@
-/** The little of SDP that a controller needs: what to ask an ephemeral termination for, and which address a description names. */
+/** The little of SDP that a controller writes itself: what to ask an ephemeral termination for. */
 import { payloadTypes } from '../../src/internal.ts';
 
 /**
@@ -14,12 +14,4 @@ export const accepts = (own: readonly number[], offer: string): boolean => commo
 function common(own: readonly number[], offer: string): readonly number[] {
   const offered = payloadTypes(offer);
   return offered.length === 0 ? own : own.filter((type) => offered.includes(type));
-}
-
-/** `127.0.0.1:30000` of the first media line; undefined while the gateway has not chosen. */
-export function mediaAddress(sdp: string | undefined): string | undefined {
-  if (sdp === undefined) return undefined;
-  const port = /^m=\S+ (\d{1,5})\b/m.exec(sdp)?.[1];
-  const host = /^c=IN IP[46] ([0-9A-Fa-f.:]+)/m.exec(sdp)?.[1];
-  return port === undefined || host === undefined ? undefined : `${host}:${port}`;
 }

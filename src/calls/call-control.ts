@@ -102,11 +102,6 @@ export class CallControl {
     return call;
   }
 
-  /** A call that comes with its number known: its leg's events go to `Call.on('caller', …)`, `digits` first. */
-  accept(protocol: string, caller: Leg): Call {
-    return this.begin(protocol, () => caller);
-  }
-
   /**
    * These parties are another member's from now on: nothing is sent for them. A party that stays and talks goes on talking; one that does
    * not hears that the call is over.

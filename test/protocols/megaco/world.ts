@@ -5,7 +5,6 @@ import { encodeText } from '../../../protocols/megaco/encode.ts';
 import { SimGateway, type SimGatewayOptions } from '../../../protocols/megaco/gateway/sim-gateway.ts';
 import type { SimTermination } from '../../../protocols/megaco/gateway/sim-termination.ts';
 import { createMegacoRole } from '../../../protocols/megaco/role.ts';
-import { mediaAddress } from '../../../protocols/megaco/sdp.ts';
 import {
   type Contact,
   type ControllerAddress,
@@ -13,6 +12,7 @@ import {
   type LocationService,
   MemberLink,
   Metrics,
+  mediaAddress,
   parseAddress,
   type Role,
   silentLog,
