@@ -1,6 +1,6 @@
 /** What a gateway's answers to an audit say of each line: pure. */
 import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/internal.ts';
-import { toneOf } from './line-commands.ts';
+import { mediaModeOf, toneOf } from './line-commands.ts';
 import { contextNull, type Descriptor } from './messages.ts';
 import { meaningOf } from './request-ids.ts';
 
@@ -88,7 +88,7 @@ function mediaIn(contextId: number, line: string, picture: GatewayPicture): Audi
     for (const descriptor of descriptors) {
       if (descriptor.kind !== 'Media') continue;
       const [stream] = descriptor.streams;
-      const mode = stream?.localControl?.mode === 'SendReceive' ? 'both' : 'receive';
+      const mode = mediaModeOf(stream?.localControl?.mode);
       return { contextId, rtp: termination, mode, local: stream?.local, remote: stream?.remote };
     }
     return { contextId, rtp: termination, mode: 'receive', local: undefined, remote: undefined };

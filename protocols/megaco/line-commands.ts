@@ -3,7 +3,7 @@
  * there (RFC 3525 §9.1 rule 2): leaving a context and arming events go together, so that no hook change falls between (§6.2.4: Subtract
  * clears the events; Annex E.9: `strict=state` reports a state that exists already).
  */
-import type { DesiredLine, Tone } from '../../src/internal.ts';
+import type { DesiredLine, MediaMode, Tone } from '../../src/internal.ts';
 import {
   type ActionRequest,
   type Command,
@@ -14,6 +14,7 @@ import {
   type EventsDescriptor,
   type RequestedEvent,
   type SignalsDescriptor,
+  type StreamMode,
 } from './messages.ts';
 import { requestIdFor } from './request-ids.ts';
 
@@ -66,7 +67,7 @@ export interface LineMedia {
   readonly contextId: number;
   /** The ephemeral termination. */
   readonly rtp: string;
-  readonly mode: 'receive' | 'both' | undefined;
+  readonly mode: MediaMode | undefined;
   readonly local: string | undefined;
   readonly remote: string | undefined;
 }
@@ -98,7 +99,7 @@ export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonl
     actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
     return actions;
   }
-  const mode = media.mode === 'both' ? 'SendReceive' : 'ReceiveOnly';
+  const mode = streamModes[media.mode];
   if (have === undefined || leaves) {
     actions.push({
       contextId: contextChoose,
@@ -144,6 +145,30 @@ export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonl
   actions.push({ contextId: have.contextId, commands });
   return actions;
 }
+
+/** RFC 3525 §7.1.7. */
+export const streamModes: Readonly<Record<MediaMode, StreamMode>> = {
+  both: 'SendReceive',
+  receive: 'ReceiveOnly',
+  send: 'SendOnly',
+  none: 'Inactive',
+};
+
+/** Loopback sends no speech of the line. */
+export const mediaModeOf = (mode: StreamMode | undefined): MediaMode => {
+  switch (mode) {
+    case 'SendReceive':
+      return 'both';
+    case 'SendOnly':
+      return 'send';
+    case 'Inactive':
+      return 'none';
+    case 'ReceiveOnly':
+    case 'Loopback':
+    case undefined:
+      return 'receive';
+  }
+};
 
 /** Both leave; the context ends with its last termination (§6.1.1). */
 export const leave = (termination: string, { contextId, rtp }: LineMedia): ActionRequest => ({

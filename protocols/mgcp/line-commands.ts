@@ -2,7 +2,7 @@
  * Pure: the next command that lies between what an endpoint's gateway has and what its line is to be doing (one at a time, RFC 3435
  * §4.4.4), and its parameters.
  */
-import { type DesiredLine, desiredIdle } from '../../src/internal.ts';
+import { type DesiredLine, desiredIdle, type MediaMode } from '../../src/internal.ts';
 import type { Parameter } from './messages.ts';
 import { type RequestStyle, requestKey, requestParameters } from './requests.ts';
 import type { Draft } from './transaction.ts';
@@ -21,7 +21,7 @@ export interface Connection {
   readonly id: string;
   /** false: an audit did not tell its call id or its own, so no command can name it (RFC 3435 §2.3.6, §2.3.7). */
   readonly isNamed: boolean;
-  readonly mode: 'receive' | 'both';
+  readonly mode: MediaMode;
   /** The remote description the gateway was given. */
   readonly remote: string | undefined;
   /** The gateway's own description. */
@@ -72,9 +72,9 @@ function lineStep(desired: DesiredLine, { connection, requested }: ObservedEndpo
   return request ? { kind: 'request', request } : undefined;
 }
 
-/** Never sendrecv before there is a remote description: 527 (RFC 3435 §2.3.5). */
-export const effectiveMode = ({ media }: DesiredLine, connection?: Connection): 'receive' | 'both' =>
-  media?.mode === 'both' && (media.remote ?? connection?.remote) !== undefined ? 'both' : 'receive';
+/** Nothing is sent before there is a remote description: 527 (RFC 3435 §2.3.5). */
+export const effectiveMode = ({ media }: DesiredLine, connection?: Connection): MediaMode =>
+  media !== undefined && (media.remote ?? connection?.remote) !== undefined ? media.mode : 'receive';
 
 /** A gateway that has it in both ways already knows the other party, whether its audit told or not. */
 const isMode = (connection: Connection, desired: DesiredLine): boolean =>
@@ -120,7 +120,7 @@ export function draftOf(command: LineCommand, endpoint: string, style: CommandSt
         [
           { code: 'C', value: media?.callId ?? '' },
           { code: 'L', value: style.localConnectionOptions(media?.remote) },
-          { code: 'M', value: wireMode(desired) },
+          { code: 'M', value: wireMode(desired, style.dialect) },
         ],
         media?.remote,
       );
@@ -128,7 +128,11 @@ export function draftOf(command: LineCommand, endpoint: string, style: CommandSt
       const { connection } = command;
       return draft(
         'MDCX',
-        [...named(connection.callId, connection.id), { code: 'M', value: wireMode(desired, connection) }],
+        [
+          ...named(connection.callId, connection.id),
+          ...changedOptions(media?.remote, connection.remote, style),
+          { code: 'M', value: wireMode(desired, style.dialect, connection) },
+        ],
         media?.remote === connection.remote ? undefined : media?.remote,
       );
     }
@@ -142,5 +146,27 @@ const named = (callId: string, id: string): readonly Parameter[] => [
   { code: 'I', value: id },
 ];
 
-const wireMode = (desired: DesiredLine, connection?: Connection): string =>
-  effectiveMode(desired, connection) === 'both' ? 'sendrecv' : 'recvonly';
+/** What the other party offers now may need other codecs than what it offered before (RFC 3435 §2.3.6: omitted, the options stay). */
+function changedOptions(
+  remote: string | undefined,
+  before: string | undefined,
+  { localConnectionOptions }: CommandStyle,
+): readonly Parameter[] {
+  if (remote === undefined || before === undefined || remote === before) return [];
+  const value = localConnectionOptions(remote);
+  return value === localConnectionOptions(before) ? [] : [{ code: 'L', value }];
+}
+
+/** A gateway that refuses a mode is given the nearest that it may know: the party that holds the call sends nothing that could be heard. */
+function wireMode(desired: DesiredLine, dialect: ReadonlySet<string>, connection?: Connection): string {
+  switch (effectiveMode(desired, connection)) {
+    case 'both':
+      return 'sendrecv';
+    case 'receive':
+      return 'recvonly';
+    case 'send':
+      return dialect.has('noSendOnly') ? 'sendrecv' : 'sendonly';
+    case 'none':
+      return dialect.has('noInactive') ? 'recvonly' : 'inactive';
+  }
+}

@@ -3,7 +3,18 @@
  * dialect is narrow: it refuses N: everywhere and any extra line in DLCX, remembers one transaction per endpoint, and cannot be audited,
  * so a backup clears what a dead partner left with one wildcarded DLCX (RFC 3435 §2.3.9).
  */
-import type { Clock, CommandOutcome, Gateway, Logger, MediaRelay } from '../../src/internal.ts';
+import {
+  answerTo,
+  type Clock,
+  type CommandOutcome,
+  type Gateway,
+  type Logger,
+  type MediaMode,
+  type MediaRelay,
+  type ServedMedia,
+  type Side,
+  servedMedia,
+} from '../../src/internal.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { allRelayEndpoints, RelayEndpoints, relayEndpointName } from './relay-endpoints.ts';
@@ -20,13 +31,22 @@ interface Bridge {
   readonly callId: string;
   /** Its endpoint, once the gateway has taken the call there. */
   endpoint: number | undefined;
-  /** The gateway's description towards the caller. */
-  towardsCaller: string | undefined;
-  calleeConnection: string | undefined;
+  /** What the gateway has towards each party. */
+  readonly towards: { readonly caller: Towards; readonly callee: Towards };
   /** Commands that create something are under way. */
   creating: boolean;
   ended: boolean;
 }
+
+interface Towards {
+  connection: string | undefined;
+  /** The gateway's description. */
+  local: string | undefined;
+  /** The party's last offer in mid-call. */
+  offer: ServedMedia | undefined;
+}
+
+const nobody = (): Towards => ({ connection: undefined, local: undefined, offer: undefined });
 
 type Done = (description: string | undefined) => void;
 
@@ -57,8 +77,7 @@ export class MgcpMediaRelay implements MediaRelay {
     const bridge: Bridge = {
       callId,
       endpoint: undefined,
-      towardsCaller: undefined,
-      calleeConnection: undefined,
+      towards: { caller: nobody(), callee: nobody() },
       creating: true,
       ended: false,
     };
@@ -69,20 +88,60 @@ export class MgcpMediaRelay implements MediaRelay {
   answer(callId: string, description: string, done: Done): void {
     const bridge = this.#bridges.get(callId);
     const gateway = this.#parts.gateway();
-    const { endpoint, calleeConnection } = bridge ?? {};
-    if (bridge === undefined || gateway === undefined || endpoint === undefined || calleeConnection === undefined) {
+    const { connection } = bridge?.towards.callee ?? {};
+    if (bridge === undefined || gateway === undefined || bridge.endpoint === undefined || connection === undefined) {
       done(undefined);
       return;
     }
+    this.#modify(gateway, bridge, connection, 'both', description, (outcome) => {
+      if (!bridge.ended) done(successOf(outcome) === undefined ? undefined : bridge.towards.caller.local);
+    });
+  }
+
+  modify(callId: string, side: Side, description: string | undefined, done: Done): void {
+    const bridge = this.#bridges.get(callId);
+    const gateway = this.#parts.gateway();
+    const towards = bridge?.towards[side];
+    const { connection, local } = towards ?? {};
+    if (bridge === undefined || towards === undefined || gateway === undefined) done(undefined);
+    else if (bridge.endpoint === undefined || connection === undefined || local === undefined) done(undefined);
+    else if (description === undefined) done(answerTo(towards.offer, local, 'both'));
+    else {
+      const served = servedMedia(description);
+      if (served === undefined) {
+        done(undefined);
+        return;
+      }
+      const remote = served.isUnconnected ? undefined : served.remote;
+      this.#modify(gateway, bridge, connection, served.mode, remote, (outcome) => {
+        if (bridge.ended) return;
+        const response = successOf(outcome);
+        if (response === undefined) {
+          done(undefined);
+          return;
+        }
+        towards.offer = served;
+        towards.local = response.sdp[0] ?? local;
+        done(answerTo(served, towards.local, served.mode));
+      });
+    }
+  }
+
+  #modify(
+    gateway: Gateway,
+    { callId, endpoint }: Bridge,
+    connection: string,
+    mode: MediaMode,
+    remote: string | undefined,
+    ended: (outcome: CommandOutcome<MgcpResponse>) => void,
+  ): void {
     const parameters = [
       { code: 'C', value: callId },
-      { code: 'I', value: calleeConnection },
+      { code: 'I', value: connection },
       { code: 'L', value: this.#parts.localConnectionOptions(gateway) },
-      { code: 'M', value: 'sendrecv' },
+      { code: 'M', value: modes[mode] },
     ];
-    this.#command(gateway, 'MDCX', relayEndpointName(endpoint, gateway.name), parameters, description, (outcome) => {
-      if (!bridge.ended) done(successOf(outcome) === undefined ? undefined : bridge.towardsCaller);
-    });
+    this.#command(gateway, 'MDCX', relayEndpointName(endpoint ?? 0, gateway.name), parameters, remote, ended);
   }
 
   end(callId: string): void {
@@ -112,9 +171,10 @@ export class MgcpMediaRelay implements MediaRelay {
     this.#create(gateway, number, bridge.callId, 'sendrecv', description, (outcome) => {
       const response = successOf(outcome);
       const [towardsCaller] = response?.sdp ?? [];
-      if (towardsCaller !== undefined && !bridge.ended) {
+      if (response !== undefined && towardsCaller !== undefined && !bridge.ended) {
         bridge.endpoint = number;
-        bridge.towardsCaller = towardsCaller;
+        bridge.towards.caller.connection = parameter(response, 'I');
+        bridge.towards.caller.local = towardsCaller;
         this.#offerToCallee(gateway, number, bridge, done);
         return;
       }
@@ -133,9 +193,11 @@ export class MgcpMediaRelay implements MediaRelay {
     this.#create(gateway, number, bridge.callId, 'recvonly', undefined, (outcome) => {
       const response = successOf(outcome);
       bridge.creating = false;
-      bridge.calleeConnection = response && parameter(response, 'I');
+      const { callee } = bridge.towards;
+      callee.connection = response && parameter(response, 'I');
+      callee.local = response?.sdp[0];
       if (bridge.ended) this.#clear(bridge);
-      else done(bridge.calleeConnection === undefined ? undefined : response?.sdp[0]);
+      else done(callee.connection === undefined ? undefined : callee.local);
     });
   }
 
@@ -202,6 +264,14 @@ export class MgcpMediaRelay implements MediaRelay {
     });
   }
 }
+
+/** osmo-mgw knows no `inactive` (517): a party that sends nothing is not heard anyway. */
+const modes: Readonly<Record<MediaMode, string>> = {
+  both: 'sendrecv',
+  receive: 'recvonly',
+  send: 'sendonly',
+  none: 'recvonly',
+};
 
 /** A gateway that relays media has other things to do than to answer: what is repeated sooner is done twice. */
 const minWaitMs = 500;

@@ -17,10 +17,20 @@ export interface Carried {
   readonly spareEvents: readonly string[];
   /** Codecs offered in LocalConnectionOptions. */
   readonly codecs: number;
+  /** The connection mode. */
+  readonly mode: string | undefined;
 }
 
 /** Words of a gateway's dialect: what is left out towards it. */
-export type Omission = 'noPath' | 'noRedirectList' | 'noLoop' | 'oneCodec' | 'noCodecs' | `no:${string}`;
+export type Omission =
+  | 'noPath'
+  | 'noRedirectList'
+  | 'noLoop'
+  | 'oneCodec'
+  | 'noCodecs'
+  | 'noInactive'
+  | 'noSendOnly'
+  | `no:${string}`;
 
 export type Verdict =
   /** Repeat it without these. `certain`: the code names the reason, so it holds for later commands whatever becomes of this one. */
@@ -36,20 +46,22 @@ export function carriedBy(parameters: readonly Parameter[], path: boolean): Carr
   let signals: readonly string[] = [];
   let spareEvents: readonly string[] = [];
   let codecs = 0;
+  let mode: string | undefined;
   for (const { code, value } of parameters) {
     if (code === 'RED/NL') redirectList = true;
     else if (code === 'Q') loop = value.toLowerCase().includes('loop');
+    else if (code === 'M') mode = value.toLowerCase();
     else if (code === 'S') signals = (readSignals(value) ?? []).map(nameOf);
     else if (code === 'R')
       spareEvents = (readRequestedEvents(value) ?? []).map(nameOf).filter((name) => spare.has(name));
     else if (code === 'L') codecs = (option(readOptions(value) ?? [], 'a') ?? '').split(';').filter(Boolean).length;
   }
-  return { path, redirectList, loop, signals, spareEvents, codecs };
+  return { path, redirectList, loop, signals, spareEvents, codecs, mode };
 }
 
 /** `packages`: the gateway's list, where the refusal brought one (§2.3.3, code 518). */
 export function judgeRefusal(code: number, carried: Carried, packages: readonly string[] = []): Verdict {
-  const { path, redirectList, loop, signals, spareEvents, codecs } = carried;
+  const { path, redirectList, loop, signals, spareEvents, codecs, mode } = carried;
   const tags: Omission[] = [
     ...(path ? (['noPath'] as const) : []),
     ...(redirectList ? (['noRedirectList'] as const) : []),
@@ -76,6 +88,9 @@ export function judgeRefusal(code: number, carried: Carried, packages: readonly 
     case 511:
     case 539:
       return without(tags.length > 0 ? tags : loop ? ['noLoop'] : [], false);
+    case 517:
+      // Unsupported mode.
+      return without(mode === 'inactive' ? ['noInactive'] : mode === 'sendonly' ? ['noSendOnly'] : [], true);
     case 506:
     case 524:
     case 532:
@@ -106,6 +121,6 @@ const spare: ReadonlySet<string> = new Set(['L/hf', 'L/oc']);
 
 /** Codes below 600 that name a reason which no parameter of ours can be (§2.4). */
 const named: ReadonlySet<number> = new Set([
-  500, 501, 502, 503, 504, 505, 509, 514, 515, 516, 517, 519, 520, 521, 523, 525, 526, 527, 528, 529, 530, 531, 533,
-  535, 536, 537, 540,
+  500, 501, 502, 503, 504, 505, 509, 514, 515, 516, 519, 520, 521, 523, 525, 526, 527, 528, 529, 530, 531, 533, 535,
+  536, 537, 540,
 ]);

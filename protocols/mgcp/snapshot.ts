@@ -3,7 +3,7 @@
  * §2.3.10), so each question has a second source: the event states or the requested events tell the hook, the RequestIdentifier, which is
  * ours or a partner's, what the line was doing and in which call.
  */
-import type { LineSnapshot, LineState, MediaSnapshot, Tone } from '../../src/internal.ts';
+import type { LineSnapshot, LineState, MediaMode, MediaSnapshot, Tone } from '../../src/internal.ts';
 import type { Connection, Stray } from './line-commands.ts';
 import { type MgcpResponse, parameter } from './messages.ts';
 import { callTokenOf, lineStateOf, toneOf } from './requests.ts';
@@ -35,11 +35,19 @@ export function connectionOf(id: string, response: MgcpResponse | undefined): Au
   return {
     callId: callId === '' ? undefined : callId,
     id,
-    mode: mode === 'sendrecv' || mode === 'confrnce' || mode === 'sendonly' ? 'both' : 'receive',
+    mode: modes.get(mode) ?? 'receive',
     local: known(local),
     remote: known(remote),
   };
 }
+
+/** RFC 3435 §2.3.5; whatever else there is sends no speech of the line. */
+const modes: ReadonlyMap<string, MediaMode> = new Map<string, MediaMode>([
+  ['sendrecv', 'both'],
+  ['confrnce', 'both'],
+  ['sendonly', 'send'],
+  ['inactive', 'none'],
+]);
 
 /** `connections`: undefined where the gateway does not tell which there are. */
 export function snapshotOf(

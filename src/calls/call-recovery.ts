@@ -12,6 +12,7 @@ import type { LegProvider } from './leg-provider.ts';
 import {
   type CallEnd,
   dispositionOf,
+  hasTalked,
   type LineDisposition,
   type LineSnapshot,
   type LooseEnd,
@@ -20,8 +21,10 @@ import {
   type RebuiltParty,
   type RestorablePart,
   rebuild,
+  talkingMode,
 } from './rebuild.ts';
 import { completeDescription, isSameMedia } from './session-description.ts';
+import type { MediaMode } from './session-media.ts';
 
 export interface AuditReport {
   readonly protocol: string;
@@ -190,7 +193,7 @@ export class CallRecovery {
     this.#attach(call, other, joins, {
       state: 'talking',
       callId: kept?.callId ?? rebuilt.callId,
-      mode: 'both',
+      mode: talkingMode(joins),
       remote: offerOf(known),
       local: joins.media?.local,
     });
@@ -209,7 +212,7 @@ export class CallRecovery {
   #hold({ end, media, callId, number }: LooseEnd, report: AuditReport): boolean {
     const { snapshot, protocol } = end;
     if (!report.isOurs(snapshot.endpoint)) return false;
-    if (snapshot.hook === 'on' || media.mode !== 'both') {
+    if (snapshot.hook === 'on' || !hasTalked({ end, media })) {
       const { clock, holdMs = defaultHoldMs } = this.#parts;
       const waiting: WaitingEnd = {
         end,
@@ -223,9 +226,9 @@ export class CallRecovery {
     report.adopt(snapshot, { media, callId: media.callId ?? callId });
     const side: Side = this.#isNumberOf(number, end) ? 'callee' : 'caller';
     const call = this.#parts.restored(protocol, callId, { phase: 'talking', number });
-    const party: RebuiltParty = { protocol, endpoint: snapshot.endpoint, media };
+    const party: RebuiltParty = { protocol, endpoint: snapshot.endpoint, media, state: snapshot.state };
     const { local, remote } = media;
-    this.#attach(call, side, party, { state: 'talking', callId, mode: 'both', remote, local });
+    this.#attach(call, side, party, { state: 'talking', callId, mode: talkingMode(party), remote, local });
     call.attach(otherSide(side), unheardLeg(number), undefined);
     this.#oneSided.set(call, { call, side, end });
     call.resume();
@@ -291,6 +294,10 @@ const unheardLeg = (name: string): Leg => ({
   alert: () => undefined,
   progress: () => undefined,
   connect: () => undefined,
+  modify: () => undefined,
+  modifyAnswer: () => undefined,
+  modifyRefuse: () => undefined,
+  digit: () => undefined,
   release: () => undefined,
 });
 
@@ -314,20 +321,22 @@ interface Parts {
 function partsOf({ phase, callId, caller, callee }: RebuiltCall): { ringing?: Parts; talking?: Parts } {
   const offer = offerOf(caller);
   const answer = offerOf(callee);
-  const mode = phase === 'talking' ? ('both' as const) : ('receive' as const);
-  const own = { mode };
+  const modeOf = (party: RebuiltParty | undefined): MediaMode => {
+    if (phase !== 'talking') return 'receive';
+    return party === undefined ? 'both' : talkingMode(party);
+  };
   if (phase === 'offering') return {};
   // Where one end does not tell its description, the other was given it once.
   const parts = (callerState: RestorablePart['state'], calleeState: RestorablePart['state']): Parts => ({
     caller: {
-      ...own,
+      mode: modeOf(caller),
       callId: caller?.media?.callId ?? callId,
       state: callerState,
       remote: answer ?? caller?.media?.remote,
       local: offer,
     },
     callee: {
-      ...own,
+      mode: modeOf(callee),
       callId: callee?.media?.callId ?? callId,
       state: calleeState,
       remote: offer ?? callee?.media?.remote,

@@ -6,14 +6,15 @@ import {
   type CallEvent,
   type CallPhase,
   type CallState,
+  type CallTimer,
   onCallEvent,
 } from './call-machine.ts';
-import type { Leg, LegEvent, ReleaseReason, Side } from './leg.ts';
+import type { Leg, LegEvent, ModifyRefusal, ReleaseReason, Side } from './leg.ts';
 
 export interface CallTimers {
   /** The caller gives no number for this long. */
   readonly diallingMs: number;
-  /** A side does not become ready for this long. */
+  /** A side does not become ready, or does not answer an offer in mid-call, for this long. */
   readonly setUpMs: number;
   readonly noAnswerMs: number;
 }
@@ -26,6 +27,16 @@ export interface MediaRelay {
   offer(callId: string, description: string, done: (description: string | undefined) => void): void;
   /** The callee's comes; `done` gets the one for the caller. */
   answer(callId: string, description: string, done: (description: string | undefined) => void): void;
+  /**
+   * A party that talks has another description; `done` gets the relay's answer, undefined where it refuses and nothing has changed. A party
+   * that gives none is told the relay's, whole and in both directions.
+   */
+  modify(
+    callId: string,
+    side: Side,
+    description: string | undefined,
+    done: (description: string | undefined) => void,
+  ): void;
   /** The call is over, however far it came. */
   end(callId: string): void;
 }
@@ -148,17 +159,17 @@ export class Call {
   #throughRelay(relay: MediaRelay, side: Side, event: LegEvent): void {
     const callId = this.#callId ?? '';
     const raise = (exchanged: LegEvent) => this.#raise({ kind: 'leg', side, event: exchanged });
-    if (event.kind === 'offered') {
+    if (event.kind === 'offered' && event.description !== undefined) {
       relay.offer(callId, event.description, (description) =>
         raise(description === undefined ? { kind: 'failed', reason: 'noResources' } : { kind: 'offered', description }),
       );
       return;
     }
     if ((event.kind === 'alerting' || event.kind === 'answered') && event.description !== undefined) {
-      const { kind } = event;
+      const raiseWith = (description: string): void => raise({ ...event, description });
       // Asked already: the answer goes on as it is known.
       if (this.#answer?.from === event.description) {
-        raise({ kind, description: this.#answer.to });
+        raiseWith(this.#answer.to);
         return;
       }
       const from = event.description;
@@ -168,11 +179,32 @@ export class Call {
           return;
         }
         this.#answer = { from, to: description };
-        raise({ kind, description });
+        raiseWith(description);
       });
       return;
     }
-    if (event.kind !== 'modified') raise(event);
+    if (event.kind === 'modified' || event.kind === 'modifyOffered') this.#modifyAtRelay(relay, side, event);
+    else raise(event);
+  }
+
+  /** The relay is the other party of the media: it answers, and the other leg hears nothing of it. */
+  #modifyAtRelay(
+    relay: MediaRelay,
+    side: Side,
+    { kind, description }: Extract<LegEvent, { kind: 'modified' | 'modifyOffered' }>,
+  ): void {
+    const refuse = (reason: ModifyRefusal): void => {
+      if (kind === 'modifyOffered') this.#leg(side)?.modifyRefuse(reason);
+    };
+    if (this.phase !== 'talking') {
+      refuse('temporary');
+      return;
+    }
+    relay.modify(this.#callId ?? '', side, description, (answer) => {
+      if (this.phase !== 'talking') return;
+      if (answer === undefined) refuse('notAcceptable');
+      else if (kind === 'modifyOffered') this.#leg(side)?.modifyAnswer(answer);
+    });
   }
 
   #raise(event: CallEvent): void {
@@ -217,16 +249,31 @@ export class Call {
         caller?.offer(this.#callId ?? '');
         return;
       case 'alert':
-        this.callee?.alert(this.#callId ?? '', effect.offer);
+        this.callee?.alert(this.#callId ?? '', effect.offer, caller?.identity);
         return;
       case 'progress':
-        caller?.progress(effect.remote);
+        caller?.progress(effect.early, effect.answer);
         return;
       case 'connect':
         this.#leg(effect.side)?.connect(effect.remote);
         return;
+      case 'modify':
+        this.#leg(effect.side)?.modify(effect.offer);
+        return;
+      case 'modifyAnswer':
+        this.#leg(effect.side)?.modifyAnswer(effect.description);
+        return;
+      case 'modifyRefuse':
+        this.#leg(effect.side)?.modifyRefuse(effect.reason);
+        return;
+      case 'digit':
+        this.#leg(effect.side)?.digit(effect.signal, effect.durationMs);
+        return;
       case 'release':
-        this.#leg(effect.side)?.release(effect.reason);
+        this.#leg(effect.side)?.release(effect.reason, effect.cause);
+        return;
+      case 'disarm':
+        this.#timer?.();
         return;
       case 'arm':
         this.#timer?.();
@@ -236,7 +283,7 @@ export class Call {
   }
 
   #route(number: string): void {
-    this.#callId ??= this.#parts.callIdFor(number);
+    this.#callId ??= this.caller?.callIdFor?.(number) ?? this.#parts.callIdFor(number);
     const routed = this.#parts.route(number, this);
     if (routed === 'later') return;
     if (typeof routed === 'string') {
@@ -251,10 +298,17 @@ export class Call {
     return this.#legs[side]?.leg;
   }
 
-  #waitMs(timer: 'dialling' | 'setUp' | 'noAnswer'): number {
+  #waitMs(timer: CallTimer): number {
     const { diallingMs, setUpMs, noAnswerMs } = this.#timers;
-    if (timer === 'dialling') return diallingMs;
-    return timer === 'setUp' ? setUpMs : noAnswerMs;
+    switch (timer) {
+      case 'dialling':
+        return diallingMs;
+      case 'noAnswer':
+        return noAnswerMs;
+      case 'setUp':
+      case 'modify':
+        return setUpMs;
+    }
   }
 
   /** The call is somebody else's: nothing comes of it here any more. Its legs hear nothing. */

@@ -8,6 +8,7 @@ import type { LineState } from '../gateways/line-state.ts';
 import { CallIds, dialledNumber } from './call-ids.ts';
 import type { Tone } from './leg.ts';
 import { mediaAddress } from './session-description.ts';
+import type { MediaMode } from './session-media.ts';
 
 /** One line as its audit shows it. */
 export interface LineSnapshot {
@@ -28,8 +29,7 @@ export interface MediaSnapshot {
   readonly callId: string | undefined;
   /** The number that was dialled, where the wire tells of it in another way than by the call id. */
   readonly number?: string | undefined;
-  /** `receive`: anything that does not send. */
-  readonly mode: 'receive' | 'both';
+  readonly mode: MediaMode;
   readonly local: string | undefined;
   readonly remote: string | undefined;
 }
@@ -45,6 +45,7 @@ export interface RebuiltParty {
   readonly protocol: string;
   readonly endpoint: string;
   readonly media: MediaSnapshot | undefined;
+  readonly state?: LineState | undefined;
 }
 
 export interface RebuiltCall {
@@ -61,9 +62,11 @@ export interface RebuiltCall {
 export interface RestorablePart {
   readonly state: 'ringing' | 'ringback' | 'talking';
   readonly callId: string;
-  readonly mode: 'receive' | 'both';
+  readonly mode: MediaMode;
   readonly remote: string | undefined;
   readonly local: string | undefined;
+  /** It hears the other party, not a tone of its gateway. */
+  readonly isSilent?: boolean | undefined;
 }
 
 /** What becomes of a line that is in no call. `dialling`: it is invited to dial. */
@@ -203,7 +206,7 @@ function rebuildCall(group: EndGroup, rules: RebuildRules): RebuiltCall | 'loose
   if (caller.end.snapshot.hook === 'on') return undefined;
   const isAnswered = callee.end.snapshot.hook === 'off';
   // A callee that was talking and is on-hook now has hung up: there is no call left.
-  if (!isAnswered && callee.media.mode === 'both') return undefined;
+  if (!isAnswered && hasTalked(callee)) return undefined;
   return {
     phase: isAnswered ? 'talking' : 'ringing',
     callId,
@@ -217,7 +220,19 @@ const partyOf = ({ end, media }: MediaEnd): RebuiltParty => ({
   protocol: end.protocol,
   endpoint: end.snapshot.endpoint,
   media,
+  state: end.snapshot.state,
 });
+
+/** Media that send, or have been told not to, are those of a call that was answered. */
+export const hasTalked = ({ end, media }: Pick<LooseEnd, 'end' | 'media'>): boolean =>
+  media.mode !== 'receive' || (end.snapshot.state === 'talking' && media.remote !== undefined);
+
+/** How a party talks: in both directions, unless the other party holds the call. */
+export const talkingMode = ({ media, state }: RebuiltParty): MediaMode => {
+  if (media === undefined || media.mode === 'both') return 'both';
+  // Before it was connected it only received.
+  return media.mode === 'receive' && (state !== 'talking' || media.remote === undefined) ? 'both' : media.mode;
+};
 
 /** Only one end has media: a call whose other end is still to be called, has left already, or has not been heard of. */
 function alone({ callId, number }: EndGroup, only: MediaEnd, rules: RebuildRules): RebuiltCall | 'loose' | undefined {

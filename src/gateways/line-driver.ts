@@ -182,7 +182,7 @@ export class LineDriver<Observed, Command, Result> {
   }
 
   #advance(line: Line, progress: Progress<Observed>): void {
-    const { gateway, protocol } = this.#parts;
+    const { gateway, lineProvider, protocol } = this.#parts;
     if (progress.isUnderWay || progress.isWeighing || !this.#isCurrent(line, progress)) return;
     // Of a line that is not in service it is not known what its gateway has.
     if (!gateway.isCommanded(line) || !(line.inService || progress.isWithdrawn)) return;
@@ -198,6 +198,8 @@ export class LineDriver<Observed, Command, Result> {
     if (!isRefused) {
       progress.retries = 0;
       this.#reportMedia(line, progress);
+      // The report may have changed the desired state: then that is what is to be settled.
+      if (!progress.isWithdrawn && !progress.isUnderWay && line.desired === desired) lineProvider().settled(line);
     }
     // A report may have changed the desired state.
     if (!progress.isUnderWay) release(progress);
@@ -215,11 +217,13 @@ export class LineDriver<Observed, Command, Result> {
   }
 
   #ended(line: Line, progress: Progress<Observed>, command: Command, desired: DesiredLine, result: Result | undefined) {
-    const { gateway, protocol } = this.#parts;
+    const { gateway, lineProvider, protocol } = this.#parts;
     if (result === undefined) {
       release(progress);
       // Whether it was executed is not known: the gateway is asked once it answers again.
-      if (!progress.isWithdrawn) gateway.failed(line, 'silent');
+      if (progress.isWithdrawn) return;
+      gateway.failed(line, 'silent');
+      lineProvider().postponed(line);
       return;
     }
     progress.isWeighing = true;
@@ -249,7 +253,8 @@ export class LineDriver<Observed, Command, Result> {
         gateway.failed(line, report.because);
         return;
       case 'tryLater':
-        this.#tryLater(line, progress, desired);
+        lineProvider().postponed(line);
+        if (line.desired === desired) this.#tryLater(line, progress, desired);
         return;
       case 'refused':
         // Nobody wants it any more: no harm done.

@@ -27,6 +27,7 @@ export interface LineProviderParts {
   readonly driver: LineParts['driver'];
   /** Has the line a codec that is offered? */
   readonly accepts?: LineParts['accepts'];
+  readonly canPlayKeys?: LineParts['canPlayKeys'];
   readonly timers?: Partial<CallTimers & LineTimers> | undefined;
   /**
    * A line that is called but not in service here may be another controller's: the protocol asks its gateway for it and calls `ready`,
@@ -60,6 +61,7 @@ export class LineProvider implements LegProvider {
         clock: parts.clock,
         driver: parts.driver,
         accepts: parts.accepts,
+        canPlayKeys: parts.canPlayKeys,
         timers: { ...defaultLineTimers, ...parts.timers },
       },
       parts.locations,
@@ -180,9 +182,19 @@ export class LineProvider implements LegProvider {
   /** The gateway cannot bring the line to its desired state. */
   refused(line: Line, reason: ReleaseReason): void {
     const { leg } = line;
-    if (leg !== undefined) leg.report({ kind: 'failed', reason });
+    if (leg !== undefined) leg.refused(reason);
     else if (line.desired.state === 'tone') line.playHowler();
     else if (line.desired.state === 'howler' || line.desired.state === 'dialling') line.lockOut();
+  }
+
+  /** The gateway cannot bring the line to its desired state now, or does not answer. */
+  postponed(line: Line): void {
+    line.leg?.postponed();
+  }
+
+  /** The gateway has brought the line to its desired state. */
+  settled(line: Line): void {
+    line.leg?.settled();
   }
 
   /** After a takeover: a line without a call. */
@@ -257,8 +269,8 @@ export class LineProvider implements LegProvider {
   restore(endpoint: string, call: Call, side: Side, part: RestorablePart | undefined): Leg | undefined {
     const leg = this.lines.byEndpoint(endpoint)?.attach(call, side);
     if (leg !== undefined && part !== undefined) {
-      const { state, callId, mode, remote, local } = part;
-      leg.restore(state, { callId, mode, remote }, local);
+      const { state, callId, mode, remote, local, isSilent } = part;
+      leg.restore(state, { callId, mode, remote }, local, isSilent);
     }
     return leg;
   }
@@ -276,7 +288,7 @@ export class LineProvider implements LegProvider {
       state,
       tone,
       collecting: collect,
-      media: [{ callId, mode, remote, local: line.leg.description }],
+      media: [{ callId, mode, remote, local: line.leg.ownDescription }],
     };
   }
 

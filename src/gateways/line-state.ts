@@ -3,7 +3,8 @@
  * gateway last said and sends whatever commands lie between; only the latest counts. An audit yields the same shape, which is
  * why a takeover needs no commands of its own.
  */
-import type { Tone } from '../calls/leg.ts';
+import type { CallerIdentity, Tone } from '../calls/leg.ts';
+import type { MediaMode } from '../calls/session-media.ts';
 
 /** In one word what the line is doing; wires that offer a place for a correlator of ours carry it there. */
 export type LineState =
@@ -25,12 +26,24 @@ export interface DesiredLine {
   /** Collect digits by the numbering plan. */
   readonly collect: boolean;
   readonly media: DesiredMedia | undefined;
+  /** Who rings. */
+  readonly caller?: CallerIdentity | undefined;
+  /** Played to the line once. */
+  readonly key?: PlayedKey | undefined;
+}
+
+/** A key that the other party pressed. */
+export interface PlayedKey {
+  readonly signal: string;
+  readonly durationMs: number;
+  /** It is not played again with whatever is commanded next. */
+  isPlayed: boolean;
 }
 
 export interface DesiredMedia {
   readonly callId: string;
-  /** `receive`: nothing is sent yet. */
-  readonly mode: 'receive' | 'both';
+  /** `receive`: nothing is sent, yet or while the other party holds the call. */
+  readonly mode: MediaMode;
   /** The other party's session description, once known. */
   readonly remote: string | undefined;
 }
@@ -48,10 +61,20 @@ export const desiredTone = (tone: Tone): DesiredLine => desired('tone', tone);
 export const desiredInCall = (
   state: 'offering' | 'ringback' | 'ringing' | 'talking',
   media: DesiredMedia,
+  { isSilent = false, ...more }: CallDetails = {},
 ): DesiredLine => ({
-  ...desired(state, state === 'ringback' ? 'ringback' : state === 'ringing' ? 'ring' : undefined),
+  ...desired(
+    state,
+    isSilent ? undefined : state === 'ringback' ? 'ringback' : state === 'ringing' ? 'ring' : undefined,
+  ),
+  ...more,
   media,
 });
+
+export interface CallDetails extends Pick<DesiredLine, 'caller' | 'key'> {
+  /** No tone of ours: the other party is to be heard. */
+  readonly isSilent?: boolean | undefined;
+}
 
 function desired(state: LineState, tone: Tone | undefined): DesiredLine {
   return {

@@ -4,19 +4,10 @@
  */
 
 import type { Call } from '../calls/call.ts';
-import type { Leg, LegEvent, ReleaseReason, Side, Tone } from '../calls/leg.ts';
-import { completeDescription } from '../calls/session-description.ts';
+import type { ReleaseReason, Side, Tone } from '../calls/leg.ts';
 import type { Cancel, Clock } from '../clock.ts';
-import {
-  type DesiredLine,
-  type DesiredMedia,
-  desiredDialling,
-  desiredHowler,
-  desiredIdle,
-  desiredInCall,
-  desiredLockout,
-  desiredTone,
-} from './line-state.ts';
+import { LineLeg } from './line-leg.ts';
+import { type DesiredLine, desiredHowler, desiredIdle, desiredLockout, desiredTone } from './line-state.ts';
 
 export interface LineProvision {
   readonly number: string;
@@ -39,6 +30,8 @@ export interface LineParts {
   readonly driver: { apply(line: Line): void };
   /** Has the line a codec that is offered? */
   readonly accepts?: ((line: Line, offer: string) => boolean) | undefined;
+  /** Can the line's gateway play keys to it? */
+  readonly canPlayKeys?: ((line: Line) => boolean) | undefined;
   readonly timers: LineTimers;
 }
 
@@ -83,6 +76,10 @@ export class Line {
 
   accepts(offer: string): boolean {
     return this.#parts.accepts?.(this, offer) !== false;
+  }
+
+  get canPlayKeys(): boolean {
+    return this.#parts.canPlayKeys?.(this) === true;
   }
 
   /** The line is a party of a call from now on. */
@@ -147,88 +144,14 @@ export class Line {
   }
 }
 
-/** A line as a party of a call. */
-export class LineLeg implements Leg {
-  readonly line: Line;
-  readonly call: Call;
-  readonly side: Side;
-  #description: string | undefined;
-
-  constructor(line: Line, call: Call, side: Side) {
-    this.line = line;
-    this.call = call;
-    this.side = side;
-  }
-
-  get name(): string {
-    return this.line.number;
-  }
-
-  /** The session description of this line's own media. */
-  get description(): string | undefined {
-    return this.#description;
-  }
-
-  collect(): void {
-    this.line.setDesired(desiredDialling);
-  }
-
-  offer(callId: string): void {
-    this.line.setDesired(desiredInCall('offering', { callId, mode: 'receive', remote: undefined }));
-  }
-
-  alert(callId: string, offer: string): void {
-    if (!this.line.accepts(offer)) {
-      this.report({ kind: 'failed', reason: 'notAcceptable' });
-      return;
-    }
-    this.line.setDesired(desiredInCall('ringing', { callId, mode: 'receive', remote: offer }));
-  }
-
-  progress(remote: string | undefined): void {
-    const { media } = this.line.desired;
-    if (media === undefined) return;
-    this.line.setDesired(desiredInCall('ringback', { ...media, remote: remote ?? media.remote }));
-  }
-
-  connect(remote: string | undefined): void {
-    const { media } = this.line.desired;
-    if (media === undefined) return;
-    this.line.setDesired(desiredInCall('talking', { ...media, mode: 'both', remote: remote ?? media.remote }));
-  }
-
-  release(reason: ReleaseReason): void {
-    this.line.detach(this, reason);
-  }
-
-  /** The gateway's description of this line's media, as often as the gateway gives it. */
-  mediaReady(said: string): void {
-    const description = completeDescription(said);
-    const changed = description !== this.#description;
-    this.#description = description;
-    const { state } = this.line.desired;
-    if (state === 'offering') this.report({ kind: 'offered', description });
-    else if (state === 'ringing') this.report({ kind: 'alerting', description });
-    else if (changed && (state === 'talking' || state === 'ringback')) this.report({ kind: 'modified', description });
-  }
-
-  /** After a takeover: the part this line has in the call, and the description its audit showed. */
-  restore(state: 'ringing' | 'ringback' | 'talking', media: DesiredMedia, description: string | undefined): void {
-    this.#description = description === undefined ? undefined : completeDescription(description);
-    this.line.setDesired(desiredInCall(state, media));
-  }
-
-  report(event: LegEvent): void {
-    if (this.line.leg === this) this.call.on(this.side, event);
-  }
-}
-
 /** Busy where trying later may help, reorder (congestion) where the call cannot be made this way. */
 function toneAfter(reason: ReleaseReason): Tone {
   switch (reason) {
     case 'normal':
+    case 'cancelled':
     case 'busy':
     case 'noAnswer':
+    case 'declined':
       return 'busy';
     default:
       return 'reorder';
