@@ -3,12 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { decodeBinary } from '../protocols/megaco/binary/decode.ts';
-import { encodeBinary } from '../protocols/megaco/binary/encode.ts';
-import { TerminationNaming } from '../protocols/megaco/binary/termination-naming.ts';
-import { decodeText } from '../protocols/megaco/decode.ts';
-import { encodeText } from '../protocols/megaco/encode.ts';
-import type { MegacoMessage } from '../protocols/megaco/messages.ts';
+import { decodeBinary } from '../protocols/megaco/codec/binary/decode.ts';
+import { encodeBinary } from '../protocols/megaco/codec/binary/encode.ts';
+import { TerminationNaming } from '../protocols/megaco/codec/binary/termination-naming.ts';
+import type { MegacoMessage } from '../protocols/megaco/codec/messages.ts';
+import { decodeText } from '../protocols/megaco/codec/text/decode.ts';
+import { encodeText } from '../protocols/megaco/codec/text/encode.ts';
 import { type BenchOptions, median, type Row, type Suite, type SuiteReport } from './support/suite.ts';
 
 export const suite: Suite = {

@@ -6,9 +6,14 @@ import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { createMegacoAdapter } from '../protocols/megaco/adapter.ts';
-import { TerminationNaming } from '../protocols/megaco/binary/termination-naming.ts';
-import { type ActionRequest, contextChoose, type Encoding, type PeerFormat } from '../protocols/megaco/messages.ts';
-import { MegacoEndpoint, remoteOf } from '../protocols/megaco/transaction.ts';
+import { TerminationNaming } from '../protocols/megaco/codec/binary/termination-naming.ts';
+import {
+  type ActionRequest,
+  contextChoose,
+  type Encoding,
+  type PeerFormat,
+} from '../protocols/megaco/codec/messages.ts';
+import { MegacoEndpoint, remoteOf } from '../protocols/megaco/transactions.ts';
 import {
   Assembler,
   type ControllerAddress,

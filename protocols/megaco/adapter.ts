@@ -1,10 +1,10 @@
 /** MEGACO as the core sees it: octets to messages and back, and where the path attribute sits. */
 import type { ControllerAddress, DecodeFailure, PathAttribute, ProtocolAdapter, Result } from '../../src/internal.ts';
-import { alternatesOf, readPath } from './alternate-path.ts';
-import type { NamingOf } from './binary/decode.ts';
-import { decode, encode, isBinary, plainNaming } from './codec.ts';
-import { createTpktFraming, isTpkt, withoutTpkt, withTpkt } from './framing.ts';
-import type { MegacoMessage, MId, PeerFormat } from './messages.ts';
+import type { NamingOf } from './codec/binary/decode.ts';
+import { decode, encode, isBinary, plainNaming } from './codec/codec.ts';
+import { createTpktFraming, isTpkt, withoutTpkt, withTpkt } from './codec/framing.ts';
+import type { MegacoMessage, MId, PeerFormat } from './codec/messages.ts';
+import { alternatesOf, readPath } from './path.ts';
 import { digest } from './request-ids.ts';
 
 export interface AdapterParts {

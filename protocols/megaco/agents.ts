@@ -2,11 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ControllerAddress, Flow, Gateway } from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
-import { TerminationNaming } from './binary/termination-naming.ts';
+import { TerminationNaming } from './codec/binary/termination-naming.ts';
+import type { Encoding, MegacoMessage, MId, PeerFormat } from './codec/messages.ts';
+import { addressMId } from './codec/mid.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import { EncodingChoice } from './encoding-choice.ts';
-import type { Encoding, MegacoMessage, MId, PeerFormat } from './messages.ts';
-import { addressMId } from './mid.ts';
 import { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 
 /** What is the same for all gateways of the role. */

@@ -5,7 +5,6 @@
  */
 import type { CommandOutcome } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
-import type { GatewayPicture, TerminationPicture } from './audit-picture.ts';
 import {
   type ActionReply,
   type ActionRequest,
@@ -13,8 +12,9 @@ import {
   contextAll,
   contextNull,
   type TransactionReply,
-} from './messages.ts';
-import type { MegacoResponse } from './transaction.ts';
+} from './codec/messages.ts';
+import type { GatewayPicture, TerminationPicture } from './snapshot.ts';
+import type { MegacoResponse } from './transactions.ts';
 
 export type AuditRequester = (
   agent: Agent,

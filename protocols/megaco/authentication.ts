@@ -6,7 +6,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SocketAddress } from '../../src/internal.ts';
-import type { AuthenticationHeader } from './messages.ts';
+import type { AuthenticationHeader } from './codec/messages.ts';
 import type { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 
 export interface SecurityAssociation {

@@ -13,10 +13,10 @@ import {
   section,
   wholeNumber,
 } from '../../src/internal.ts';
-import { defaultTextPort } from './alternate-path.ts';
-import { defaultTerminationNaming } from './binary/termination-naming.ts';
-import type { Encoding, MId } from './messages.ts';
-import { parseMId } from './mid.ts';
+import { defaultTerminationNaming } from './codec/binary/termination-naming.ts';
+import type { Encoding, MId } from './codec/messages.ts';
+import { parseMId } from './codec/mid.ts';
+import { defaultTextPort } from './path.ts';
 
 export type MegacoConfig = z.output<typeof megacoConfigSchema>;
 

@@ -3,7 +3,7 @@
  * says afterwards is the answer. RFC 3525 Annexes A and B do not say how a peer finds out.
  */
 import type { Cancel, Clock } from '../../src/internal.ts';
-import type { Encoding } from './messages.ts';
+import type { Encoding } from './codec/messages.ts';
 
 /** Errors that change the encoding before the gateway has said anything else: two peers must not chase each other. */
 const maxRefusals = 4;

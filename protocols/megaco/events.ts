@@ -1,7 +1,7 @@
 /** What observed events mean for the call of their line (packages al and dd of RFC 3525 Annex E). */
 import type { Line, LineProvider, Logger } from '../../src/internal.ts';
+import type { ObservedEvent } from './codec/messages.ts';
 import { fromH248Digits } from './line-commands.ts';
-import type { ObservedEvent } from './messages.ts';
 
 export function reportEvent(
   lineProvider: LineProvider,

@@ -19,7 +19,7 @@ import {
 import type { Agent } from './agents.ts';
 import { tryInTurn } from './encoding-choice.ts';
 import { handOffAction } from './service-change.ts';
-import type { MegacoEndpoint, MegacoResponse } from './transaction.ts';
+import type { MegacoEndpoint, MegacoResponse } from './transactions.ts';
 
 export interface MegacoHandOverParts {
   readonly clock: Clock;

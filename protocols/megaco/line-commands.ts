@@ -15,7 +15,7 @@ import {
   type RequestedEvent,
   type SignalsDescriptor,
   type StreamMode,
-} from './messages.ts';
+} from './codec/messages.ts';
 import { requestIdFor } from './request-ids.ts';
 
 /** What a line's gateway has of it, as far as it has confirmed. */

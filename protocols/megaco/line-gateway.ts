@@ -9,10 +9,10 @@ import type {
   Logger,
 } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
+import type { ActionRequest } from './codec/messages.ts';
 import { howlerPackage, type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
 import { afterEvent, errorIn, nothingObserved, onResult, unrequested } from './line-results.ts';
-import type { ActionRequest } from './messages.ts';
-import type { MegacoResponse } from './transaction.ts';
+import type { MegacoResponse } from './transactions.ts';
 
 export type MegacoLineDriver = LineDriver<ObservedLine, LineCommand, MegacoResponse>;
 

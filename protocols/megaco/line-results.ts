@@ -1,14 +1,14 @@
 /** Pure: what the reply to a command of the line driver says about the line. */
 import type { DesiredLine, Reaction } from '../../src/internal.ts';
-import type { LineCommand, LineMedia, ObservedLine } from './line-commands.ts';
 import {
   type ActionReply,
   type CommandReply,
   contextNull,
   type ErrorDescriptor,
   type MediaDescriptor,
-} from './messages.ts';
-import type { MegacoResponse } from './transaction.ts';
+} from './codec/messages.ts';
+import type { LineCommand, LineMedia, ObservedLine } from './line-commands.ts';
+import type { MegacoResponse } from './transactions.ts';
 
 export const nothingObserved: ObservedLine = {
   media: undefined,

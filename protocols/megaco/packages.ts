@@ -1,7 +1,7 @@
 /** Which packages a gateway has (RFC 3525 §7.2.5), and what it is given by them: the path attribute as a property, a watch on our silence. */
 import type { PathAttribute } from '../../src/internal.ts';
-import { pathPackage, pathPropertyCommand } from './alternate-path.ts';
-import { type ActionReply, type ActionRequest, type Command, contextNull } from './messages.ts';
+import { type ActionReply, type ActionRequest, type Command, contextNull } from './codec/messages.ts';
+import { pathPackage, pathPropertyCommand } from './path.ts';
 
 /** Asks ROOT, and one line for what only lines have. */
 export function packagesQuestion(line: string | undefined, contextId: number): readonly ActionRequest[] {

@@ -1,15 +1,15 @@
 /** What gateways announce by ServiceChange (RFC 3525 §7.2.8, §11.2 to §11.5): they register, restart, come from another, leave. */
 import type { Clock, ControllerAddress, GatewayController, Logger } from '../../src/internal.ts';
 import type { Agent } from './agents.ts';
+import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './codec/messages.ts';
+import { addressMId } from './codec/mid.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
-import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './messages.ts';
-import { addressMId } from './mid.ts';
 import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
 import type { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
 import { matchesTermination } from './termination-pattern.ts';
-import { type IncomingRequest, remoteOf } from './transaction.ts';
+import { type IncomingRequest, remoteOf } from './transactions.ts';
 
 export interface RegistrationsParts {
   readonly clock: Clock;

@@ -20,12 +20,12 @@ import {
   type TrustSettings,
 } from '../../src/internal.ts';
 import { createMegacoAdapter } from './adapter.ts';
-import { plainNaming } from './codec.ts';
+import { plainNaming } from './codec/codec.ts';
+import type { MegacoMessage, MId, PeerFormat } from './codec/messages.ts';
+import { addressMId } from './codec/mid.ts';
 import { type MegacoConfig, megacoConfigSchema } from './config.ts';
-import { MegacoController } from './controller.ts';
-import type { MegacoMessage, MId, PeerFormat } from './messages.ts';
-import { addressMId } from './mid.ts';
-import { MegacoEndpoint, remoteOf } from './transaction.ts';
+import { MegacoController } from './protocol.ts';
+import { MegacoEndpoint, remoteOf } from './transactions.ts';
 
 /** RFC 3525 §8.1.1: 32 bits; 0 is the null id of an error that belongs to no transaction. */
 const idSpace = { min: 1, max: 0xffff_fffe };

@@ -1,14 +1,14 @@
 /** ServiceChange (RFC 3525 §7.2.8, §11.2–11.5): what a gateway's announcement means, and how it is answered. Pure. */
 import type { ControllerAddress, PathAttribute } from '../../src/internal.ts';
-import { pathExtensionParameter } from './alternate-path.ts';
 import {
   type ActionRequest,
   type CommandReply,
   contextNull,
   type Descriptor,
   type ServiceChangeDescriptor,
-} from './messages.ts';
-import { addressMId } from './mid.ts';
+} from './codec/messages.ts';
+import { addressMId } from './codec/mid.ts';
+import { pathExtensionParameter } from './path.ts';
 
 export type Announcement =
   /** Its contexts are gone (cold or warm boot). */

@@ -13,12 +13,12 @@ import {
 } from '../../src/internal.ts';
 import type { Agent, Agents } from './agents.ts';
 import { type AuditRequester, auditGateway } from './audit.ts';
-import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './audit-picture.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoHandOver } from './hand-over.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
 import { nothingObserved } from './line-results.ts';
 import { digest } from './request-ids.ts';
+import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './snapshot.ts';
 import { terminationOf } from './termination.ts';
 
 export interface TakeoverParts {

@@ -1,10 +1,10 @@
 /** MGCP by the core’s contract. A message of this protocol is a datagram: one command or response, or several. */
 import { type ControllerAddress, fail, ok, type ProtocolAdapter } from '../../src/internal.ts';
-import { readPath } from './alternate-path.ts';
-import { decodeDatagram } from './decode.ts';
-import { command, encodeDatagram } from './encode.ts';
-import { type MgcpCommand, type MgcpDatagram, respond } from './messages.ts';
-import { domainOf } from './values/names.ts';
+import { decodeDatagram } from './codec/decode.ts';
+import { command, encodeDatagram } from './codec/encode.ts';
+import { type MgcpCommand, type MgcpDatagram, respond } from './codec/messages.ts';
+import { domainOf } from './codec/values/names.ts';
+import { readPath } from './path.ts';
 
 export type MgcpSide = 'controller' | 'gateway';
 

@@ -3,9 +3,9 @@
  * put together as the core's snapshot of a line (snapshot.ts).
  */
 import type { CommandOutcome } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './codec/messages.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './messages.ts';
 import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
 export interface AuditParts {

@@ -3,9 +3,9 @@
  * requests, so whatever is not idle is asked by itself afterwards; idle lines are most of any gateway.
  */
 import type { Gateway } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, parameter } from './codec/messages.ts';
+import { expandNames } from './codec/values/ranges.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, parameter } from './messages.ts';
-import { expandNames } from './values/ranges.ts';
 
 export interface BulkAuditParts {
   readonly commands: GatewayCommands;

@@ -3,9 +3,9 @@
  * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
  */
 import { encodingNames, type Gateway } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, parameterValues } from './codec/messages.ts';
+import { type NamedValue, option, readOptions, readPackages, writeOptions } from './codec/values/lists.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
-import { type NamedValue, option, readOptions, readPackages, writeOptions } from './values/lists.ts';
 
 export interface CapabilityParts {
   readonly commands: GatewayCommands;

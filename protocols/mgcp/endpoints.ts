@@ -1,7 +1,7 @@
 /** The endpoints of all lines: by line, by name, by gateway. */
 import type { Gateway, Line, Lines } from '../../src/internal.ts';
+import { covers, readEndpointName } from './codec/values/names.ts';
 import { Endpoint } from './endpoint.ts';
-import { covers, readEndpointName } from './values/names.ts';
 
 export class Endpoints {
   readonly #lines: () => Lines;

@@ -1,10 +1,10 @@
 /** What the events of a Notify, and a deletion by the gateway, mean for the call of their line (RFC 3435 §2.3.4; packages L and D of RFC 3660). */
 import type { Line, LineProvider } from '../../src/internal.ts';
+import { type MgcpCommand, parameter, type Reply } from './codec/messages.ts';
+import { isDigitId, type Signal } from './codec/values/events.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-gateway.ts';
 import { deletedByGateway } from './line-results.ts';
-import { type MgcpCommand, parameter, type Reply } from './messages.ts';
-import { isDigitId, type Signal } from './values/events.ts';
 
 export function reportEvents(
   lineProvider: LineProvider,

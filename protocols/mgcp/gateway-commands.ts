@@ -3,11 +3,11 @@
  * and the gateway's dialect remembers; whoever sent it sees the last answer only.
  */
 import type { CommandOutcome, Flow, Gateway, Logger, PendingCommand } from '../../src/internal.ts';
-import { isSuccess, type MgcpResponse, parameterValues } from './messages.ts';
+import { isSuccess, type MgcpResponse, parameterValues } from './codec/messages.ts';
+import { readPackages } from './codec/values/lists.ts';
 import { PathTrials } from './path-trial.ts';
 import { type Carried, carriedBy, judgeRefusal, type Omission } from './refusals.ts';
-import type { Draft, MgcpTransactions } from './transaction.ts';
-import { readPackages } from './values/lists.ts';
+import type { Draft, MgcpTransactions } from './transactions.ts';
 
 export interface GatewayCommand {
   readonly peer: Gateway;

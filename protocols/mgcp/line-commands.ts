@@ -3,9 +3,9 @@
  * §4.4.4), and its parameters.
  */
 import { type DesiredLine, desiredIdle, type MediaMode } from '../../src/internal.ts';
-import type { Parameter } from './messages.ts';
+import type { Parameter } from './codec/messages.ts';
 import { type RequestStyle, requestKey, requestParameters } from './requests.ts';
-import type { Draft } from './transaction.ts';
+import type { Draft } from './transactions.ts';
 
 /** What an endpoint's gateway has of it, as far as it has told. */
 export interface ObservedEndpoint {

@@ -9,11 +9,11 @@ import type {
   LineProtocol,
   Logger,
 } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, type Parameter } from './codec/messages.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { draftOf, type LineCommand, nextCommand, type ObservedEndpoint } from './line-commands.ts';
 import { nothingObserved, onResult, unrequested } from './line-results.ts';
-import { isSuccess, type MgcpResponse, type Parameter } from './messages.ts';
 
 export type MgcpLineDriver = LineDriver<ObservedEndpoint, LineCommand, MgcpResponse>;
 

@@ -3,8 +3,8 @@
  * out before (refusals.ts).
  */
 import type { LineFailure, LineReport, Reaction, ReleaseReason } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, parameter } from './codec/messages.ts';
 import { type Connection, effectiveMode, type LineCommand, type ObservedEndpoint } from './line-commands.ts';
-import { isSuccess, type MgcpResponse, parameter } from './messages.ts';
 import { requestKey } from './requests.ts';
 
 export const nothingObserved: ObservedEndpoint = { connection: undefined, strays: [], requested: undefined };

@@ -3,10 +3,10 @@
  * bulk audit package where the gateway has it (RFC 3624 §2.1.1.3). One command per gateway, however many lines.
  */
 import type { Gateway } from '../../src/internal.ts';
+import { isSuccess, parameterValues } from './codec/messages.ts';
+import { covers, readEndpointName } from './codec/values/names.ts';
+import { expandNames } from './codec/values/ranges.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, parameterValues } from './messages.ts';
-import { covers, readEndpointName } from './values/names.ts';
-import { expandNames } from './values/ranges.ts';
 
 /** Does the gateway have an endpoint of this local name? */
 export type EndpointList = (local: string) => boolean;

@@ -15,8 +15,8 @@ import {
   type Side,
   servedMedia,
 } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameter } from './messages.ts';
 import { allRelayEndpoints, RelayEndpoints, relayEndpointName } from './relay-endpoints.ts';
 
 export interface MediaRelayParts {

@@ -2,9 +2,9 @@
  * What a refusal says about a command. It is judged by what that command carried, not by what we believe of the gateway since: after a
  * takeover many commands are under way at once, and each is refused for the same thing (RFC 3435 §2.4).
  */
-import type { Parameter } from './messages.ts';
-import { readRequestedEvents, readSignals } from './values/events.ts';
-import { option, readOptions } from './values/lists.ts';
+import type { Parameter } from './codec/messages.ts';
+import { readRequestedEvents, readSignals } from './codec/values/events.ts';
+import { option, readOptions } from './codec/values/lists.ts';
 
 /** What a command carried that a gateway may refuse and a call can do without. */
 export interface Carried {

@@ -3,7 +3,7 @@
  * back: the RequestIdentifier carries the line's state, so a Notify or an audit tells a backup what the line was doing.
  */
 import type { DesiredLine, LineState, Tone } from '../../src/internal.ts';
-import type { Parameter } from './messages.ts';
+import type { Parameter } from './codec/messages.ts';
 
 export interface RequestStyle {
   readonly digitMap: string;

@@ -1,14 +1,14 @@
 /** Gateways that restart, lose us, leave and stay after all (RestartInProgress, RFC 3435 §2.3.12, §4.4.5 to §4.4.7). */
 import type { Clock, Flow, Gateway, GatewayOwnership, LineProvider, Logger } from '../../src/internal.ts';
+import { type MgcpCommand, type Parameter, parameter, type Reply } from './codec/messages.ts';
+import { isAllOf, readEndpointName, writeNotifiedEntity } from './codec/values/names.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Endpoints, isUnknown } from './endpoints.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import type { MgcpLineDriver } from './line-gateway.ts';
 import { listEndpoints } from './listing.ts';
-import { type MgcpCommand, type Parameter, parameter, type Reply } from './messages.ts';
 import type { Routing } from './routing.ts';
 import type { MgcpTakeover } from './takeover.ts';
-import { isAllOf, readEndpointName, writeNotifiedEntity } from './values/names.ts';
 
 export interface RestartsParts {
   readonly clock: Clock;

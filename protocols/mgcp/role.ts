@@ -23,10 +23,10 @@ import {
   type TrustSettings,
 } from '../../src/internal.ts';
 import { createMgcpAdapter } from './adapter.ts';
-import { CallAgent } from './call-agent.ts';
+import { maxDatagramBytes } from './codec/decode.ts';
+import type { MgcpDatagram, MgcpResponse } from './codec/messages.ts';
 import { callAgentPort, type MgcpConfig, mgcpConfigSchema } from './config.ts';
-import { maxDatagramBytes } from './decode.ts';
-import type { MgcpDatagram, MgcpResponse } from './messages.ts';
+import { CallAgent } from './protocol.ts';
 
 /** RFC 3435 §3.5.2. */
 export const transactionSpace = { min: 1, max: 999_999_999 };

@@ -3,9 +3,9 @@
  * RED (RFC 3991 §2.1) where the gateway bears it. The Assembler says whom they name (docs/alternate-path.md §4).
  */
 import type { Assembler, ControllerAddress, Flow, Gateway } from '../../src/internal.ts';
-import { redListPlace } from './alternate-path.ts';
-import type { MgcpDatagram, Parameter } from './messages.ts';
-import { writeNotifiedEntity } from './values/names.ts';
+import type { MgcpDatagram, Parameter } from './codec/messages.ts';
+import { writeNotifiedEntity } from './codec/values/names.ts';
+import { redListPlace } from './path.ts';
 
 export interface RoutingParts {
   readonly assembler: Assembler<MgcpDatagram>;

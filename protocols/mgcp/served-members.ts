@@ -3,8 +3,8 @@
  * Members of the version before go by it, and so do we where no secret is shared.
  */
 import { addressKey, type ControllerAddress, type Members } from '../../src/internal.ts';
-import { type MgcpDatagram, type Parameter, parameter } from './messages.ts';
-import { readNotifiedEntity, writeNotifiedEntity } from './values/names.ts';
+import { type MgcpDatagram, type Parameter, parameter } from './codec/messages.ts';
+import { readNotifiedEntity, writeNotifiedEntity } from './codec/values/names.ts';
 
 export function servedMembers(serves: readonly ControllerAddress[], isLeaving: boolean): Parameter {
   const said = isLeaving ? [leaving] : serves;

@@ -4,11 +4,11 @@
  * ours or a partner's, what the line was doing and in which call.
  */
 import type { LineSnapshot, LineState, MediaMode, MediaSnapshot, Tone } from '../../src/internal.ts';
+import { type MgcpResponse, parameter } from './codec/messages.ts';
+import { readRequestedEvents, readSignals } from './codec/values/events.ts';
+import { isAbsent } from './codec/values/sdp.ts';
 import type { Connection, Stray } from './line-commands.ts';
-import { type MgcpResponse, parameter } from './messages.ts';
 import { callTokenOf, lineStateOf, toneOf } from './requests.ts';
-import { readRequestedEvents, readSignals } from './values/events.ts';
-import { isAbsent } from './values/sdp.ts';
 
 /** A connection as its audit shows it; `callId` is undefined where the gateway does not tell it. */
 export type AuditedConnection = Omit<Connection, 'callId' | 'isNamed'> & { readonly callId: string | undefined };

@@ -14,13 +14,13 @@ import {
 } from '../../src/internal.ts';
 import { type AuditParts, auditEndpoint } from './audit.ts';
 import { bulkAudit } from './bulk-audit.ts';
+import { readEndpointName } from './codec/values/names.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Connection, Stray } from './line-commands.ts';
 import type { MgcpLineDriver } from './line-gateway.ts';
 import { unrequested } from './line-results.ts';
 import { type EndpointAudit, idle } from './snapshot.ts';
 import { type NumberRules, withUnnamedMedia } from './unnamed-media.ts';
-import { readEndpointName } from './values/names.ts';
 
 export interface TakeoverParts extends AuditParts {
   readonly log: Logger;

@@ -29,7 +29,7 @@ it('no role constructs its own resolver', () => {
 });
 
 it('no role makes its own list of alternates: attributes are made of what was read, and of the way back to a stand-in', () => {
-  const readers = ['sip/adapter.ts', 'mgcp/alternate-path.ts', 'megaco/alternate-path.ts'];
+  const readers = ['sip/adapter.ts', 'mgcp/path.ts', 'megaco/path.ts'];
   expect(found(/\bpathAttribute\(/, readers).map((line) => line.split(':')[0])).toEqual(['sip/identity.ts']);
 });
 

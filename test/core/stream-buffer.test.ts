@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTpktFraming } from '../../protocols/megaco/framing.ts';
+import { createTpktFraming } from '../../protocols/megaco/codec/framing.ts';
 import { createFraming } from '../../protocols/sip/codec/framing.ts';
 import { StreamBuffer } from '../../src/internal.ts';
 

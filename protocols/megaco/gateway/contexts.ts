@@ -9,7 +9,7 @@ import {
   contextChoose,
   contextNull,
   type Descriptor,
-} from '../messages.ts';
+} from '../codec/messages.ts';
 import { matchesTermination } from '../termination-pattern.ts';
 import type { SimTermination } from './sim-termination.ts';
 

@@ -19,7 +19,6 @@ import {
   TransactionIds,
 } from '../../../src/internal.ts';
 import { createMegacoAdapter } from '../adapter.ts';
-import { mIdsToAddresses, pathExtension, pathPackage, pathProperty, readPathValue } from '../alternate-path.ts';
 import {
   type Command,
   type CommandReply,
@@ -29,10 +28,11 @@ import {
   type MegacoMessage,
   type MId,
   type ObservedEvent,
-} from '../messages.ts';
-import { mIdAddress } from '../mid.ts';
+} from '../codec/messages.ts';
+import { mIdAddress } from '../codec/mid.ts';
+import { mIdsToAddresses, pathExtension, pathPackage, pathProperty, readPathValue } from '../path.ts';
 import { servicesOf, timeStamp } from '../service-change.ts';
-import { type EndpointParts, type IncomingRequest, MegacoEndpoint, remoteOf } from '../transaction.ts';
+import { type EndpointParts, type IncomingRequest, MegacoEndpoint, remoteOf } from '../transactions.ts';
 import { Contexts } from './contexts.ts';
 import { SimTermination } from './sim-termination.ts';
 

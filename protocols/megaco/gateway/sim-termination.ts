@@ -1,6 +1,5 @@
 /** A termination of the simulated gateway: an analog line with a handset, or an ephemeral RTP end (RFC 3525 §6.2, Annex E.9, E.12). */
 import { type Cancel, type Clock, NumberingPlan } from '../../../src/internal.ts';
-import { fromH248Digits } from '../line-commands.ts';
 import {
   contextNull,
   type Descriptor,
@@ -10,7 +9,8 @@ import {
   type Parameter,
   type RequestedEvent,
   type SignalsDescriptor,
-} from '../messages.ts';
+} from '../codec/messages.ts';
+import { fromH248Digits } from '../line-commands.ts';
 import { timeStamp } from '../service-change.ts';
 
 const noEvents: EventsDescriptor = { kind: 'Events', requestId: undefined, events: [] };

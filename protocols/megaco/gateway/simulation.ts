@@ -9,11 +9,11 @@ import {
   type SimulatedLine,
   type SimulationServices,
 } from '../../../src/internal.ts';
-import { defaultTextPort } from '../alternate-path.ts';
-import { decode, plainNaming } from '../codec.ts';
-import { encodeText } from '../encode.ts';
+import { decode, plainNaming } from '../codec/codec.ts';
+import type { Encoding } from '../codec/messages.ts';
+import { encodeText } from '../codec/text/encode.ts';
 import { toneOf } from '../line-commands.ts';
-import type { Encoding } from '../messages.ts';
+import { defaultTextPort } from '../path.ts';
 import { SimGateway } from './sim-gateway.ts';
 import type { SimTermination } from './sim-termination.ts';
 

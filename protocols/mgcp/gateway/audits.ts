@@ -1,8 +1,8 @@
 /** What the simulated gateway tells when it is audited (RFC 3435 §2.3.10, §2.3.11). */
-import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../messages.ts';
-import { writeRequestedEvents, writeSignals } from '../values/events.ts';
-import { writeConnectionParameters } from '../values/lists.ts';
-import { isAllOf, writeNotifiedEntity } from '../values/names.ts';
+import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../codec/messages.ts';
+import { writeRequestedEvents, writeSignals } from '../codec/values/events.ts';
+import { writeConnectionParameters } from '../codec/values/lists.ts';
+import { isAllOf, writeNotifiedEntity } from '../codec/values/names.ts';
 import { bulkReport } from './bulk-report.ts';
 import type { CommandedGateway } from './commanded-gateway.ts';
 import { defaultCodecs, defaultPackages } from './habits.ts';

@@ -1,6 +1,6 @@
 /** The simulated gateway's side of the bulk audit package (RFC 3624): names, connection counts and states of many lines at once. */
-import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../messages.ts';
-import { writeNames } from '../values/ranges.ts';
+import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../codec/messages.ts';
+import { writeNames } from '../codec/values/ranges.ts';
 import type { SimLine } from './sim-line.ts';
 
 export function bulkReport(command: MgcpCommand, lines: readonly SimLine[]): MgcpResponse {

@@ -1,10 +1,11 @@
 /** What the simulated gateway does with each command of a call agent: checks first, then effects, so that a refused command changes nothing. */
-import { unknownCritical } from '../alternate-path.ts';
-import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../messages.ts';
-import { readRequestedEvents, readSignals } from '../values/events.ts';
-import { option, readOptions, writeConnectionParameters } from '../values/lists.ts';
-import { isAllOf, isAnyOf } from '../values/names.ts';
-import { readAudio } from '../values/sdp.ts';
+
+import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../codec/messages.ts';
+import { readRequestedEvents, readSignals } from '../codec/values/events.ts';
+import { option, readOptions, writeConnectionParameters } from '../codec/values/lists.ts';
+import { isAllOf, isAnyOf } from '../codec/values/names.ts';
+import { readAudio } from '../codec/values/sdp.ts';
+import { unknownCritical } from '../path.ts';
 import { auditConnectionOn, auditEndpointOn, connectionModes, counters, packages } from './audits.ts';
 import type { CommandedGateway } from './commanded-gateway.ts';
 import { defaultCodecs, refusalOf } from './habits.ts';

@@ -1,7 +1,8 @@
 /** What gateways do otherwise than ours: they lack something, or refuse what RFC 3435 has them ignore. Pure, for the simulated gateway. */
-import { isPathCode } from '../alternate-path.ts';
-import { type MgcpCommand, parameter } from '../messages.ts';
-import { readRequestedEvents, readSignals } from '../values/events.ts';
+
+import { type MgcpCommand, parameter } from '../codec/messages.ts';
+import { readRequestedEvents, readSignals } from '../codec/values/events.ts';
+import { isPathCode } from '../path.ts';
 
 export interface GatewayHabits {
   /** It knows step mode only: 508 to `Q: loop` (RFC 3435 §2.4). */

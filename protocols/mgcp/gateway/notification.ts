@@ -7,7 +7,13 @@
  *        └────────── new request ──────────┴──────── new request ────┘
  */
 import { type Cancel, type Clock, NumberingPlan } from '../../../src/internal.ts';
-import { type EmbeddedRequest, isDigitId, type RequestedEvent, type Signal, writeSignals } from '../values/events.ts';
+import {
+  type EmbeddedRequest,
+  isDigitId,
+  type RequestedEvent,
+  type Signal,
+  writeSignals,
+} from '../codec/values/events.ts';
 
 export interface NotificationRequest {
   readonly id: string;

@@ -2,8 +2,8 @@
  * Which parameters a command must have, may have and must not have: the table of RFC 3435 §3.2.2, and what §2.3.7 and §2.3.9 say of the
  * three forms of DeleteConnection. Pure.
  */
-import { type MgcpCommand, parameter } from '../messages.ts';
-import { isAllOf, isAnyOf, readEndpointName } from '../values/names.ts';
+import { type MgcpCommand, parameter } from '../codec/messages.ts';
+import { isAllOf, isAnyOf, readEndpointName } from '../codec/values/names.ts';
 
 /** The return code owed for a command that breaks the rules (§2.4), and why; undefined where it keeps them. */
 export function offenceOf(command: MgcpCommand): { readonly code: number; readonly comment: string } | undefined {

@@ -21,9 +21,8 @@ import {
   Transmitter,
 } from '../../../src/internal.ts';
 import { createMgcpAdapter } from '../adapter.ts';
-import { hasMalformedPath, readPath } from '../alternate-path.ts';
-import { maxDatagramBytes } from '../decode.ts';
-import { command, encodeDatagram } from '../encode.ts';
+import { maxDatagramBytes } from '../codec/decode.ts';
+import { command, encodeDatagram } from '../codec/encode.ts';
 import {
   isSuccess,
   type MgcpCommand,
@@ -31,11 +30,12 @@ import {
   type MgcpResponse,
   type Parameter,
   parameter,
-} from '../messages.ts';
-import { MgcpTransactions, type Respond } from '../transaction.ts';
-import type { Signal } from '../values/events.ts';
-import { writeSignals } from '../values/events.ts';
-import { covers, readEndpointName, readNotifiedEntity } from '../values/names.ts';
+} from '../codec/messages.ts';
+import type { Signal } from '../codec/values/events.ts';
+import { writeSignals } from '../codec/values/events.ts';
+import { covers, readEndpointName, readNotifiedEntity } from '../codec/values/names.ts';
+import { hasMalformedPath, readPath } from '../path.ts';
+import { MgcpTransactions, type Respond } from '../transactions.ts';
 import type { CommandedGateway, Destination, SimGatewayOptions } from './commanded-gateway.ts';
 import { executeCommand } from './execute.ts';
 import { SimLine } from './sim-line.ts';

@@ -1,7 +1,7 @@
 /** One simulated analog line: handset, connections and its notification state. A person uses it by the methods at the top. */
 import type { Cancel, Clock, Random } from '../../../src/internal.ts';
-import type { Signal } from '../values/events.ts';
-import { payloadTypesOf, readAudio, writeAudio } from '../values/sdp.ts';
+import type { Signal } from '../codec/values/events.ts';
+import { payloadTypesOf, readAudio, writeAudio } from '../codec/values/sdp.ts';
 import { Notification } from './notification.ts';
 
 export interface SimConnection {

@@ -9,9 +9,9 @@ import {
   type SimulatedLine,
   type SimulationServices,
 } from '../../../src/internal.ts';
+import { decodeDatagram } from '../codec/decode.ts';
+import type { MgcpMessage } from '../codec/messages.ts';
 import { callAgentPort, gatewayPort } from '../config.ts';
-import { decodeDatagram } from '../decode.ts';
-import type { MgcpMessage } from '../messages.ts';
 import { toneOf } from '../requests.ts';
 import { namedHabits } from './habits.ts';
 import { SimGateway } from './sim-gateway.ts';

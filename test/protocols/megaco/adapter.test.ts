@@ -1,9 +1,9 @@
 import { createMegacoAdapter } from '../../../protocols/megaco/adapter.ts';
-import { encodeBinary } from '../../../protocols/megaco/binary/encode.ts';
-import { TerminationNaming } from '../../../protocols/megaco/binary/termination-naming.ts';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
-import { withTpkt } from '../../../protocols/megaco/framing.ts';
-import type { MegacoMessage } from '../../../protocols/megaco/messages.ts';
+import { encodeBinary } from '../../../protocols/megaco/codec/binary/encode.ts';
+import { TerminationNaming } from '../../../protocols/megaco/codec/binary/termination-naming.ts';
+import { withTpkt } from '../../../protocols/megaco/codec/framing.ts';
+import type { MegacoMessage } from '../../../protocols/megaco/codec/messages.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
 import type { ControllerAddress } from '../../../src/internal.ts';
 import { examineAdapter } from '../../contract/protocol-adapter.contract.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Agent } from '../../../protocols/megaco/agents.ts';
 import { auditGateway } from '../../../protocols/megaco/audit.ts';
-import { auditedLine, type GatewayPicture } from '../../../protocols/megaco/audit-picture.ts';
+import type { ActionRequest } from '../../../protocols/megaco/codec/messages.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
+import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
-import { encodeText } from '../../../protocols/megaco/encode.ts';
-import type { ActionRequest } from '../../../protocols/megaco/messages.ts';
+import { auditedLine, type GatewayPicture } from '../../../protocols/megaco/snapshot.ts';
 import { Gateway } from '../../../src/internal.ts';
 
 /** A gateway that answers each question as `says` does, undefined for silence; in the order that they are asked. */

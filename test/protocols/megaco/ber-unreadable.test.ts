@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decode, encode, plainNaming } from '../../../protocols/megaco/codec.ts';
-import type { CommandReply, Transaction } from '../../../protocols/megaco/messages.ts';
+import { decode, encode, plainNaming } from '../../../protocols/megaco/codec/codec.ts';
+import type { CommandReply, Transaction } from '../../../protocols/megaco/codec/messages.ts';
 
 const audited = (terminationId: string): CommandReply => ({
   verb: 'AuditValue',

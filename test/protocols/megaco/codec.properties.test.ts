@@ -1,12 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeBinary } from '../../../protocols/megaco/binary/decode.ts';
-import { toDefinite } from '../../../protocols/megaco/binary/definite.ts';
-import { encodeBinary } from '../../../protocols/megaco/binary/encode.ts';
-import { TerminationNaming } from '../../../protocols/megaco/binary/termination-naming.ts';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
-import { encodeText } from '../../../protocols/megaco/encode.ts';
-import type { MegacoMessage } from '../../../protocols/megaco/messages.ts';
+import { decodeBinary } from '../../../protocols/megaco/codec/binary/decode.ts';
+import { toDefinite } from '../../../protocols/megaco/codec/binary/definite.ts';
+import { encodeBinary } from '../../../protocols/megaco/codec/binary/encode.ts';
+import { TerminationNaming } from '../../../protocols/megaco/codec/binary/termination-naming.ts';
+import type { MegacoMessage } from '../../../protocols/megaco/codec/messages.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
+import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { vectors } from './vectors.ts';
 
 const naming = new TerminationNaming();

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { decode, encode, isBinary, plainNaming } from '../../../protocols/megaco/codec.ts';
+import { decode, encode, isBinary, plainNaming } from '../../../protocols/megaco/codec/codec.ts';
+import type { Encoding, MegacoMessage, Transaction } from '../../../protocols/megaco/codec/messages.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
 import { EncodingChoice } from '../../../protocols/megaco/encoding-choice.ts';
-import type { Encoding, MegacoMessage, Transaction } from '../../../protocols/megaco/messages.ts';
 import { backupHost, World } from './world.ts';
 
 const formOf = (bytes: Uint8Array): Encoding =>

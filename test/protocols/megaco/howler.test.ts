@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decode, encode, plainNaming } from '../../../protocols/megaco/codec.ts';
+import { decode, encode, plainNaming } from '../../../protocols/megaco/codec/codec.ts';
 import { backupHost, primaryHost, World } from './world.ts';
 
 describe('Q.1950 (expanded call progress tones): the howler is xcg/roh where the lines offer it, cg/wt else', () => {

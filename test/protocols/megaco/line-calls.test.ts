@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
 import { primaryHost, World } from './world.ts';
 
 describe.each([

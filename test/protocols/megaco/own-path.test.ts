@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { alternatesOf, readPathValue } from '../../../protocols/megaco/alternate-path.ts';
+import { alternatesOf, readPathValue } from '../../../protocols/megaco/path.ts';
 import type { ControllerAddress } from '../../../src/internal.ts';
 import { assemblerOf } from '../../support/assembler.ts';
 import { backupHost, primaryHost, World } from './world.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
 
 /**
  * The rules of Annex B.2 in which RFC 3015 (November 2000) and RFC 3525 (June 2003) differ, and how each form is read:

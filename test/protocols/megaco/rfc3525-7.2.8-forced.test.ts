@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encode } from '../../../protocols/megaco/codec.ts';
+import { encode } from '../../../protocols/megaco/codec/codec.ts';
 import { matchesTermination } from '../../../protocols/megaco/termination-pattern.ts';
 import { playCall } from './call-script.ts';
 import { gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';

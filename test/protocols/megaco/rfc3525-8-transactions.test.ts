@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { sign } from '../../../protocols/megaco/authentication.ts';
-import { decode, plainNaming } from '../../../protocols/megaco/codec.ts';
+import { decode, plainNaming } from '../../../protocols/megaco/codec/codec.ts';
+import { createTpktFraming, withTpkt } from '../../../protocols/megaco/codec/framing.ts';
+import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
-import { encodeText } from '../../../protocols/megaco/encode.ts';
-import { createTpktFraming, withTpkt } from '../../../protocols/megaco/framing.ts';
 import { digest, meaningOf, requestIdFor } from '../../../protocols/megaco/request-ids.ts';
 import { primaryHost, World } from './world.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { decodeBinary } from '../../../protocols/megaco/binary/decode.ts';
-import { encodeBinary } from '../../../protocols/megaco/binary/encode.ts';
-import { decodeText } from '../../../protocols/megaco/decode.ts';
-import { encodeText } from '../../../protocols/megaco/encode.ts';
-import type { Descriptor, MegacoMessage } from '../../../protocols/megaco/messages.ts';
+import { decodeBinary } from '../../../protocols/megaco/codec/binary/decode.ts';
+import { encodeBinary } from '../../../protocols/megaco/codec/binary/encode.ts';
+import type { Descriptor, MegacoMessage } from '../../../protocols/megaco/codec/messages.ts';
+import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
+import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { vectorNaming, vectors } from './vectors.ts';
 
 const fromText = (text: string): MegacoMessage => {

@@ -1,7 +1,7 @@
 /** The appendix messages with the encodings of another stack. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { TerminationNaming } from '../../../protocols/megaco/binary/termination-naming.ts';
+import { TerminationNaming } from '../../../protocols/megaco/codec/binary/termination-naming.ts';
 
 const vector = z.object({
   name: z.string(),

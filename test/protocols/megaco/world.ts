@@ -1,7 +1,7 @@
 /** Two controllers and two gateways on a memory network: what the scenarios and the simulation play on. */
-import { decode } from '../../../protocols/megaco/codec.ts';
+import { decode } from '../../../protocols/megaco/codec/codec.ts';
+import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
-import { encodeText } from '../../../protocols/megaco/encode.ts';
 import { SimGateway, type SimGatewayOptions } from '../../../protocols/megaco/gateway/sim-gateway.ts';
 import type { SimTermination } from '../../../protocols/megaco/gateway/sim-termination.ts';
 import { createMegacoRole } from '../../../protocols/megaco/role.ts';

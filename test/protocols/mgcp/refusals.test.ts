@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
+import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
 import { offenceOf } from '../../../protocols/mgcp/gateway/parameter-rules.ts';
 import { carriedBy, judgeRefusal } from '../../../protocols/mgcp/refusals.ts';
 import { backupHost, primaryHost, World, type WorldOptions } from './world.ts';

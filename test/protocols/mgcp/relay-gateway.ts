@@ -1,8 +1,8 @@
 /** A media gateway as osmo-mgw is one: named RTP endpoints, one remembered transaction for each, and it hangs at times. */
-import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
-import { encodeDatagram } from '../../../protocols/mgcp/encode.ts';
-import { type MgcpCommand, type MgcpResponse, parameter, respond } from '../../../protocols/mgcp/messages.ts';
-import { writeAudio } from '../../../protocols/mgcp/values/sdp.ts';
+import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
+import { encodeDatagram } from '../../../protocols/mgcp/codec/encode.ts';
+import { type MgcpCommand, type MgcpResponse, parameter, respond } from '../../../protocols/mgcp/codec/messages.ts';
+import { writeAudio } from '../../../protocols/mgcp/codec/values/sdp.ts';
 import type { Flow } from '../../../src/internal.ts';
 import type { World } from './world.ts';
 

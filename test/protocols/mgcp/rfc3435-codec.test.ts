@@ -2,19 +2,29 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMgcpAdapter } from '../../../protocols/mgcp/adapter.ts';
-import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
-import { encodeDatagram } from '../../../protocols/mgcp/encode.ts';
-import { type MgcpDatagram, type MgcpMessage, parameter, parameterValues } from '../../../protocols/mgcp/messages.ts';
+import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
+import { encodeDatagram } from '../../../protocols/mgcp/codec/encode.ts';
+import {
+  type MgcpDatagram,
+  type MgcpMessage,
+  parameter,
+  parameterValues,
+} from '../../../protocols/mgcp/codec/messages.ts';
 import {
   readObservedEvents,
   readRequestedEvents,
   readSignals,
   writeRequestedEvents,
   writeSignals,
-} from '../../../protocols/mgcp/values/events.ts';
-import { option, readConnectionParameters, readOptions, readPackages } from '../../../protocols/mgcp/values/lists.ts';
-import { covers, readEndpointName, readNotifiedEntity } from '../../../protocols/mgcp/values/names.ts';
-import { isAbsent, readAudio } from '../../../protocols/mgcp/values/sdp.ts';
+} from '../../../protocols/mgcp/codec/values/events.ts';
+import {
+  option,
+  readConnectionParameters,
+  readOptions,
+  readPackages,
+} from '../../../protocols/mgcp/codec/values/lists.ts';
+import { covers, readEndpointName, readNotifiedEntity } from '../../../protocols/mgcp/codec/values/names.ts';
+import { isAbsent, readAudio } from '../../../protocols/mgcp/codec/values/sdp.ts';
 import { examineAdapter } from '../../contract/protocol-adapter.contract.ts';
 import { offence } from './abnf.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readBulkReport } from '../../../protocols/mgcp/bulk-audit.ts';
-import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
-import { expandNames, writeNames } from '../../../protocols/mgcp/values/ranges.ts';
+import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
+import { expandNames, writeNames } from '../../../protocols/mgcp/codec/values/ranges.ts';
 import { backupHost, gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';
 
 const examples = readFileSync(new URL('../../vectors/mgcp/rfc3624.txt', import.meta.url), 'utf8').split('----\n');

@@ -1,6 +1,7 @@
 /** Two call agents and two gateways on a memory network: what the scenarios and the simulation play on. */
+
+import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
 import { mgcpConfigSchema } from '../../../protocols/mgcp/config.ts';
-import { decodeDatagram } from '../../../protocols/mgcp/decode.ts';
 import { SimGateway, type SimGatewayOptions } from '../../../protocols/mgcp/gateway/sim-gateway.ts';
 import type { SimLine } from '../../../protocols/mgcp/gateway/sim-line.ts';
 import { createMgcpRole } from '../../../protocols/mgcp/role.ts';

@@ -2,7 +2,7 @@
  * Datagram to messages (RFC 3435 §3, Appendix A): one linear scan, limits first, any case, CRLF or LF, white space tolerated. A message
  * that cannot be read becomes a BrokenMessage with the code that answers it and does not touch its neighbours (§3.5.5).
  */
-import { type DecodeFailure, fail, ok, type Result } from '../../src/internal.ts';
+import { type DecodeFailure, fail, ok, type Result } from '../../../src/internal.ts';
 import type { BrokenMessage, MgcpDatagram, MgcpMessage, Parameter } from './messages.ts';
 import { blankEnd, isDot, isEmptyLine, isLetter, lineEnd, tokenEnd, trimmed } from './scanner.ts';
 

@@ -1,5 +1,5 @@
 /** Endpoint names with their wildcards, and notified entities (RFC 3435 §2.1.2, §3.2.1.3, Appendices A and E). */
-import { type ControllerAddress, formatSocketAddress, isIpLiteral, readAddress } from '../../../src/internal.ts';
+import { type ControllerAddress, formatSocketAddress, isIpLiteral, readAddress } from '../../../../src/internal.ts';
 
 export interface EndpointName {
   readonly local: string;

@@ -20,11 +20,6 @@ import {
 } from '../../src/internal.ts';
 import { type Agent, Agents } from './agents.ts';
 import { isForeign } from './audit.ts';
-import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
-import { reportEvent } from './events.ts';
-import { MegacoHandOver } from './hand-over.ts';
-import { h248DigitMap } from './line-commands.ts';
-import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
 import {
   type ActionReply,
   type ActionRequest,
@@ -34,14 +29,19 @@ import {
   type Encoding,
   failure,
   type ObservedEvent,
-} from './messages.ts';
+} from './codec/messages.ts';
+import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
+import { reportEvent } from './events.ts';
+import { MegacoHandOver } from './hand-over.ts';
+import { h248DigitMap } from './line-commands.ts';
+import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { Registrations } from './registration.ts';
 import { accepts, chooseLocal } from './sdp.ts';
 import { servicesOf } from './service-change.ts';
 import { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
-import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transaction.ts';
+import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transactions.ts';
 
 export interface ControllerParts {
   readonly services: CoreServices;

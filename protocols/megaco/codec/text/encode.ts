@@ -2,7 +2,7 @@
  * Text encoding (RFC 3525 Annex B), pretty (long tokens, one item a line) or compact (short tokens, no white space that could be
  * left out). The path attribute is a comment right before the last brace: the one place where every stack that was tried reads on.
  */
-import { keywords } from './keywords.ts';
+
 import {
   type ActionReply,
   type ActionRequest,
@@ -30,7 +30,8 @@ import {
   type Stream,
   type TerminationState,
   type Transaction,
-} from './messages.ts';
+} from '../messages.ts';
+import { keywords } from './keywords.ts';
 
 export interface TextOptions {
   /** `Signals` instead of `Signals{}`: not Annex B, but all that some stacks read. */

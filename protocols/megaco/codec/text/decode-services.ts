@@ -1,8 +1,9 @@
 /** Text decoding of the ServiceChange descriptor (RFC 3525 Annex B.2, serviceChangeDescriptor; §7.2.8). */
+
+import type { Parameter, ServiceChangeDescriptor } from '../messages.ts';
+import { parseMId, readMId } from '../mid.ts';
 import { readAudit, readParameter, readTimeStamp } from './decode-parameters.ts';
 import type { Keyword } from './keywords.ts';
-import type { Parameter, ServiceChangeDescriptor } from './messages.ts';
-import { parseMId, readMId } from './mid.ts';
 import type { Scanner } from './scanner.ts';
 
 const [open, close, comma, equals, slash, dash] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2f, 0x2d];

@@ -1,5 +1,5 @@
 /** TPKT over TCP (RFC 1006 §6; RFC 3525 Annex D.2): four octets before each message, its whole length in the last two. */
-import { StreamBuffer, type StreamFraming } from '../../src/internal.ts';
+import { StreamBuffer, type StreamFraming } from '../../../src/internal.ts';
 
 const headBytes = 4;
 

@@ -1,14 +1,5 @@
 /** Text decoding of the descriptors (RFC 3525 Annex B.2, §7.1), one function per production. */
-import {
-  maxListItems,
-  readAudit,
-  readParameter,
-  readRequestId,
-  readTimeStamp,
-  readValues,
-} from './decode-parameters.ts';
-import { readExtensionName, readServices } from './decode-services.ts';
-import type { Keyword } from './keywords.ts';
+
 import type {
   Descriptor,
   DigitMapValue,
@@ -31,7 +22,17 @@ import type {
   StreamMode,
   TerminationState,
   TopologyTriple,
-} from './messages.ts';
+} from '../messages.ts';
+import {
+  maxListItems,
+  readAudit,
+  readParameter,
+  readRequestId,
+  readTimeStamp,
+  readValues,
+} from './decode-parameters.ts';
+import { readExtensionName, readServices } from './decode-services.ts';
+import type { Keyword } from './keywords.ts';
 import type { Scanner } from './scanner.ts';
 
 const [open, close, comma, equals, dash, colon] = [0x7b, 0x7d, 0x2c, 0x3d, 0x2d, 0x3a];

@@ -2,8 +2,7 @@
  * Binary decoding (RFC 3525 Annex A.2, BER): octets to message, one function per type of the module, fields by their automatic
  * tags. What stands behind an extension mark is passed over, but for tag [30] of Message: the path attribute.
  */
-import { fail, ok, type Result } from '../../../src/internal.ts';
-import { type MegacoFailure, readAlternates } from '../decode.ts';
+import { fail, ok, type Result } from '../../../../src/internal.ts';
 import type {
   ActionReply,
   ActionRequest,
@@ -22,6 +21,7 @@ import type {
   Verb,
 } from '../messages.ts';
 import { unreadableError } from '../messages.ts';
+import { type MegacoFailure, readAlternates } from '../text/decode.ts';
 import {
   readAmmDescriptors,
   readAudit,

@@ -2,12 +2,7 @@
  * Text decoding (RFC 3525 Annex B): octets to message by recursive descent, one function per production. A request that cannot
  * be read to its end keeps its transaction id and the code to answer with; the transactions after it are read all the same.
  */
-import { type DecodeFailure, fail, ok, type Result } from '../../src/internal.ts';
-import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
-import { readDescriptors, readError } from './decode-descriptors.ts';
-import { maxListItems } from './decode-parameters.ts';
-import { readReply } from './decode-replies.ts';
-import type { Keyword } from './keywords.ts';
+import { type DecodeFailure, fail, ok, type Result } from '../../../../src/internal.ts';
 import type {
   ActionRequest,
   AuthenticationHeader,
@@ -17,8 +12,13 @@ import type {
   MegacoMessage,
   MId,
   Transaction,
-} from './messages.ts';
-import { readMId } from './mid.ts';
+} from '../messages.ts';
+import { readMId } from '../mid.ts';
+import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
+import { readDescriptors, readError } from './decode-descriptors.ts';
+import { maxListItems } from './decode-parameters.ts';
+import { readReply } from './decode-replies.ts';
+import type { Keyword } from './keywords.ts';
 import { type ScanFailure, Scanner } from './scanner.ts';
 
 export interface MegacoFailure extends DecodeFailure {

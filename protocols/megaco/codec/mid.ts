@@ -1,8 +1,8 @@
 /** MIds: their text forms, the addresses in them, and back (RFC 3525 Annex B.2, mId). */
 import { isIP } from 'node:net';
-import { type ControllerAddress, isIpLiteral, type SocketAddress, type Transport } from '../../src/internal.ts';
+import { type ControllerAddress, isIpLiteral, type SocketAddress, type Transport } from '../../../src/internal.ts';
 import type { MId } from './messages.ts';
-import type { Scanner } from './scanner.ts';
+import type { Scanner } from './text/scanner.ts';
 
 /** Reads an mId in canonical form (lower case). */
 export function readMId(s: Scanner): MId {

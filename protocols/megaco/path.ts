@@ -3,8 +3,8 @@
  * primary is the message's sender. Here are the passages between mIds and addresses, and the forms that single commands carry.
  */
 import { type ControllerAddress, type PathAttribute, pathAttribute, type Transport } from '../../src/internal.ts';
-import type { Command, MegacoMessage, MId, Parameter } from './messages.ts';
-import { addressMId, mIdAddress } from './mid.ts';
+import type { Command, MegacoMessage, MId, Parameter } from './codec/messages.ts';
+import { addressMId, mIdAddress } from './codec/mid.ts';
 
 /** RFC 3525 §9, Annex D.1. */
 export const defaultTextPort = 2944;

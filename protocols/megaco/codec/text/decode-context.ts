@@ -1,6 +1,5 @@
 /** Text decoding of what requests and replies have in common: context ids, context attributes, verbs (RFC 3525 Annex B.2). */
-import { readTopology } from './decode-descriptors.ts';
-import type { Keyword } from './keywords.ts';
+
 import {
   type ContextAttribute,
   contextAll,
@@ -8,7 +7,9 @@ import {
   contextNull,
   type TopologyTriple,
   type Verb,
-} from './messages.ts';
+} from '../messages.ts';
+import { readTopology } from './decode-descriptors.ts';
+import type { Keyword } from './keywords.ts';
 import type { Scanner } from './scanner.ts';
 
 const uint32 = 0xffffffff;

@@ -1,12 +1,12 @@
 /** All encodings: which one octets are in is seen from their first, and how to write is said per peer. */
-import type { Result } from '../../src/internal.ts';
+import type { Result } from '../../../src/internal.ts';
 import { decodeBinary, type NamingOf } from './binary/decode.ts';
 import { encodeBinary } from './binary/encode.ts';
 import { TerminationNaming } from './binary/termination-naming.ts';
-import { decodeText, type MegacoFailure } from './decode.ts';
-import { encodeText } from './encode.ts';
 import { isTpkt, withoutTpkt } from './framing.ts';
 import type { MegacoMessage, PeerFormat } from './messages.ts';
+import { decodeText, type MegacoFailure } from './text/decode.ts';
+import { encodeText } from './text/encode.ts';
 
 /** A message may have this many octets, whatever the transport. */
 export const maxMessageBytes = 65_535;

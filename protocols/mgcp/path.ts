@@ -4,8 +4,8 @@
  * registered relative is `RED/NL` (RFC 3991 §2.1). docs/alternate-path.md is the specification.
  */
 import { type ControllerAddress, maxAlternates, type PathAttribute, pathAttribute } from '../../src/internal.ts';
-import { type MgcpCommand, type MgcpMessage, type MgcpResponse, type Parameter, parameter } from './messages.ts';
-import { readNotifiedEntity, writeNotifiedEntity } from './values/names.ts';
+import { type MgcpCommand, type MgcpMessage, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
+import { readNotifiedEntity, writeNotifiedEntity } from './codec/values/names.ts';
 
 export const pathCode = 'X-ALTPTH';
 

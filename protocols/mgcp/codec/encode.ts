@@ -1,6 +1,6 @@
 /** Messages to octets: the one canonical form of RFC 3435 Appendix A: single spaces, CRLF, no trailing white space. */
-import type { PathAttribute } from '../../src/internal.ts';
-import { parametersWith } from './alternate-path.ts';
+import type { PathAttribute } from '../../../src/internal.ts';
+import { parametersWith } from '../path.ts';
 import type { MgcpCommand, MgcpDatagram, MgcpResponse, Parameter } from './messages.ts';
 
 /** Broken messages leave nothing behind. */

@@ -29,8 +29,8 @@ import {
   type TransmitterOptions,
 } from '../../src/internal.ts';
 import { type SecurityAssociation, sign, verify } from './authentication.ts';
-import { isBinary, maxMessageBytes } from './codec.ts';
-import { withTpkt } from './framing.ts';
+import { isBinary, maxMessageBytes } from './codec/codec.ts';
+import { withTpkt } from './codec/framing.ts';
 import type {
   ActionReply,
   ActionRequest,
@@ -41,7 +41,7 @@ import type {
   Transaction,
   TransactionReply,
   TransactionRequest,
-} from './messages.ts';
+} from './codec/messages.ts';
 import { SequenceNumbers } from './replay-guard.ts';
 
 export interface EndpointTimers extends TransactionTimers {

@@ -2,9 +2,7 @@
  * Text decoding of replies (RFC 3525 Annex B.2). What cannot be read costs the smallest part that has an end of its own: the reply of
  * one command, else its action, else the transaction. The part is marked and carries an error of ours; all others are as they came.
  */
-import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
-import { readDescriptors, readError } from './decode-descriptors.ts';
-import { maxListItems } from './decode-parameters.ts';
+
 import {
   type ActionReply,
   type CommandReply,
@@ -13,7 +11,10 @@ import {
   type TransactionReply,
   unreadableError,
   type Verb,
-} from './messages.ts';
+} from '../messages.ts';
+import { type AttributeList, isAttribute, isVerb, readAttribute, readContextId } from './decode-context.ts';
+import { readDescriptors, readError } from './decode-descriptors.ts';
+import { maxListItems } from './decode-parameters.ts';
 import type { Scanner } from './scanner.ts';
 
 const uint32 = 0xffffffff;

@@ -16,7 +16,7 @@ import {
   ReplyCache,
   type TransactionTimers,
 } from '../../src/internal.ts';
-import { piggyback } from './encode.ts';
+import { piggyback } from './codec/encode.ts';
 import {
   type BrokenMessage,
   isProvisional,
@@ -26,7 +26,7 @@ import {
   type Parameter,
   parameter,
   respond,
-} from './messages.ts';
+} from './codec/messages.ts';
 
 export type Respond = (response: MgcpResponse) => void;
 

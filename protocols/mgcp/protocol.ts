@@ -21,16 +21,7 @@ import {
   type TransactionIds,
 } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
-import { unknownCritical } from './alternate-path.ts';
 import { accepts, learnCapabilities, localConnectionOptions } from './capabilities.ts';
-import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
-import type { Endpoint } from './endpoint.ts';
-import { Endpoints } from './endpoints.ts';
-import { reportDeletion, reportEvents } from './events.ts';
-import { GatewayCommands } from './gateway-commands.ts';
-import { MgcpHandOver } from './hand-over.ts';
-import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
-import { MgcpMediaRelay } from './media-relay.ts';
 import {
   type MgcpCommand,
   type MgcpDatagram,
@@ -39,14 +30,23 @@ import {
   parameter,
   type Reply,
   respond,
-} from './messages.ts';
+} from './codec/messages.ts';
+import { readObservedEvents } from './codec/values/events.ts';
+import { readEndpointName } from './codec/values/names.ts';
+import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
+import type { Endpoint } from './endpoint.ts';
+import { Endpoints } from './endpoints.ts';
+import { reportDeletion, reportEvents } from './events.ts';
+import { GatewayCommands } from './gateway-commands.ts';
+import { MgcpHandOver } from './hand-over.ts';
+import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
+import { MgcpMediaRelay } from './media-relay.ts';
+import { unknownCritical } from './path.ts';
 import { Restarts } from './restart.ts';
 import { Routing } from './routing.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';
 import { MgcpTakeover } from './takeover.ts';
-import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transaction.ts';
-import { readObservedEvents } from './values/events.ts';
-import { readEndpointName } from './values/names.ts';
+import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transactions.ts';
 
 export interface CallAgentParts {
   readonly services: CoreServices;

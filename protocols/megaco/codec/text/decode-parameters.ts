@@ -1,6 +1,7 @@
 /** Text decoding of what several descriptors have in common: parameters, request ids, time stamps, lists of audit items (RFC 3525 Annex B.2). */
+
+import type { AuditItem, Descriptor, Parameter, Relation } from '../messages.ts';
 import type { Keyword } from './keywords.ts';
-import type { AuditItem, Descriptor, Parameter, Relation } from './messages.ts';
 import type { Scanner } from './scanner.ts';
 
 const [open, close, comma, equals, colon] = [0x7b, 0x7d, 0x2c, 0x3d, 0x3a];
