@@ -4,7 +4,6 @@
  * large (error 533), is asked for again termination by termination: it costs one line at most.
  */
 import type { CommandOutcome } from '../../src/internal.ts';
-import type { Agent } from './agents.ts';
 import {
   type ActionReply,
   type ActionRequest,
@@ -13,11 +12,12 @@ import {
   contextNull,
   type TransactionReply,
 } from './codec/messages.ts';
+import type { MediaGateway } from './media-gateways.ts';
 import type { GatewayPicture, TerminationPicture } from './snapshot.ts';
 import type { MegacoResponse } from './transactions.ts';
 
 export type AuditRequester = (
-  agent: Agent,
+  mg: MediaGateway,
   actions: readonly ActionRequest[],
   ended: (outcome: CommandOutcome<MegacoResponse>) => void,
 ) => void;
@@ -34,16 +34,16 @@ const maxLinesAtOnce = 500;
 
 /** `answer` gets undefined where the gateway did not answer, or refuses to be audited by us. */
 export function auditGateway(
-  agent: Agent,
+  mg: MediaGateway,
   lines: readonly string[],
   request: AuditRequester,
   answer: (picture: GatewayPicture | undefined) => void,
 ): void {
-  new GatewayAudit(agent, lines, request, answer).start();
+  new GatewayAudit(mg, lines, request, answer).start();
 }
 
 class GatewayAudit {
-  readonly #agent: Agent;
+  readonly #mg: MediaGateway;
   readonly #lines: readonly string[];
   readonly #request: AuditRequester;
   readonly #answer: (picture: GatewayPicture | undefined) => void;
@@ -54,12 +54,12 @@ class GatewayAudit {
   #failed = false;
 
   constructor(
-    agent: Agent,
+    mg: MediaGateway,
     lines: readonly string[],
     request: AuditRequester,
     answer: (picture: GatewayPicture | undefined) => void,
   ) {
-    this.#agent = agent;
+    this.#mg = mg;
     this.#lines = lines;
     this.#request = request;
     this.#answer = answer;
@@ -121,7 +121,7 @@ class GatewayAudit {
 
   #ask(question: ActionRequest, answered: (reply: TransactionReply) => void): void {
     this.#open += 1;
-    this.#request(this.#agent, [question], (outcome) => {
+    this.#request(this.#mg, [question], (outcome) => {
       this.#open -= 1;
       if (outcome.kind !== 'answered' || isForeign(outcome.response.reply)) this.#failed = true;
       else answered(outcome.response.reply);

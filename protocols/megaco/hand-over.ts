@@ -16,15 +16,15 @@ import {
   type PendingCommand,
   type Unit,
 } from '../../src/internal.ts';
-import type { Agent } from './agents.ts';
 import { tryInTurn } from './encoding-choice.ts';
+import type { MediaGateway } from './media-gateways.ts';
 import { handOffAction } from './service-change.ts';
 import type { MegacoEndpoint, MegacoResponse } from './transactions.ts';
 
 export interface MegacoHandOverParts {
   readonly clock: Clock;
   readonly log: Logger;
-  agents(): Iterable<Agent>;
+  mediaGateways(): Iterable<MediaGateway>;
   homeOf(gateway: string): string | undefined;
   endpoint(): MegacoEndpoint;
   self(): ControllerAddress;
@@ -36,12 +36,12 @@ export interface MegacoHandOverParts {
   /** Does the gateway's own controller, another than us, live? */
   isOwnerBack(gateway: string): boolean;
   /** Forget what the gateway does, and its lines' calls. All of them before any of their lines. */
-  depart(agents: readonly Agent[]): void;
+  depart(mediaGateways: readonly MediaGateway[]): void;
   /** The gateway did not leave, or its new controller is gone: it is ours again, as it is. */
-  stayed(agent: Agent): void;
+  stayed(mg: MediaGateway): void;
   /** A gateway that was called to us does not take our word. */
-  refused(agent: Agent): void;
-  dropAudit(agent: Agent): void;
+  refused(mg: MediaGateway): void;
+  dropAudit(mg: MediaGateway): void;
   isAuditing(): boolean;
   /** In a takeover: how long gateways may take to come. */
   readonly takeoverMs: number;
@@ -51,9 +51,9 @@ export class MegacoHandOver implements HandOver {
   readonly tellsGateways = true;
   readonly #parts: MegacoHandOverParts;
   /** HandOffs to ourselves that have no answer yet. */
-  readonly #calls = new Map<Agent, { cancel(): void }>();
+  readonly #calls = new Map<MediaGateway, { cancel(): void }>();
   /** Gateways on their way to another controller. */
-  readonly #leaving = new Map<Agent, Leaving>();
+  readonly #leaving = new Map<MediaGateway, Leaving>();
   readonly #takes = new Set<Take>();
   #stopped = false;
 
@@ -72,8 +72,8 @@ export class MegacoHandOver implements HandOver {
     return this.#leaving.size;
   }
 
-  isLeaving(agent: Agent): boolean {
-    return this.#leaving.has(agent);
+  isLeaving(mg: MediaGateway): boolean {
+    return this.#leaving.has(mg);
   }
 
   take(unit: Unit, done: () => void): void {
@@ -101,9 +101,9 @@ export class MegacoHandOver implements HandOver {
         take.cancel();
         this.#takes.delete(take);
       }
-    for (const agent of this.#of(unit)) {
-      this.#withdrawCall(agent);
-      this.#parts.dropAudit(agent);
+    for (const mg of this.#of(unit)) {
+      this.#withdrawCall(mg);
+      this.#parts.dropAudit(mg);
     }
   }
 
@@ -114,25 +114,25 @@ export class MegacoHandOver implements HandOver {
 
   handOver(unit: Unit, to: ControllerAddress | undefined): void {
     const { log, self } = this.#parts;
-    for (const agent of this.#of(unit)) this.#withdrawCall(agent);
-    const agents = this.#of(unit).filter(({ ours }) => ours);
+    for (const mg of this.#of(unit)) this.#withdrawCall(mg);
+    const mediaGateways = this.#of(unit).filter(({ controlled }) => controlled);
     if (to === undefined || addressKey(to) === addressKey(self())) {
-      this.#parts.depart(agents);
+      this.#parts.depart(mediaGateways);
       return;
     }
-    for (const agent of agents) log.info({ gateway: agent.name, to: formatAddress(to) }, 'gateway is handed over');
-    for (const agent of agents) this.#leaving.set(agent, { to, pending: undefined });
-    this.#parts.depart(agents);
-    for (const agent of agents) {
+    for (const mg of mediaGateways) log.info({ gateway: mg.name, to: formatAddress(to) }, 'gateway is handed over');
+    for (const mg of mediaGateways) this.#leaving.set(mg, { to, pending: undefined });
+    this.#parts.depart(mediaGateways);
+    for (const mg of mediaGateways) {
       const leaving: Leaving = { to, pending: undefined };
-      this.#leaving.set(agent, leaving);
+      this.#leaving.set(mg, leaving);
       leaving.pending = this.#parts.endpoint().request(
-        agent.gateway,
+        mg.gateway,
         () => [handOffAction(to, undefined)],
         (outcome) => {
-          if (this.#leaving.get(agent) !== leaving) return;
-          this.#leaving.delete(agent);
-          if (isRefused(outcome) && !this.#stopped) this.#parts.stayed(agent);
+          if (this.#leaving.get(mg) !== leaving) return;
+          this.#leaving.delete(mg);
+          if (isRefused(outcome) && !this.#stopped) this.#parts.stayed(mg);
         },
         { urgent: true },
       );
@@ -140,22 +140,22 @@ export class MegacoHandOver implements HandOver {
   }
 
   /** It came to us, or went by itself: no word about it is on its way any more. */
-  arrived(agent: Agent): void {
-    this.#withdrawCall(agent);
-    const leaving = this.#leaving.get(agent);
-    this.#leaving.delete(agent);
+  arrived(mg: MediaGateway): void {
+    this.#withdrawCall(mg);
+    const leaving = this.#leaving.get(mg);
+    this.#leaving.delete(mg);
     leaving?.pending?.cancel();
     this.settled();
   }
 
   /** Gateways that were sent to a controller which died in the meantime stay with us; those whose owner is back are not called. */
   membersChanged(): void {
-    for (const agent of [...this.#calls.keys()]) if (this.#parts.isOwnerBack(agent.name)) this.#withdrawCall(agent);
-    for (const [agent, { to, pending }] of [...this.#leaving]) {
+    for (const mg of [...this.#calls.keys()]) if (this.#parts.isOwnerBack(mg.name)) this.#withdrawCall(mg);
+    for (const [mg, { to, pending }] of [...this.#leaving]) {
       if (this.#parts.lives(to)) continue;
-      this.#leaving.delete(agent);
+      this.#leaving.delete(mg);
       pending?.cancel();
-      this.#parts.stayed(agent);
+      this.#parts.stayed(mg);
     }
   }
 
@@ -163,7 +163,7 @@ export class MegacoHandOver implements HandOver {
   settled(): void {
     for (const take of [...this.#takes]) {
       const isOwn = take.unit.home === addressKey(this.#parts.self());
-      const isComplete = this.#of(take.unit).every(({ ours }) => ours) && !this.#parts.isAuditing();
+      const isComplete = this.#of(take.unit).every(({ controlled }) => controlled) && !this.#parts.isAuditing();
       if (isComplete && !isOwn) this.#end(take);
     }
   }
@@ -177,25 +177,25 @@ export class MegacoHandOver implements HandOver {
   }
 
   #callMissing(unit: Unit): void {
-    for (const agent of this.#of(unit)) if (!agent.ours && !this.#leaving.has(agent)) this.call(agent);
+    for (const mg of this.#of(unit)) if (!mg.controlled && !this.#leaving.has(mg)) this.call(mg);
   }
 
   /** A HandOff to ourselves: moves a gateway that knows us by the path attribute, or by the mId that we share. */
-  call(agent: Agent): void {
-    if (this.#calls.has(agent) || this.#stopped) return;
+  call(mg: MediaGateway): void {
+    if (this.#calls.has(mg) || this.#stopped) return;
     const { clock, endpoint, self, path } = this.#parts;
-    const settled = tryInTurn(clock, agent.encoding, () => endpoint().redirect(agent.gateway));
+    const settled = tryInTurn(clock, mg.encoding, () => endpoint().redirect(mg.gateway));
     const pending = endpoint().request(
-      agent.gateway,
-      () => [handOffAction(self(), path(agent.name))],
+      mg.gateway,
+      () => [handOffAction(self(), path(mg.name))],
       (outcome) => {
         settled();
-        if (!this.#calls.delete(agent)) return;
-        if (isRefused(outcome)) this.#parts.refused(agent);
+        if (!this.#calls.delete(mg)) return;
+        if (isRefused(outcome)) this.#parts.refused(mg);
       },
       { urgent: true },
     );
-    this.#calls.set(agent, {
+    this.#calls.set(mg, {
       cancel: () => {
         settled();
         pending.cancel();
@@ -203,14 +203,14 @@ export class MegacoHandOver implements HandOver {
     });
   }
 
-  #withdrawCall(agent: Agent): void {
-    const pending = this.#calls.get(agent);
-    this.#calls.delete(agent);
+  #withdrawCall(mg: MediaGateway): void {
+    const pending = this.#calls.get(mg);
+    this.#calls.delete(mg);
     pending?.cancel();
   }
 
-  #of({ home, gateway }: Unit): readonly Agent[] {
-    return [...this.#parts.agents()].filter(({ name }) =>
+  #of({ home, gateway }: Unit): readonly MediaGateway[] {
+    return [...this.#parts.mediaGateways()].filter(({ name }) =>
       gateway === undefined ? this.#parts.homeOf(name) === home : name === gateway,
     );
   }

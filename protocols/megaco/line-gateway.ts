@@ -8,26 +8,26 @@ import type {
   LineProtocol,
   Logger,
 } from '../../src/internal.ts';
-import type { Agent } from './agents.ts';
 import type { ActionRequest } from './codec/messages.ts';
 import { howlerPackage, type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
 import { afterEvent, errorIn, nothingObserved, onResult, unrequested } from './line-results.ts';
+import type { MediaGateway } from './media-gateways.ts';
 import type { MegacoResponse } from './transactions.ts';
 
 export type MegacoLineDriver = LineDriver<ObservedLine, LineCommand, MegacoResponse>;
 
 export interface LineGatewayParts {
   readonly log: Logger;
-  agentOf(line: Line): Agent | undefined;
+  mediaGatewayOf(line: Line): MediaGateway | undefined;
   terminationOf(line: Line): string;
   request(
-    agent: Agent,
+    mg: MediaGateway,
     actions: readonly ActionRequest[],
     ended: (outcome: CommandOutcome<MegacoResponse>) => void,
   ): void;
   digitMap(): string;
   chooseLocal(offer: string | undefined): string;
-  failed(agent: Agent, because: LineFailure): void;
+  failed(mg: MediaGateway, because: LineFailure): void;
 }
 
 export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine, LineCommand, MegacoResponse> => ({
@@ -39,7 +39,7 @@ export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine,
       number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
       digitMap: parts.digitMap(),
       chooseLocal: (offer) => parts.chooseLocal(offer),
-      offersHowler: parts.agentOf(line)?.packages.has(howlerPackage),
+      offersHowler: parts.mediaGatewayOf(line)?.packages.has(howlerPackage),
     });
   },
   onResult,
@@ -56,7 +56,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   }
 
   isCommanded(line: Line): boolean {
-    return this.#parts.agentOf(line)?.ours === true;
+    return this.#parts.mediaGatewayOf(line)?.controlled === true;
   }
 
   /** A transaction under way is somebody else's to settle. */
@@ -65,10 +65,10 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
     { actions, desired }: LineCommand,
     ended: (result: MegacoResponse | undefined) => void,
   ): undefined {
-    const { agentOf, log, request } = this.#parts;
-    const agent = agentOf(line);
-    if (agent === undefined) return;
-    request(agent, actions, (outcome) => {
+    const { mediaGatewayOf, log, request } = this.#parts;
+    const mg = mediaGatewayOf(line);
+    if (mg === undefined) return;
+    request(mg, actions, (outcome) => {
       if (outcome.kind !== 'answered') {
         ended(undefined);
         return;
@@ -84,7 +84,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   }
 
   failed(line: Line, because: LineFailure): void {
-    const agent = this.#parts.agentOf(line);
-    if (agent !== undefined) this.#parts.failed(agent, because);
+    const mg = this.#parts.mediaGatewayOf(line);
+    if (mg !== undefined) this.#parts.failed(mg, because);
   }
 }

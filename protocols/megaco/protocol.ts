@@ -18,7 +18,6 @@ import {
   type Logger,
   type PathAttribute,
 } from '../../src/internal.ts';
-import { type Agent, Agents } from './agents.ts';
 import { isForeign } from './audit.ts';
 import {
   type ActionReply,
@@ -35,6 +34,7 @@ import { reportEvent } from './events.ts';
 import { MegacoHandOver } from './hand-over.ts';
 import { h248DigitMap } from './line-commands.ts';
 import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
+import { type MediaGateway, MediaGateways } from './media-gateways.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { Registrations } from './registration.ts';
 import { accepts, chooseLocal } from './sdp.ts';
@@ -60,7 +60,7 @@ export interface ControllerParts {
 export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   readonly name = 'megaco';
   readonly controller: GatewayController<MegacoGatewayConfig>;
-  readonly agents: Agents;
+  readonly mediaGateways: MediaGateways;
   readonly driver: MegacoLineDriver;
   readonly handOver: MegacoHandOver;
   readonly #parts: ControllerParts;
@@ -71,15 +71,15 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     this.#parts = parts;
     const { services, config, log } = parts;
     const { clock, callControl } = services;
-    this.agents = new Agents({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
+    this.mediaGateways = new MediaGateways({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
     const lineParts: LineGatewayParts = {
       log,
-      agentOf: (line) => this.agents.byName(line.gateway),
+      mediaGatewayOf: (line) => this.mediaGateways.byName(line.gateway),
       terminationOf,
-      request: (agent, actions, ended) => this.#request(agent, actions, ended),
+      request: (mg, actions, ended) => this.#request(mg, actions, ended),
       digitMap: () => h248DigitMap(this.controller.digitMap),
       chooseLocal: (offer) => chooseLocal(config.payloadTypes, offer),
-      failed: (agent, because) => this.#lost(agent, because),
+      failed: (mg, because) => this.#lost(mg, because),
     };
     this.driver = new LineDriver({
       clock,
@@ -91,16 +91,16 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
       clock,
       log,
       takeoverMs: config.timers.takeoverMs,
-      agents: this.agents,
+      mediaGateways: this.mediaGateways,
       driver: this.driver,
       recovery: callControl.recovery,
       numbers: () => callControl.numbers(),
       controller: () => this.controller,
       handOver: () => this.handOver,
-      request: (agent, actions, ended) => this.#request(agent, actions, ended),
-      lost: (agent) => this.#lost(agent, 'silent'),
-      forgetStale: (agent) => this.#forgetStale(agent),
-      adopted: (agent) => this.#afterRegistration(agent),
+      request: (mg, actions, ended) => this.#request(mg, actions, ended),
+      lost: (mg) => this.#lost(mg, 'silent'),
+      forgetStale: (mg) => this.#forgetStale(mg),
+      adopted: (mg) => this.#afterRegistration(mg),
     });
     this.#registrations = new Registrations({
       clock,
@@ -110,13 +110,13 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
       takeover: this.#takeover,
       controller: () => this.controller,
       abandon: ({ gateway }) => parts.endpoint().abandon(gateway),
-      depart: (agent) => this.#depart(agent),
-      registered: (agent) => this.#afterRegistration(agent),
+      depart: (mg) => this.#depart(mg),
+      registered: (mg) => this.#afterRegistration(mg),
     });
     this.handOver = new MegacoHandOver({
       clock,
       log,
-      agents: () => this.agents.all(),
+      mediaGateways: () => this.mediaGateways.all(),
       homeOf: (gateway) => this.controller.homeOf(gateway),
       endpoint: parts.endpoint,
       self: parts.self,
@@ -127,16 +127,16 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
         const home = this.controller.homeOf(gateway);
         return home !== undefined && home !== addressKey(parts.self()) && this.#lives(home);
       },
-      depart: (agents) => {
+      depart: (mediaGateways) => {
         // All of them before any of their lines: a call between two of them must not be taken down by the first.
-        for (const agent of agents) agent.ours = false;
-        this.#release(agents);
+        for (const mg of mediaGateways) mg.controlled = false;
+        this.#release(mediaGateways);
       },
-      stayed: (agent) => {
-        if (!this.controller.ownership.isDraining) this.#takeover.begin(agent, undefined);
+      stayed: (mg) => {
+        if (!this.controller.ownership.isDraining) this.#takeover.begin(mg, undefined);
       },
-      refused: (agent) => this.#takeover.refused(agent),
-      dropAudit: (agent) => this.#takeover.forget(agent),
+      refused: (mg) => this.#takeover.refused(mg),
+      dropAudit: (mg) => this.#takeover.forget(mg),
       isAuditing: () => this.#takeover.isRunning,
       takeoverMs: config.timers.takeoverMs,
     });
@@ -171,17 +171,17 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   configured(gateway: Gateway, settings: MegacoGatewayConfig): void {
-    this.agents.add(gateway, settings);
+    this.mediaGateways.add(gateway, settings);
   }
 
   located({ name }: Gateway, addresses: readonly ControllerAddress[]): void {
-    const agent = this.agents.byName(name);
-    if (agent !== undefined) this.agents.locate(agent, addresses);
+    const mg = this.mediaGateways.byName(name);
+    if (mg !== undefined) this.mediaGateways.locate(mg, addresses);
   }
 
   removed({ name }: Gateway): void {
-    const agent = this.agents.byName(name);
-    if (agent !== undefined) this.agents.remove(agent);
+    const mg = this.mediaGateways.byName(name);
+    if (mg !== undefined) this.mediaGateways.remove(mg);
   }
 
   lineAdded(): void {}
@@ -199,7 +199,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     const { lineProvider } = this.controller;
     for (const line of lines) {
       const isProvisioned = lineProvider.lines.byEndpoint(line.endpoint) === line;
-      if (this.agents.byName(line.gateway)?.ours === true && !line.inService && isProvisioned)
+      if (this.mediaGateways.byName(line.gateway)?.controlled === true && !line.inService && isProvisioned)
         lineProvider.inService(line, 'on');
     }
   }
@@ -212,16 +212,16 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   /** A successor need not find out which encoding a gateway of ours speaks, where that is not what it is provisioned with. */
   hints(): Readonly<Record<string, string>> {
     const hints: Record<string, string> = {};
-    for (const agent of this.agents.all())
-      if (agent.ours && agent.isUnlikeProvisioned) hints[agent.name] = agent.format.encoding;
+    for (const mg of this.mediaGateways.all())
+      if (mg.controlled && mg.isUnlikeProvisioned) hints[mg.name] = mg.format.encoding;
     return hints;
   }
 
   membersChanged(): void {
     for (const { hints } of this.controller.members.all())
       for (const [name, encoding] of hints) {
-        const agent = this.agents.byName(name);
-        if (agent !== undefined && !agent.ours && isEncoding(encoding)) agent.encoding.heard(encoding);
+        const mg = this.mediaGateways.byName(name);
+        if (mg !== undefined && !mg.controlled && isEncoding(encoding)) mg.encoding.heard(encoding);
       }
     this.handOver.membersChanged();
   }
@@ -231,23 +231,23 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   /** A gateway's request; the sender has been found already. */
-  onRequest(agent: Agent, incoming: IncomingRequest): void {
+  onRequest(mg: MediaGateway, incoming: IncomingRequest): void {
     // What a gateway still sends to us while we hand it over is for its new controller: it will be repeated there (§11.5).
     // Nor do we know, after a pause of ours, who has served it meanwhile.
-    if (this.handOver.isLeaving(agent) || !this.controller.ownership.isCertain) {
+    if (this.handOver.isLeaving(mg) || !this.controller.ownership.isCertain) {
       incoming.ignore();
       return;
     }
     const { message, flow } = incoming;
-    this.controller.gateways.heard(agent.gateway);
-    agent.mId = message.mId;
+    this.controller.gateways.heard(mg.gateway);
+    mg.mId = message.mId;
     // A connection is its own way back (Annex D.2); datagrams go where the gateway said it listens.
-    if (flow.reliable) agent.reachedAt(remoteOf(flow));
-    this.#run(agent, incoming, flow.remote.host);
+    if (flow.reliable) mg.reachedAt(remoteOf(flow));
+    this.#run(mg, incoming, flow.remote.host);
   }
 
   /** Commands one after the other; the reply leaves when the last has been dealt with, or at the first failure (§8.2.2). */
-  #run(agent: Agent, incoming: IncomingRequest, host: string): void {
+  #run(mg: MediaGateway, incoming: IncomingRequest, host: string): void {
     const queue: (readonly [contextId: number, command: Command])[] = incoming.request.actions.flatMap(
       ({ contextId, commands }) => commands.map((command) => [contextId, command] as const),
     );
@@ -261,7 +261,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
         return;
       }
       const [contextId, command] = entry;
-      this.#perform(agent, command, incoming, after, (reply) => {
+      this.#perform(mg, command, incoming, after, (reply) => {
         const last = actions.at(-1);
         const action = last?.contextId === contextId ? last : { contextId, commands: [] };
         if (action !== last) actions.push(action);
@@ -272,12 +272,12 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     };
     if (queue.length === 0) incoming.refuse(422, 'no command');
     else next(0);
-    this.#parts.log.trace({ gateway: agent.name, host, commands: queue.length }, 'request');
+    this.#parts.log.trace({ gateway: mg.name, host, commands: queue.length }, 'request');
   }
 
   /** `after` runs once the reply has left: no command may overtake the reply to a ServiceChange (error 505 else). */
   #perform(
-    agent: Agent,
+    mg: MediaGateway,
     command: Command,
     incoming: IncomingRequest,
     after: (() => void)[],
@@ -289,17 +289,17 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
       case 'ServiceChange': {
         const services = servicesOf(descriptors);
         if (services === undefined) done(failure(plain, 442, 'no Services'));
-        else done(this.#registrations.announced(agent, plain, services, incoming, after));
+        else done(this.#registrations.announced(mg, plain, services, incoming, after));
         return;
       }
       case 'Notify': {
         const events = descriptors.flatMap((descriptor) =>
           descriptor.kind === 'ObservedEvents' ? descriptor.events : [],
         );
-        if (!agent.ours) this.#takeover.begin(agent, undefined);
-        const held = this.#takeover.hold(agent, () => this.#notified(agent, terminationId, events, () => done(plain)));
+        if (!mg.controlled) this.#takeover.begin(mg, undefined);
+        const held = this.#takeover.hold(mg, () => this.#notified(mg, terminationId, events, () => done(plain)));
         if (held) return;
-        this.#parts.log.warn({ gateway: agent.name }, 'too many events wait for an audit');
+        this.#parts.log.warn({ gateway: mg.name }, 'too many events wait for an audit');
         incoming.ignore();
         return;
       }
@@ -315,8 +315,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     }
   }
 
-  #notified(agent: Agent, terminationId: string, events: readonly ObservedEvent[], done: () => void): void {
-    const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${agent.name}`);
+  #notified(mg: MediaGateway, terminationId: string, events: readonly ObservedEvent[], done: () => void): void {
+    const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${mg.name}`);
     if (line === undefined) {
       done();
       return;
@@ -329,50 +329,50 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   /** A gateway that has not got our reply to its ServiceChange yet says 505, some say 504: it is asked again in a moment. */
   #request(
-    agent: Agent,
+    mg: MediaGateway,
     actions: readonly ActionRequest[],
     ended: (outcome: CommandOutcome<MegacoResponse>) => void,
   ): void {
     const { clock } = this.#parts.services;
     this.#parts.endpoint().request(
-      agent.gateway,
+      mg.gateway,
       () => actions,
       (outcome) => {
-        if (outcome.kind === 'answered' && agent.ours) this.controller.liveness.answered(agent.gateway);
+        if (outcome.kind === 'answered' && mg.controlled) this.controller.liveness.answered(mg.gateway);
         const code = outcome.kind === 'answered' ? outcome.response.reply.error?.code : undefined;
-        const isEarly = (code === 505 || code === 504) && clock.now() - agent.oursSinceMs < earlyMs;
-        if (isEarly && agent.ours) clock.after(repeatMs, () => this.#request(agent, actions, ended));
+        const isEarly = (code === 505 || code === 504) && clock.now() - mg.controlledSinceMs < earlyMs;
+        if (isEarly && mg.controlled) clock.after(repeatMs, () => this.#request(mg, actions, ended));
         else ended(outcome);
       },
     );
   }
 
-  #depart(agent: Agent): void {
-    agent.ours = false;
-    for (const line of this.controller.lineProvider.lines.of(agent.name)) {
+  #depart(mg: MediaGateway): void {
+    mg.controlled = false;
+    for (const line of this.controller.lineProvider.lines.of(mg.name)) {
       this.driver.forget(line);
       this.controller.lineProvider.outOfService(line);
     }
   }
 
-  #lost(agent: Agent, because: LineFailure): void {
-    if (!agent.ours) return;
-    if (because === 'silent') this.controller.liveness.failed(agent.gateway);
-    else this.controller.gateways.failed(agent.gateway);
-    this.#parts.log.warn({ gateway: agent.name, because }, 'gateway is lost');
-    this.#depart(agent);
+  #lost(mg: MediaGateway, because: LineFailure): void {
+    if (!mg.controlled) return;
+    if (because === 'silent') this.controller.liveness.failed(mg.gateway);
+    else this.controller.gateways.failed(mg.gateway);
+    this.#parts.log.warn({ gateway: mg.name, because }, 'gateway is lost');
+    this.#depart(mg);
   }
 
   /**
    * It was commanded by another meanwhile, so what we know of it is old, and of every gateway that shares a call with it. Nothing is
    * sent about the old calls: their contexts may be somebody's.
    */
-  #forgetStale(agent: Agent): void {
-    const stale = new Set([agent]);
-    for (const line of this.controller.lineProvider.lines.of(agent.name)) {
+  #forgetStale(mg: MediaGateway): void {
+    const stale = new Set([mg]);
+    for (const line of this.controller.lineProvider.lines.of(mg.name)) {
       const other = line.leg?.call;
       for (const each of other === undefined ? [] : [other.caller?.name, other.callee?.name]) {
-        const owner = this.agents.byName(this.controller.lineProvider.lines.byNumber(each ?? '')?.gateway ?? '');
+        const owner = this.mediaGateways.byName(this.controller.lineProvider.lines.byNumber(each ?? '')?.gateway ?? '');
         if (owner !== undefined) stale.add(owner);
       }
     }
@@ -380,11 +380,11 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   /** Their calls are somebody else's: nothing is sent, and a party whose gateway stays here goes on talking. */
-  #release(agents: readonly Agent[]): void {
-    const names = new Set(agents.map(({ name }) => name.toLowerCase()));
-    for (const agent of agents) agent.ours = false;
-    for (const agent of agents)
-      for (const line of this.controller.lineProvider.lines.of(agent.name)) {
+  #release(mediaGateways: readonly MediaGateway[]): void {
+    const names = new Set(mediaGateways.map(({ name }) => name.toLowerCase()));
+    for (const mg of mediaGateways) mg.controlled = false;
+    for (const mg of mediaGateways)
+      for (const line of this.controller.lineProvider.lines.of(mg.name)) {
         this.driver.forget(line);
         this.controller.lineProvider.forget(line, (other) => !names.has(other.gateway.toLowerCase()));
       }
@@ -392,9 +392,9 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   /** A line that is called while its gateway is on its way to us: the call waits for it for a while. */
   claim(line: Line, ready: () => void): boolean {
-    const agent = this.agents.byName(line.gateway);
-    if (agent === undefined || agent.gateway.state === 'down') return false;
-    if (agent.ours && !this.#takeover.isAuditing(agent)) return false;
+    const mg = this.mediaGateways.byName(line.gateway);
+    if (mg === undefined || mg.gateway.state === 'down') return false;
+    if (mg.controlled && !this.#takeover.isAuditing(mg)) return false;
     const { clock } = this.#parts.services;
     const until = clock.now() + this.#parts.config.timers.takeoverMs;
     const look = (): void => {
@@ -406,21 +406,17 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
-  #afterRegistration(agent: Agent): void {
-    const [line] = this.controller.lineProvider.lines.of(agent.name);
+  #afterRegistration(mg: MediaGateway): void {
+    const [line] = this.controller.lineProvider.lines.of(mg.name);
     const question = packagesQuestion(
       line && terminationOf(line),
       (line === undefined ? undefined : this.driver.observed(line).media?.contextId) ?? contextNull,
     );
-    this.#request(agent, question, (outcome) => {
-      if (outcome.kind !== 'answered' || !agent.ours) return;
-      agent.packages = packagesIn(outcome.response.reply.actions);
-      const commands = commandsFor(
-        agent.packages,
-        this.#parts.path(agent.name),
-        this.#parts.config.timers.inactivityMs,
-      );
-      if (commands.length > 0) this.#request(agent, [{ contextId: contextNull, commands }], () => undefined);
+    this.#request(mg, question, (outcome) => {
+      if (outcome.kind !== 'answered' || !mg.controlled) return;
+      mg.packages = packagesIn(outcome.response.reply.actions);
+      const commands = commandsFor(mg.packages, this.#parts.path(mg.name), this.#parts.config.timers.inactivityMs);
+      if (commands.length > 0) this.#request(mg, [{ contextId: contextNull, commands }], () => undefined);
     });
   }
 
@@ -430,10 +426,10 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   /** Lines of gateways that another controller has, or that we have not heard of. */
   hasUnknownLines(): boolean {
-    for (const agent of this.agents.all())
+    for (const mg of this.mediaGateways.all())
       if (
-        (!agent.ours || this.#takeover.isAuditing(agent)) &&
-        this.controller.lineProvider.lines.of(agent.name).some(({ inService }) => !inService)
+        (!mg.controlled || this.#takeover.isAuditing(mg)) &&
+        this.controller.lineProvider.lines.of(mg.name).some(({ inService }) => !inService)
       )
         return true;
     return false;
@@ -454,17 +450,17 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   mayAsk({ name, state }: Gateway): boolean {
-    return state === 'down' || this.agents.byName(name)?.ours === true;
+    return state === 'down' || this.mediaGateways.byName(name)?.controlled === true;
   }
 
   back({ name }: Gateway): void {
-    const agent = this.agents.byName(name);
-    if (agent !== undefined && !agent.ours) this.#takeover.begin(agent, undefined);
+    const mg = this.mediaGateways.byName(name);
+    if (mg !== undefined && !mg.controlled) this.#takeover.begin(mg, undefined);
   }
 
   silent({ name }: Gateway): void {
-    const agent = this.agents.byName(name);
-    if (agent !== undefined) this.#lost(agent, 'silent');
+    const mg = this.mediaGateways.byName(name);
+    if (mg !== undefined) this.#lost(mg, 'silent');
   }
 
   /** Calls that go on and gateways that have not left yet are waited for. */
@@ -473,13 +469,13 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    return { gatewaysOurs: [...this.agents.all()].filter(({ ours }) => ours).length };
+    return { gatewaysOurs: [...this.mediaGateways.all()].filter(({ controlled }) => controlled).length };
   }
 
   describe(gateway: Gateway): Readonly<Record<string, unknown>> {
-    const { mId, ours, format } = this.agents.byName(gateway.name) ?? {};
+    const { mId, controlled, format } = this.mediaGateways.byName(gateway.name) ?? {};
     const addresses = gateway.addresses().map(formatAddress);
-    return { addresses, mId, ours, encoding: format?.encoding, version: format?.version };
+    return { addresses, mId, ours: controlled, encoding: format?.encoding, version: format?.version };
   }
 }
 

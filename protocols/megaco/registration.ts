@@ -1,10 +1,10 @@
 /** What gateways announce by ServiceChange (RFC 3525 §7.2.8, §11.2 to §11.5): they register, restart, come from another, leave. */
 import type { Clock, ControllerAddress, GatewayController, Logger } from '../../src/internal.ts';
-import type { Agent } from './agents.ts';
 import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './codec/messages.ts';
 import { addressMId } from './codec/mid.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
+import type { MediaGateway } from './media-gateways.ts';
 import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
 import type { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
@@ -20,11 +20,11 @@ export interface RegistrationsParts {
   readonly takeover: MegacoTakeover;
   controller(): GatewayController<MegacoGatewayConfig>;
   /** What we have asked it is settled without another word. */
-  abandon(agent: Agent): void;
+  abandon(mg: MediaGateway): void;
   /** It is not ours any more, and its lines are out of service. */
-  depart(agent: Agent): void;
+  depart(mg: MediaGateway): void;
   /** It is registered, and is to be told what every gateway is told. */
-  registered(agent: Agent): void;
+  registered(mg: MediaGateway): void;
 }
 
 export class Registrations {
@@ -36,7 +36,7 @@ export class Registrations {
 
   /** `after` runs once the reply has left: no command may overtake it (error 505 else). */
   announced(
-    agent: Agent,
+    mg: MediaGateway,
     plain: CommandReply,
     services: ServiceChangeDescriptor,
     incoming: IncomingRequest,
@@ -46,38 +46,38 @@ export class Registrations {
     const announcement = announcementOf(services);
     const { terminationId } = plain;
     this.#parts.log.info(
-      { gateway: agent.name, terminationId, method: services.method, reason: services.reason },
+      { gateway: mg.name, terminationId, method: services.method, reason: services.reason },
       'service change',
     );
     if (announcement === undefined) return failure(plain, 501, 'no such method');
     if (services.version === 0) return failure(plain, 406, 'version');
     if (terminationId !== 'ROOT') {
-      after.push(() => this.#terminationAnnounced(agent, terminationId, announcement));
+      after.push(() => this.#terminationAnnounced(mg, terminationId, announcement));
       return plain;
     }
     const backup = ownership.isDraining ? ownership.heir() : undefined;
     if (backup !== undefined && announcement !== 'left' && announcement !== 'leaving')
       return this.#registered(plain, services, addressMId(backup));
-    if (announcement === 'left') after.push(() => this.#parts.depart(agent));
-    else if (announcement === 'leaving') this.#setLeaving(agent, '*');
+    if (announcement === 'left') after.push(() => this.#parts.depart(mg));
+    else if (announcement === 'leaving') this.#setLeaving(mg, '*');
     else {
-      agent.reachedAt(addressFrom(services.address, incoming));
-      agent.agreed(Math.min(services.version ?? 1, this.#parts.version));
+      mg.reachedAt(addressFrom(services.address, incoming));
+      mg.agreed(Math.min(services.version ?? 1, this.#parts.version));
       after.push(() => {
-        if (announcement === 'restarted') this.#restarted(agent);
-        else this.#parts.takeover.begin(agent, services.method);
+        if (announcement === 'restarted') this.#restarted(mg);
+        else this.#parts.takeover.begin(mg, services.method);
       });
     }
     return this.#registered(plain, services, undefined);
   }
 
   /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
-  #terminationAnnounced(agent: Agent, pattern: string, announcement: Announcement): void {
+  #terminationAnnounced(mg: MediaGateway, pattern: string, announcement: Announcement): void {
     const { driver } = this.#parts;
     const { lineProvider } = this.#parts.controller();
-    if (announcement === 'leaving') this.#setLeaving(agent, pattern);
+    if (announcement === 'leaving') this.#setLeaving(mg, pattern);
     if (announcement !== 'left' && announcement !== 'restarted') return;
-    for (const line of lineProvider.lines.of(agent.name)) {
+    for (const line of lineProvider.lines.of(mg.name)) {
       const rtp = driver.observed(line).media?.rtp;
       if (matchesTermination(pattern, terminationOf(line))) {
         if (announcement === 'left') {
@@ -94,9 +94,9 @@ export class Registrations {
   }
 
   /** Graceful: calls go on, no new ones begin or are sent there. In service until the gateway says more (§7.2.8). */
-  #setLeaving(agent: Agent, pattern: string): void {
+  #setLeaving(mg: MediaGateway, pattern: string): void {
     const { lines } = this.#parts.controller().lineProvider;
-    for (const line of lines.of(agent.name))
+    for (const line of lines.of(mg.name))
       if (line.inService && matchesTermination(pattern, terminationOf(line))) lines.setLeaving(line, true);
   }
 
@@ -109,19 +109,19 @@ export class Registrations {
   }
 
   /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
-  #restarted(agent: Agent): void {
+  #restarted(mg: MediaGateway): void {
     const { driver, takeover } = this.#parts;
     const { lineProvider } = this.#parts.controller();
-    takeover.own(agent);
-    takeover.drop(agent);
-    const lines = lineProvider.lines.of(agent.name);
+    takeover.own(mg);
+    takeover.drop(mg);
+    const lines = lineProvider.lines.of(mg.name);
     for (const line of lines) driver.forget(line);
-    this.#parts.abandon(agent);
+    this.#parts.abandon(mg);
     for (const line of lines) {
       lineProvider.lost(line);
       lineProvider.inService(line, 'on');
     }
-    this.#parts.registered(agent);
+    this.#parts.registered(mg);
   }
 }
 

@@ -43,10 +43,10 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     shown(listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 });
   const mId = (): MId => config.mid ?? addressMId(self());
   const formatFor = (to: ControllerAddress): PeerFormat =>
-    megaco.agents.at(to)?.format ?? { encoding: 'pretty', version: 1 };
+    megaco.mediaGateways.at(to)?.format ?? { encoding: 'pretty', version: 1 };
   const adapter = createMegacoAdapter({
     mId,
-    namingOf: (sender) => megaco.agents.byMId(sender)?.naming ?? plainNaming,
+    namingOf: (sender) => megaco.mediaGateways.byMId(sender)?.naming ?? plainNaming,
     formatFor,
   });
   const assembler = new Assembler({
@@ -89,39 +89,39 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     timers: { tMaxMs: timers.tMaxMs, tHistMs: timers.tHistMs, longTimerMs: timers.pendingMs },
     formatFor,
     homeFor(to) {
-      const agent = megaco.agents.at(to);
-      return agent && controller.standsInFor(agent.name);
+      const mg = megaco.mediaGateways.at(to);
+      return mg && controller.standsInFor(mg.name);
     },
-    securityFor: (host) => megaco.agents.atHost(host)?.security,
+    securityFor: (host) => megaco.mediaGateways.atHost(host)?.security,
     admits: (message, flow) => {
       services.link?.noticeAbsence();
       for (const id of repliesIn(message)) controller.probes.heard(id, remoteOf(flow));
       const { host } = flow.remote;
-      const { agents } = megaco;
-      if (agents.sender(message, flow) !== undefined || isPartner(host)) return true;
+      const { mediaGateways } = megaco;
+      if (mediaGateways.sender(message, flow) !== undefined || isPartner(host)) return true;
       // What a provisioned host answers is matched by its transaction id, whatever it calls itself.
-      if (agents.atHost(host) !== undefined && !hasRequest(message)) return true;
+      if (mediaGateways.atHost(host) !== undefined && !hasRequest(message)) return true;
       unauthorized.add();
       limited.info('message of a gateway that is not provisioned', host, () => ({ mId: message.mId, from: host }));
       return strangers.mayAnswer(host) ? 'refused' : false;
     },
     answersTo: ({ remote: { host } }) =>
-      megaco.agents.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
+      megaco.mediaGateways.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
     // What is provisioned can have so much open within T-HIST, and nobody else has anything.
     maxReplies: () => 1_000 + 100 * controller.gateways.size + 20 * controller.lineProvider.lines.size,
     heard: (message, flow) => {
       if (message.encoding === undefined || message.body.kind === 'error') return;
-      megaco.agents.sender(message, flow)?.encoding.heard(message.encoding);
+      megaco.mediaGateways.sender(message, flow)?.encoding.heard(message.encoding);
     },
     onRequest: (incoming) => {
-      const agent = megaco.agents.sender(incoming.message, incoming.flow);
-      if (agent !== undefined) megaco.onRequest(agent, incoming);
+      const mg = megaco.mediaGateways.sender(incoming.message, incoming.flow);
+      if (mg !== undefined) megaco.onRequest(mg, incoming);
       else if (isHeartbeat(incoming.request.actions)) incoming.reply(heartbeatReply);
       else incoming.refuse(402, 'Unauthorized');
     },
     onMessageError: (error, message, flow) => {
-      const agent = megaco.agents.sender(message, flow);
-      const changes = agent?.isTroubled(message.encoding ?? 'pretty') === true;
+      const mg = megaco.mediaGateways.sender(message, flow);
+      const changes = mg?.isTroubled(message.encoding ?? 'pretty') === true;
       limited.warn('peer could not read our message', flow.remote.host, () => ({
         mId: message.mId,
         from: flow.remote.host,
@@ -130,7 +130,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
         changes,
       }));
       // What is open is written anew, in the other form.
-      if (changes && agent !== undefined) endpoint.redirect(agent.gateway);
+      if (changes && mg !== undefined) endpoint.redirect(mg.gateway);
     },
     onFlowFailed: ({ transport, remote }) => controller.members.refused({ transport, ...remote }),
   });

@@ -11,12 +11,12 @@ import {
   type Line,
   type Logger,
 } from '../../src/internal.ts';
-import type { Agent, Agents } from './agents.ts';
 import { type AuditRequester, auditGateway } from './audit.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoHandOver } from './hand-over.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
 import { nothingObserved } from './line-results.ts';
+import type { MediaGateway, MediaGateways } from './media-gateways.ts';
 import { digest } from './request-ids.ts';
 import { type AuditedLine, auditedLine, hasLooseEnd, lineSnapshot, playedPackages } from './snapshot.ts';
 import { terminationOf } from './termination.ts';
@@ -26,7 +26,7 @@ export interface TakeoverParts {
   readonly log: Logger;
   /** How long to wait for the other gateways of the dead controller. */
   readonly takeoverMs: number;
-  readonly agents: Agents;
+  readonly mediaGateways: MediaGateways;
   readonly driver: MegacoLineDriver;
   readonly recovery: CallRecovery;
   /** Every number that a party may have. */
@@ -35,11 +35,11 @@ export interface TakeoverParts {
   handOver(): MegacoHandOver;
   readonly request: AuditRequester;
   /** It does not answer, or not us. */
-  lost(agent: Agent): void;
+  lost(mg: MediaGateway): void;
   /** Another has commanded it meanwhile: what we know of it is old. */
-  forgetStale(agent: Agent): void;
+  forgetStale(mg: MediaGateway): void;
   /** Its state is known, and it is ours to command. */
-  adopted(agent: Agent): void;
+  adopted(mg: MediaGateway): void;
 }
 
 export class MegacoTakeover {
@@ -71,55 +71,55 @@ export class MegacoTakeover {
     return this.#audits.isRunning;
   }
 
-  isAuditing(agent: Agent): boolean {
-    return this.#audits.isAuditing(agent.name);
+  isAuditing(mg: MediaGateway): boolean {
+    return this.#audits.isAuditing(mg.name);
   }
 
   /** Runs now, or once the gateway is known. False: too many wait. */
-  hold(agent: Agent, run: () => void): boolean {
-    return this.#audits.hold(agent.name, run);
+  hold(mg: MediaGateway, run: () => void): boolean {
+    return this.#audits.hold(mg.name, run);
   }
 
   /** It has just told us that it is as new: what is being asked does not matter. */
-  drop(agent: Agent): void {
-    this.#audits.drop(agent.name);
+  drop(mg: MediaGateway): void {
+    this.#audits.drop(mg.name);
   }
 
   /** A gateway that was called to us does not take our word. */
-  refused(agent: Agent): void {
-    const awaited = this.#awaited.get(agent.name);
+  refused(mg: MediaGateway): void {
+    const awaited = this.#awaited.get(mg.name);
     if (awaited === undefined) return;
     awaited.refuses = true;
     this.#awaitNoMore();
   }
 
-  own(agent: Agent): void {
-    agent.ours = true;
-    agent.oursSinceMs = this.#parts.clock.now();
-    const awaited = this.#awaited.get(agent.name);
+  own(mg: MediaGateway): void {
+    mg.controlled = true;
+    mg.controlledSinceMs = this.#parts.clock.now();
+    const awaited = this.#awaited.get(mg.name);
     if (awaited !== undefined) {
       awaited.timer();
-      this.#awaited.delete(agent.name);
+      this.#awaited.delete(mg.name);
     }
-    this.#parts.handOver().arrived(agent);
-    this.#parts.controller().ownership.came(agent.name);
+    this.#parts.handOver().arrived(mg);
+    this.#parts.controller().ownership.came(mg.name);
   }
 
   /** The gateway comes with what it is doing; it and the others of its former controller are asked what that is. */
-  begin(agent: Agent, method: string | undefined): void {
-    if (agent.ours && method === 'Disconnected') {
+  begin(mg: MediaGateway, method: string | undefined): void {
+    if (mg.controlled && method === 'Disconnected') {
       // It had lost us for a while, nothing more: every line is commanded again.
-      for (const line of this.#lines(agent)) this.#parts.driver.renew(line);
+      for (const line of this.#lines(mg)) this.#parts.driver.renew(line);
       return;
     }
-    if (agent.ours) this.#parts.forgetStale(agent);
-    const { agents } = this.#parts;
+    if (mg.controlled) this.#parts.forgetStale(mg);
+    const { mediaGateways } = this.#parts;
     const { members } = this.#parts.controller();
     const handOver = this.#parts.handOver();
     const homeOf = (name: string) => this.#parts.controller().homeOf(name);
-    const awaited = this.#awaited.get(agent.name);
-    this.own(agent);
-    this.#parts.log.info({ gateway: agent.name, method: method ?? 'a message' }, 'gateway is taken over: audit');
+    const awaited = this.#awaited.get(mg.name);
+    this.own(mg);
+    this.#parts.log.info({ gateway: mg.name, method: method ?? 'a message' }, 'gateway is taken over: audit');
     if (awaited !== undefined) {
       awaited.give();
       return;
@@ -127,38 +127,38 @@ export class MegacoTakeover {
     // A gateway that was not sent to us has lost its controller, perhaps together with others.
     if (method === undefined || method === 'Failover') {
       this.#judging += 1;
-      members.judge(homeOf(agent.name) ?? '', () => {
+      members.judge(homeOf(mg.name) ?? '', () => {
         this.#judging -= 1;
         this.#awaitNoMore();
       });
     }
-    const home = homeOf(agent.name);
-    const strangers = [...agents.all()].filter(
-      (other) => other !== agent && !other.ours && !handOver.isLeaving(other) && homeOf(other.name) === home,
+    const home = homeOf(mg.name);
+    const strangers = [...mediaGateways.all()].filter(
+      (other) => other !== mg && !other.controlled && !handOver.isLeaving(other) && homeOf(other.name) === home,
     );
-    this.#audits.begin([agent.name, ...strangers.map(({ name }) => name)]);
+    this.#audits.begin([mg.name, ...strangers.map(({ name }) => name)]);
   }
 
   #audit(name: string, answer: (lines: readonly AuditedLine[] | undefined) => void): void {
-    const agent = this.#parts.agents.byName(name);
-    if (agent === undefined) {
+    const mg = this.#parts.mediaGateways.byName(name);
+    if (mg === undefined) {
       answer(undefined);
       return;
     }
-    if (!agent.ours) {
-      this.#await(agent, answer);
+    if (!mg.controlled) {
+      this.#await(mg, answer);
       return;
     }
-    const lines = this.#lines(agent);
+    const lines = this.#lines(mg);
     this.#auditing += 1;
-    auditGateway(agent, lines.map(terminationOf), this.#parts.request, (picture) => {
+    auditGateway(mg, lines.map(terminationOf), this.#parts.request, (picture) => {
       this.#auditing -= 1;
       if (picture === undefined) {
-        this.#parts.lost(agent);
+        this.#parts.lost(mg);
         answer(undefined);
         return;
       }
-      agent.packages = playedPackages(picture);
+      mg.packages = playedPackages(picture);
       const audited = lines.flatMap((line) => auditedLine(line.endpoint, terminationOf(line), picture) ?? []);
       this.#pictures.set(name, audited);
       answer(audited);
@@ -167,21 +167,21 @@ export class MegacoTakeover {
   }
 
   /** A gateway of the dead controller that has not come yet: it is called, and awaited for a while. */
-  #await(agent: Agent, answer: (lines: readonly AuditedLine[] | undefined) => void): void {
+  #await(mg: MediaGateway, answer: (lines: readonly AuditedLine[] | undefined) => void): void {
     const { clock, takeoverMs } = this.#parts;
     const timer = clock.after(takeoverMs, () => {
-      this.#awaited.delete(agent.name);
+      this.#awaited.delete(mg.name);
       answer(undefined);
     });
-    this.#awaited.set(agent.name, {
+    this.#awaited.set(mg.name, {
       timer,
       refuses: false,
-      give: () => this.#audit(agent.name, answer),
+      give: () => this.#audit(mg.name, answer),
     });
   }
 
   /** The owner serves it again, or another does: what we ask does not matter any more. */
-  forget({ name }: Agent): void {
+  forget({ name }: MediaGateway): void {
     this.#awaited.get(name)?.timer();
     this.#awaited.delete(name);
     this.#pictures.delete(name);
@@ -231,16 +231,16 @@ export class MegacoTakeover {
       },
     });
     for (const [name, known] of snapshots) {
-      const agent = this.#parts.agents.byName(name);
-      if (known === undefined || agent === undefined) continue;
+      const mg = this.#parts.mediaGateways.byName(name);
+      if (known === undefined || mg === undefined) continue;
       this.#parts.log.info({ gateway: name, lines: known.length, calls }, 'gateway is ours');
-      this.#parts.adopted(agent);
+      this.#parts.adopted(mg);
     }
     queueMicrotask(() => this.#parts.handOver().settled());
   }
 
-  #lines(agent: Agent): readonly Line[] {
-    return this.#parts.controller().lineProvider.lines.of(agent.name);
+  #lines(mg: MediaGateway): readonly Line[] {
+    return this.#parts.controller().lineProvider.lines.of(mg.name);
   }
 }
 

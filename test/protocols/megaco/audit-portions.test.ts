@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Agent } from '../../../protocols/megaco/agents.ts';
 import { auditGateway } from '../../../protocols/megaco/audit.ts';
 import type { ActionRequest } from '../../../protocols/megaco/codec/messages.ts';
 import { decodeText } from '../../../protocols/megaco/codec/text/decode.ts';
 import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
+import { MediaGateway } from '../../../protocols/megaco/media-gateways.ts';
 import { auditedLine, type GatewayPicture } from '../../../protocols/megaco/snapshot.ts';
 import { Gateway } from '../../../src/internal.ts';
 
@@ -13,12 +13,12 @@ function audit(lines: readonly string[], says: (question: string) => string | un
   const [gateway] = megacoConfigSchema.parse({ gateways: ['gw1=127.0.0.1'] }).gateways;
   if (gateway === undefined) throw new Error('no gateway');
   const defaults = { encoding: 'compact', tHistMs: 30_000 } as const;
-  const agent = new Agent(new Gateway(gateway.name, gateway.addresses), gateway, defaults);
+  const mg = new MediaGateway(new Gateway(gateway.name, gateway.addresses), gateway, defaults);
   const questions: string[] = [];
   const waiting: (() => void)[] = [];
   const result: { picture?: GatewayPicture | undefined; answers: number } = { answers: 0 };
   auditGateway(
-    agent,
+    mg,
     lines,
     (_agent, actions, ended) => {
       const question = text(actions);

@@ -1,4 +1,4 @@
-/** The provisioned gateways as controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
+/** The provisioned gateways as the controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ControllerAddress, Flow, Gateway } from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
@@ -10,13 +10,13 @@ import { EncodingChoice } from './encoding-choice.ts';
 import { ReplayGuard, SequenceNumbers } from './replay-guard.ts';
 
 /** What is the same for all gateways of the role. */
-export interface AgentDefaults {
+export interface MediaGatewayDefaults {
   /** What gateways are written to in that do not name their own. */
   readonly encoding: Encoding;
   readonly tHistMs: number;
 }
 
-export class Agent {
+export class MediaGateway {
   readonly gateway: Gateway;
   naming: TerminationNaming;
   security: SecurityAssociation | undefined;
@@ -30,8 +30,8 @@ export class Agent {
   #isTroubled = false;
   #format: PeerFormat;
   /** We command it: it registered with us, or came to us. */
-  ours = false;
-  oursSinceMs = 0;
+  controlled = false;
+  controlledSinceMs = 0;
   /** As it calls itself. */
   mId: MId | undefined;
   /** The packages that its ROOT and its lines have, as far as it said. */
@@ -39,7 +39,7 @@ export class Agent {
 
   readonly #provisioned: Encoding;
 
-  constructor(gateway: Gateway, config: MegacoGatewayConfig, { encoding, tHistMs }: AgentDefaults) {
+  constructor(gateway: Gateway, config: MegacoGatewayConfig, { encoding, tHistMs }: MediaGatewayDefaults) {
     this.gateway = gateway;
     this.#config = config;
     this.#provisioned = config.encoding ?? encoding;
@@ -141,15 +141,15 @@ export class Agent {
   }
 }
 
-export class Agents {
-  readonly #byMId = new Map<MId, Agent>();
-  readonly #byName = new Map<string, Agent>();
-  readonly #byAddress = new Map<string, Agent>();
+export class MediaGateways {
+  readonly #byMId = new Map<MId, MediaGateway>();
+  readonly #byName = new Map<string, MediaGateway>();
+  readonly #byAddress = new Map<string, MediaGateway>();
 
-  readonly #byHost = new Map<string, Agent>();
-  readonly #defaults: AgentDefaults;
+  readonly #byHost = new Map<string, MediaGateway>();
+  readonly #defaults: MediaGatewayDefaults;
 
-  constructor(defaults: AgentDefaults) {
+  constructor(defaults: MediaGatewayDefaults) {
     this.#defaults = defaults;
   }
 
@@ -165,35 +165,35 @@ export class Agents {
       known.configure(config);
       return;
     }
-    const agent = new Agent(gateway, config, this.#defaults);
-    this.#byName.set(name, agent);
-    for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, agent);
+    const mg = new MediaGateway(gateway, config, this.#defaults);
+    this.#byName.set(name, mg);
+    for (const mId of [name, `<${name}>`]) this.#byMId.set(mId, mg);
   }
 
   /** These are its addresses from now on. */
-  locate(agent: Agent, addresses: readonly ControllerAddress[]): void {
-    this.#forgetAddresses(agent);
-    agent.located(addresses);
+  locate(mg: MediaGateway, addresses: readonly ControllerAddress[]): void {
+    this.#forgetAddresses(mg);
+    mg.located(addresses);
     for (const address of addresses) {
-      this.#byMId.set(addressMId(address), agent);
-      if (!this.#byMId.has(`[${address.host}]`)) this.#byMId.set(`[${address.host}]`, agent);
-      this.#byAddress.set(`${address.host}:${address.port}`, agent);
-      if (!this.#byHost.has(address.host)) this.#byHost.set(address.host, agent);
+      this.#byMId.set(addressMId(address), mg);
+      if (!this.#byMId.has(`[${address.host}]`)) this.#byMId.set(`[${address.host}]`, mg);
+      this.#byAddress.set(`${address.host}:${address.port}`, mg);
+      if (!this.#byHost.has(address.host)) this.#byHost.set(address.host, mg);
     }
   }
 
-  remove(agent: Agent): void {
-    const name = agent.name.toLowerCase();
-    this.#forgetAddresses(agent);
+  remove(mg: MediaGateway): void {
+    const name = mg.name.toLowerCase();
+    this.#forgetAddresses(mg);
     this.#byName.delete(name);
     for (const mId of [name, `<${name}>`]) this.#byMId.delete(mId);
   }
 
-  #forgetAddresses(agent: Agent): void {
-    const forget = (map: Map<string, Agent>, key: string): void => {
-      if (map.get(key) === agent) map.delete(key);
+  #forgetAddresses(mg: MediaGateway): void {
+    const forget = (map: Map<string, MediaGateway>, key: string): void => {
+      if (map.get(key) === mg) map.delete(key);
     };
-    for (const address of agent.addresses) {
+    for (const address of mg.addresses) {
       forget(this.#byMId, addressMId(address));
       forget(this.#byMId, `[${address.host}]`);
       forget(this.#byAddress, `${address.host}:${address.port}`);
@@ -201,36 +201,36 @@ export class Agents {
     }
   }
 
-  all(): Iterable<Agent> {
+  all(): Iterable<MediaGateway> {
     return this.#byName.values();
   }
 
-  byName(name: string): Agent | undefined {
+  byName(name: string): MediaGateway | undefined {
     return this.#byName.get(name.toLowerCase());
   }
 
-  byMId(mId: MId): Agent | undefined {
+  byMId(mId: MId): MediaGateway | undefined {
     return this.#byMId.get(mId) ?? this.#byMId.get(mId.replace(/:\d+$/, ''));
   }
 
   /** Believed only at a host that it is provisioned with. */
-  sender(message: MegacoMessage, flow: Flow): Agent | undefined {
-    const agent = this.byMId(message.mId);
-    return agent?.livesAt(flow.remote.host) === true ? agent : undefined;
+  sender(message: MegacoMessage, flow: Flow): MediaGateway | undefined {
+    const mg = this.byMId(message.mId);
+    return mg?.livesAt(flow.remote.host) === true ? mg : undefined;
   }
 
   /** How to write to an address that is one of ours. */
-  at({ transport, host, port }: ControllerAddress): Agent | undefined {
+  at({ transport, host, port }: ControllerAddress): MediaGateway | undefined {
     const provisioned = this.#byAddress.get(`${host}:${port}`);
     if (provisioned !== undefined) return provisioned;
-    for (const agent of this.#byName.values()) {
-      const [first] = agent.gateway.addresses();
-      if (first?.host === host && first.port === port && first.transport === transport) return agent;
+    for (const mg of this.#byName.values()) {
+      const [first] = mg.gateway.addresses();
+      if (first?.host === host && first.port === port && first.transport === transport) return mg;
     }
     return this.atHost(host);
   }
 
-  atHost(host: string): Agent | undefined {
+  atHost(host: string): MediaGateway | undefined {
     return this.#byHost.get(host);
   }
 }
