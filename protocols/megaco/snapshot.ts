@@ -1,7 +1,7 @@
 /** What a gateway's answers to an audit say of each line: pure. */
 import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/internal.ts';
-import { mediaModeOf, toneOf } from './line-commands.ts';
 import { contextNull, type Descriptor } from './codec/messages.ts';
+import { mediaModeOf, toneOf } from './line-commands.ts';
 import { meaningOf } from './request-ids.ts';
 
 export interface GatewayPicture {
