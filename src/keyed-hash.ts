@@ -18,6 +18,12 @@ export class KeyedHash {
     return write(0, 11);
   }
 
+  /** 64 bits as 16 hexadecimal digits. */
+  hex(text: string): string {
+    keyedHash(text, this.#key, false, out);
+    return hexWord(out[0]) + hexWord(out[1]);
+  }
+
   /** The first 36 bits, as 6 characters: enough to tell a few things apart. */
   short(text: string): string {
     keyedHash(text, this.#key, false, out);
@@ -140,6 +146,8 @@ export function sameText(one: string, other: string): boolean {
 }
 
 const out = new Int32Array(4);
+
+const hexWord = (word = 0): string => (word >>> 0).toString(16).padStart(8, '0');
 
 /** 64 bits of `out` from a word on, six to a character, the least significant first. */
 function write(word: number, count: number): string {

@@ -81,6 +81,12 @@ export class CallControl {
     for (const provider of this.#providers.values()) yield* provider.numbers();
   }
 
+  /** The number that a party of some provider has and that is meant by this one; undefined: there is none. */
+  numberOf(dialled: string): string | undefined {
+    for (const provider of this.#providers.values()) if (provider.hasNumber(dialled)) return dialled;
+    return undefined;
+  }
+
   /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
   numberingPlan(extra: readonly string[]): NumberingPlan {
     const key = extra.join('|');
@@ -146,7 +152,7 @@ export class CallControl {
   }
 
   #route(number: string, call: Call): Routed {
-    const contacts = this.#parts.locate(number);
+    const contacts = this.#locate(number);
     if (contacts.length === 0) return this.#claim(number, call);
     let reason: ReleaseReason = 'unavailable';
     for (const contact of contacts) {
@@ -157,6 +163,17 @@ export class CallControl {
     }
     this.#parts.log.debug({ number, reason }, 'number cannot be called');
     return reason;
+  }
+
+  /** A number of a line is the line's, whether it can be reached now or not; after those come users of that name. */
+  #locate(number: string): readonly Contact[] {
+    const contacts = this.#parts.locate(number);
+    if (contacts.length > 0 || this.numberOf(number) !== undefined) return contacts;
+    for (const provider of this.#providers.values()) {
+      const found = provider.locate?.(number) ?? [];
+      if (found.length > 0) return found;
+    }
+    return contacts;
   }
 
   #claim(number: string, call: Call): Routed {

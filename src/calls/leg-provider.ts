@@ -16,6 +16,8 @@ export interface LegProvider {
   readonly relay?: MediaRelay | undefined;
   /** The leg to call this contact on, or why there is none. */
   place(contact: Contact, call: Call): Leg | ReleaseReason;
+  /** Where a number is that the location service has no contact for under the number itself: a user of this name. */
+  locate?(number: string): readonly Contact[];
   /**
    * A number without a contact may be one of this provider's lines that another member serves: it is asked for and `ready` called,
    * whatever came of it. `unknownNumber`: not one of ours.

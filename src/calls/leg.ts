@@ -77,6 +77,11 @@ export interface Leg {
   modifyRefuse(reason: ModifyRefusal): void;
   /** One key (0-9, *, #, A-D) that the other party pressed and told of in a message, not in its media. */
   digit(signal: string, durationMs: number): void;
+  /**
+   * Runs once what this leg was told last is in force, or cannot be brought there; at once, where nothing is under way. Who may commit the
+   * other party to the call only then (a 2xx, its ACK) waits for it.
+   */
+  whenSettled?(run: () => void): void;
   /** The leg's part in the call is over, whatever state it was in; no event comes from it afterwards. `cause` is of Q.850. */
   release(reason: ReleaseReason, cause?: number): void;
 }

@@ -136,6 +136,10 @@ export class LineLeg implements Leg {
     if (this.#keys.length === 1) this.#playKey();
   }
 
+  whenSettled(run: () => void): void {
+    this.line.whenSettled(run);
+  }
+
   release(reason: ReleaseReason, cause?: number): void {
     this.line.detach(this, finerReason(reason, cause));
   }

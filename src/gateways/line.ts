@@ -27,7 +27,11 @@ export const defaultLineTimers: LineTimers = { toneMs: 30_000, howlerMs: 60_000 
 export interface LineParts {
   readonly clock: Clock;
   /** `line.desired` has changed. The latest counts; what was not sent of an earlier one need not be. */
-  readonly driver: { apply(line: Line): void };
+  readonly driver: {
+    apply(line: Line): void;
+    /** Runs once the line's desired state is on the gateway, or cannot be brought there. */
+    whenSettled?(line: Line, run: () => void): void;
+  };
   /** Has the line a codec that is offered? */
   readonly accepts?: ((line: Line, offer: string) => boolean) | undefined;
   /** Can the line's gateway play keys to it? */
@@ -72,6 +76,13 @@ export class Line {
       this.hook === 'on' &&
       this.#desired.state === 'idle'
     );
+  }
+
+  /** Runs once what is desired is on the gateway, or cannot be brought there. */
+  whenSettled(run: () => void): void {
+    const { driver } = this.#parts;
+    if (driver.whenSettled === undefined) run();
+    else driver.whenSettled(this, run);
   }
 
   accepts(offer: string): boolean {
