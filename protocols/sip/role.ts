@@ -37,6 +37,10 @@ import { SipNames } from './rfc3263.ts';
 import { checkedTls, readTls } from './tls.ts';
 import { TransactionLayer } from './transactions/layer.ts';
 import { transactionBudget } from './transactions/memory.ts';
+import { DialogEnds } from './user-agent/agent.ts';
+import { DerivedIds, userAgentHost } from './user-agent/derived-ids.ts';
+import { InnerPath } from './user-agent/inner-path.ts';
+import { UserAgent } from './user-agent/user-agent.ts';
 
 /** What a reload takes over. */
 export const sipReloads = [
@@ -147,6 +151,30 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   });
   const registration = createRegistration(services, config, identity, trust, flows, carried.isPartnerDead);
   const reports = new RateLimitedLog(log, clock);
+  const flowNaming = new FlowNaming(flows, identity);
+  trust.trustInner(userAgentHost);
+  const inner = new InnerPath({
+    log,
+    metrics,
+    toProxy: (message, flow) => proxy.onMessage(message, flow),
+    toUserAgent: (message) => userAgent.onResponse(message),
+  });
+  const userAgent = new UserAgent({
+    clock,
+    random,
+    log,
+    metrics,
+    layer,
+    identity,
+    ids: new DerivedIds(cluster.secret),
+    inner,
+    trust,
+    flowNaming,
+    callControl: services.callControl,
+    ends: new DialogEnds(),
+    contacts: (record) => resolver.locate(record),
+    knows: registration.knows,
+  });
   const proxy = new ProxyCore({
     reports,
     clock,
@@ -165,8 +193,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     metrics,
     trust,
     flows,
-    flowNaming: new FlowNaming(flows, identity),
+    flowNaming,
     carried,
+    userAgent,
     ...registration,
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
@@ -204,6 +233,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     },
     async stop() {
       carried.stop();
+      userAgent.stop();
       layer.stop();
       lostBindings.stop();
       transmitter.stop();

@@ -5,6 +5,7 @@ import { createMegacoRole, megacoConfigSchema } from '../../protocols/megaco/ind
 import { SimGateway as MgcpGateway } from '../../protocols/mgcp/gateway/sim-gateway.ts';
 import type { SimLine } from '../../protocols/mgcp/gateway/sim-line.ts';
 import { createMgcpRole, mgcpConfigSchema } from '../../protocols/mgcp/index.ts';
+import { createSipRole, sipConfigSchema } from '../../protocols/sip/index.ts';
 import {
   type ControllerAddress,
   type CoreServices,
@@ -20,6 +21,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { type Conditions, MemoryNetwork, type MemoryPacket } from '../support/memory-network.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { withCallControl } from '../support/services.ts';
+import { type PhoneOptions, SimPhone } from '../support/sip-ua.ts';
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
@@ -38,7 +40,11 @@ export interface CrossingOptions {
   readonly codecs?: readonly string[];
   /** What terminations of the MEGACO gateway are asked for. */
   readonly payloadTypes?: readonly number[];
+  /** Settings of a SIP proxy, registrar and user agent on each controller; absent: there is none. */
+  readonly sip?: Readonly<Record<string, unknown>>;
 }
+
+export const sipDomain = 'example.com';
 
 /** What a person sees, hears and does at a telephone, whatever protocol its gateway speaks. */
 export interface Telephone {
@@ -103,6 +109,7 @@ export class CrossingWorld {
       backupFor: isPrimary ? [] : [address(primaryHost)],
     });
     const trust = { trust: [], allow: [], strip: 'none' } as const;
+    const dialled = this.options.sip === undefined ? {} : { digitMap: ['7xxx'] };
     const mgcp = createMgcpRole(
       { ...services, cluster: cluster(mgcpAddress) },
       mgcpConfigSchema.parse({
@@ -111,6 +118,7 @@ export class CrossingWorld {
         backupFor: isPrimary ? [] : [`${primaryHost}:2727`],
         gateways: [{ name: 'rgw1', addresses: [`${mgcpGatewayHost}:2427`] }],
         lines: [1, 2].map((index) => ({ number: String(199 + index), endpoint: `aaln/${index}@rgw1` })),
+        ...dialled,
       }),
       trust,
     );
@@ -122,14 +130,16 @@ export class CrossingWorld {
         backupFor: isPrimary ? [] : [`udp:${primaryHost}:2944`],
         gateways: [{ name: 'gw1', addresses: [`udp:${megacoGatewayHost}:2944`] }],
         lines: [1, 2].map((index) => ({ number: String(299 + index), termination: `aaln/${index}@gw1` })),
+        ...dialled,
         ...(this.options.mid === undefined ? {} : { mid: this.options.mid }),
         ...(this.options.payloadTypes === undefined ? {} : { payloadTypes: this.options.payloadTypes }),
       }),
       trust,
     );
-    await mgcp.start();
-    await megaco.start();
-    this.roles.set(host, [mgcp, megaco]);
+    const sip = this.options.sip === undefined ? [] : [this.#sipRole(host, services, cluster)];
+    const roles = [...sip, mgcp, megaco];
+    for (const role of roles) await role.start();
+    this.roles.set(host, roles);
   }
 
   async startGateways(): Promise<void> {
@@ -152,6 +162,23 @@ export class CrossingWorld {
     });
     await this.mgcp.start();
     await this.megaco.start();
+  }
+
+  /** A plain SIP telephone that is registered at the primary. */
+  async phone(user: string, address: string, options: Partial<PhoneOptions> = {}): Promise<SimPhone> {
+    const proxy = { host: primaryHost, port: 5060 };
+    const phone = new SimPhone({ network: this.network, address, user, domain: sipDomain, proxy, ...options });
+    await phone.start();
+    phone.register();
+    await this.run(500);
+    return phone;
+  }
+
+  /** SIP messages that went from or to this host, as text, in order. */
+  sipOf(host: string): readonly string[] {
+    return this.packets
+      .filter(({ from, to }) => [from, to].some((end) => end.host === host && end.port === 5060))
+      .map(({ bytes }) => bytes.toString('latin1'));
   }
 
   /** kill -9. */
@@ -190,6 +217,21 @@ export class CrossingWorld {
     return (this.roles.get(host) ?? []).reduce((sum, role) => sum + role.calls().length, 0);
   }
 
+  #sipRole(host: string, services: CoreServices, cluster: ClusterFor): Role {
+    const isPrimary = host === primaryHost;
+    return createSipRole(
+      { ...services, cluster: cluster(sipAddress) },
+      sipConfigSchema.parse({
+        listen: [`udp:${host}:5060`, `tcp:${host}:5060`],
+        domains: [sipDomain],
+        backup: isPrimary ? [`udp:${backupHost}:5060`] : [],
+        backupFor: isPrimary ? [] : [`udp:${primaryHost}:5060`],
+        ...this.options.sip,
+      }),
+      { trust: [], allow: [], strip: 'none' },
+    );
+  }
+
   async stop(): Promise<void> {
     for (const roles of this.roles.values()) for (const role of roles) await role.stop();
     for (const link of this.links.values()) await link.stop();
@@ -211,6 +253,10 @@ export class CrossingWorld {
     });
   }
 }
+
+type ClusterFor = (address: (of: string) => ControllerAddress) => CoreServices['cluster'];
+
+const sipAddress = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 5060 });
 
 const mgcpAddress = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 2727 });
 

@@ -10,7 +10,7 @@
  * | `party`   | who brings the proof of a dialog in which a      | Route and Request-URI, never the routing table     |
  * |           | trusted or configured hop has a part             |                                                    |
  * | `dialog`  | who brings the proof of any other dialog         | the same, but no configured hop                    |
- * | `stranger`| the rest                                         | registered users                                   |
+ * | `stranger`| the rest                                         | registered users, and numbers of lines             |
  */
 import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
@@ -48,7 +48,8 @@ export interface AdmissionParts {
   readonly dialogs: DialogProof;
   readonly metrics: Metrics;
   isMember(host: string): boolean;
-  isRegistered(uri: SipUri): boolean;
+  /** Is a user registered here, or has a line this number? */
+  isCallable(uri: SipUri): boolean;
   /** undefined: the sender is a user of ours and writes his own name; else the challenge or refusal to send. */
   authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
 }
@@ -117,8 +118,8 @@ export class Admission {
   }
 
   #isForUser({ uri, next }: Way): boolean {
-    const { identity, isRegistered } = this.#parts;
-    return next === undefined && uri.user !== undefined && identity.isLocal(uri) && isRegistered(uri);
+    const { identity, isCallable } = this.#parts;
+    return next === undefined && uri.user !== undefined && identity.isLocal(uri) && isCallable(uri);
   }
 }
 

@@ -65,6 +65,8 @@ export class Branch implements ClientUser {
   readonly #context: BranchHost;
   readonly #target: ProxyTarget;
   readonly #breadth: number;
+  /** Names the flow that the request left by, where it is needed to come back. */
+  #token: string | undefined;
   #transaction: ClientTransaction | undefined;
   #timerC: Cancel | undefined;
   #timerCAtMs = 0;
@@ -129,6 +131,8 @@ export class Branch implements ClientUser {
 
   onResponse(message: SipMessage, transaction: ClientTransaction): void {
     const { status } = message;
+    const { own } = this.#context.plan;
+    if (own !== undefined && this.#token !== undefined) own.cameOver(this.#token, message);
     if (status < 200) {
       this.#provisional = true;
       if (status > 100 && this.#target.member !== undefined) transaction.stay();
@@ -224,8 +228,9 @@ export class Branch implements ClientUser {
     const { parts, request, plan, server } = context;
     const target = this.#target;
     const { identity, layer } = parts;
-    const toToken =
-      target.flow !== undefined && plan.recordRoute ? (target.token ?? parts.flowToken(target.flow)) : undefined;
+    const needsToken = target.flow !== undefined && (plan.recordRoute || plan.own !== undefined);
+    const toToken = needsToken ? (target.token ?? parts.flowToken(target.flow)) : undefined;
+    this.#token = toToken;
     const branch = parts.branches.branchFor(request, target.branchKey ?? target.requestUri);
     if (request.method === 'INVITE') this.#armTimerC();
     this.#transaction = layer.request(
@@ -253,6 +258,7 @@ export class Branch implements ClientUser {
             forked: context.isForked,
             standIn: plan.standIn,
             consumes: plan.consumes,
+            own: plan.own,
           },
           flow,
           identity,

@@ -9,7 +9,7 @@ import { fieldStride } from '../codec/scanner.ts';
 import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from '../codec/values.ts';
 import { type Identity, type LocalHeaders, withUser } from '../identity.ts';
 import { writeRouteUser } from './route-user.ts';
-import type { MemberHop } from './target.ts';
+import type { MemberHop, OwnRequests } from './target.ts';
 
 export interface ForwardPlan {
   readonly branch: string;
@@ -43,6 +43,8 @@ export interface ForwardPlan {
   readonly standIn?: ControllerAddress | undefined;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
+  /** The request is the user agent's beside us. */
+  readonly own?: OwnRequests | undefined;
 }
 
 /** Via parameter of ours on each branch of a forked request: tells a stand-in without the transaction that other branches exist. */
@@ -72,6 +74,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   if (plan.path === true) edit.insert(pathOffset(request, firstVia), pathLines(request, plan, headers));
   editRoutes(edit, request, routed);
   if (plan.consumes !== undefined) dropCredentials(edit, request, plan.consumes);
+  if (plan.own !== undefined) writeContact(edit, request, plan.own.contact(request, headers));
   if (request.maxForwards !== undefined) {
     const index = request.fieldIndex(H.maxForwards);
     edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));
@@ -179,6 +182,11 @@ function dropCredentials(edit: Edit, request: SipMessage, consumes: (credentials
   const id = H.proxyAuthorization;
   for (let i = request.fieldIndex(id); i >= 0; i = request.fieldIndex(id, i))
     if (consumes(request.valueAt(i))) edit.replace(request.fieldStart(i), request.fieldEnd(i), '');
+}
+
+function writeContact(edit: Edit, request: SipMessage, contact: string | undefined): void {
+  const index = request.fieldIndex(H.contact);
+  if (contact !== undefined && index >= 0) edit.replace(request.valueStart(index), request.valueStop(index), contact);
 }
 
 function editRoutes(edit: Edit, request: SipMessage, plan: ForwardPlan): void {

@@ -37,6 +37,7 @@ import { RoutePreprocessing, type Routing, unroutable } from './route-preprocess
 import type { DialogProof } from './route-user.ts';
 import { StatelessForwarding } from './stateless-forwarding.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
+import type { OwnRequests } from './target.ts';
 import { type RoutingTable, TargetSet } from './target-set.ts';
 import type { PathTrust } from './trust.ts';
 
@@ -61,6 +62,19 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   mayLead(address: ControllerAddress): boolean;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
+  readonly userAgent: LocalUserAgent;
+}
+
+/** What stands beside the proxy core and answers for numbers of lines. */
+export interface LocalUserAgent extends OwnRequests {
+  /** Is it for a number that a line has? */
+  isFor(uri: SipUri): boolean;
+  /** Did it send what came over this flow? */
+  isOwn(flow: Flow): boolean;
+  /** A request with a To tag; false: of no dialog of the user agent's. */
+  takes(request: SipMessage, flow: Flow): boolean;
+  /** A request for a number of a line, outside of any dialog that is known. */
+  onRequest(request: SipMessage, flow: Flow, uri: SipUri, key: string): void;
 }
 
 export class ProxyCore {
@@ -121,7 +135,7 @@ export class ProxyCore {
       dialogs: parts.dialogs,
       metrics,
       isMember: (host) => members.has(host),
-      isRegistered: (uri) => resolver.locate(identity.record(uri)).length > 0,
+      isCallable: (uri) => resolver.locate(identity.record(uri)).length > 0 || parts.userAgent.isFor(uri),
       authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
     });
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
@@ -204,6 +218,8 @@ export class ProxyCore {
       this.#onCancel(request, flow);
       return;
     }
+    const { userAgent } = this.#parts;
+    if (request.toTag !== '' && userAgent.takes(request, flow)) return;
     if (request.maxForwards === 0 && request.method === 'OPTIONS') {
       // How peers ask whether we live: nothing is kept of it. For our domains we are the final recipient (RFC 3261 §11, §16.3 item 3).
       const isOurs = request.uri !== undefined && this.#identity.isLocal(request.uri);
@@ -242,6 +258,10 @@ export class ProxyCore {
     }
     if (this.#answers.isAsked(request, routing)) {
       this.#answers.refuse(this.#layer.accept(request, flow, key), request, this.#answers.abilities(request));
+      return;
+    }
+    if (routing.next === undefined && userAgent.isFor(routing.uri) && !userAgent.isOwn(flow)) {
+      userAgent.onRequest(request, flow, routing.uri, key);
       return;
     }
     const targets = this.#targets.of(request, routing, standing);

@@ -1,5 +1,5 @@
 /** What is written into a forwarded request besides its target (RFC 3261 §16.6): Record-Route, Path, the flow's token, the proof of the dialog. */
-import type { Counter, Metrics } from '../../../src/internal.ts';
+import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { SipConfig } from '../config.ts';
 import { isOfDialog, type Standing } from './admission.ts';
@@ -7,7 +7,7 @@ import type { FlowNaming } from './flow-naming.ts';
 import type { TargetGroups } from './flow-targets.ts';
 import type { Routing } from './route-preprocessing.ts';
 import type { DialogProof } from './route-user.ts';
-import type { RoutePlan } from './target.ts';
+import type { OwnRequests, RoutePlan } from './target.ts';
 import type { PathTrust } from './trust.ts';
 
 export interface PlanParts {
@@ -18,6 +18,7 @@ export interface PlanParts {
   readonly metrics: Metrics;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
+  readonly userAgent: OwnRequests & { isOwn(flow: Flow): boolean };
 }
 
 export class RoutePlanning {
@@ -31,6 +32,10 @@ export class RoutePlanning {
 
   /** `isEdge`: requests go on to hops behind us. */
   plan(request: SipMessage, routing: Routing, standing: Standing, targets: TargetGroups, isEdge: boolean): RoutePlan {
+    const { userAgent } = this.#parts;
+    // No Record-Route for our own: we are an end of the dialog, and our Contact leads to us.
+    if (userAgent.isOwn(routing.from))
+      return { popRoutes: routing.popRoutes, recordRoute: false, consumes: this.#parts.consumes, own: userAgent };
     const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
     // Nobody without a name speaks in a partner's.
     const standIn = standing === 'stranger' ? undefined : routing.standIn;

@@ -1,6 +1,8 @@
 /** Where a request goes and how it looks there: what is the same for all its branches, and what is each target's own. */
 import type { ControllerAddress, Flow, NamedHop } from '../../../src/internal.ts';
+import type { SipMessage } from '../codec/messages.ts';
 import { isUnicast } from '../codec/uri.ts';
+import type { LocalHeaders } from '../identity.ts';
 
 /** One place a request may go to, and how it must look there. */
 export interface ProxyTarget {
@@ -57,6 +59,16 @@ export interface RoutePlan {
   /** The controller in whose place we act (RFC 3261 §18.1.2 with the exception of docs/alternate-path.md §6). */
   readonly standIn?: ControllerAddress | undefined;
   readonly consumes?: ((credentials: string) => boolean) | undefined;
+  /** The request is the user agent's beside us. */
+  readonly own?: OwnRequests | undefined;
+}
+
+/** Requests of the user agent beside the proxy core: it is an end of the dialog, at whatever socket the request leaves by. */
+export interface OwnRequests {
+  /** Its Contact for a socket with these headers; undefined where the request has none. */
+  contact(request: SipMessage, headers: LocalHeaders): string | undefined;
+  /** The peer's response came over a flow that only this token leads to. */
+  cameOver(token: string, response: SipMessage): void;
 }
 
 /** Where a name may have led that no tag may lead to (docs/alternate-path.md §8), and what is barred for this sender, is left out. */

@@ -29,6 +29,8 @@ export class PathTrust {
   readonly #malformed: Counter;
   /** Configured hops and partners, `host:port` and bare host. */
   #known: ReadonlySet<string> = new Set();
+  /** The host that a program of this process names as its own end of a flow, instead of an address. */
+  #inner: string | undefined;
   /** Addresses of configured hops that have names. */
   readonly #learned = new Set<string>();
   readonly #beside = new Map<string, readonly NamedHop[]>();
@@ -56,6 +58,11 @@ export class PathTrust {
     this.#learned.clear();
   }
 
+  /** What comes from this end, which is no address of any network, is our own. */
+  trustInner(host: string): void {
+    this.#inner = host;
+  }
+
   /** Sets of hops that stand for one another. */
   knowSets(sets: readonly (readonly NamedHop[])[]): void {
     this.#beside.clear();
@@ -77,6 +84,7 @@ export class PathTrust {
   isTrusted(flow: Flow): boolean {
     return (
       this.#known.has(flow.remote.host) ||
+      flow.remote.host === this.#inner ||
       this.#settings.trust.some((rule) => trustHolds(rule, flow.remote.host, flow.peerName))
     );
   }

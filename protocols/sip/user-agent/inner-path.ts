@@ -1,0 +1,69 @@
+/**
+ * The way between the user agent and our own proxy core: two flows without a socket. What the user agent sends is a message like any
+ * other, which the core forks, routes and repeats to alternates as it does for telephones; what comes back is read as from the wire.
+ */
+import type { ControllerAddress, Counter, Flow, Logger, Metrics } from '../../../src/internal.ts';
+import { decode } from '../codec/decode.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { userAgentHost } from './derived-ids.ts';
+
+export interface InnerPathParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  toProxy(message: SipMessage, flow: Flow): void;
+  toUserAgent(message: SipMessage, flow: Flow): void;
+}
+
+export class InnerPath {
+  /** What the user agent sends over: nothing is lost on it. */
+  readonly flow: Flow;
+  /** What the core sees the user agent's requests come over. */
+  readonly fromUserAgent: Flow;
+  readonly #log: Logger;
+  readonly #errors: Counter;
+  #stopped = false;
+
+  constructor({ log, metrics, toProxy, toUserAgent }: InnerPathParts) {
+    this.#log = log;
+    this.#errors = metrics.counter('internal_errors_total', 'Messages whose handling failed by our own fault', {
+      protocol: 'sip',
+    });
+    const { host, port } = userAgentAddress;
+    const end = { transport: 'udp', local: { host, port }, remote: { host, port }, close: () => undefined } as const;
+    this.flow = {
+      ...end,
+      reliable: true,
+      id: 'user agent',
+      send: (bytes) => this.#pass(bytes, (message) => toProxy(message, this.fromUserAgent)),
+    };
+    this.fromUserAgent = {
+      ...end,
+      // Responses go back over it by the address of the Via (way-back.ts), without a socket to look for.
+      reliable: false,
+      id: 'from the user agent',
+      send: (bytes) => this.#pass(bytes, (message) => toUserAgent(message, this.flow)),
+    };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Later than the call returns, as every flow does: nobody is called back from within what he asks for. */
+  #pass(bytes: Uint8Array, to: (message: SipMessage) => void): void {
+    queueMicrotask(() => {
+      if (this.#stopped) return;
+      try {
+        const decoded = decode(bytes);
+        if (decoded.ok) to(decoded.value);
+        else this.#log.error({ reason: decoded.error.reason }, 'the user agent made a message that cannot be read');
+      } catch (error) {
+        this.#errors.add();
+        this.#log.error({ err: error }, 'handling a message failed');
+      }
+    });
+  }
+}
+
+/** Where no socket is: what the transaction layer takes for the hop. */
+export const userAgentAddress: ControllerAddress = { transport: 'udp', host: userAgentHost, port: 5_060 };

@@ -1,0 +1,264 @@
+/**
+ * The SIP user agent beside our proxy core: telephones call lines through it, and lines telephones. It brings SIP's parties to the one
+ * call control, and takes from the proxy core what is for them: requests for numbers of lines, and those of its dialogs.
+ */
+import type {
+  Call,
+  CallTimers,
+  Contact,
+  Counter,
+  Flow,
+  Leg,
+  LegProvider,
+  Metrics,
+  ReleaseReason,
+} from '../../../src/internal.ts';
+import { response as responseText, toBytes } from '../codec/encode.ts';
+import { H } from '../codec/header-names.ts';
+import type { SipMessage } from '../codec/messages.ts';
+import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
+import type { LocalHeaders } from '../identity.ts';
+import { dialledNumber, phoneContext } from '../proxy/dialled-number.ts';
+import { stampedVia } from '../proxy/forward.ts';
+import { reply as replyStateless } from '../transactions/way-back.ts';
+import { type AgentParts, allow, answerText, ownContact, reply, supported, unsupportedIn } from './agent.ts';
+import { callerOf, escapeUser } from './caller-identity.ts';
+import { dialogOfInvite } from './dialog.ts';
+import { IncomingCall } from './incoming-call.ts';
+import { OutgoingCall } from './outgoing-call.ts';
+import { refuseMethod } from './session.ts';
+import { offerOf } from './session-description.ts';
+import { answerInterval, minimumSeconds } from './session-timer.ts';
+
+export interface UserAgentParts extends AgentParts {
+  readonly metrics: Metrics;
+  /** The contacts of a record of ours, best first. */
+  contacts(record: string): readonly Contact[];
+  /** Is this user one we know, registered or not? */
+  knows(uri: SipUri): boolean;
+}
+
+export class UserAgent implements LegProvider {
+  readonly protocol = 'sip';
+  readonly timers: Partial<CallTimers> = {};
+  readonly numbersVersion = 0;
+  readonly #parts: UserAgentParts;
+  readonly #refused: Counter;
+  readonly #stray: Counter;
+
+  constructor(parts: UserAgentParts) {
+    this.#parts = parts;
+    this.#refused = parts.metrics.counter(
+      'sip_calls_to_lines_refused_total',
+      'INVITEs for lines that were refused before there was a call: session descriptions, extensions, repetitions',
+    );
+    this.#stray = parts.metrics.counter(
+      'sip_stray_dialog_requests_total',
+      'Requests with a To tag for numbers of lines that belong to no dialog of ours',
+    );
+    parts.metrics.gauge('sip_dialogs', 'Dialogs of calls between telephones and lines', () => parts.ends.size);
+    parts.callControl.register(this);
+  }
+
+  // --- for the proxy core ---------------------------------------------------------------------------------------------------
+
+  /** Is it for a number that a line has? */
+  isFor(uri: SipUri): boolean {
+    return this.#lineNumber(uri) !== undefined;
+  }
+
+  /** Did the user agent send it? */
+  isOwn(flow: Flow): boolean {
+    return flow === this.#parts.inner.fromUserAgent;
+  }
+
+  /** A request with a To tag; false: of no dialog of ours. */
+  takes(request: SipMessage, flow: Flow): boolean {
+    const { ends } = this.#parts;
+    if (ends.size === 0 || this.isOwn(flow)) return false;
+    const end = ends.find(request.callId, request.toTag);
+    end?.receive(request, flow);
+    return end !== undefined;
+  }
+
+  /** A request for a line, outside of any dialog that we know. `uri`: where it goes, our own Route entries taken off. */
+  onRequest(request: SipMessage, flow: Flow, uri: SipUri, key: string): void {
+    const number = this.#lineNumber(uri) ?? '';
+    const { layer } = this.#parts;
+    if (request.toTag !== '') {
+      this.#stray.add();
+      this.#refuseStateless(request, flow, 481, 'Call/Transaction Does Not Exist');
+      return;
+    }
+    if (request.method === 'INVITE') {
+      this.#onInvite(request, flow, number, key);
+      return;
+    }
+    const server = layer.accept(request, flow, key);
+    if (request.method === 'OPTIONS')
+      reply(this.#parts, server, request, 200, 'OK', { fields: `${allow}${supported}Accept: application/sdp\r\n` });
+    else if (inDialogOnly.has(request.method))
+      reply(this.#parts, server, request, 481, 'Call/Transaction Does Not Exist');
+    else refuseMethod(this.#parts, server, request);
+  }
+
+  /** What stands in the Contact of a request of the user agent's that leaves over a socket with these headers. */
+  contact(request: SipMessage, headers: LocalHeaders): string | undefined {
+    const [contact] = request.addresses(H.contact);
+    const user = contact === undefined ? undefined : parseUri(contact.uri)?.user;
+    if (user === undefined) return undefined;
+    return ownContact(headers, dialledNumber(user), request.requestUri.startsWith('sips:'));
+  }
+
+  /** The peer's response to a request of the user agent's came over a flow that only this token leads to. */
+  cameOver(token: string, response: SipMessage): void {
+    this.#parts.ends.find(response.callId, response.fromTag)?.cameOver?.(token, response);
+  }
+
+  /** A response on its way from the proxy core to the user agent. */
+  onResponse(response: SipMessage): void {
+    this.#parts.layer.client(response)?.receive(response, this.#parts.inner.flow);
+  }
+
+  stop(): void {
+    this.#parts.inner.stop();
+    this.#parts.ends.stop();
+  }
+
+  // --- for call control -----------------------------------------------------------------------------------------------------
+
+  place(_contact: Contact, call: Call): Leg | ReleaseReason {
+    const { state } = call;
+    const number = 'number' in state ? state.number : undefined;
+    const { identity } = this.#parts;
+    if (number === undefined) return 'unavailable';
+    const host = identity.name.includes(':') ? `[${identity.name}]` : identity.name;
+    return new OutgoingCall({
+      agent: this.#parts,
+      call,
+      requestUri: `sip:${escapeUser(number)}@${host}`,
+      name: number,
+      host,
+      mayAssert: false,
+    });
+  }
+
+  /** Users of ours with this number for a name. */
+  locate(number: string): readonly Contact[] {
+    const uri = this.#userUri(number);
+    return uri === undefined ? none : this.#parts.contacts(this.#parts.identity.record(uri)).filter(isSip);
+  }
+
+  claim(number: string): 'unavailable' | 'unknownNumber' {
+    const uri = this.#userUri(number);
+    return uri !== undefined && this.#parts.knows(uri) ? 'unavailable' : 'unknownNumber';
+  }
+
+  numbers(): Iterable<string> {
+    return none;
+  }
+
+  hasNumber(): boolean {
+    return false;
+  }
+
+  isInCall(): boolean {
+    return false;
+  }
+
+  isNumberOf(): boolean {
+    return false;
+  }
+
+  restore(): undefined {}
+
+  snapshotOf(): undefined {}
+
+  hasUnknownEnds(): boolean {
+    return false;
+  }
+
+  // --------------------------------------------------------------------------------------------------------------------------
+
+  #onInvite(request: SipMessage, flow: Flow, number: string, key: string): void {
+    const parts = this.#parts;
+    const { callId, fromTag } = request;
+    const localTag = parts.ids.calledTag(callId, fromTag, number);
+    // RFC 3261 §8.2.2.2: the same request by another way; what its first copy comes to is the caller's answer.
+    if (parts.ends.find(callId, localTag) !== undefined) {
+      this.#refuse(request, flow, key, 482, 'Loop Detected', '');
+      return;
+    }
+    const unsupported = unsupportedIn(request);
+    if (unsupported !== undefined) {
+      this.#refuse(request, flow, key, 420, 'Bad Extension', unsupported);
+      return;
+    }
+    const body = offerOf(request);
+    if (body.kind === 'refused') {
+      const { status, reason, fields } = body.refusal;
+      this.#refuse(request, flow, key, status, reason, fields);
+      return;
+    }
+    if (answerInterval(request).kind === 'tooSmall') {
+      this.#refuse(request, flow, key, 422, 'Session Interval Too Small', `Min-SE: ${minimumSeconds}\r\n`);
+      return;
+    }
+    const dialog = dialogOfInvite(request, localTag, parts.flowNaming.tokenFor(request, flow));
+    if (dialog === undefined || fromTag === '') {
+      this.#refuse(request, flow, key, 400, fromTag === '' ? 'Bad Request - From tag' : 'Bad Request - Contact', '');
+      return;
+    }
+    const leg = new IncomingCall({
+      agent: parts,
+      invite: request,
+      server: parts.layer.accept(request, flow, key),
+      dialog,
+      number,
+      offer: body.kind === 'description' ? body.text : undefined,
+      caller: callerOf(request, parts.trust.isTrusted(flow)),
+    });
+    parts.callControl.begin(this.protocol, (call) => leg.attach(call));
+  }
+
+  #refuse(request: SipMessage, flow: Flow, key: string, status: number, reason: string, fields: string): void {
+    this.#refused.add();
+    const server = this.#parts.layer.accept(request, flow, key);
+    const toTag = this.#parts.identity.localTag(request);
+    server.respond(status, answerText(this.#parts, request, flow, status, reason, { toTag, fields }));
+  }
+
+  #refuseStateless(request: SipMessage, flow: Flow, status: number, reason: string): void {
+    const text = responseText(request, status, reason, { topVia: stampedVia(request, flow) });
+    replyStateless(this.#parts.layer.transmitter, request, flow, toBytes(text));
+  }
+
+  /** The number of a line that a URI of ours means. Names are told from numbers by their first character, before anything is looked up. */
+  #lineNumber(uri: SipUri): string | undefined {
+    const { scheme, user } = uri;
+    if (user === undefined || !mayBeNumber(user.charCodeAt(0))) return undefined;
+    const { callControl, identity } = this.#parts;
+    const number = callControl.numberOf(dialledNumber(user));
+    if (number === undefined) return undefined;
+    if (scheme === 'tel') {
+      const context = phoneContext(uri);
+      if (context !== undefined && !identity.isLocal({ ...uri, scheme: 'sip', host: context })) return undefined;
+    } else if (!isSipScheme(scheme) || !identity.isLocal(uri)) return undefined;
+    return number;
+  }
+
+  #userUri(number: string): SipUri | undefined {
+    const { identity } = this.#parts;
+    const host = identity.name.includes(':') ? `[${identity.name}]` : identity.name;
+    return parseUri(`sip:${escapeUser(number)}@${host}`);
+  }
+}
+
+const isSip = ({ protocol }: Contact): boolean => protocol === 'sip';
+
+/** A digit, `+`, `*`, `#`, `(`, or an escape. */
+const mayBeNumber = (c: number): boolean => (c >= 48 && c <= 57) || (c >= 40 && c <= 43) || c === 35 || c === 37;
+
+const inDialogOnly: ReadonlySet<string> = new Set(['BYE', 'PRACK', 'UPDATE', 'INFO']);
+
+const none: readonly never[] = [];
