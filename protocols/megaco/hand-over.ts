@@ -10,39 +10,30 @@ import {
   type CommandOutcome,
   type ControllerAddress,
   formatAddress,
+  type GatewayController,
   type HandOver,
   type Logger,
   type PathAttribute,
   type PendingCommand,
   type Unit,
 } from '../../src/internal.ts';
+import type { MegacoGatewayConfig } from './config.ts';
 import { tryInTurn } from './encoding-choice.ts';
-import type { MediaGateway } from './media-gateways.ts';
+import type { MediaGateway, MediaGateways } from './media-gateways.ts';
 import { handOffAction } from './service-change.ts';
+import type { AuditedLine } from './snapshot.ts';
+import type { MegacoTakeover } from './takeover.ts';
 import type { MegacoEndpoint, MegacoResponse } from './transactions.ts';
 
 export interface MegacoHandOverParts {
   readonly clock: Clock;
   readonly log: Logger;
-  mediaGateways(): Iterable<MediaGateway>;
-  homeOf(gateway: string): string | undefined;
+  readonly mediaGateways: MediaGateways;
+  readonly takeover: MegacoTakeover;
+  controller(): GatewayController<MegacoGatewayConfig, AuditedLine>;
   endpoint(): MegacoEndpoint;
   self(): ControllerAddress;
   path(gateway: string): PathAttribute | undefined;
-  /** Do members say whom they serve? Else gateways of ours that another may have come back by its word alone. */
-  hasLink(): boolean;
-  /** Does this address belong to a controller that lives? */
-  lives(controller: ControllerAddress): boolean;
-  /** Does the gateway's own controller, another than us, live? */
-  isOwnerBack(gateway: string): boolean;
-  /** Forget what the gateway does, and its lines' calls. All of them before any of their lines. */
-  depart(mediaGateways: readonly MediaGateway[]): void;
-  /** The gateway did not leave, or its new controller is gone: it is ours again, as it is. */
-  stayed(mg: MediaGateway): void;
-  /** A gateway that was called to us does not take our word. */
-  refused(mg: MediaGateway): void;
-  dropAudit(mg: MediaGateway): void;
-  isAuditing(): boolean;
   /** In a takeover: how long gateways may take to come. */
   readonly takeoverMs: number;
 }
@@ -77,7 +68,7 @@ export class MegacoHandOver implements HandOver {
   }
 
   take(unit: Unit, done: () => void): void {
-    const { clock, takeoverMs, self, hasLink } = this.#parts;
+    const { clock, takeoverMs, self } = this.#parts;
     const isOwn = unit.home === addressKey(self());
     const take: Take = { unit, done, cancel: () => undefined, isOver: false };
     this.#takes.add(take);
@@ -85,8 +76,8 @@ export class MegacoHandOver implements HandOver {
     if (!isOwn) {
       this.#callMissing(unit);
       take.cancel = clock.after(takeoverMs, over);
-    } else if (hasLink()) {
-      // Our own come by themselves when they or we have started, or are sent by who had them; who has not is called.
+    } else if (this.#parts.controller().members.hasLink) {
+      // Without a link gateways of ours that another may have come back by its word alone. Our own come by themselves when they or we have started, or are sent by who had them; who has not is called.
       take.cancel = clock.after(unit.gateway === undefined ? ownPatienceMs : sentPatienceMs, () => {
         this.#callMissing(unit);
         take.cancel = clock.after(takeoverMs, over);
@@ -103,7 +94,7 @@ export class MegacoHandOver implements HandOver {
       }
     for (const mg of this.#of(unit)) {
       this.#withdrawCall(mg);
-      this.#parts.dropAudit(mg);
+      this.#parts.takeover.forget(mg);
     }
   }
 
@@ -117,12 +108,12 @@ export class MegacoHandOver implements HandOver {
     for (const mg of this.#of(unit)) this.#withdrawCall(mg);
     const mediaGateways = this.#of(unit).filter(({ controlled }) => controlled);
     if (to === undefined || addressKey(to) === addressKey(self())) {
-      this.#parts.depart(mediaGateways);
+      this.release(mediaGateways);
       return;
     }
     for (const mg of mediaGateways) log.info({ gateway: mg.name, to: formatAddress(to) }, 'gateway is handed over');
     for (const mg of mediaGateways) this.#leaving.set(mg, { to, pending: undefined });
-    this.#parts.depart(mediaGateways);
+    this.release(mediaGateways);
     for (const mg of mediaGateways) {
       const leaving: Leaving = { to, pending: undefined };
       this.#leaving.set(mg, leaving);
@@ -132,7 +123,7 @@ export class MegacoHandOver implements HandOver {
         (outcome) => {
           if (this.#leaving.get(mg) !== leaving) return;
           this.#leaving.delete(mg);
-          if (isRefused(outcome) && !this.#stopped) this.#parts.stayed(mg);
+          if (isRefused(outcome) && !this.#stopped) this.#stayed(mg);
         },
         { urgent: true },
       );
@@ -150,12 +141,12 @@ export class MegacoHandOver implements HandOver {
 
   /** Gateways that were sent to a controller which died in the meantime stay with us; those whose owner is back are not called. */
   membersChanged(): void {
-    for (const mg of [...this.#calls.keys()]) if (this.#parts.isOwnerBack(mg.name)) this.#withdrawCall(mg);
+    for (const mg of [...this.#calls.keys()]) if (this.#isOwnerBack(mg)) this.#withdrawCall(mg);
     for (const [mg, { to, pending }] of [...this.#leaving]) {
-      if (this.#parts.lives(to)) continue;
+      if (this.#lives(addressKey(to))) continue;
       this.#leaving.delete(mg);
       pending?.cancel();
-      this.#parts.stayed(mg);
+      this.#stayed(mg);
     }
   }
 
@@ -163,7 +154,8 @@ export class MegacoHandOver implements HandOver {
   settled(): void {
     for (const take of [...this.#takes]) {
       const isOwn = take.unit.home === addressKey(this.#parts.self());
-      const isComplete = this.#of(take.unit).every(({ controlled }) => controlled) && !this.#parts.isAuditing();
+      const isComplete =
+        this.#of(take.unit).every(({ controlled }) => controlled) && !this.#parts.controller().takeover.isRunning;
       if (isComplete && !isOwn) this.#end(take);
     }
   }
@@ -191,7 +183,7 @@ export class MegacoHandOver implements HandOver {
       (outcome) => {
         settled();
         if (!this.#calls.delete(mg)) return;
-        if (isRefused(outcome)) this.#parts.refused(mg);
+        if (isRefused(outcome)) this.#parts.takeover.refused(mg);
       },
       { urgent: true },
     );
@@ -203,6 +195,29 @@ export class MegacoHandOver implements HandOver {
     });
   }
 
+  /** They are another controller's from now on, with the calls on them. */
+  release(mgs: readonly MediaGateway[]): void {
+    const { control } = this.#parts.controller();
+    for (const mg of mgs) mg.controlled = false;
+    control.release(mgs.flatMap(({ gateway }) => control.of(gateway)));
+  }
+
+  /** The gateway did not leave, or its new controller is gone: it is ours again, as it is. */
+  #stayed(mg: MediaGateway): void {
+    if (!this.#parts.controller().ownership.isDraining) this.#parts.takeover.begin(mg, undefined);
+  }
+
+  #lives(key: string): boolean {
+    const state = this.#parts.controller().members.byKey(key)?.state;
+    return state === 'alive' || state === 'returning' || state === 'suspect';
+  }
+
+  /** Does the gateway's own controller, another than us, live? */
+  #isOwnerBack({ name }: MediaGateway): boolean {
+    const home = this.#parts.controller().homeOf(name);
+    return home !== undefined && home !== addressKey(this.#parts.self()) && this.#lives(home);
+  }
+
   #withdrawCall(mg: MediaGateway): void {
     const pending = this.#calls.get(mg);
     this.#calls.delete(mg);
@@ -210,8 +225,8 @@ export class MegacoHandOver implements HandOver {
   }
 
   #of({ home, gateway }: Unit): readonly MediaGateway[] {
-    return [...this.#parts.mediaGateways()].filter(({ name }) =>
-      gateway === undefined ? this.#parts.homeOf(name) === home : name === gateway,
+    return [...this.#parts.mediaGateways.all()].filter(({ name }) =>
+      gateway === undefined ? this.#parts.controller().homeOf(name) === home : name === gateway,
     );
   }
 }

@@ -2,6 +2,7 @@
 import type {
   CommandOutcome,
   Line,
+  LineControl,
   LineDriver,
   LineFailure,
   LineGateway,
@@ -27,7 +28,9 @@ export interface LineGatewayParts {
   ): void;
   digitMap(): string;
   chooseLocal(offer: string | undefined): string;
-  failed(mg: MediaGateway, because: LineFailure): void;
+  control(): LineControl;
+  /** 402 or 504: its gateway obeys another controller, or refuses commands for this line. */
+  notObeyed(line: Line): void;
 }
 
 export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine, LineCommand, MegacoResponse> => ({
@@ -56,7 +59,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   }
 
   isCommanded(line: Line): boolean {
-    return this.#parts.mediaGatewayOf(line)?.controlled === true;
+    return this.#parts.control().isCommanded(line);
   }
 
   /** A transaction under way is somebody else's to settle. */
@@ -84,7 +87,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   }
 
   failed(line: Line, because: LineFailure): void {
-    const mg = this.#parts.mediaGatewayOf(line);
-    if (mg !== undefined) this.#parts.failed(mg, because);
+    if (because === 'silent') this.#parts.control().unanswered(line);
+    else this.#parts.notObeyed(line);
   }
 }

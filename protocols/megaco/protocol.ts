@@ -3,7 +3,7 @@
  * Which gateways there are and which are ours is the core's GatewayController's, calls are its CallControl's.
  */
 import {
-  addressKey,
+  type Audited,
   type CommandOutcome,
   type ControllerAddress,
   type CoreServices,
@@ -12,9 +12,11 @@ import {
   GatewayController,
   type GatewayProtocol,
   gatewayIn,
+  isUnknown,
+  type KeptMedia,
   type Line,
   LineDriver,
-  type LineFailure,
+  type LineSnapshot,
   type Logger,
   type PathAttribute,
 } from '../../src/internal.ts';
@@ -39,6 +41,7 @@ import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { Registrations } from './registration.ts';
 import { accepts, chooseLocal } from './sdp.ts';
 import { servicesOf } from './service-change.ts';
+import type { AuditedLine } from './snapshot.ts';
 import { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
 import { type IncomingRequest, type MegacoEndpoint, type MegacoResponse, remoteOf } from './transactions.ts';
@@ -57,9 +60,10 @@ export interface ControllerParts {
   path(gateway: string): PathAttribute | undefined;
 }
 
-export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
+export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, AuditedLine> {
   readonly name = 'megaco';
-  readonly controller: GatewayController<MegacoGatewayConfig>;
+  readonly controller: GatewayController<MegacoGatewayConfig, AuditedLine>;
+  readonly arrivalMs: number;
   readonly mediaGateways: MediaGateways;
   readonly driver: MegacoLineDriver;
   readonly handOver: MegacoHandOver;
@@ -71,6 +75,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     this.#parts = parts;
     const { services, config, log } = parts;
     const { clock, callControl } = services;
+    const { takeoverMs } = config.timers;
+    this.arrivalMs = takeoverMs;
     this.mediaGateways = new MediaGateways({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
     const lineParts: LineGatewayParts = {
       log,
@@ -79,7 +85,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
       request: (mg, actions, ended) => this.#request(mg, actions, ended),
       digitMap: () => h248DigitMap(this.controller.digitMap),
       chooseLocal: (offer) => chooseLocal(config.payloadTypes, offer),
-      failed: (mg, because) => this.#lost(mg, because),
+      control: () => this.controller.control,
+      notObeyed: (line) => this.#notObeyed(line),
     };
     this.driver = new LineDriver({
       clock,
@@ -90,17 +97,15 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     this.#takeover = new MegacoTakeover({
       clock,
       log,
-      takeoverMs: config.timers.takeoverMs,
+      takeoverMs,
       mediaGateways: this.mediaGateways,
       driver: this.driver,
-      recovery: callControl.recovery,
       numbers: () => callControl.numbers(),
       controller: () => this.controller,
       handOver: () => this.handOver,
       request: (mg, actions, ended) => this.#request(mg, actions, ended),
-      lost: (mg) => this.#lost(mg, 'silent'),
       forgetStale: (mg) => this.#forgetStale(mg),
-      adopted: (mg) => this.#afterRegistration(mg),
+      taken: (mg) => this.#afterRegistration(mg),
     });
     this.#registrations = new Registrations({
       clock,
@@ -116,29 +121,13 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     this.handOver = new MegacoHandOver({
       clock,
       log,
-      mediaGateways: () => this.mediaGateways.all(),
-      homeOf: (gateway) => this.controller.homeOf(gateway),
+      mediaGateways: this.mediaGateways,
+      takeover: this.#takeover,
+      controller: () => this.controller,
       endpoint: parts.endpoint,
       self: parts.self,
       path: parts.path,
-      hasLink: () => this.controller.members.hasLink,
-      lives: (controller) => this.#lives(addressKey(controller)),
-      isOwnerBack: (gateway) => {
-        const home = this.controller.homeOf(gateway);
-        return home !== undefined && home !== addressKey(parts.self()) && this.#lives(home);
-      },
-      depart: (mediaGateways) => {
-        // All of them before any of their lines: a call between two of them must not be taken down by the first.
-        for (const mg of mediaGateways) mg.controlled = false;
-        this.#release(mediaGateways);
-      },
-      stayed: (mg) => {
-        if (!this.controller.ownership.isDraining) this.#takeover.begin(mg, undefined);
-      },
-      refused: (mg) => this.#takeover.refused(mg),
-      dropAudit: (mg) => this.#takeover.forget(mg),
-      isAuditing: () => this.#takeover.isRunning,
-      takeoverMs: config.timers.takeoverMs,
+      takeoverMs,
     });
     this.controller = new GatewayController({
       services,
@@ -182,31 +171,6 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   removed({ name }: Gateway): void {
     const mg = this.mediaGateways.byName(name);
     if (mg !== undefined) this.mediaGateways.remove(mg);
-  }
-
-  lineAdded(): void {}
-
-  lineWithdrawn(line: Line): Promise<void> {
-    return new Promise((resolve) => {
-      this.driver.whenSettled(line, () => {
-        this.driver.forget(line);
-        resolve();
-      });
-    });
-  }
-
-  serve(lines: readonly Line[]): void {
-    const { lineProvider } = this.controller;
-    for (const line of lines) {
-      const isProvisioned = lineProvider.lines.byEndpoint(line.endpoint) === line;
-      if (this.mediaGateways.byName(line.gateway)?.controlled === true && !line.inService && isProvisioned)
-        lineProvider.inService(line, 'on');
-    }
-  }
-
-  #lives(key: string): boolean {
-    const state = this.controller.members.byKey(key)?.state;
-    return state === 'alive' || state === 'returning' || state === 'suspect';
   }
 
   /** A successor need not find out which encoding a gateway of ours speaks, where that is not what it is provisioned with. */
@@ -297,9 +261,14 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
           descriptor.kind === 'ObservedEvents' ? descriptor.events : [],
         );
         if (!mg.controlled) this.#takeover.begin(mg, undefined);
-        const held = this.#takeover.hold(mg, () => this.#notified(mg, terminationId, events, () => done(plain)));
-        if (held) return;
-        this.#parts.log.warn({ gateway: mg.name }, 'too many events wait for an audit');
+        const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${mg.name}`);
+        if (line === undefined) {
+          done(plain);
+          return;
+        }
+        const { takeover } = this.controller;
+        if (takeover.whenKnown(line, () => this.#notified(line, events, () => done(plain)))) return;
+        this.#parts.log.warn({ line: line.endpoint }, 'too many events wait for an audit');
         incoming.ignore();
         return;
       }
@@ -315,12 +284,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     }
   }
 
-  #notified(mg: MediaGateway, terminationId: string, events: readonly ObservedEvent[], done: () => void): void {
-    const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${mg.name}`);
-    if (line === undefined) {
-      done();
-      return;
-    }
+  #notified(line: Line, events: readonly ObservedEvent[], done: () => void): void {
     if (events.length > 0) this.driver.eventSeen(line);
     for (const event of events) reportEvent(this.controller.lineProvider, this.#parts.log, line, event);
     // Not before what follows from the event is on the gateway: if we die until then, it is reported again, to a backup.
@@ -348,19 +312,32 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
   }
 
   #depart(mg: MediaGateway): void {
+    const { control } = this.controller;
     mg.controlled = false;
-    for (const line of this.controller.lineProvider.lines.of(mg.name)) {
-      this.driver.forget(line);
-      this.controller.lineProvider.outOfService(line);
-    }
+    control.takeOut(control.of(mg.gateway));
   }
 
-  #lost(mg: MediaGateway, because: LineFailure): void {
-    if (!mg.controlled) return;
-    if (because === 'silent') this.controller.liveness.failed(mg.gateway);
-    else this.controller.gateways.failed(mg.gateway);
-    this.#parts.log.warn({ gateway: mg.name, because }, 'gateway is lost');
-    this.#depart(mg);
+  lost({ name }: Gateway): void {
+    const mg = this.mediaGateways.byName(name);
+    if (mg !== undefined) mg.controlled = false;
+  }
+
+  /** 402 or 504: the gateway obeys another controller, or refuses commands for this line alone. An audit of ROOT tells which. */
+  #notObeyed(line: Line): void {
+    const { control, takeover } = this.controller;
+    const { clock } = this.#parts.services;
+    const mg = this.mediaGateways.byName(line.gateway);
+    control.takeOut([line]);
+    if (mg === undefined) return;
+    this.ping(mg.gateway, (obeys) => {
+      if (!mg.controlled) return;
+      this.#parts.log.warn({ line: line.endpoint, gateway: mg.name, obeys }, 'the gateway does not take our command');
+      if (!obeys) control.lost(mg.gateway);
+      else
+        clock.after(refusedLineMs, () => {
+          if (mg.controlled && isUnknown(line)) takeover.begin([line]);
+        });
+    });
   }
 
   /**
@@ -368,41 +345,48 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
    * sent about the old calls: their contexts may be somebody's.
    */
   #forgetStale(mg: MediaGateway): void {
+    const { control, lineProvider } = this.controller;
     const stale = new Set([mg]);
-    for (const line of this.controller.lineProvider.lines.of(mg.name)) {
-      const other = line.leg?.call;
-      for (const each of other === undefined ? [] : [other.caller?.name, other.callee?.name]) {
-        const owner = this.mediaGateways.byName(this.controller.lineProvider.lines.byNumber(each ?? '')?.gateway ?? '');
+    for (const { leg } of control.of(mg.gateway))
+      for (const number of [leg?.call.caller?.name, leg?.call.callee?.name]) {
+        const owner = this.mediaGateways.byName(lineProvider.lines.byNumber(number ?? '')?.gateway ?? '');
         if (owner !== undefined) stale.add(owner);
       }
-    }
-    this.#release([...stale]);
+    this.handOver.release([...stale]);
   }
 
-  /** Their calls are somebody else's: nothing is sent, and a party whose gateway stays here goes on talking. */
-  #release(mediaGateways: readonly MediaGateway[]): void {
-    const names = new Set(mediaGateways.map(({ name }) => name.toLowerCase()));
-    for (const mg of mediaGateways) mg.controlled = false;
-    for (const mg of mediaGateways)
-      for (const line of this.controller.lineProvider.lines.of(mg.name)) {
-        this.driver.forget(line);
-        this.controller.lineProvider.forget(line, (other) => !names.has(other.gateway.toLowerCase()));
-      }
+  audit(gateway: Gateway, lines: readonly Line[], audited: Audited<AuditedLine>): void {
+    this.#takeover.audit(gateway, lines, audited);
   }
 
-  /** A line that is called while its gateway is on its way to us: the call waits for it for a while. */
-  claim(line: Line, ready: () => void): boolean {
-    const mg = this.mediaGateways.byName(line.gateway);
-    if (mg === undefined || mg.gateway.state === 'down') return false;
-    if (mg.controlled && !this.#takeover.isAuditing(mg)) return false;
-    const { clock } = this.#parts.services;
-    const until = clock.now() + this.#parts.config.timers.takeoverMs;
-    const look = (): void => {
-      if (line.inService || clock.now() >= until) ready();
-      else clock.after(claimMs, look);
-    };
-    clock.after(claimMs, look);
-    return true;
+  snapshots(audits: readonly AuditedLine[]): ReadonlyMap<LineSnapshot, AuditedLine> {
+    return this.#takeover.snapshots(audits);
+  }
+
+  /** A gateway answers the controller that it obeys alone. */
+  pairable(): Iterable<Line> {
+    return [];
+  }
+
+  adopt(line: Line, audited: AuditedLine, kept: KeptMedia | undefined): void {
+    this.#takeover.adopt(line, audited, kept);
+  }
+
+  /** Nothing that we know is less than what its audit says; what is requested is requested anew. */
+  refresh(line: Line): boolean {
+    this.driver.renew(line);
+    return this.driver.observed(line).media !== undefined;
+  }
+
+  unreachable(line: Line, code: number | undefined): void {
+    const gateway = this.mediaGateways.byName(line.gateway);
+    if (code !== undefined) line.isMissing = true;
+    else if (gateway?.controlled === true) this.controller.control.lost(gateway.gateway);
+  }
+
+  taken({ name }: Gateway): void {
+    const mg = this.mediaGateways.byName(name);
+    if (mg?.controlled === true) this.#afterRegistration(mg);
   }
 
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
@@ -422,17 +406,6 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
   accepts(_line: Line, offer: string): boolean {
     return accepts(this.#parts.config.payloadTypes, offer);
-  }
-
-  /** Lines of gateways that another controller has, or that we have not heard of. */
-  hasUnknownLines(): boolean {
-    for (const mg of this.mediaGateways.all())
-      if (
-        (!mg.controlled || this.#takeover.isAuditing(mg)) &&
-        this.controller.lineProvider.lines.of(mg.name).some(({ inService }) => !inService)
-      )
-        return true;
-    return false;
   }
 
   /** An audit that changes nothing. */
@@ -458,11 +431,6 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
     if (mg !== undefined && !mg.controlled) this.#takeover.begin(mg, undefined);
   }
 
-  silent({ name }: Gateway): void {
-    const mg = this.mediaGateways.byName(name);
-    if (mg !== undefined) this.#lost(mg, 'silent');
-  }
-
   /** Calls that go on and gateways that have not left yet are waited for. */
   isDrained(): boolean {
     return this.handOver.leaving + this.controller.lineProvider.callCount === 0;
@@ -481,8 +449,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig> {
 
 const isEncoding = (text: string): text is Encoding => text === 'pretty' || text === 'compact' || text === 'binary';
 
-/** How often a call looks whether the gateway of the called line has come. */
-const claimMs = 50;
+/** A line that its gateway refuses to have commanded is asked again after this. */
+const refusedLineMs = 30_000;
 
 /** How long after a registration its reply may still be on the way, and how soon to ask again. */
 const earlyMs = 10_000;

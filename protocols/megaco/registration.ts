@@ -6,6 +6,7 @@ import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
 import type { MediaGateway } from './media-gateways.ts';
 import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
+import type { AuditedLine } from './snapshot.ts';
 import type { MegacoTakeover } from './takeover.ts';
 import { terminationOf } from './termination.ts';
 import { matchesTermination } from './termination-pattern.ts';
@@ -18,7 +19,7 @@ export interface RegistrationsParts {
   readonly version: number;
   readonly driver: MegacoLineDriver;
   readonly takeover: MegacoTakeover;
-  controller(): GatewayController<MegacoGatewayConfig>;
+  controller(): GatewayController<MegacoGatewayConfig, AuditedLine>;
   /** What we have asked it is settled without another word. */
   abandon(mg: MediaGateway): void;
   /** It is not ours any more, and its lines are out of service. */
@@ -74,7 +75,7 @@ export class Registrations {
   /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
   #terminationAnnounced(mg: MediaGateway, pattern: string, announcement: Announcement): void {
     const { driver } = this.#parts;
-    const { lineProvider } = this.#parts.controller();
+    const { control, lineProvider } = this.#parts.controller();
     if (announcement === 'leaving') this.#setLeaving(mg, pattern);
     if (announcement !== 'left' && announcement !== 'restarted') return;
     for (const line of lineProvider.lines.of(mg.name)) {
@@ -84,9 +85,8 @@ export class Registrations {
           lineProvider.outOfService(line);
           driver.withdraw(line);
         } else {
-          lineProvider.lost(line);
-          driver.forget(line);
-          lineProvider.inService(line, 'on');
+          control.restarted([line]);
+          control.arm(line);
         }
       } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
         lineProvider.refused(line, 'gatewayLost');
@@ -110,17 +110,12 @@ export class Registrations {
 
   /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
   #restarted(mg: MediaGateway): void {
-    const { driver, takeover } = this.#parts;
-    const { lineProvider } = this.#parts.controller();
+    const { abandon, takeover } = this.#parts;
+    const { control } = this.#parts.controller();
     takeover.own(mg);
-    takeover.drop(mg);
-    const lines = lineProvider.lines.of(mg.name);
-    for (const line of lines) driver.forget(line);
-    this.#parts.abandon(mg);
-    for (const line of lines) {
-      lineProvider.lost(line);
-      lineProvider.inService(line, 'on');
-    }
+    const lines = control.of(mg.gateway);
+    control.restarted(lines, () => abandon(mg));
+    for (const line of lines) control.arm(line);
     this.#parts.registered(mg);
   }
 }

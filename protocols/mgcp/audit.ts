@@ -2,9 +2,8 @@
  * Asking an endpoint what it is doing: AuditEndpoint, then AuditConnection for each of its connections (RFC 3435 §2.3.10, §2.3.11),
  * put together as the core's snapshot of a line (snapshot.ts).
  */
-import type { CommandOutcome } from '../../src/internal.ts';
+import type { CommandOutcome, Gateway } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './codec/messages.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
@@ -16,11 +15,10 @@ export interface AuditParts {
 /** `answer` gets undefined where the endpoint does not answer or is not there; `code` says why, if the gateway did. */
 export function auditEndpoint(
   { commands, after }: AuditParts,
-  endpoint: Endpoint,
+  gateway: Gateway,
+  name: string,
   answer: (audit: EndpointAudit | undefined, code: number | undefined) => void,
 ): void {
-  const name = endpoint.line.endpoint;
-  const { gateway } = endpoint;
   const ask = (verb: string, own: readonly Parameter[], ended: (outcome: CommandOutcome<MgcpResponse>) => void) =>
     commands().submit({
       peer: gateway,

@@ -2,7 +2,6 @@
 import type { Line, LineProvider } from '../../src/internal.ts';
 import { type MgcpCommand, parameter, type Reply } from './codec/messages.ts';
 import { isDigitId, type Signal } from './codec/values/events.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { MgcpLineDriver } from './line-gateway.ts';
 import { deletedByGateway } from './line-results.ts';
 
@@ -38,15 +37,14 @@ export function reportEvents(
 /** The gateway deleted a connection by itself, and names it (RFC 3435 §2.3.8). */
 export function reportDeletion(
   driver: MgcpLineDriver,
-  endpoint: Endpoint | undefined,
+  line: Line | undefined,
   command: MgcpCommand,
   reply: Reply,
 ): void {
-  if (endpoint?.owned !== true) {
-    reply(endpoint === undefined ? 500 : 200, endpoint === undefined ? 'Endpoint unknown' : 'OK');
+  if (line?.controlled !== true) {
+    reply(line === undefined ? 500 : 200, line === undefined ? 'Endpoint unknown' : 'OK');
     return;
   }
-  const { line } = endpoint;
   const before = driver.observed(line);
   const { found, observed } = deletedByGateway(before, parameter(command, 'I'), parameter(command, 'C'));
   driver.observe(line, observed);

@@ -3,6 +3,7 @@ import type {
   Flow,
   Gateway,
   Line,
+  LineControl,
   LineDriver,
   LineFailure,
   LineGateway,
@@ -10,7 +11,6 @@ import type {
   Logger,
 } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter } from './codec/messages.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { draftOf, type LineCommand, nextCommand, type ObservedEndpoint } from './line-commands.ts';
 import { nothingObserved, onResult, unrequested } from './line-results.ts';
@@ -32,10 +32,9 @@ export interface LineGatewayParts {
   readonly quarantine: 'loop' | 'step';
   localConnectionOptions(gateway: Gateway, dialect: ReadonlySet<string>, offer: string | undefined): string;
   digitMap(): string;
-  endpointOf(line: Line): Endpoint | undefined;
+  control(): LineControl;
   commands(): GatewayCommands;
-  routing(endpoint: Endpoint, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
-  failed(endpoint: Endpoint, because: LineFailure): void;
+  routing(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
 }
 
 export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
@@ -47,17 +46,15 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
   }
 
   isCommanded(line: Line): boolean {
-    const endpoint = this.#parts.endpointOf(line);
-    return endpoint?.owned === true && endpoint.gateway.state !== 'down';
+    return this.#parts.control().isCommanded(line);
   }
 
   submit(line: Line, command: LineCommand, ended: (result: MgcpResponse | undefined) => void) {
-    const { commands, digitMap, endpointOf, localConnectionOptions, log, quarantine, routing } = this.#parts;
-    const endpoint = endpointOf(line);
-    if (endpoint === undefined) return undefined;
+    const { commands, control, digitMap, localConnectionOptions, log, quarantine, routing } = this.#parts;
+    const gateway = control().gatewayOf(line);
+    if (gateway === undefined) return undefined;
     this.#serial = (this.#serial + 1) % 0xffff_ffff;
     const serial = this.#serial;
-    const { gateway } = endpoint;
     const pending = commands().submit({
       peer: gateway,
       draft: (flow, dialect) =>
@@ -67,7 +64,7 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
           digitMap: digitMap(),
           quarantine,
           dialect,
-          routing: routing(endpoint, flow, dialect),
+          routing: routing(gateway, flow, dialect),
         }),
       ended: (outcome) => {
         if (outcome.kind !== 'answered') {
@@ -84,10 +81,12 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
   }
 
   failed(line: Line, because: LineFailure): void {
-    const endpoint = this.#parts.endpointOf(line);
-    if (endpoint === undefined) return;
-    if (because === 'outOfService')
-      this.#parts.log.warn({ endpoint: line.endpoint }, 'the gateway does not have this endpoint in service');
-    this.#parts.failed(endpoint, because);
+    const control = this.#parts.control();
+    if (because === 'silent') {
+      control.unanswered(line);
+      return;
+    }
+    this.#parts.log.warn({ endpoint: line.endpoint }, 'the gateway does not have this endpoint in service');
+    control.takeOut([line]);
   }
 }

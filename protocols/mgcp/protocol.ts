@@ -4,10 +4,12 @@
  */
 import {
   type Assembler,
+  type Audited,
   addressKey,
   type ControllerAddress,
   type ControlPeer,
   type CoreServices,
+  dialledNumber,
   type Flow,
   formatSocketAddress,
   type Gateway,
@@ -15,10 +17,13 @@ import {
   type GatewayProtocol,
   type GatewayTransactions,
   gatewayIn,
+  type KeptMedia,
   type Line,
   LineDriver,
+  type LineSnapshot,
   RateLimitedLog,
   type TransactionIds,
+  type Unit,
 } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
 import { accepts, learnCapabilities, localConnectionOptions } from './capabilities.ts';
@@ -34,19 +39,19 @@ import {
 import { readObservedEvents } from './codec/values/events.ts';
 import { readEndpointName } from './codec/values/names.ts';
 import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
-import type { Endpoint } from './endpoint.ts';
-import { Endpoints } from './endpoints.ts';
 import { reportDeletion, reportEvents } from './events.ts';
 import { GatewayCommands } from './gateway-commands.ts';
-import { MgcpHandOver } from './hand-over.ts';
 import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
+import { unrequested } from './line-results.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import { unknownCritical } from './path.ts';
 import { Restarts } from './restart.ts';
 import { Routing } from './routing.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';
-import { MgcpTakeover } from './takeover.ts';
+import type { EndpointAudit } from './snapshot.ts';
+import { auditLines, observedOf, refreshed } from './takeover.ts';
 import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transactions.ts';
+import { withUnnamedMedia } from './unnamed-media.ts';
 
 export interface CallAgentParts {
   readonly services: CoreServices;
@@ -61,26 +66,23 @@ export interface CallAgentParts {
   sendOnce(to: ControllerAddress, datagram: MgcpDatagram): void;
 }
 
-export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayConfig> {
+export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayConfig, EndpointAudit> {
   readonly name = 'mgcp';
-  readonly controller: GatewayController<MgcpGatewayConfig>;
+  readonly controller: GatewayController<MgcpGatewayConfig, EndpointAudit>;
   readonly transactions: MgcpTransactions;
   readonly driver: MgcpLineDriver;
-  readonly handOver: MgcpHandOver;
   readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
   readonly #strangers: RateLimitedLog;
   readonly #routing: Routing;
   readonly #commands: GatewayCommands;
-  readonly #takeover: MgcpTakeover;
   readonly #restarts: Restarts;
-  readonly #endpoints = new Endpoints(() => this.controller.lineProvider.lines);
   #stopped = false;
 
   constructor(parts: CallAgentParts) {
     this.#parts = parts;
     const { services, config } = parts;
-    const { clock, log, callControl } = services;
+    const { clock, log } = services;
     this.#strangers = new RateLimitedLog(log, clock);
     this.transactions = new MgcpTransactions(clock, parts.outgoing, parts.assembler, this);
     this.#routing = new Routing({
@@ -94,24 +96,19 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       hasPath: (gateway, flow) => this.#routing.hasPath(gateway, flow),
       probe: (gateway) => audit(gateway),
     });
-    const lineGateway = new MgcpLineGateway({
-      log,
-      quarantine: config.quarantine,
-      localConnectionOptions: (gateway, dialect, offer) =>
-        localConnectionOptions(this.#connectionOptions(gateway), gateway, dialect, offer),
-      digitMap: () => this.controller.digitMap,
-      endpointOf: (line) => this.#endpoints.of(line),
-      commands: () => this.#commands,
-      routing: ({ gateway }, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
-      failed: (endpoint, because) => {
-        if (because === 'silent') this.#gatewayFailed(endpoint);
-        else this.#restarts.takeOut(endpoint);
-      },
-    });
     this.driver = new LineDriver({
       clock,
       protocol: mgcpLines,
-      gateway: lineGateway,
+      gateway: new MgcpLineGateway({
+        log,
+        quarantine: config.quarantine,
+        localConnectionOptions: (gateway, dialect, offer) =>
+          localConnectionOptions(this.#connectionOptions(gateway), gateway, dialect, offer),
+        digitMap: () => this.controller.digitMap,
+        control: () => this.controller.control,
+        commands: () => this.#commands,
+        routing: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
+      }),
       lineProvider: () => this.controller.lineProvider,
     });
     const { relay } = config;
@@ -124,38 +121,12 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
         gateway: () => this.controller.gateways.byName(relay),
         commands: () => this.#commands,
       });
-    this.#takeover = new MgcpTakeover({
-      log,
-      driver: this.driver,
-      lineProvider: () => this.controller.lineProvider,
-      recovery: callControl.recovery,
-      commands: () => this.#commands,
-      after: (ms, run) => clock.after(ms, () => this.#stopped || run()),
-      endpointByName: (name) => this.#endpoints.byName(name),
-      endpoints: () => this.#endpoints.all(),
-      learn: (endpoint, learned) => this.#learn(endpoint, learned),
-      adopted: ({ gateway }) => this.controller.ownership.came(gateway.name),
-      unreachable: (endpoint, code) => this.#auditFailed(endpoint, code),
-    });
     this.#restarts = new Restarts({
       clock,
       log,
-      endpoints: this.#endpoints,
       routing: this.#routing,
-      driver: this.driver,
-      takeover: this.#takeover,
-      lineProvider: () => this.controller.lineProvider,
-      ownership: () => this.controller.ownership,
+      controller: () => this.controller,
       commands: () => this.#commands,
-    });
-    this.handOver = new MgcpHandOver({
-      log,
-      takeover: this.#takeover,
-      driver: this.driver,
-      lineProvider: () => this.controller.lineProvider,
-      endpoints: this.#endpoints,
-      homeOf: ({ name }) => this.controller.homeOf(name),
-      relayOf: (home) => (this.#homeOfRelay() === home ? this.relay : undefined),
     });
     this.controller = new GatewayController({
       services,
@@ -193,30 +164,11 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
 
   located(gateway: Gateway, addresses: readonly ControllerAddress[]): void {
     gateway.setAddresses(addresses);
-    if (this.controller.serves(gateway.name)) this.#takeover.begin(this.#endpoints.unknownOn(gateway));
+    if (this.controller.serves(gateway.name)) this.#takeUnknown(gateway);
   }
 
   removed(gateway: Gateway): void {
     this.#restarts.forget(gateway);
-  }
-
-  lineAdded(line: Line, gateway: Gateway): void {
-    this.#endpoints.add(line, gateway);
-  }
-
-  lineWithdrawn(line: Line): undefined {
-    const endpoint = this.#endpoints.of(line);
-    if (endpoint !== undefined) this.#takeover.drop(endpoint);
-    // It is left idle first.
-    this.driver.whenSettled(line, () => {
-      this.driver.forget(line);
-      this.#endpoints.remove(line);
-    });
-  }
-
-  serve(lines: readonly Line[]): void {
-    const endpoints = lines.map((line) => this.#endpoints.of(line)).filter((endpoint) => endpoint !== undefined);
-    this.#takeover.begin(endpoints.filter(({ gateway }) => this.controller.serves(gateway.name)));
   }
 
   onDatagram(datagram: MgcpDatagram, flow: Flow): void {
@@ -288,6 +240,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     }
     const gateway = this.#gatewayOf(command, flow);
     if (gateway === undefined) return;
+    const { lines } = this.controller.lineProvider;
     const critical = unknownCritical(command.parameters);
     if (critical !== undefined) {
       reply(511, `Unrecognized extension ${critical.code}`);
@@ -303,7 +256,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
         this.#restarts.onRestart(command, gateway, flow, reply);
         break;
       case 'DLCX':
-        reportDeletion(this.driver, this.#endpoints.byName(command.endpoint), command, reply);
+        reportDeletion(this.driver, lines.byEndpoint(command.endpoint), command, reply);
         break;
       default:
         // Also MESG, which no gateway depends on (RFC 3435 B.3).
@@ -324,74 +277,97 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       reply(200, 'OK');
       return;
     }
-    const endpoint = this.#endpoints.byName(command.endpoint);
-    if (endpoint === undefined) {
+    const { lineProvider, ownership, takeover } = this.controller;
+    const line = lineProvider.lines.byEndpoint(command.endpoint);
+    if (line === undefined) {
       reply(500, 'Endpoint unknown');
       return;
     }
     const process = () => {
       // The answer first: what the events cause goes with it in one datagram (RFC 3435 §3.5.5, §4.4.1).
       reply(200, 'OK');
-      this.#restarts.arm(endpoint);
-      reportEvents(this.controller.lineProvider, this.driver, endpoint.line, events);
+      this.#restarts.arm(line);
+      reportEvents(lineProvider, this.driver, line, events);
       // In step mode every Notify asks for a new request (§4.4.1).
       const isStepped = this.#parts.config.quarantine === 'step' || gateway.dialect.has('noLoop');
-      if (isStepped) this.driver.renew(endpoint.line);
-      else this.driver.apply(endpoint.line);
+      if (isStepped) this.driver.renew(line);
+      else this.driver.apply(line);
     };
-    endpoint.isUnlisted = false;
-    if (endpoint.owned) {
+    line.isMissing = false;
+    if (line.controlled) {
       process();
       return;
     }
     // Somebody else had this line until now. It is answered once we know what it was doing.
-    this.controller.ownership.came(gateway.name);
-    this.#takeover.begin(this.#endpoints.unknownOn(gateway));
-    this.#takeover.whenKnown(endpoint, () => {
-      if (endpoint.owned || this.controller.serves(gateway.name)) process();
+    ownership.came(gateway.name);
+    this.#takeUnknown(gateway);
+    takeover.whenKnown(line, () => {
+      if (line.controlled || this.controller.serves(gateway.name)) process();
     });
   }
 
-  /** Somebody calls a line that is another member's, or was a moment ago. */
-  claim(line: Line, ready: () => void): boolean {
-    const endpoint = this.#endpoints.of(line);
-    if (endpoint === undefined || endpoint.owned || endpoint.gateway.state === 'down') return false;
-    this.#takeover.begin([endpoint]);
-    this.#takeover.whenKnown(endpoint, ready);
-    return true;
+  #takeUnknown(gateway: Gateway): void {
+    this.controller.takeover.begin(this.controller.control.unknownOn(gateway));
+  }
+
+  audit(gateway: Gateway, lines: readonly Line[], audited: Audited<EndpointAudit>): void {
+    const { clock } = this.#parts.services;
+    const parts = {
+      commands: () => this.#commands,
+      after: (ms: number, run: () => void) => clock.after(ms, () => this.#stopped || run()),
+      learn: (of: Gateway, endpoint: string, learned: (answered: boolean) => void) =>
+        learnCapabilities({ commands: this.#commands }, of, endpoint, learned),
+    };
+    auditLines(parts, gateway, lines, audited);
+  }
+
+  snapshots(audits: readonly EndpointAudit[]): ReadonlyMap<LineSnapshot, EndpointAudit> {
+    const { lines } = this.controller.lineProvider;
+    const endpointOf = (number: string) => lines.byNumber(number)?.endpoint;
+    return new Map(withUnnamedMedia(audits, { dialled: dialledNumber, endpointOf }).map((each) => [each, each]));
+  }
+
+  /** Any gateway answers whoever asks (RFC 3435 §2.3.10). */
+  pairable(): Iterable<Line> {
+    const { control, lineProvider } = this.controller;
+    return [...lineProvider.lines.all()].filter(
+      (line) => !line.controlled && control.gatewayOf(line)?.state !== 'down',
+    );
+  }
+
+  adopt(line: Line, audited: EndpointAudit, kept: KeptMedia | undefined): void {
+    this.driver.adopt(line, observedOf(audited, kept));
+    this.#restarts.known(line);
+  }
+
+  refresh(line: Line, audited: EndpointAudit): boolean {
+    const before = this.driver.observed(line);
+    const isStale = this.driver.isUnderWay(line);
+    const observed = isStale ? before : refreshed(before, audited, line.desired.media?.callId);
+    this.driver.observe(line, unrequested(observed));
+    return observed.connection !== undefined;
+  }
+
+  unreachable(line: Line, code: number | undefined): void {
+    const { control } = this.controller;
+    if (code === undefined) {
+      control.unanswered(line);
+      return;
+    }
+    this.#parts.services.log.warn({ endpoint: line.endpoint, code }, 'line cannot be audited');
+    control.takeOut([line]);
+  }
+
+  /** A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more. */
+  taking({ home, gateway }: Unit): void {
+    const relay = this.controller.gateways.byName(this.#parts.config.relay ?? '');
+    if (gateway === undefined && relay !== undefined && this.controller.homeOf(relay.name) === home)
+      this.relay?.clearAll();
   }
 
   accepts(line: Line, offer: string): boolean {
-    const gateway = this.#endpoints.of(line)?.gateway;
+    const gateway = this.controller.control.gatewayOf(line);
     return gateway === undefined || accepts(this.#connectionOptions(gateway), gateway, offer);
-  }
-
-  hasUnknownLines(): boolean {
-    return this.#endpoints.hasUnknown();
-  }
-
-  /** A command of ours had no answer, or no way. */
-  #gatewayFailed(endpoint: Endpoint): void {
-    const { gateway } = endpoint;
-    endpoint.owned = false;
-    const quietMs = this.#parts.services.clock.now() - gateway.lastHeardMs;
-    if (gateway.state !== 'down' && quietMs < this.transactions.timers.tMaxMs) {
-      // It lives, but not for this command: what came of it must be asked.
-      this.#restarts.takeOut(endpoint);
-      this.#takeover.begin([endpoint]);
-      return;
-    }
-    this.controller.liveness.failed(gateway);
-    for (const each of this.#endpoints.on(gateway)) this.#restarts.takeOut(each);
-  }
-
-  #auditFailed(endpoint: Endpoint, code: number | undefined): void {
-    if (code === undefined) {
-      this.#gatewayFailed(endpoint);
-      return;
-    }
-    this.#parts.services.log.warn({ endpoint: endpoint.line.endpoint, code }, 'line cannot be audited');
-    this.#restarts.takeOut(endpoint);
   }
 
   /** Any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */
@@ -411,39 +387,19 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   /** A gateway we had not heard of, or not for long. */
   back(gateway: Gateway): void {
     if (!this.controller.serves(gateway.name)) return;
-    const [first] = this.#endpoints.on(gateway);
-    if (first !== undefined) this.#learn(first);
-    this.#takeover.begin(this.#endpoints.unknownOn(gateway));
-  }
-
-  silent(gateway: Gateway): void {
-    const [endpoint] = this.#endpoints.on(gateway);
-    if (endpoint !== undefined) this.#gatewayFailed(endpoint);
-  }
-
-  #learn(endpoint: Endpoint, learned?: (answered: boolean) => void): void {
-    learnCapabilities({ commands: this.#commands }, endpoint.gateway, endpoint.line.endpoint, learned);
+    const [first] = this.controller.control.of(gateway);
+    if (first !== undefined) learnCapabilities({ commands: this.#commands }, gateway, first.endpoint);
+    this.#takeUnknown(gateway);
   }
 
   #connectionOptions({ name }: Gateway): string {
     return this.controller.settingsOf(name)?.localConnectionOptions ?? this.#parts.config.localConnectionOptions;
   }
 
-  #homeOfRelay(): string | undefined {
-    const gateway = this.controller.gateways.byName(this.#parts.config.relay ?? '');
-    return gateway && this.controller.homeOf(gateway.name);
-  }
-
   askMember(partner: ControllerAddress, id: number): void {
     const message = keepAlive(this.#parts.self(), id);
     const whole = { ...message, parameters: [...message.parameters, this.#servedMembers()] };
     this.#parts.sendOnce(partner, { messages: [whole] });
-  }
-
-  membersChanged(): void {}
-
-  hints(): Readonly<Record<string, string>> {
-    return {};
   }
 
   #servedMembers(): Parameter {
@@ -467,7 +423,6 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
 
   status(): Readonly<Record<string, unknown>> {
     return {
-      ...this.#endpoints.status(),
       ...(this.relay === undefined
         ? {}
         : { relayedCalls: this.relay.size, relayEndpointsTaken: this.relay.endpointsTaken }),

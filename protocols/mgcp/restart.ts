@@ -1,24 +1,26 @@
 /** Gateways that restart, lose us, leave and stay after all (RestartInProgress, RFC 3435 §2.3.12, §4.4.5 to §4.4.7). */
-import type { Clock, Flow, Gateway, GatewayOwnership, LineProvider, Logger } from '../../src/internal.ts';
+import {
+  type Clock,
+  type Flow,
+  type Gateway,
+  type GatewayController,
+  isUnknown,
+  type Line,
+  type Logger,
+} from '../../src/internal.ts';
 import { type MgcpCommand, type Parameter, parameter, type Reply } from './codec/messages.ts';
-import { isAllOf, readEndpointName, writeNotifiedEntity } from './codec/values/names.ts';
-import type { Endpoint } from './endpoint.ts';
-import { type Endpoints, isUnknown } from './endpoints.ts';
+import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './codec/values/names.ts';
+import type { MgcpGatewayConfig } from './config.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import type { MgcpLineDriver } from './line-gateway.ts';
 import { listEndpoints } from './listing.ts';
 import type { Routing } from './routing.ts';
-import type { MgcpTakeover } from './takeover.ts';
+import type { EndpointAudit } from './snapshot.ts';
 
 export interface RestartsParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly endpoints: Endpoints;
   readonly routing: Routing;
-  readonly driver: MgcpLineDriver;
-  readonly takeover: MgcpTakeover;
-  lineProvider(): LineProvider;
-  ownership(): GatewayOwnership;
+  controller(): GatewayController<MgcpGatewayConfig, EndpointAudit>;
   commands(): GatewayCommands;
 }
 
@@ -26,6 +28,8 @@ export class Restarts {
   readonly #parts: RestartsParts;
   /** Who is being asked for its endpoints, for the last time that it was. */
   readonly #listings = new Map<Gateway, object>();
+  /** Their gateway restarted, and is being asked whether it still has them. */
+  readonly #unarmed = new Set<Line>();
   #stopped = false;
 
   constructor(parts: RestartsParts) {
@@ -41,13 +45,18 @@ export class Restarts {
     this.#listings.delete(gateway);
   }
 
+  /** The line's state is known in another way. */
+  known(line: Line): void {
+    this.#unarmed.delete(line);
+  }
+
   onRestart(command: MgcpCommand, gateway: Gateway, flow: Flow, reply: Reply): void {
-    const { endpoints, routing, takeover } = this.#parts;
-    const { lines } = this.#parts.lineProvider();
-    const ownership = this.#parts.ownership();
+    const { routing } = this.#parts;
+    const { control, lineProvider, ownership, takeover } = this.#parts.controller();
+    const { lines } = lineProvider;
     const method = (parameter(command, 'RM') ?? '').toLowerCase();
     const delaySeconds = Number(parameter(command, 'RD') ?? '0');
-    const concerned = endpoints.covered(command.endpoint, gateway);
+    const concerned = covered(control.of(gateway), command.endpoint);
     const heir = ownership.isDraining ? ownership.heir() : undefined;
     if (heir !== undefined) {
       reply(521, 'Redirect', [{ code: 'N', value: writeNotifiedEntity({ ...heir, user: 'ca' }) }]);
@@ -69,16 +78,16 @@ export class Restarts {
         return;
       case 'forced':
         reply(200, 'OK');
-        for (const endpoint of concerned) this.takeOut(endpoint);
+        control.takeOut(concerned);
         return;
       case 'graceful':
         reply(200, 'OK');
         // Existing calls go on; no new ones begin or are sent there. The endpoints are in service until the gateway says more (§4.4.5).
-        for (const { line } of concerned) if (line.inService) lines.setLeaving(line, true);
+        for (const line of concerned) if (line.inService) lines.setLeaving(line, true);
         return;
       case 'cancel-graceful':
         reply(200, 'OK', here);
-        for (const { line } of concerned) lines.setLeaving(line, false);
+        for (const line of concerned) lines.setLeaving(line, false);
         takeover.begin(concerned.filter(isUnknown));
         if (isWhole(command.endpoint)) this.#list(command.endpoint, gateway, concerned, () => {});
         return;
@@ -87,35 +96,17 @@ export class Restarts {
     }
   }
 
-  /** An endpoint whose gateway restarted gets the order of its line. */
-  arm(endpoint: Endpoint): void {
-    if (!endpoint.isUnarmed || this.#stopped) return;
-    endpoint.isUnarmed = false;
-    this.#parts.lineProvider().inService(endpoint.line, 'on');
-    this.#parts.driver.apply(endpoint.line);
-  }
-
-  /** Neither ours nor in service from now on. */
-  takeOut(endpoint: Endpoint): void {
-    this.#parts.takeover.drop(endpoint);
-    this.#parts.driver.forget(endpoint.line);
-    endpoint.isUnarmed = false;
-    endpoint.owned = false;
-    this.#parts.lineProvider().outOfService(endpoint.line);
+  /** A line whose gateway restarted gets its order. */
+  arm(line: Line): void {
+    if (this.#unarmed.delete(line) && line.controlled && !this.#stopped) this.#parts.controller().control.arm(line);
   }
 
   /** Clean state; armed once the gateway has said which endpoints it has. Who restarts alone has spoken for itself. */
-  #restarted(name: string, gateway: Gateway, endpoints: readonly Endpoint[]): void {
-    for (const endpoint of endpoints) {
-      this.#parts.takeover.drop(endpoint);
-      this.#parts.lineProvider().lost(endpoint.line);
-      this.#parts.driver.forget(endpoint.line);
-      endpoint.owned = true;
-      endpoint.isUnlisted = false;
-      endpoint.isUnarmed = true;
-    }
+  #restarted(name: string, gateway: Gateway, lines: readonly Line[]): void {
+    this.#parts.controller().control.restarted(lines);
+    for (const line of lines) this.#unarmed.add(line);
     const arm = () => {
-      for (const endpoint of endpoints) this.arm(endpoint);
+      for (const line of lines) this.arm(line);
     };
     if (!isWhole(name)) {
       arm();
@@ -123,40 +114,44 @@ export class Restarts {
     }
     // Lines do not stay dead for long if the answer does not come.
     const cancel = this.#parts.clock.after(listingMs, arm);
-    this.#list(name, gateway, endpoints, () => {
+    this.#list(name, gateway, lines, () => {
       cancel();
       arm();
     });
   }
 
   /** One audit for all that the name covers; lines that the gateway does not have are taken out. */
-  #list(name: string, gateway: Gateway, endpoints: readonly Endpoint[], done: () => void): void {
-    if (endpoints.length === 0) return;
+  #list(name: string, gateway: Gateway, lines: readonly Line[], done: () => void): void {
+    if (lines.length === 0) return;
     // A list that was asked for before the gateway restarted again says nothing.
     const turn = {};
     this.#listings.set(gateway, turn);
     listEndpoints({ commands: this.#parts.commands() }, gateway, name, (has) => {
       if (this.#listings.get(gateway) !== turn) return;
       this.#listings.delete(gateway);
-      const missing = endpoints.filter(
-        ({ owned, line }) => has !== undefined && owned && !has(readEndpointName(line.endpoint)?.local ?? ''),
+      const missing = lines.filter(
+        ({ controlled, endpoint }) => has !== undefined && controlled && !has(readEndpointName(endpoint)?.local ?? ''),
       );
-      for (const endpoint of missing) {
-        this.takeOut(endpoint);
-        endpoint.isUnlisted = true;
-      }
+      this.#parts.controller().control.takeOut(missing);
+      for (const line of missing) line.isMissing = true;
       if (missing.length > 0)
         this.#parts.log.warn(
           {
             gateway: gateway.name,
             lines: missing.length,
-            endpoints: missing.slice(0, 10).map(({ line }) => line.endpoint),
+            endpoints: missing.slice(0, 10).map(({ endpoint }) => endpoint),
           },
           'the gateway does not have endpoints that are provisioned: not armed',
         );
       done();
     });
   }
+}
+
+/** Those that a name with wildcards means (RFC 3435 §2.1.2). */
+function covered(lines: readonly Line[], name: string): readonly Line[] {
+  const local = readEndpointName(name)?.local ?? '';
+  return lines.filter(({ endpoint }) => covers(local, readEndpointName(endpoint)?.local ?? ''));
 }
 
 const isWhole = (name: string): boolean => isAllOf(readEndpointName(name)?.local ?? '');

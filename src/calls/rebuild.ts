@@ -112,6 +112,15 @@ export function rebuild(ends: readonly CallEnd[], rules: RebuildRules): Rebuilt 
   return { calls, loose, others: ends.filter((end) => !taken.has(end)) };
 }
 
+/** Is there an end of a call of which none of these lines is the other end? */
+export const hasLooseEnd = (lines: readonly LineSnapshot[]): boolean =>
+  pairEnds(lines.map((snapshot) => ({ protocol: '', snapshot }))).some(
+    ({ ends: [one, ...others] }) => one !== undefined && others.length === 0 && isPairable(one),
+  );
+
+const isPairable = ({ media: { callId, local, remote } }: MediaEnd): boolean =>
+  [callId, local, remote].some((each) => each !== undefined);
+
 /** What becomes of a line in no call. */
 export function dispositionOf({ hook, tone, collecting, state, media, isPartial }: LineSnapshot): LineDisposition {
   if (hook === 'on') return 'idle';

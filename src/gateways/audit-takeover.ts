@@ -23,6 +23,8 @@ export class AuditTakeover<S> {
   #snapshots = new Map<string, S | undefined>();
   readonly #open = new Set<string>();
   readonly #held: { readonly endpoint: string; readonly run: () => void }[] = [];
+  /** How many of them are of each endpoint. */
+  readonly #heldOf = new Map<string, number>();
 
   constructor(parts: AuditTakeoverParts<S>) {
     this.#parts = parts;
@@ -51,7 +53,9 @@ export class AuditTakeover<S> {
       run();
       return true;
     }
-    if (this.#held.filter((held) => held.endpoint === endpoint).length >= (this.#parts.maxHeld ?? 16)) return false;
+    const held = this.#heldOf.get(endpoint) ?? 0;
+    if (held >= (this.#parts.maxHeld ?? 16)) return false;
+    this.#heldOf.set(endpoint, held + 1);
     this.#held.push({ endpoint, run });
     return true;
   }
@@ -68,6 +72,7 @@ export class AuditTakeover<S> {
     const snapshots = this.#snapshots;
     this.#snapshots = new Map();
     const held = this.#held.splice(0);
+    this.#heldOf.clear();
     this.#parts.completed({ snapshots });
     for (const { endpoint: of, run } of held) this.hold(of, run);
   }

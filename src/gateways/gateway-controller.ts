@@ -9,17 +9,21 @@ import { defaultHome, partnersOf } from '../cluster.ts';
 import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
 import { addressKey, type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
+import { AuditHandOver } from './audit-hand-over.ts';
 import type { GatewayProvision, GatewayTimers } from './gateway-config.ts';
 import { GatewayLiveness } from './gateway-liveness.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import { GatewayProvisioning, type Provisioning } from './gateway-provisioning.ts';
 import { GatewayRegistry } from './gateway-registry.ts';
+import { GatewayTakeover } from './gateway-takeover.ts';
+import type { Line } from './line.ts';
+import { LineControl } from './line-control.ts';
 import { LineProvider } from './line-provider.ts';
 
-export interface GatewayControllerParts<G extends GatewayProvision> {
+export interface GatewayControllerParts<G extends GatewayProvision, A> {
   readonly services: CoreServices;
   readonly log: Logger;
-  readonly protocol: GatewayProtocol<G>;
+  readonly protocol: GatewayProtocol<G, A>;
   readonly timers: GatewayTimers;
   /** Our first address, as others reach us. */
   self(): ControllerAddress;
@@ -35,14 +39,17 @@ export interface Provisioned<G extends GatewayProvision> extends Provisioning<G>
   readonly digitMap: readonly string[];
 }
 
-export class GatewayController<G extends GatewayProvision = GatewayProvision> {
+export class GatewayController<G extends GatewayProvision = GatewayProvision, A = unknown> {
   readonly gateways: GatewayRegistry;
   readonly lineProvider: LineProvider;
   readonly members: Members;
   readonly probes: MemberProbes;
   readonly ownership: GatewayOwnership;
   readonly liveness: GatewayLiveness;
-  readonly #parts: GatewayControllerParts<G>;
+  readonly takeover: GatewayTakeover<A>;
+  /** Which lines we command. */
+  readonly control: LineControl;
+  readonly #parts: GatewayControllerParts<G, A>;
   readonly #provisioning: GatewayProvisioning<G>;
   readonly #homes = new Map<string, ControllerAddress>();
   /** By gateway. */
@@ -51,21 +58,42 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
   #started = false;
   #stopped = false;
 
-  constructor(parts: GatewayControllerParts<G>) {
+  constructor(parts: GatewayControllerParts<G, A>) {
     this.#parts = parts;
     const { log, protocol, services, timers } = parts;
-    const { clock, cluster, metrics } = services;
+    const { callControl, clock, cluster, metrics } = services;
+    const lineProvider = () => this.lineProvider;
+    const homeOf = (gateway: string) => this.homeOf(gateway);
     this.gateways = new GatewayRegistry(clock);
     this.lineProvider = new LineProvider({
       ...services,
       log,
       protocol: protocol.name,
       driver: protocol.driver,
-      claim: (line, ready) => protocol.claim(line, ready),
+      claim: (line, ready) => this.#claim(line, ready),
       accepts: (line, offer) => protocol.accepts(line, offer),
-      hasUnknownLines: () => protocol.hasUnknownLines(),
+      hasUnknownLines: () => this.control.hasUnknown(),
       relay: protocol.relay,
       timers: { noAnswerMs: timers.noAnswerMs, diallingMs: timers.diallingMs },
+    });
+    this.takeover = new GatewayTakeover({
+      log,
+      protocol,
+      driver: protocol.driver,
+      recovery: callControl.recovery,
+      lineProvider,
+      gatewayOf: (line) => this.control.gatewayOf(line),
+      came: (gateway) => this.ownership.came(gateway),
+    });
+    this.control = new LineControl({
+      clock,
+      driver: protocol.driver,
+      takeover: this.takeover,
+      tMaxMs: timers.tMaxMs,
+      lineProvider,
+      liveness: () => this.liveness,
+      homeOf,
+      lost: (gateway) => protocol.lost?.(gateway),
     });
     this.liveness = new GatewayLiveness({
       clock,
@@ -75,7 +103,10 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       serves: (gateway) => this.serves(gateway.name) && protocol.mayAsk(gateway),
       ping: (gateway, done) => protocol.ping(gateway, done),
       back: (gateway) => protocol.back(gateway),
-      silent: (gateway) => protocol.silent(gateway),
+      silent: (gateway) => {
+        const [line] = this.control.of(gateway);
+        if (line !== undefined) this.control.unanswered(line);
+      },
     });
     this.members = new Members({
       clock,
@@ -90,7 +121,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       word: () => this.#word(),
       probe: (partner) => this.probes.ask(partner),
       changed: () => {
-        protocol.membersChanged();
+        protocol.membersChanged?.();
         this.ownership.evaluate();
       },
       absent: () => this.ownership.absent(),
@@ -104,11 +135,20 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       clock,
       log,
       members: () => this.members,
-      handOver: protocol.handOver,
+      handOver:
+        protocol.handOver ??
+        new AuditHandOver({
+          log,
+          takeover: this.takeover,
+          control: this.control,
+          lineProvider,
+          homeOf,
+          taking: (unit) => protocol.taking?.(unit),
+        }),
       self: () => parts.self(),
       order: cluster.order,
       alternates: cluster.backups,
-      homeOf: (gateway) => this.homeOf(gateway),
+      homeOf,
       holdMs: timers.holdMs,
       startGraceMs: timers.startGraceMs,
     });
@@ -117,7 +157,11 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       log,
       protocol,
       registry: this.gateways,
-      lineProvider: () => this.lineProvider,
+      lineProvider,
+      driver: protocol.driver,
+      added: (line, gateway) => this.control.added(line, gateway),
+      withdrawn: (line) => this.takeover.drop(line),
+      serve: (lines) => this.takeover.begin(lines.filter((line) => this.#mayTake(line))),
       removed: (gateway) => {
         this.liveness.forget(gateway);
         protocol.removed(gateway);
@@ -200,6 +244,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       serves: this.servedHomes().map(formatSocketAddress),
       ...this.ownership.status(),
       draining: this.ownership.isDraining,
+      ...this.control.count(),
       members: this.members.list(),
       ...this.#parts.protocol.status(),
     };
@@ -229,6 +274,31 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
     return [...this.members.list(), ...gateways];
   }
 
+  /** Is the line ours to ask for, by what members say? */
+  #mayTake(line: Line): boolean {
+    const gateway = this.control.gatewayOf(line);
+    return gateway !== undefined && this.serves(gateway.name) && this.#parts.protocol.mayAsk(gateway);
+  }
+
+  /** Somebody calls a line that is another member's, was a moment ago, or is on its way to us: it is asked for, or waited for. */
+  #claim(line: Line, ready: () => void): boolean {
+    const { protocol, services } = this.#parts;
+    const gateway = this.control.gatewayOf(line);
+    if (gateway === undefined || line.controlled || gateway.state === 'down') return false;
+    if (protocol.mayAsk(gateway)) {
+      this.takeover.begin([line]);
+      return this.takeover.whenKnown(line, ready);
+    }
+    const { clock } = services;
+    const until = clock.now() + (protocol.arrivalMs ?? 0);
+    const look = (): void => {
+      if (line.inService || clock.now() >= until) ready();
+      else clock.after(arrivalCheckMs, look);
+    };
+    clock.after(arrivalCheckMs, look);
+    return true;
+  }
+
   #placeGateways(): void {
     const own = defaultHome(this.#parts.services.cluster, this.#parts.self());
     this.#homeOf.clear();
@@ -250,7 +320,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
       addresses,
       alternates: this.#parts.services.cluster.backups.map(addressKey),
       serves: isHome ? [...new Set([...word.serves, ...addresses])] : word.serves,
-      hints: this.#parts.protocol.hints(),
+      hints: this.#parts.protocol.hints?.() ?? {},
     };
   }
 
@@ -260,3 +330,6 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision> {
     return up;
   }
 }
+
+/** How often a call looks whether the gateway of the called line has come. */
+const arrivalCheckMs = 50;

@@ -9,6 +9,7 @@ import type { GatewayProtocol } from './gateway-protocol.ts';
 import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
 import type { Line, LineProvision } from './line.ts';
 import { lineChanges } from './line-changes.ts';
+import type { LineCommander } from './line-driver.ts';
 import type { LineProvider } from './line-provider.ts';
 
 export interface Provisioning<G extends GatewayProvision> {
@@ -20,8 +21,14 @@ export interface GatewayProvisioningParts<G extends GatewayProvision> {
   readonly services: CoreServices;
   readonly log: Logger;
   readonly registry: GatewayRegistry;
-  readonly protocol: GatewayProtocol<G>;
+  readonly protocol: Pick<GatewayProtocol<G, unknown>, 'configured' | 'located'>;
+  readonly driver: LineCommander;
   lineProvider(): LineProvider;
+  added(line: Line, gateway: Gateway): void;
+  /** It is provisioned no more: what is being asked of it does not matter. */
+  withdrawn(line: Line): void;
+  /** Lines that were added: in service from now on if their gateway is ours. */
+  serve(lines: readonly Line[]): void;
   /** It is provisioned no more. */
   removed(gateway: Gateway): void;
 }
@@ -101,7 +108,7 @@ export class GatewayProvisioning<G extends GatewayProvision> {
   }
 
   #lines(lines: readonly LineProvision[]): readonly string[] {
-    const { log, protocol, registry } = this.#parts;
+    const { log, registry } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
     const wanted = lines.flatMap(({ number, endpoint, gateway: name }): readonly LineProvision[] => {
       const gateway = registry.byName(name);
@@ -110,21 +117,32 @@ export class GatewayProvisioning<G extends GatewayProvision> {
       return [];
     });
     const { gone, fresh, words } = lineChanges(lineProvider.lines.all(), wanted);
-    const leaving = gone.flatMap((line) => {
-      lineProvider.withdraw(line);
-      return protocol.lineWithdrawn(line) ?? [];
-    });
+    const leaving = new Map(gone.map((line) => [line.endpoint.toLowerCase(), this.#withdraw(line)]));
     const added: Line[] = [];
     for (const provision of fresh) {
       const gateway = registry.byName(provision.gateway);
       if (gateway === undefined) continue;
       const line = lineProvider.lines.add(provision);
-      protocol.lineAdded(line, gateway);
-      added.push(line);
+      this.#parts.added(line, gateway);
+      // What was at an endpoint leaves before what comes is armed.
+      const former = leaving.get(line.endpoint.toLowerCase());
+      if (former === undefined) added.push(line);
+      else void former.then(() => this.#parts.serve([line]));
     }
-    // What was at an endpoint leaves before what comes is armed.
-    if (leaving.length === 0) protocol.serve(added);
-    else void Promise.all(leaving).then(() => protocol.serve(added));
+    this.#parts.serve(added);
     return words;
+  }
+
+  /** Its call is over, and it has the order to be idle; done when its gateway has obeyed, or cannot. */
+  #withdraw(line: Line): Promise<void> {
+    const { driver, withdrawn } = this.#parts;
+    this.#parts.lineProvider().withdraw(line);
+    withdrawn(line);
+    return new Promise((resolve) => {
+      driver.whenSettled(line, () => {
+        driver.forget(line);
+        resolve();
+      });
+    });
   }
 }

@@ -6,20 +6,19 @@ import type { Listener } from '../network.ts';
 import type { CoreServices, Role } from '../role.ts';
 import type { ControllerPool } from '../signaling/controller-pool.ts';
 import { announce } from '../signaling/receiver.ts';
-import type { GatewayProvision } from './gateway-config.ts';
 import type { GatewayController } from './gateway-controller.ts';
 
 /** What a reload takes over. */
 export const gatewayReloads: readonly string[] = ['gateways', 'lines', 'digitMap'];
 
-export interface GatewayRoleParts<G extends GatewayProvision, C> {
+export interface GatewayRoleParts<C> {
   readonly name: string;
   /** For the line that says that it is ready. */
   readonly title: string;
   readonly services: CoreServices;
   readonly log: Logger;
   readonly pool: ControllerPool;
-  readonly controller: GatewayController<G>;
+  readonly controller: Pick<GatewayController, 'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers'>;
   readonly config: C;
   /** Freshly read configuration; undefined where it is not valid. */
   parse(fresh: unknown): C | undefined;
@@ -32,7 +31,7 @@ export interface GatewayRoleParts<G extends GatewayProvision, C> {
   status(): Readonly<Record<string, unknown>>;
 }
 
-export function gatewayRole<G extends GatewayProvision, C>(parts: GatewayRoleParts<G, C>): Role {
+export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
   const { name, title, log, pool, controller, config } = parts;
   const { clock, cluster } = parts.services;
   const startedMs = clock.now();

@@ -64,6 +64,13 @@ export interface LineDriverParts<Observed, Command, Result> {
   lineProvider(): LineProvider;
 }
 
+/** What the core does with the driver of any protocol. */
+export interface LineCommander {
+  apply(line: Line): void;
+  forget(line: Line): void;
+  whenSettled(line: Line, run: () => void): void;
+}
+
 class Progress<Observed> {
   observed: Observed;
   isUnderWay = false;
@@ -90,7 +97,7 @@ class Progress<Observed> {
   }
 }
 
-export class LineDriver<Observed, Command, Result> {
+export class LineDriver<Observed, Command, Result> implements LineCommander {
   readonly #parts: LineDriverParts<Observed, Command, Result>;
   readonly #lines = new Map<Line, Progress<Observed>>();
 

@@ -49,6 +49,10 @@ export class Line {
   #timer: Cancel | undefined;
   hook: 'on' | 'off' = 'on';
   inService = false;
+  /** Its gateway obeys us, and we know what it has of the line. */
+  controlled = false;
+  /** Its gateway, asked which lines it has, did not name it. */
+  isMissing = false;
   /** Its gateway is about to take it out of service: what it does it goes on doing, but it begins nothing and takes no calls. */
   isLeaving = false;
 

@@ -1,0 +1,62 @@
+/**
+ * How lines change hands where gateways answer whoever asks and follow the controller that a command names: the new one audits and
+ * commands them, the old one forgets what it knew of them and says nothing.
+ */
+import type { HandOver, Unit } from '../cluster/hand-over.ts';
+import type { Logger } from '../log.ts';
+import type { GatewayTakeover } from './gateway-takeover.ts';
+import { isUnknown, type LineControl } from './line-control.ts';
+import type { LineProvider } from './line-provider.ts';
+
+export interface AuditHandOverParts {
+  readonly log: Logger;
+  readonly takeover: Pick<GatewayTakeover, 'begin' | 'drop' | 'whenIdle'>;
+  readonly control: LineControl;
+  lineProvider(): LineProvider;
+  homeOf(gateway: string): string | undefined;
+  /** What else the protocol does then. */
+  taking(unit: Unit): void;
+}
+
+export class AuditHandOver implements HandOver {
+  readonly tellsGateways = false;
+  readonly #parts: AuditHandOverParts;
+
+  constructor(parts: AuditHandOverParts) {
+    this.#parts = parts;
+  }
+
+  take(unit: Unit, done: () => void): void {
+    const { control, log, takeover, taking } = this.#parts;
+    const wanted = control.in(unit).filter((line) => isUnknown(line) && control.gatewayOf(line)?.state !== 'down');
+    if (wanted.length > 0) log.info({ ...unit, lines: wanted.length }, 'taking lines over by audit');
+    takeover.begin(wanted);
+    taking(unit);
+    takeover.whenIdle(done);
+  }
+
+  dropAudits(unit: Unit): void {
+    for (const line of this.#parts.control.in(unit)) if (!line.controlled) this.#parts.takeover.drop(line);
+  }
+
+  letGo(unit: Unit): void {
+    const { control } = this.#parts;
+    control.release(control.in(unit).filter(({ controlled }) => controlled));
+  }
+
+  handOver(unit: Unit): void {
+    this.letGo(unit);
+  }
+
+  /** A call with a line of another home would be torn between two controllers. */
+  isBusy({ home, gateway }: Unit): boolean {
+    const { control, lineProvider, homeOf } = this.#parts;
+    if (gateway === undefined) return false;
+    return control.in({ home, gateway }).some(({ leg }) =>
+      [leg?.call.caller?.name, leg?.call.callee?.name].some((number) => {
+        const other = number === undefined ? undefined : lineProvider().lines.byNumber(number);
+        return other !== undefined && homeOf(other.gateway) !== home;
+      }),
+    );
+  }
+}

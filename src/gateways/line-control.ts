@@ -1,0 +1,150 @@
+/**
+ * Which lines we command, whatever protocol their gateways speak: those whose gateway obeys us and whose state we know. What befalls a
+ * gateway (it restarts, falls silent, goes to another member) befalls its lines here.
+ */
+import type { Clock } from '../clock.ts';
+import type { Unit } from '../cluster/hand-over.ts';
+import type { GatewayLiveness } from './gateway-liveness.ts';
+import type { Gateway } from './gateway-registry.ts';
+import type { GatewayTakeover } from './gateway-takeover.ts';
+import type { Line } from './line.ts';
+import type { LineCommander } from './line-driver.ts';
+import type { LineProvider } from './line-provider.ts';
+
+export interface LineControlParts {
+  readonly clock: Clock;
+  readonly driver: LineCommander;
+  readonly takeover: Pick<GatewayTakeover, 'begin' | 'drop'>;
+  /** T-MAX: a gateway that was heard since lives, whatever became of one command. */
+  readonly tMaxMs: number;
+  lineProvider(): LineProvider;
+  liveness(): GatewayLiveness;
+  homeOf(gateway: string): string | undefined;
+  /** None of the gateway's lines is commanded any more. */
+  lost(gateway: Gateway): void;
+}
+
+export class LineControl {
+  readonly #parts: LineControlParts;
+  /** Also of lines whose gateway is provisioned no more. */
+  readonly #gateways = new WeakMap<Line, Gateway>();
+
+  constructor(parts: LineControlParts) {
+    this.#parts = parts;
+  }
+
+  added(line: Line, gateway: Gateway): void {
+    this.#gateways.set(line, gateway);
+  }
+
+  gatewayOf(line: Line): Gateway | undefined {
+    return this.#gateways.get(line);
+  }
+
+  /** May commands for the line leave? */
+  isCommanded(line: Line): boolean {
+    return line.controlled && this.gatewayOf(line)?.state !== 'down';
+  }
+
+  of(gateway: Gateway): readonly Line[] {
+    return this.#parts.lineProvider().lines.of(gateway.name);
+  }
+
+  /** The lines of gateways that change hands together. */
+  in({ home, gateway }: Unit): readonly Line[] {
+    const { homeOf } = this.#parts;
+    const { lines } = this.#parts.lineProvider();
+    if (gateway !== undefined) return lines.of(gateway);
+    return [...lines.all()].filter((line) => homeOf(line.gateway) === home);
+  }
+
+  unknownOn(gateway: Gateway): readonly Line[] {
+    return this.of(gateway).filter(isUnknown);
+  }
+
+  hasUnknown(): boolean {
+    for (const line of this.#parts.lineProvider().lines.all()) if (isUnknown(line)) return true;
+    return false;
+  }
+
+  count(): Readonly<Record<string, number>> {
+    let linesServed = 0;
+    let linesUnlisted = 0;
+    for (const { controlled, isMissing } of this.#parts.lineProvider().lines.all()) {
+      if (controlled) linesServed += 1;
+      if (isMissing) linesUnlisted += 1;
+    }
+    return { linesServed, linesUnlisted };
+  }
+
+  /** Their gateway has nothing of them: calls with them are over. `forgotten` runs when no result of an old command counts any more. */
+  restarted(lines: readonly Line[], forgotten: () => void = () => undefined): void {
+    const lineProvider = this.#parts.lineProvider();
+    this.#forget(lines);
+    forgotten();
+    for (const line of lines) lineProvider.lost(line);
+    for (const line of lines) {
+      this.#parts.driver.forget(line);
+      line.controlled = true;
+      line.isMissing = false;
+    }
+  }
+
+  /** A line with clean state gets its order. */
+  arm(line: Line): void {
+    this.#parts.lineProvider().inService(line, 'on');
+    this.#parts.driver.apply(line);
+  }
+
+  /** Neither commanded nor in service from now on. */
+  takeOut(lines: readonly Line[]): void {
+    this.#forget(lines);
+    for (const line of lines) this.#parts.lineProvider().outOfService(line);
+  }
+
+  /**
+   * They are another member's from now on: nothing is sent about their calls, and a party that stays here goes on talking. All of them
+   * before the call of any: a call between two of them must not be taken down by the first.
+   */
+  release(lines: readonly Line[]): void {
+    for (const line of lines) line.controlled = false;
+    for (const line of lines)
+      for (const each of [line, ...this.#parts.lineProvider().forget(line, ({ controlled }) => controlled)]) {
+        each.controlled = false;
+        this.#parts.driver.forget(each);
+      }
+  }
+
+  /** A command for the line had no answer, or no way. */
+  unanswered(line: Line): void {
+    const gateway = this.gatewayOf(line);
+    if (gateway === undefined) return;
+    const { clock, takeover, tMaxMs } = this.#parts;
+    if (gateway.state === 'down' || clock.now() - gateway.lastHeardMs >= tMaxMs) {
+      this.lost(gateway);
+      return;
+    }
+    // It lives, but not for this command: what came of it must be asked.
+    this.takeOut([line]);
+    takeover.begin([line]);
+  }
+
+  /** The gateway does not answer. */
+  lost(gateway: Gateway): void {
+    this.#parts.liveness().failed(gateway);
+    this.#parts.lost(gateway);
+    this.takeOut(this.of(gateway));
+  }
+
+  #forget(lines: readonly Line[]): void {
+    const { driver, takeover } = this.#parts;
+    for (const line of lines) {
+      takeover.drop(line);
+      driver.forget(line);
+      line.controlled = false;
+    }
+  }
+}
+
+/** Neither commanded, nor known not to be there. */
+export const isUnknown = ({ controlled, isMissing }: Line): boolean => !controlled && !isMissing;
