@@ -229,7 +229,7 @@ export class Identity {
 
   /** Is the To tag of this request one that we gave to a refusal? */
   isLocalTag(request: SipMessage): boolean {
-    return request.toTag === this.localTag(request);
+    return request.toTag.length === localTagLength && request.toTag === this.localTag(request);
   }
 
   /** Members have died or come back: what names them is written anew. */
@@ -303,6 +303,9 @@ export function withUser(route: string, user: string): string {
   const start = route.indexOf(':') + 1;
   return `${route.slice(0, start)}${user}@${route.slice(start)}`;
 }
+
+/** Of `KeyedHash.of`. */
+const localTagLength = 11;
 
 const routeStart = '<sip:';
 

@@ -5,13 +5,16 @@
 import { type Flow, isIpLiteral } from '../../../src/internal.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
-import { parseUri, uriParam } from '../codec/uri.ts';
+import { ParseCache } from '../codec/parse-cache.ts';
+import { parseUri, type SipUri, uriParam } from '../codec/uri.ts';
 import type { Identity } from '../identity.ts';
 import type { Flows } from './flows.ts';
 
 export class FlowNaming {
   readonly #flows: Flows;
   readonly #identity: Identity;
+  /** By the text of a Contact field: a telephone writes the same in all its requests. */
+  readonly #contacts = new ParseCache<readonly SipUri[]>();
 
   constructor(flows: Flows, identity: Identity) {
     this.#flows = flows;
@@ -51,8 +54,11 @@ export class FlowNaming {
     if (isPlain && written.includes(port === 5_060 ? host : `${host}:${port}`))
       return this.#identity.hasSeveral(from.transport);
     if (this.#flows.isBound(from)) return true;
-    const [contact] = request.addresses(H.contact);
-    const uri = contact === undefined ? undefined : parseUri(contact.uri);
+    const [uri] = this.#contacts.get(written, undefined, () => {
+      const [contact] = request.addresses(H.contact);
+      const parsed = contact === undefined ? undefined : parseUri(contact.uri);
+      return parsed === undefined ? [] : [parsed];
+    });
     if (uri === undefined) return false;
     if (uri.host === host && (uri.port || 5_060) === port) return this.#identity.hasSeveral(from.transport);
     // RFC 5626 §4.3: the telephone wants the dialog's requests over this flow.

@@ -7,6 +7,7 @@ import {
   type Contact,
   type ControllerAddress,
   type Flow,
+  isIpLiteral,
   type NamedHop,
   sameAddress,
 } from '../../../src/internal.ts';
@@ -164,7 +165,7 @@ export class FlowTargets {
   /** An address was judged when it was registered; what a name leads to is judged each time. */
   #barredFor(uri: SipUri, barred: ProxyTarget['barred']): ProxyTarget['barred'] {
     const { identity, mayLead } = this.#parts;
-    if (addressKind(uri.host) !== 'name' || identity.isLocal(uri)) return barred;
+    if (isIpLiteral(uri.host) || addressKind(uri.host) !== 'name' || identity.isLocal(uri)) return barred;
     return (address) => barred?.(address) === true || !mayLead(address);
   }
 

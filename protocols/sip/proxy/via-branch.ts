@@ -51,9 +51,12 @@ export class BranchKey {
     return response.via.branch.startsWith(this.#identity.of(identity), ourStart.length);
   }
 
-  /** The loop-detecting part of a branch of ours: what decides where a request goes, and nothing that changes on the way. */
+  /**
+   * The loop-detecting part of a branch of ours: what decides where a request goes. It is compared within one message alone, so that
+   * nothing has to tell requests apart.
+   */
   loopPart(request: SipMessage): string {
-    let way = `${this.#destination(request)}\n${request.callId}\n${request.fromTag}\n${request.cseq}`;
+    let way = this.#destination(request);
     for (let i = request.fieldIndex(H.route); i >= 0; i = request.fieldIndex(H.route, i))
       way += `\n${request.valueAt(i)}`;
     return this.#way.short(way);
