@@ -109,11 +109,13 @@ async function cycles(work: string, seconds: number): Promise<CycleResult> {
   const endpoint = new MegacoEndpoint({
     adapter,
     assembler,
-    clock: systemClock,
-    random: systemRandom,
+    services: {
+      clock: systemClock,
+      random: systemRandom,
+      metrics,
+      network: createNetwork({ clock: systemClock, log: silentLog, metrics }),
+    },
     log: silentLog,
-    metrics,
-    network: createNetwork({ clock: systemClock, log: silentLog, metrics }),
     listen: [{ transport: 'udp', host: '127.0.0.1', port: 0 }],
     pool: new ControllerPool(systemClock, systemRandom),
     ids: new TransactionIds({ min: 1, max: 0xffff_fffe }, systemRandom),

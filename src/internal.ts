@@ -42,6 +42,8 @@ export * from './dns.ts';
 export * from './errors.ts';
 export * from './gateways/audit-hand-over.ts';
 export * from './gateways/audit-takeover.ts';
+export * from './gateways/control-endpoint.ts';
+export * from './gateways/controller-node.ts';
 export * from './gateways/demo.ts';
 export * from './gateways/gateway-config.ts';
 export * from './gateways/gateway-controller.ts';

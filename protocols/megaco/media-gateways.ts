@@ -1,6 +1,6 @@
 /** The provisioned gateways as the controller sees them: who a message is from, how it is written to, and whether it is ours to command. */
 import { isDeepStrictEqual } from 'node:util';
-import type { ControllerAddress, Flow, Gateway } from '../../src/internal.ts';
+import { type ControllerAddress, type Flow, type Gateway, sameAddress } from '../../src/internal.ts';
 import type { SecurityAssociation } from './authentication.ts';
 import { TerminationNaming } from './codec/binary/termination-naming.ts';
 import type { Encoding, MegacoMessage, MId, PeerFormat } from './codec/messages.ts';
@@ -110,14 +110,16 @@ export class MediaGateway {
   reachedAt(address: ControllerAddress): void {
     if (!this.livesAt(address.host)) return;
     const [first] = this.gateway.addresses();
-    if (
-      first !== undefined &&
-      first.host === address.host &&
-      first.port === address.port &&
-      first.transport === address.transport
-    )
-      return;
-    this.gateway.setAddresses([address]);
+    if (first === undefined || !sameAddress(first, address)) this.gateway.setAddresses([address]);
+  }
+
+  /** The connection from there is gone, and its port with it. Were our requests to go there? */
+  disconnected(from: ControllerAddress): boolean {
+    const [first] = this.gateway.addresses();
+    if (first === undefined || !sameAddress(first, from) || this.addresses.some((each) => sameAddress(each, from)))
+      return false;
+    this.gateway.setAddresses(this.addresses);
+    return true;
   }
 
   livesAt(host: string): boolean {

@@ -6,6 +6,7 @@ import {
   type Audited,
   type CommandOutcome,
   type ControllerAddress,
+  type ControllerNode,
   type CoreServices,
   formatAddress,
   type Gateway,
@@ -29,6 +30,7 @@ import {
   contextNull,
   type Encoding,
   failure,
+  type MegacoMessage,
   type ObservedEvent,
 } from './codec/messages.ts';
 import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
@@ -50,12 +52,8 @@ export interface ControllerParts {
   readonly services: CoreServices;
   readonly log: Logger;
   readonly config: MegacoConfig;
+  readonly node: ControllerNode<MegacoMessage>;
   readonly endpoint: () => MegacoEndpoint;
-  /** Our own address towards gateways. */
-  self(): ControllerAddress;
-  /** All of them. */
-  addresses(): readonly ControllerAddress[];
-  nextId(): number;
   /** What a message to this gateway says of our backups. */
   path(gateway: string): PathAttribute | undefined;
 }
@@ -125,7 +123,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       takeover: this.#takeover,
       controller: () => this.controller,
       endpoint: parts.endpoint,
-      self: parts.self,
+      self: () => parts.node.self(),
       path: parts.path,
       takeoverMs,
     });
@@ -134,9 +132,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       log,
       protocol: this,
       timers: config.timers,
-      self: parts.self,
-      addresses: parts.addresses,
-      nextId: parts.nextId,
+      node: parts.node,
     });
   }
 
@@ -166,6 +162,12 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   located({ name }: Gateway, addresses: readonly ControllerAddress[]): void {
     const mg = this.mediaGateways.byName(name);
     if (mg !== undefined) this.mediaGateways.locate(mg, addresses);
+  }
+
+  /** Requests went over this connection: now they go to where the gateway is provisioned, with what is open. */
+  disconnected(from: ControllerAddress): void {
+    const mg = this.mediaGateways.at(from);
+    if (mg?.disconnected(from) === true) this.#parts.endpoint().redirect(mg.gateway);
   }
 
   removed({ name }: Gateway): void {

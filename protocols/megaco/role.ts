@@ -1,22 +1,13 @@
 /** The MEGACO role: sockets, transactions, controller and partners, put together. */
 import {
-  Assembler,
   type ControllerAddress,
-  ControllerPool,
+  ControllerNode,
   type CoreServices,
-  defaultPoolOptions,
   gatewayRole,
-  isWildcard,
-  type Listener,
-  maxMembers,
-  memberIndex,
-  memberSlice,
   partnersOf,
   RateLimitedLog,
   type Role,
   Strangers,
-  shownHost,
-  TransactionIds,
   type TrustSettings,
 } from '../../src/internal.ts';
 import { createMegacoAdapter } from './adapter.ts';
@@ -31,17 +22,13 @@ import { MegacoEndpoint, remoteOf } from './transactions.ts';
 const idSpace = { min: 1, max: 0xffff_fffe };
 
 export function createMegacoRole(services: CoreServices, config: MegacoConfig, _core: TrustSettings): Role {
-  const { clock, random, metrics, network, cluster } = services;
+  const { clock, metrics, cluster } = services;
   const log = services.log.child({ protocol: 'megaco' });
   const limited = new RateLimitedLog(log, clock);
-  const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: config.timers.holdMs });
   const partnerAddresses: readonly ControllerAddress[] = partnersOf(cluster);
   const { timers } = config;
-  let listeners: readonly Listener[] = [];
 
-  const self = (): ControllerAddress =>
-    shown(listeners[0]?.local ?? config.listen[0] ?? { transport: 'udp', host: '127.0.0.1', port: 2944 });
-  const mId = (): MId => config.mid ?? addressMId(self());
+  const mId = (): MId => config.mid ?? addressMId(node.self());
   const formatFor = (to: ControllerAddress): PeerFormat =>
     megaco.mediaGateways.at(to)?.format ?? { encoding: 'pretty', version: 1 };
   const adapter = createMegacoAdapter({
@@ -49,39 +36,30 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     namingOf: (sender) => megaco.mediaGateways.byMId(sender)?.naming ?? plainNaming,
     formatFor,
   });
-  const assembler = new Assembler({
+  const node: ControllerNode<MegacoMessage> = new ControllerNode({
+    services,
     adapter,
-    cluster,
-    addressOf({ transport, local }) {
-      const own = listeners.find((listener) => listener.local.transport === transport)?.local ?? self();
-      return shown({ ...own, transport, host: local.host });
-    },
+    config,
+    idSpace,
     isDead: (member) => controller.members.find(member)?.state === 'dead',
   });
+  const { assembler, ids, pool } = node;
 
   const isPartner = (host: string): boolean => partnerAddresses.some((partner) => partner.host === host);
-  const member = config.member ?? memberIndex(config.listen[0], partnerAddresses);
-  const ids = new TransactionIds(memberSlice(idSpace, member, maxMembers), random);
   const megaco: MegacoController = new MegacoController({
     services,
     log,
     config,
+    node,
     endpoint: () => endpoint,
-    self,
-    addresses: () => (listeners.length === 0 ? [self()] : listeners.map(({ local }) => shown(local))),
-    nextId: () => ids.unguessable(),
-    path: (gateway) => assembler.path(self(), controller.standsInFor(gateway)),
+    path: (gateway) => assembler.path(node.self(), controller.standsInFor(gateway)),
   });
   const { controller } = megaco;
   const endpoint: MegacoEndpoint = new MegacoEndpoint({
     adapter,
     assembler,
-    clock,
-    random,
+    services,
     log,
-    metrics,
-    network,
-    events: services.events,
     listen: config.listen,
     pool,
     ids,
@@ -107,8 +85,9 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     },
     answersTo: ({ remote: { host } }) =>
       megaco.mediaGateways.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
-    // What is provisioned can have so much open within T-HIST, and nobody else has anything.
-    maxReplies: () => 1_000 + 100 * controller.gateways.size + 20 * controller.lineProvider.lines.size,
+    maxReplies: () => controller.maxReplies(),
+    members: () => controller.members,
+    disconnected: (from) => megaco.disconnected(from),
     heard: (message, flow) => {
       if (message.encoding === undefined || message.body.kind === 'error') return;
       megaco.mediaGateways.sender(message, flow)?.encoding.heard(message.encoding);
@@ -132,7 +111,6 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       // What is open is written anew, in the other form.
       if (changes && mg !== undefined) endpoint.redirect(mg.gateway);
     },
-    onFlowFailed: ({ transport, remote }) => controller.members.refused({ transport, ...remote }),
   });
   const unauthorized = metrics.counter('requests_unauthorized_total', 'Requests of senders that are not provisioned', {
     protocol: 'megaco',
@@ -144,28 +122,19 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     title: 'MEGACO gateway controller',
     services,
     log,
-    pool,
+    node,
+    endpoint,
     config,
     controller,
     parse: (fresh) => megacoConfigSchema.safeParse(fresh).data,
     provision: (provisioned) => megaco.provision(provisioned),
-    listeners: () => listeners,
-    async open() {
-      listeners = await endpoint.start();
-      return listeners;
-    },
-    async close() {
+    stop() {
       megaco.stop();
-      await endpoint.stop();
       limited.close();
     },
     status: () => ({ mId: mId(), openTransactions: endpoint.open }),
   });
 }
-
-/** A wildcard is no address to name: the best of those behind it is. */
-const shown = (address: ControllerAddress): ControllerAddress =>
-  isWildcard(address.host) ? { ...address, host: shownHost(address.host, undefined) } : address;
 
 type Actions = Parameters<MegacoController['onRequest']>[1]['request']['actions'];
 

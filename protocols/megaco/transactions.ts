@@ -4,29 +4,18 @@
  * ways. What a request means is its user's business.
  */
 import {
-  type Assembler,
-  type Clock,
   type CommandOutcome,
+  ControlEndpoint,
+  type ControlEndpointParts,
   type ControllerAddress,
-  type ControllerPool,
   type ControlPeer,
   type Counter,
-  type EventSink,
   type Flow,
-  GatewayTransactions,
+  type GatewayTransactions,
   type Listener,
-  type Logger,
-  type Metrics,
-  type Network,
   type PendingCommand,
-  type ProtocolAdapter,
-  type Random,
-  Receiver,
-  ReplyCache,
-  type TransactionIds,
+  type ReplyCache,
   type TransactionTimers,
-  Transmitter,
-  type TransmitterOptions,
 } from '../../src/internal.ts';
 import { type SecurityAssociation, sign, verify } from './authentication.ts';
 import { isBinary, maxMessageBytes } from './codec/codec.ts';
@@ -57,21 +46,13 @@ export const defaultEndpointTimers: EndpointTimers = {
   provisionalMs: 200,
 };
 
-export interface EndpointParts {
-  readonly adapter: ProtocolAdapter<MegacoMessage>;
-  readonly assembler: Assembler<MegacoMessage>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly network: Network;
-  readonly listen: readonly ControllerAddress[];
-  readonly pool: ControllerPool;
-  readonly ids: TransactionIds;
+export interface EndpointParts
+  extends Omit<
+    ControlEndpointParts<MegacoMessage>,
+    'maxMessageBytes' | 'onMessage' | 'probe' | 'timers' | 'transmission'
+  > {
   mId(): MId;
   readonly timers?: Partial<EndpointTimers> | undefined;
-  readonly transmission?: Partial<TransmitterOptions> | undefined;
-  readonly events?: EventSink | undefined;
   /** How this address is written to. */
   formatFor(to: ControllerAddress): PeerFormat;
   /** The member in whose place we speak to this address; undefined: for ourselves. */
@@ -80,16 +61,11 @@ export interface EndpointParts {
   securityFor?(host: string): SecurityAssociation | undefined;
   /** May this sender be heard at all? Called before anything is remembered of it. `refused`: it may not, and is told so. */
   admits(message: MegacoMessage, flow: Flow): boolean | 'refused';
-  /** Is what cannot be read from there answered? */
-  answersTo?(flow: Flow): boolean;
-  /** Replies that are kept for repetitions, at most. */
-  maxReplies?(): number;
   /** A message that is admitted and authentic. */
   heard?(message: MegacoMessage, flow: Flow): void;
   onRequest(incoming: IncomingRequest): void;
   /** The peer could not make sense of what we sent. */
   onMessageError?(error: ErrorDescriptor, message: MegacoMessage, flow: Flow): void;
-  onFlowFailed?(flow: Flow): void;
 }
 
 export interface MegacoResponse {
@@ -110,12 +86,9 @@ export interface IncomingRequest {
 }
 
 export class MegacoEndpoint {
-  readonly transmitter: Transmitter;
   readonly #parts: EndpointParts;
   readonly #timers: EndpointTimers;
-  readonly #receiver: Receiver<MegacoMessage>;
-  readonly #transactions: GatewayTransactions<MegacoResponse>;
-  readonly #replies: ReplyCache;
+  readonly #endpoint: ControlEndpoint<MegacoMessage, MegacoResponse>;
   /** Requests of peers that are not answered yet. */
   readonly #executing = new Set<string>();
   readonly #numbers = new SequenceNumbers();
@@ -125,54 +98,29 @@ export class MegacoEndpoint {
   constructor(parts: EndpointParts) {
     this.#parts = parts;
     this.#timers = { ...defaultEndpointTimers, ...parts.timers };
-    const { adapter, assembler } = parts;
-    this.#receiver = new Receiver({
-      adapter,
-      clock: parts.clock,
-      network: parts.network,
-      log: parts.log,
-      metrics: parts.metrics,
-      listen: parts.listen,
-      maxMessageBytes,
-      pathFor: (flow) => assembler.path(assembler.addressOf(flow)),
-      answersTo: (flow) => parts.answersTo?.(flow) !== false,
-      onMessage: (message, flow) => this.#onMessage(message, flow),
-      onFailed: (flow, error) => {
-        this.transmitter.flowFailed(flow, error);
-        parts.onFlowFailed?.(flow);
-      },
-    });
-    this.transmitter = new Transmitter({
-      clock: parts.clock,
-      pool: parts.pool,
-      log: parts.log,
-      metrics: parts.metrics,
-      protocol: 'megaco',
-      events: parts.events,
-      listeners: () => this.#receiver.listeners,
-      probe: (to, flow) => {
-        const id = parts.ids.unguessable();
-        return { id: String(id), bytes: this.#framed(flow, this.#question(flow, to, id)) };
-      },
-      ...(parts.transmission === undefined ? {} : { options: parts.transmission }),
-    });
-    this.#transactions = new GatewayTransactions({
-      clock: parts.clock,
-      random: parts.random,
-      transmitter: this.transmitter,
-      ids: parts.ids,
+    this.#endpoint = new ControlEndpoint({
+      ...parts,
       timers: this.#timers,
+      maxMessageBytes,
+      onMessage: (message, flow) => this.#onMessage(message, flow),
+      probe: (to, flow, id) => this.#framed(flow, this.#question(flow, to, id)),
     });
-    this.#replies = new ReplyCache(parts.clock, this.#timers.tHistMs, {
-      maxEntries: () => parts.maxReplies?.() ?? 200_000,
-    });
-    this.#replayed = parts.metrics.counter('messages_replayed_total', 'Authentic messages that had come before', {
+    const { metrics } = parts.services;
+    this.#replayed = metrics.counter('messages_replayed_total', 'Authentic messages that had come before', {
       protocol: 'megaco',
     });
   }
 
+  get #transactions(): GatewayTransactions<MegacoResponse> {
+    return this.#endpoint.commands;
+  }
+
+  get #replies(): ReplyCache {
+    return this.#endpoint.replies;
+  }
+
   get listeners(): readonly Listener[] {
-    return this.#receiver.listeners;
+    return this.#endpoint.listeners;
   }
 
   /** Requests of ours that are not answered yet. */
@@ -181,14 +129,12 @@ export class MegacoEndpoint {
   }
 
   start(): Promise<readonly Listener[]> {
-    return this.#receiver.start();
+    return this.#endpoint.start();
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#stopped = true;
-    this.#transactions.stop();
-    this.transmitter.stop();
-    await this.#receiver.stop();
+    return this.#endpoint.stop();
   }
 
   /** Sends a request; `ended` gets the reply, or what became of it. Actions are asked for again when the address changes. */
@@ -212,7 +158,7 @@ export class MegacoEndpoint {
 
   /** Asks a partner for a sign of life, with this transaction id; the reply to that is one. */
   ask(to: ControllerAddress, transactionId: number): void {
-    this.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#question(flow, to, transactionId)), {
+    this.#endpoint.transmitter.sendOnce(to, (flow) => this.#framed(flow, this.#question(flow, to, transactionId)), {
       connected: true,
     });
   }
@@ -283,7 +229,7 @@ export class MegacoEndpoint {
   /** A reply counts only if it comes from a host that the request may have gone to. */
   #isFrom(transactionId: number, flow: Flow): boolean {
     const peer = this.#transactions.peerOf(transactionId);
-    if (peer === undefined) this.transmitter.probeAnswered(String(transactionId), flow);
+    if (peer === undefined) this.#endpoint.transmitter.probeAnswered(String(transactionId), flow);
     return peer?.addresses().some(({ host }) => host === flow.remote.host) === true;
   }
 
@@ -319,7 +265,7 @@ export class MegacoEndpoint {
     const { transactionId } = request;
     let pendingSent = false;
     this.#executing.add(key);
-    const provisional = this.#parts.clock.after(this.#timers.provisionalMs, () => {
+    const provisional = this.#parts.services.clock.after(this.#timers.provisionalMs, () => {
       pendingSent = true;
       this.#send(flow, [{ kind: 'pending', transactionId }]);
     });
@@ -360,7 +306,9 @@ export class MegacoEndpoint {
     if (authentication === undefined || bytes === undefined) return false;
     if (!verify(bytes, authentication, security, flow.remote, flow.local)) return false;
     const { sequenceNum, authData } = authentication;
-    return security.replays?.accepts(sequenceNum, authData, this.#parts.clock.now()) === false ? 'replayed' : true;
+    return security.replays?.accepts(sequenceNum, authData, this.#parts.services.clock.now()) === false
+      ? 'replayed'
+      : true;
   }
 
   /** Nothing is remembered of it. */
@@ -406,7 +354,7 @@ export class MegacoEndpoint {
   #signed(bytes: Uint8Array, flow: Flow, to: ControllerAddress): Uint8Array {
     const security = isBinary(bytes) ? undefined : this.#parts.securityFor?.(to.host);
     if (security === undefined) return bytes;
-    const sequence = (security.numbers ?? this.#numbers).next(this.#parts.clock.now());
+    const sequence = (security.numbers ?? this.#numbers).next(this.#parts.services.clock.now());
     return sign(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), security, sequence, flow.local, flow.remote);
   }
 

@@ -3,10 +3,10 @@
  * gateways there are and which are ours is the core's GatewayController's, calls are its CallControl's.
  */
 import {
-  type Assembler,
   type Audited,
   addressKey,
   type ControllerAddress,
+  type ControllerNode,
   type ControlPeer,
   type CoreServices,
   dialledNumber,
@@ -15,14 +15,12 @@ import {
   type Gateway,
   GatewayController,
   type GatewayProtocol,
-  type GatewayTransactions,
   gatewayIn,
   type KeptMedia,
   type Line,
   LineDriver,
   type LineSnapshot,
   RateLimitedLog,
-  type TransactionIds,
   type Unit,
 } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
@@ -30,7 +28,6 @@ import { accepts, learnCapabilities, localConnectionOptions } from './capabiliti
 import {
   type MgcpCommand,
   type MgcpDatagram,
-  type MgcpResponse,
   type Parameter,
   parameter,
   type Reply,
@@ -50,20 +47,14 @@ import { Routing } from './routing.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';
 import type { EndpointAudit } from './snapshot.ts';
 import { auditLines, observedOf, refreshed } from './takeover.ts';
-import { type Draft, MgcpTransactions, type Respond, type TransactionUser } from './transactions.ts';
+import { type Draft, type MgcpEndpoint, MgcpTransactions, type Respond, type TransactionUser } from './transactions.ts';
 import { withUnnamedMedia } from './unnamed-media.ts';
 
 export interface CallAgentParts {
   readonly services: CoreServices;
   readonly config: MgcpConfig;
-  readonly assembler: Assembler<MgcpDatagram>;
-  readonly outgoing: GatewayTransactions<MgcpResponse>;
-  readonly ids: TransactionIds;
-  /** The first bound address, as others reach us. */
-  self(): ControllerAddress;
-  /** All of them. */
-  addresses(): readonly ControllerAddress[];
-  sendOnce(to: ControllerAddress, datagram: MgcpDatagram): void;
+  readonly node: ControllerNode<MgcpDatagram>;
+  readonly endpoint: MgcpEndpoint;
 }
 
 export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayConfig, EndpointAudit> {
@@ -77,16 +68,18 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   readonly #routing: Routing;
   readonly #commands: GatewayCommands;
   readonly #restarts: Restarts;
+  #knownHosts: ReadonlySet<string> | undefined;
   #stopped = false;
 
   constructor(parts: CallAgentParts) {
     this.#parts = parts;
-    const { services, config } = parts;
+    const { services, config, node, endpoint } = parts;
     const { clock, log } = services;
+    const { assembler } = node;
     this.#strangers = new RateLimitedLog(log, clock);
-    this.transactions = new MgcpTransactions(clock, parts.outgoing, parts.assembler, this);
+    this.transactions = new MgcpTransactions(clock, endpoint, assembler, this);
     this.#routing = new Routing({
-      assembler: parts.assembler,
+      assembler,
       notifiedEntity: config.notifiedEntity,
       homeOf: ({ name }) => this.homeOf(name),
     });
@@ -133,9 +126,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
       log,
       protocol: this,
       timers: config.timers,
-      self: () => parts.self(),
-      addresses: () => parts.addresses(),
-      nextId: () => parts.ids.unguessable(),
+      node,
     });
   }
 
@@ -164,10 +155,12 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
 
   located(gateway: Gateway, addresses: readonly ControllerAddress[]): void {
     gateway.setAddresses(addresses);
+    this.#knownHosts = undefined;
     if (this.controller.serves(gateway.name)) this.#takeUnknown(gateway);
   }
 
   removed(gateway: Gateway): void {
+    this.#knownHosts = undefined;
     this.#restarts.forget(gateway);
   }
 
@@ -190,9 +183,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     if (members.find(from) !== undefined) return `partner ${addressKey(from)}`;
     const gateway = this.#gatewayOf(command, flow);
     if (gateway === undefined) {
-      this.#parts.services.metrics
-        .counter('mgcp_strangers_total', 'Commands of gateways that are not provisioned, or not at their address')
-        .add();
+      this.#countStranger();
       this.#strangers.info('command of a stranger: dropped', flow.remote.host, () => ({
         from: formatSocketAddress(flow.remote),
         endpoint: command.endpoint,
@@ -224,10 +215,26 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     return undefined;
   }
 
-  /** What is provisioned can have so much open within T-HIST, and nobody else has anything. */
-  maxReplies(): number {
-    const { gateways, lineProvider } = this.controller;
-    return 1_000 + 100 * gateways.size + 20 * lineProvider.lines.size;
+  /** Gateways and members: to anybody else an answer would be an echo. */
+  answersTo(flow: Flow): boolean {
+    const from = remoteOf(flow);
+    if (this.controller.members.find(from) !== undefined || this.#hosts().has(from.host)) return true;
+    this.#countStranger();
+    return false;
+  }
+
+  /** Where gateways live. */
+  #hosts(): ReadonlySet<string> {
+    this.#knownHosts ??= new Set(
+      [...this.controller.gateways.all()].flatMap((gateway) => gateway.addresses().map(({ host }) => host)),
+    );
+    return this.#knownHosts;
+  }
+
+  #countStranger(): void {
+    this.#parts.services.metrics
+      .counter('mgcp_strangers_total', 'Commands of gateways that are not provisioned, or not at their address')
+      .add();
   }
 
   onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
@@ -397,9 +404,10 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   }
 
   askMember(partner: ControllerAddress, id: number): void {
-    const message = keepAlive(this.#parts.self(), id);
+    const message = keepAlive(this.#parts.node.self(), id);
     const whole = { ...message, parameters: [...message.parameters, this.#servedMembers()] };
-    this.#parts.sendOnce(partner, { messages: [whole] });
+    const { endpoint, node } = this.#parts;
+    endpoint.transmitter.sendOnce(partner, (flow) => node.assembler.octets({ messages: [whole] }, flow));
   }
 
   #servedMembers(): Parameter {

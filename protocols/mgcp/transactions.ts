@@ -3,18 +3,18 @@
  * answered to where they came from, provisionally if that takes time; commands of ours that a message causes leave in one datagram
  * with its response (piggy-backing, §3.5.5), so that both arrive or neither does.
  */
-import {
-  type Assembler,
-  type Cancel,
-  type Clock,
-  type CommandOutcome,
-  type ControllerAddress,
-  type ControlPeer,
-  type Flow,
-  type GatewayTransactions,
-  type PendingCommand,
+import type {
+  Assembler,
+  Cancel,
+  Clock,
+  CommandOutcome,
+  ControlEndpoint,
+  ControllerAddress,
+  ControlPeer,
+  Flow,
+  GatewayTransactions,
+  PendingCommand,
   ReplyCache,
-  type TransactionTimers,
 } from '../../src/internal.ts';
 import { piggyback } from './codec/encode.ts';
 import {
@@ -41,8 +41,8 @@ export interface TransactionUser {
   homeOf?(name: string): ControllerAddress | undefined;
   /** A datagram that must come before this response in the same one (RFC 3435 §4.4.7); undefined: none. */
   beforeResponse?(command: MgcpCommand, flow: Flow): Uint8Array | undefined;
-  /** Replies that are kept for repetitions, at most. */
-  maxReplies?(): number;
+  /** Is what cannot be read from there answered? */
+  answersTo(flow: Flow): boolean;
 }
 
 /** A command before it has an id and a way. */
@@ -68,42 +68,39 @@ export interface Submission {
   ended(outcome: CommandOutcome<MgcpResponse>): void;
 }
 
+export type MgcpEndpoint = ControlEndpoint<MgcpDatagram, MgcpResponse>;
+
 export class MgcpTransactions {
   readonly #clock: Clock;
-  readonly #outgoing: GatewayTransactions<MgcpResponse>;
+  readonly #endpoint: MgcpEndpoint;
   readonly #assembler: Assembler<MgcpDatagram>;
   readonly #user: TransactionUser;
-  readonly #replies: ReplyCache;
   readonly #unacknowledged = new Map<string, Cancel>();
   /** The datagram being processed: its responses wait here until a command takes them along, or its end. */
   #cork: Cork | undefined;
   #stopped = false;
 
-  constructor(
-    clock: Clock,
-    outgoing: GatewayTransactions<MgcpResponse>,
-    assembler: Assembler<MgcpDatagram>,
-    user: TransactionUser,
-  ) {
+  constructor(clock: Clock, endpoint: MgcpEndpoint, assembler: Assembler<MgcpDatagram>, user: TransactionUser) {
     this.#clock = clock;
-    this.#outgoing = outgoing;
+    this.#endpoint = endpoint;
     this.#assembler = assembler;
     this.#user = user;
-    this.#replies = new ReplyCache(clock, outgoing.timers.tHistMs, {
-      maxEntries: () => user.maxReplies?.() ?? 200_000,
-    });
   }
 
   get size(): number {
     return this.#outgoing.size;
   }
 
-  get timers(): TransactionTimers {
-    return this.#outgoing.timers;
-  }
-
   get waiting(): number {
     return this.#outgoing.waiting;
+  }
+
+  get #outgoing(): GatewayTransactions<MgcpResponse> {
+    return this.#endpoint.commands;
+  }
+
+  get #replies(): ReplyCache {
+    return this.#endpoint.replies;
   }
 
   onDatagram({ messages }: MgcpDatagram, flow: Flow): void {
@@ -160,7 +157,6 @@ export class MgcpTransactions {
   stop(): void {
     this.#stopped = true;
     for (const cancel of this.#unacknowledged.values()) cancel();
-    this.#outgoing.stop();
   }
 
   #onCommand(command: MgcpCommand, flow: Flow): void {
@@ -242,7 +238,7 @@ export class MgcpTransactions {
     // A repetition would be answered in the same words: a question ends here, as one that was refused, and costs its endpoint alone.
     if (response !== undefined && !isProvisional(response) && this.#outgoing.isQuestion(transactionId))
       this.#onResponse(respond(transactionId, unreadable, reason), flow);
-    if (code === undefined || this.#cork === undefined) return;
+    if (code === undefined || this.#cork === undefined || !this.#user.answersTo(flow)) return;
     const bytes = this.#octets(respond(transactionId, code, reason), flow, undefined);
     this.#cork.waiting.push({ key: undefined, bytes });
   }

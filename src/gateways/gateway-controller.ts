@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
 import { addressKey, type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
 import { AuditHandOver } from './audit-hand-over.ts';
+import type { ControllerNode } from './controller-node.ts';
 import type { GatewayProvision, GatewayTimers } from './gateway-config.ts';
 import { GatewayLiveness } from './gateway-liveness.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
@@ -25,12 +26,7 @@ export interface GatewayControllerParts<G extends GatewayProvision, A> {
   readonly log: Logger;
   readonly protocol: GatewayProtocol<G, A>;
   readonly timers: GatewayTimers;
-  /** Our first address, as others reach us. */
-  self(): ControllerAddress;
-  /** All of them. */
-  addresses(): readonly ControllerAddress[];
-  /** An id for a question to another member. */
-  nextId(): number;
+  readonly node: Pick<ControllerNode<never>, 'self' | 'addresses' | 'ids'>;
 }
 
 /** What a reload takes over. */
@@ -127,7 +123,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       absent: () => this.ownership.absent(),
     });
     this.probes = new MemberProbes({
-      nextId: () => parts.nextId(),
+      nextId: () => parts.node.ids.unguessable(),
       send: (partner, id) => protocol.askMember(partner, id),
       answered: (partner) => this.members.answered(partner),
     });
@@ -145,7 +141,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
           homeOf,
           taking: (unit) => protocol.taking?.(unit),
         }),
-      self: () => parts.self(),
+      self: () => parts.node.self(),
       order: cluster.order,
       alternates: cluster.backups,
       homeOf,
@@ -206,6 +202,11 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     return this.#provisioning.of(gateway);
   }
 
+  /** Replies kept for repetitions: what is provisioned can have so much open within T-HIST, and nobody else has anything. */
+  maxReplies(): number {
+    return 1_000 + 100 * this.gateways.size + 20 * this.lineProvider.lines.size;
+  }
+
   serves(gateway: string): boolean {
     return this.ownership.serves(gateway);
   }
@@ -223,7 +224,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   /** The member in whose place we serve this gateway; undefined: it is our own, or not provisioned. */
   standsInFor(gateway: string): ControllerAddress | undefined {
     const key = this.#homeOf.get(gateway);
-    return key === undefined || key === addressKey(this.#parts.self()) ? undefined : this.#homes.get(key);
+    return key === undefined || key === addressKey(this.#parts.node.self()) ? undefined : this.#homes.get(key);
   }
 
   /** The first backup that lives takes everything over, with the calls on it (RFC 3525 §11.5); where none lives, calls may end. */
@@ -300,7 +301,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   }
 
   #placeGateways(): void {
-    const own = defaultHome(this.#parts.services.cluster, this.#parts.self());
+    const own = defaultHome(this.#parts.services.cluster, this.#parts.node.self());
     this.#homeOf.clear();
     for (const { name, home = own } of this.#provisioning.all()) {
       const key = addressKey(home);
@@ -311,10 +312,10 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   }
 
   #word() {
-    const addresses = this.#parts.addresses().map(addressKey);
+    const addresses = this.#parts.node.addresses().map(addressKey);
     const word = this.ownership.word();
     // Our own home by each of our addresses: partners know us by one of them.
-    const isHome = word.serves.includes(addressKey(this.#parts.self()));
+    const isHome = word.serves.includes(addressKey(this.#parts.node.self()));
     return {
       ...word,
       addresses,

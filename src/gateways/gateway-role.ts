@@ -17,22 +17,21 @@ export interface GatewayRoleParts<C> {
   readonly title: string;
   readonly services: CoreServices;
   readonly log: Logger;
-  readonly pool: ControllerPool;
+  readonly node: { readonly pool: ControllerPool; listeners: readonly Listener[] };
+  /** Every socket of it. */
+  readonly endpoint: { start(): Promise<readonly Listener[]>; stop(): Promise<void> };
   readonly controller: Pick<GatewayController, 'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers'>;
   readonly config: C;
   /** Freshly read configuration; undefined where it is not valid. */
   parse(fresh: unknown): C | undefined;
   provision(config: C): readonly string[];
-  listeners(): readonly Listener[];
-  /** Opens every socket. */
-  open(): Promise<readonly Listener[]>;
-  /** Settles what is pending and closes them. */
-  close(): Promise<void>;
+  /** Nothing more is to be done. */
+  stop(): void;
   status(): Readonly<Record<string, unknown>>;
 }
 
 export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
-  const { name, title, log, pool, controller, config } = parts;
+  const { name, title, log, node, endpoint, controller, config } = parts;
   const { clock, cluster } = parts.services;
   const startedMs = clock.now();
   return {
@@ -40,8 +39,9 @@ export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
     async start() {
       // Known before the first message can come.
       parts.provision(config);
-      const listeners = await parts.open();
-      for (const partner of partnersOf(cluster)) pool.admit(partner, 'configured');
+      const listeners = await endpoint.start();
+      node.listeners = listeners;
+      for (const partner of partnersOf(cluster)) node.pool.admit(partner, 'configured');
       controller.start();
       announce(log, name, title, listeners);
       return listeners;
@@ -49,14 +49,15 @@ export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
     drain: (limitMs) => controller.drain(limitMs),
     async stop() {
       controller.stop();
-      await parts.close();
+      parts.stop();
+      await endpoint.stop();
     },
     reload(fresh) {
       const parsed = parts.parse(fresh);
       return parsed === undefined ? [] : parts.provision(parsed);
     },
     status: () => ({
-      listeners: parts.listeners().map(({ local, connections }) => ({ ...local, connections })),
+      listeners: node.listeners.map(({ local, connections }) => ({ ...local, connections })),
       upMs: Math.round(clock.now() - startedMs),
       backups: cluster.backups,
       backupFor: cluster.backupFor,

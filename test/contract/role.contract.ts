@@ -39,21 +39,22 @@ export const roleChecks: Readonly<Record<string, RoleCheck>> = {
   },
 
   async 'names its backup in answers to what cannot be read, and answers no keep-alive'(examined) {
-    const { malformed, keepAlive, primary, backup } = examined;
+    const { malformed, keepAlive, primary, backup, peer: host } = examined;
     const port = portOf(examined);
-    const stranger = await examined.network
-      .host('127.0.9.9')
-      .bind({ transport: 'udp', host: '127.0.9.9', port: 5_099 }, {}, { received() {}, failed() {} });
+    // Not every role answers strangers: another port of a peer's machine.
+    const asker = await examined.network
+      .host(host)
+      .bind({ transport: 'udp', host, port: 5_099 }, {}, { received() {}, failed() {} });
     const answersTo = async (text: string) => {
       const before = examined.packets.length;
-      stranger.flowTo({ host: primary, port }).send(Buffer.from(text));
+      asker.flowTo({ host: primary, port }).send(Buffer.from(text));
       await examined.run(50);
-      return sentBy(examined, primary, before).filter(({ to }) => to === '127.0.9.9');
+      return sentBy(examined, primary, before).filter(({ to, toPort }) => to === host && toPort === 5_099);
     };
     if (keepAlive !== undefined) expect(await answersTo(keepAlive)).toEqual([]);
     if (malformed !== undefined)
       expect(await answersTo(malformed)).toEqual([expect.objectContaining({ alternates: [backup] })]);
-    await stranger.close();
+    await asker.close();
   },
 
   async 'is followed by the named backup where its port is closed'(examined) {
@@ -128,6 +129,8 @@ function sentBy<M>(examined: ExaminedRole<M>, host: string, since: number) {
     if (!decoded.ok) throw new Error(`${decoded.error.reason}: ${text}`);
     const named = adapter.paths(decoded.value).map(({ alternates }) => alternates.map((each) => each.host));
     // A message may bear attributes of others as well: ours names the partner.
-    return [{ to: to.host, text, alternates: named.find((hosts) => hosts.includes(partner)) ?? named[0] }];
+    return [
+      { to: to.host, toPort: to.port, text, alternates: named.find((hosts) => hosts.includes(partner)) ?? named[0] },
+    ];
   });
 }

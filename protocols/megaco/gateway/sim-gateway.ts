@@ -90,7 +90,7 @@ export class SimGateway {
   constructor(services: SimGatewayServices, options: SimGatewayOptions) {
     this.#services = services;
     this.options = options;
-    const { clock, random, metrics, network } = services;
+    const { clock, random } = services;
     this.#log = services.log.child({ gateway: options.name });
     const pool = new ControllerPool(clock, random);
     for (const controller of options.controllers) pool.admit(controller, 'configured');
@@ -106,11 +106,8 @@ export class SimGateway {
     this.#endpoint = new MegacoEndpoint({
       adapter,
       assembler,
-      clock,
-      random,
+      services,
       log: this.#log,
-      metrics,
-      network,
       listen: [options.listen],
       pool,
       ids: new TransactionIds({ min: 1, max: 0xffff_fffe }, random),

@@ -6,36 +6,27 @@ import {
   Assembler,
   allowHolds,
   type Cancel,
+  ControlEndpoint,
   type ControllerAddress,
   ControllerPool,
   type CoreServices,
   type Counter,
   type Flow,
-  GatewayTransactions,
   isIpLiteral,
   type Listener,
   type PathAttribute,
-  Receiver,
   sameAddress,
   TransactionIds,
-  Transmitter,
 } from '../../../src/internal.ts';
 import { createMgcpAdapter } from '../adapter.ts';
 import { maxDatagramBytes } from '../codec/decode.ts';
 import { command, encodeDatagram } from '../codec/encode.ts';
-import {
-  isSuccess,
-  type MgcpCommand,
-  type MgcpDatagram,
-  type MgcpResponse,
-  type Parameter,
-  parameter,
-} from '../codec/messages.ts';
+import { isSuccess, type MgcpCommand, type MgcpResponse, type Parameter, parameter } from '../codec/messages.ts';
 import type { Signal } from '../codec/values/events.ts';
 import { writeSignals } from '../codec/values/events.ts';
 import { covers, readEndpointName, readNotifiedEntity } from '../codec/values/names.ts';
 import { hasMalformedPath, readPath } from '../path.ts';
-import { MgcpTransactions, type Respond } from '../transactions.ts';
+import { type MgcpEndpoint, MgcpTransactions, type Respond } from '../transactions.ts';
 import type { CommandedGateway, Destination, SimGatewayOptions } from './commanded-gateway.ts';
 import { executeCommand } from './execute.ts';
 import { SimLine } from './sim-line.ts';
@@ -49,8 +40,7 @@ export class SimGateway implements CommandedGateway {
   readonly options: SimGatewayOptions;
   readonly lines: readonly SimLine[];
   readonly #services: SimServices;
-  readonly #receiver: Receiver<MgcpDatagram>;
-  readonly #transmitter: Transmitter;
+  readonly #endpoint: MgcpEndpoint;
   readonly #pool: ControllerPool;
   readonly #transactions: MgcpTransactions;
   readonly #destinations = new Map<SimLine, Destination>();
@@ -65,7 +55,7 @@ export class SimGateway implements CommandedGateway {
   constructor(services: SimServices, options: SimGatewayOptions) {
     this.#services = services;
     this.options = options;
-    const { clock, random, metrics, network } = services;
+    const { clock, random, metrics } = services;
     const log = services.log.child({ gateway: options.name });
     const adapter = createMgcpAdapter('gateway');
     // A gateway has no backups.
@@ -78,42 +68,25 @@ export class SimGateway implements CommandedGateway {
     this.#refused = metrics.counter('mgcp_alternates_refused_total', 'Alternates outside of what is allowed');
     this.#pool = new ControllerPool(clock, random);
     for (const callAgent of options.callAgents) this.#pool.admit(callAgent, 'configured');
-    this.#receiver = new Receiver({
-      adapter,
-      clock,
-      network,
+    this.#endpoint = new ControlEndpoint({
+      services,
       log,
-      metrics,
+      adapter,
+      assembler,
+      pool: this.#pool,
+      ids: new TransactionIds({ min: 1, max: 999_999_999 }, random),
       listen: [options.listen],
       maxMessageBytes: maxDatagramBytes,
+      timers: options.tMaxMs === undefined ? {} : { tMaxMs: options.tMaxMs },
       onMessage: (datagram, flow) => this.#transactions.onDatagram(datagram, flow),
-      onFailed: (flow, error) => this.#transmitter.flowFailed(flow, error),
+      probe: (to, flow, id) => assembler.probe(to, flow, String(id)),
     });
-    const ids = new TransactionIds({ min: 1, max: 999_999_999 }, random);
-    this.#transmitter = new Transmitter({
-      clock,
-      pool: this.#pool,
-      log,
-      metrics,
-      protocol: 'mgcp',
-      listeners: () => this.#receiver.listeners,
-      probe: (to, flow) => {
-        const id = String(ids.unguessable());
-        return { id, bytes: assembler.probe(to, flow, id) };
-      },
-    });
-    const outgoing = new GatewayTransactions<MgcpResponse>({
-      clock,
-      random,
-      transmitter: this.#transmitter,
-      ids,
-      ...(options.tMaxMs === undefined ? {} : { timers: { tMaxMs: options.tMaxMs } }),
-    });
-    this.#transactions = new MgcpTransactions(clock, outgoing, assembler, {
+    this.#transactions = new MgcpTransactions(clock, this.#endpoint, assembler, {
       onCommand: (command, flow, respond) => this.#onCommand(command, flow, respond),
       // RFC 3435 §3.5.2: a gateway tells duplicates by the transaction id alone.
       senderOf: () => 'callAgent',
       trusts: () => true,
+      answersTo: () => true,
       beforeResponse: (command) => this.#disconnectedNotice(command),
     });
     this.#gatewayWide = this.#newDestination('*');
@@ -121,11 +94,11 @@ export class SimGateway implements CommandedGateway {
   }
 
   get listeners(): readonly Listener[] {
-    return this.#receiver.listeners;
+    return this.#endpoint.listeners;
   }
 
   async start(): Promise<void> {
-    await this.#receiver.start();
+    await this.#endpoint.start();
     this.restart();
   }
 
@@ -142,8 +115,7 @@ export class SimGateway implements CommandedGateway {
     for (const line of this.lines) line.stop();
     for (const { cancel } of this.#disconnected.values()) cancel();
     this.#transactions.stop();
-    this.#transmitter.stop();
-    await this.#receiver.stop();
+    await this.#endpoint.stop();
   }
 
   line(index: number): SimLine | undefined {
