@@ -86,7 +86,7 @@ export interface LineGoal {
   readonly offersHowler?: boolean | undefined;
 }
 
-export function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
+function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
   const { termination, desired } = goal;
   const { media } = desired;
   const actions: ActionRequest[] = [];

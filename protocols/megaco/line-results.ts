@@ -118,7 +118,7 @@ function mediaIn(actions: readonly ActionReply[], termination: string): HeardMed
   return undefined;
 }
 
-export function localIn({ descriptors }: Pick<CommandReply, 'descriptors'>): string | undefined {
+function localIn({ descriptors }: Pick<CommandReply, 'descriptors'>): string | undefined {
   const media = descriptors.find((descriptor): descriptor is MediaDescriptor => descriptor.kind === 'Media');
   return media?.streams.find(({ local }) => local !== undefined && local !== '')?.local;
 }

@@ -8,7 +8,7 @@ import { addressMId, mIdAddress } from './codec/mid.ts';
 
 /** RFC 3525 §9, Annex D.1. */
 export const defaultTextPort = 2944;
-export const defaultBinaryPort = 2945;
+const defaultBinaryPort = 2945;
 
 /** The package property on ROOT for gateways that list the package. */
 export const pathProperty = 'alternatepath/addr';

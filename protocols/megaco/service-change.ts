@@ -37,10 +37,6 @@ export function announcementOf({ method }: ServiceChangeDescriptor): Announcemen
   }
 }
 
-/** The three digits at the front of a reason (§13.3). */
-export const reasonCode = ({ reason }: ServiceChangeDescriptor): number =>
-  Number(/^\s*(\d{3})/.exec(reason ?? '')?.[1] ?? 0);
-
 export const servicesOf = (descriptors: readonly Descriptor[]): ServiceChangeDescriptor | undefined => {
   for (const descriptor of descriptors) if (descriptor.kind === 'Services') return descriptor;
   return undefined;

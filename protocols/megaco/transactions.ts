@@ -39,7 +39,7 @@ export interface EndpointTimers extends TransactionTimers {
 }
 
 /** RFC 3525 Annex D.1.1, D.1.5: LONG-TIMER 30 s is T-MAX and the longest way through the network. */
-export const defaultEndpointTimers: EndpointTimers = {
+const defaultEndpointTimers: EndpointTimers = {
   tMaxMs: 20_000,
   tHistMs: 30_000,
   longTimerMs: 5_000,

@@ -7,7 +7,7 @@ import { type ControllerAddress, maxAlternates, type PathAttribute, pathAttribut
 import { type MgcpCommand, type MgcpMessage, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
 import { readNotifiedEntity, writeNotifiedEntity } from './codec/values/names.ts';
 
-export const pathCode = 'X-ALTPTH';
+const pathCode = 'X-ALTPTH';
 
 /** Also read; never written. */
 const otherCodes = ['X-ALTERNATEPATH', 'X+ALTPTH', 'X+ALTERNATEPATH'];
@@ -15,7 +15,7 @@ const otherCodes = ['X-ALTERNATEPATH', 'X+ALTPTH', 'X+ALTERNATEPATH'];
 const redListCode = 'RED/NL';
 
 /** Stands for "the sender of this message" where no parameter names a primary. */
-export const senderOfMessage: ControllerAddress = { transport: 'udp', host: '', port: 0 };
+const senderOfMessage: ControllerAddress = { transport: 'udp', host: '', port: 0 };
 
 /** The attribute of a message; undefined where it has none or a malformed one. */
 export function readPath(message: MgcpMessage): PathAttribute | undefined {

@@ -29,7 +29,7 @@ export function requestParameters(desired: DesiredLine, serial: number, style: R
 export const requestKey = ({ state, tone, collect, media }: DesiredLine): string =>
   `${state} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''}`;
 
-export const signalOf = ({ tone }: DesiredLine, dialect: ReadonlySet<string>): string | undefined => {
+const signalOf = ({ tone }: DesiredLine, dialect: ReadonlySet<string>): string | undefined => {
   if (tone === undefined) return undefined;
   const name = signals[tone];
   return dialect.has(`no:${name}`) ? undefined : name;

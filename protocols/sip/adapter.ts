@@ -20,7 +20,7 @@ import { nameAddrAlternates, type Placement, tagText, uriAddress, uriTagText, vi
 import { viaAddress } from './transactions/way-back.ts';
 
 /** The branch of our probes begins so; their answers are signs of life and nothing more. */
-export const probeBranch = `${magicCookie}probe`;
+const probeBranch = `${magicCookie}probe`;
 
 /** The id of the probe that this response answers; undefined where it answers none. */
 export const probeIdOf = ({ via }: SipMessage): string | undefined =>

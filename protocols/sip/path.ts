@@ -23,7 +23,7 @@ export type Placement = 'header' | 'uri' | 'both';
 const lowerTag = alternatePathTag.toLowerCase();
 
 /** A SIP URI for an address: `sip:127.0.0.2:5060;transport=udp`, `sips:` never (RFC 5630 §3.1.3: TLS is said by the transport). */
-export const addressUri = (address: ControllerAddress): string =>
+const addressUri = (address: ControllerAddress): string =>
   `sip:${bracketed(address.host)}:${address.port};transport=${address.transport}`;
 
 /** `;AlternatePath="…"`, to stand among header parameters; each attribute object is written once and kept. */

@@ -19,7 +19,7 @@ export interface CallTimers {
   readonly noAnswerMs: number;
 }
 
-export const defaultCallTimers: CallTimers = { diallingMs: 60_000, setUpMs: 30_000, noAnswerMs: 120_000 };
+const defaultCallTimers: CallTimers = { diallingMs: 60_000, setUpMs: 30_000, noAnswerMs: 120_000 };
 
 /** Something between the parties through which their media runs; descriptions are exchanged for its own on the way. */
 export interface MediaRelay {

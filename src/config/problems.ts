@@ -181,7 +181,7 @@ function originPath({ path, origin }: Override, at: Path): Path {
 }
 
 /** `sip.routes[2].to[0]` */
-export const pathText = (path: Path): string =>
+const pathText = (path: Path): string =>
   path.reduce<string>(
     (text, segment) =>
       typeof segment === 'number'

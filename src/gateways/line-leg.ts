@@ -7,11 +7,24 @@ import type { CallerIdentity, Leg, LegEvent, ModifyRefusal, ReleaseReason, Side 
 import { causeOf, finerReason } from '../calls/release-cause.ts';
 import { completeDescription } from '../calls/session-description.ts';
 import { answerTo, isFaxDescription, type MediaMode, type ServedMedia, servedMedia } from '../calls/session-media.ts';
-import type { Line } from './line.ts';
 import { type DesiredLine, type DesiredMedia, desiredDialling, desiredInCall, type PlayedKey } from './line-state.ts';
 
+/** What a leg asks of its line. */
+export interface LegLine {
+  readonly number: string;
+  readonly inService: boolean;
+  readonly desired: DesiredLine;
+  readonly leg: LineLeg | undefined;
+  accepts(offer: string): boolean;
+  readonly canPlayKeys: boolean;
+  setDesired(desired: DesiredLine): void;
+  whenSettled(run: () => void): void;
+  /** The call is over for this line. */
+  detach(leg: LineLeg, reason: ReleaseReason): void;
+}
+
 export class LineLeg implements Leg {
-  readonly line: Line;
+  readonly line: LegLine;
   readonly call: Call;
   readonly side: Side;
   /** The gateway's description of this line's media. */
@@ -27,7 +40,7 @@ export class LineLeg implements Leg {
   /** Keys that wait to be played. */
   readonly #keys: PlayedKey[] = [];
 
-  constructor(line: Line, call: Call, side: Side) {
+  constructor(line: LegLine, call: Call, side: Side) {
     this.line = line;
     this.call = call;
     this.side = side;

@@ -168,7 +168,15 @@ function toneAfter(reason: ReleaseReason): Tone {
     case 'noAnswer':
     case 'declined':
       return 'busy';
-    default:
+    case 'unknownNumber':
+    case 'unavailable':
+    case 'forbidden':
+    case 'noResources':
+    case 'notAcceptable':
+    case 'incompleteNumber':
+    case 'gatewayLost':
+    case 'temporary':
+    case 'overload':
       return 'reorder';
   }
 }

@@ -10,7 +10,7 @@ export interface RoundTripLimits {
   readonly maxMs: number;
 }
 
-export const defaultRoundTripLimits: RoundTripLimits = { initialMs: 200, minMs: 100, maxMs: 4_000 };
+const defaultRoundTripLimits: RoundTripLimits = { initialMs: 200, minMs: 100, maxMs: 4_000 };
 
 export class RoundTrip {
   readonly #limits: RoundTripLimits;

@@ -26,7 +26,7 @@ export async function bindUdp(
   return new UdpListener(parts, socket, { ...wanted, port }, options, events);
 }
 
-export class UdpListener implements Listener {
+class UdpListener implements Listener {
   readonly local: ControllerAddress;
   readonly connections = 0;
   readonly events: NetworkEvents;

@@ -30,7 +30,7 @@ export interface TransmitterOptions {
   readonly switchBurst: number;
 }
 
-export const defaultTransmitterOptions: TransmitterOptions = {
+const defaultTransmitterOptions: TransmitterOptions = {
   silenceMs: 1_000,
   askMs: 40,
   probeMs: 250,

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { circles, importGraph, importsOf } from '../support/import-circles.ts';
 
 const root = join(import.meta.dirname, '../..');
 const protocols = ['sip', 'mgcp', 'megaco'] as const;
@@ -61,4 +62,35 @@ it('documents name files that exist', () => {
     ),
   );
   expect(missing).toEqual([]);
+});
+
+describe('every file', () => {
+  const files = new Map(
+    ['src', 'protocols', 'bench', 'scripts', 'test'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts') || name.endsWith('.cjs'))
+        .map((name) => [join(folder, name), readFileSync(join(root, folder, name), 'utf8')] as const),
+    ),
+  );
+
+  it('has at most 500 lines, outside of codecs', () => {
+    const isCodec = (name: string) => name.includes('/codec/');
+    const sources = [...files].filter(([name]) => /^(?:src|protocols|bench|scripts)\b/.test(name) && !isCodec(name));
+    expect(sources.length).toBeGreaterThan(200);
+    expect(sources.filter(([, text]) => text.trimEnd().split('\n').length > 500).map(([name]) => name)).toEqual([]);
+  });
+
+  it('imports in no circle, for types alone either', () => {
+    expect(importsOf("import type { A } from './b.ts';\nexport * from './c.ts';", '.')).toEqual(['b.ts', 'c.ts']);
+    const planted = new Map([
+      ['a.ts', ['b.ts']],
+      ['b.ts', ['c.ts']],
+      ['c.ts', ['a.ts']],
+      ['d.ts', ['a.ts']],
+    ]);
+    expect(circles(planted)).toEqual([['a.ts', 'b.ts', 'c.ts']]);
+    const graph = importGraph(root, ['src', 'protocols', 'bench', 'scripts']);
+    expect(graph.size).toBeGreaterThan(250);
+    expect(circles(graph)).toEqual([]);
+  });
 });

@@ -80,7 +80,7 @@ function canonical(raw: string, hostEnd: number): MId | undefined {
 const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
 
 /** pathNAME of at most 64 characters. */
-export const isPathName = (text: string): boolean =>
+const isPathName = (text: string): boolean =>
   text.length <= 64 && /^\*?[a-z][a-z0-9_]*[/*a-z0-9_$]*(@[a-z0-9*][a-z0-9.*-]*)?$/i.test(text);
 
 /** The mId of an address: `[127.0.0.1]:2944`, `<mgc.example>:2944`. */

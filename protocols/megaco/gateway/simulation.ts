@@ -38,7 +38,7 @@ export const megacoSimulation: GatewaySimulation = {
   },
 };
 
-export class SimulatedMegacoGateway implements SimulatedGateway {
+class SimulatedMegacoGateway implements SimulatedGateway {
   readonly gateway: SimGateway;
   readonly lines: readonly SimulatedMegacoLine[];
 

@@ -6,7 +6,7 @@ export function lineEnd(text: string, from: number): number {
   return at < 0 ? text.length : at;
 }
 
-export const isBlankCode = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0d;
+const isBlankCode = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0d;
 
 /** The first offset that is no white space, at most `end`. */
 export function blankEnd(text: string, from: number, end: number): number {

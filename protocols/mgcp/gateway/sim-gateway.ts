@@ -134,10 +134,6 @@ export class SimGateway implements CommandedGateway {
     return this.#destinations.get(line) ?? this.#gatewayWide;
   }
 
-  isDisconnected(line: SimLine): boolean {
-    return this.#disconnected.has(line);
-  }
-
   /** A new notified entity: what is open goes there (RFC 3435 §4.3). */
   setEntity(line: SimLine, entity: ControllerAddress): void {
     const destination = this.destination(line);

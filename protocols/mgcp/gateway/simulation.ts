@@ -32,7 +32,7 @@ export const mgcpSimulation: GatewaySimulation = {
   },
 };
 
-export class SimulatedMgcpGateway implements SimulatedGateway {
+class SimulatedMgcpGateway implements SimulatedGateway {
   readonly gateway: SimGateway;
   readonly lines: readonly SimulatedMgcpLine[];
 

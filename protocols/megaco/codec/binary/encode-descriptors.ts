@@ -213,6 +213,7 @@ function writeParameter(w: BerWriter, { name, relation, values }: Parameter, own
   const mark = w.mark;
   switch (relation) {
     case '=':
+    case 'alternatives':
       break;
     case '>':
     case '<':

@@ -51,7 +51,7 @@ export function encodeText(message: MegacoMessage, style: 'pretty' | 'compact', 
 }
 
 /** `;AlternatePath=…` and the line end that ends the comment, before the last brace. */
-export function withPathComment(text: string, alternatePath: readonly MId[]): string {
+function withPathComment(text: string, alternatePath: readonly MId[]): string {
   const last = text.lastIndexOf('}');
   return `${text.slice(0, last)} ;AlternatePath=${alternatePath.join(' ')}\n${text.slice(last)}`;
 }

@@ -53,10 +53,6 @@ export const writeRequestedEvents = (events: readonly RequestedEvent[]): string 
 
 export const writeSignals = (signals: readonly Signal[]): string => signals.map(signalText).join(',');
 
-/** Does the name stand for this event? Packages and ids are compared without regard to case. */
-export const isEvent = (event: EventName, packageName: string, id: string, defaultPackage = ''): boolean =>
-  event.id.toLowerCase() === id && (event.packageName ?? defaultPackage).toLowerCase() === packageName;
-
 /** Is the id a digit, a letter A to D, `#`, `*` or the timer T? */
 export const isDigitId = (id: string): boolean => /^[0-9A-DT#*]$/i.test(id);
 

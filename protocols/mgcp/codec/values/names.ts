@@ -1,5 +1,5 @@
 /** Endpoint names with their wildcards, and notified entities (RFC 3435 §2.1.2, §3.2.1.3, Appendices A and E). */
-import { type ControllerAddress, formatSocketAddress, isIpLiteral, readAddress } from '../../../../src/internal.ts';
+import { type ControllerAddress, isIpLiteral, readAddress } from '../../../../src/internal.ts';
 
 export interface EndpointName {
   readonly local: string;
@@ -50,5 +50,3 @@ export function writeNotifiedEntity({ user, host, port }: ControllerAddress, def
 /** A domain name that stands for an address: the literal in brackets (Appendix A). */
 export const domainOf = (address: ControllerAddress): string =>
   isIpLiteral(address.host) ? `[${address.host}]` : address.host;
-
-export const describeAddress = (address: ControllerAddress): string => formatSocketAddress(address);
