@@ -4,7 +4,6 @@
  */
 import type {
   Attempt,
-  Cancel,
   ControllerAddress,
   Delivery,
   Flow,
@@ -15,7 +14,6 @@ import type {
 import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { retryAfterMs } from '../codec/retry-after.ts';
-import type { Absorbing } from './absorb-timers.ts';
 import { ackFor } from './hop-requests.ts';
 import { nextWaitMs, type TransactionHost } from './host.ts';
 import { clientKey } from './keys.ts';
@@ -28,6 +26,7 @@ import {
   nonInviteClient,
 } from './machines.ts';
 import { absorbingOctets, openOctets } from './memory.ts';
+import { Transaction } from './transaction.ts';
 import { isFrom, none } from './way-back.ts';
 
 export interface ClientUser {
@@ -45,14 +44,12 @@ export interface ClientUser {
 /** The text to send over a flow: our Via shows its transport and address. */
 export type Compose = (flow: Flow, to: ControllerAddress) => string;
 
-export class ClientTransaction implements Outgoing, Absorbing {
+export class ClientTransaction extends Transaction implements Outgoing {
   readonly key: string;
   readonly branch: string;
   readonly method: string;
-  readonly #host: TransactionHost;
   #compose: Compose | undefined;
   #user: ClientUser;
-  readonly #isInvite: boolean;
   #state: ClientState;
   #delivery: Delivery | undefined;
   /** Where the request went, once it is answered. */
@@ -63,21 +60,16 @@ export class ClientTransaction implements Outgoing, Absorbing {
   #bypassFlow: Flow | undefined;
   #text = '';
   #ack: Buffer | undefined;
-  #retransmit: Cancel | undefined;
-  #deadline: Cancel | undefined;
-  #waitMs: number;
   #octets = 0;
 
   constructor(host: TransactionHost, method: string, branch: string, compose: Compose, user: ClientUser) {
+    super(host, method === 'INVITE');
     this.key = clientKey(branch, method);
     this.branch = branch;
     this.method = method;
-    this.#host = host;
     this.#compose = compose;
     this.#user = user;
-    this.#isInvite = method === 'INVITE';
-    this.#state = this.#isInvite ? 'calling' : 'trying';
-    this.#waitMs = host.timers.t1Ms;
+    this.#state = this.isInvite ? 'calling' : 'trying';
   }
 
   get state(): ClientState {
@@ -102,7 +94,7 @@ export class ClientTransaction implements Outgoing, Absorbing {
   start(target: Target): void {
     this.#armTimeout();
     if (target.addresses.length > 1) this.#addresses = target.addresses;
-    this.#delivery = this.#host.transmitter.deliver(target, this);
+    this.#delivery = this.host.transmitter.deliver(target, this);
     this.#armRetransmit();
   }
 
@@ -152,13 +144,13 @@ export class ClientTransaction implements Outgoing, Absorbing {
   }
 
   #weigh(octets: number): void {
-    this.#host.memory.change(octets - this.#octets);
+    this.host.memory.change(octets - this.#octets);
     this.#octets = octets;
   }
 
   /** Ends without a word to anybody. */
   abandon(): void {
-    this.#end();
+    this.end();
   }
 
   encode(flow: Flow, to: ControllerAddress): Uint8Array {
@@ -170,9 +162,9 @@ export class ClientTransaction implements Outgoing, Absorbing {
 
   switched(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
     // The new hop has heard nothing yet: the schedule starts anew, the transaction's identity and its Timer B or F stay.
-    this.#state = this.#isInvite ? 'calling' : 'trying';
-    this.#waitMs = this.#host.timers.t1Ms;
-    if (this.#deadline === undefined) this.#armTimeout();
+    this.#state = this.isInvite ? 'calling' : 'trying';
+    this.waitMs = this.host.timers.t1Ms;
+    if (this.deadline === undefined) this.#armTimeout();
     this.#armRetransmit();
     this.#user.onMoved?.(this, from, to, because);
   }
@@ -185,15 +177,15 @@ export class ClientTransaction implements Outgoing, Absorbing {
     const flow = this.flow;
     if (this.#delivery?.refused(retryAfterMs(response)) !== true) return false;
     // The refusing hop's transaction ends with its ACK; ours goes on at the next hop.
-    if (this.#isInvite && flow !== undefined) flow.send(ackFor(this.#text, response));
+    if (this.isInvite && flow !== undefined) flow.send(ackFor(this.#text, response));
     return true;
   }
 
   #step(event: ClientEvent, response?: SipMessage, tried: readonly Attempt[] = []): void {
-    const { next, effects } = clientRow(this.#isInvite ? inviteClient : nonInviteClient, this.#state, event);
+    const { next, effects } = clientRow(this.isInvite ? inviteClient : nonInviteClient, this.#state, event);
     this.#state = next;
     for (const effect of effects) this.#perform(effect, response, tried);
-    if (this.#state === 'terminated') this.#end();
+    if (this.#state === 'terminated') this.end();
   }
 
   #perform(effect: Effect, response: SipMessage | undefined, tried: readonly Attempt[]): void {
@@ -205,34 +197,32 @@ export class ClientTransaction implements Outgoing, Absorbing {
         this.#delivery?.repeat();
         break;
       case 'armRetransmit':
-        this.#waitMs = nextWaitMs(
-          this.#state === 'proceeding' ? this.#host.timers.t2Ms : this.#waitMs,
-          this.#isInvite ? Number.POSITIVE_INFINITY : this.#host.timers.t2Ms,
+        this.waitMs = nextWaitMs(
+          this.#state === 'proceeding' ? this.host.timers.t2Ms : this.waitMs,
+          this.isInvite ? Number.POSITIVE_INFINITY : this.host.timers.t2Ms,
         );
         this.#armRetransmit();
         break;
       case 'disarmRetransmit':
-        this.#retransmit?.();
-        this.#retransmit = undefined;
+        this.disarmRetransmit();
         break;
       case 'armTimeout':
         this.#armTimeout();
         break;
       case 'disarmTimeout':
-        this.#deadline?.();
-        this.#deadline = undefined;
+        this.disarmTimeout();
         break;
       case 'absorb':
-        this.#absorb(
+        this.absorb(
           this.flow?.reliable === true
             ? 0
-            : this.#isInvite
-              ? Math.max(32_000, 64 * this.#host.timers.t1Ms)
-              : this.#host.timers.t4Ms,
+            : this.isInvite
+              ? Math.max(32_000, 64 * this.host.timers.t1Ms)
+              : this.host.timers.t4Ms,
         );
         break;
       case 'absorbAccepted':
-        this.#absorb(64 * this.#host.timers.t1Ms);
+        this.absorb(64 * this.host.timers.t1Ms);
         break;
       case 'acknowledge':
         if (response !== undefined) this.#acknowledge(response);
@@ -252,25 +242,17 @@ export class ClientTransaction implements Outgoing, Absorbing {
   }
 
   #armRetransmit(): void {
-    this.#retransmit?.();
-    this.#retransmit = undefined;
+    this.disarmRetransmit();
     if (this.flow === undefined || this.flow.reliable) return;
-    this.#retransmit = this.#host.clock.after(this.#waitMs, () => this.#step('retransmit'));
+    this.retransmission = this.host.clock.after(this.waitMs, () => this.#step('retransmit'));
   }
 
   #armTimeout(): void {
-    this.#deadline = this.#host.clock.after(64 * this.#host.timers.t1Ms, () => {
-      this.#deadline = undefined;
+    this.deadline = this.host.clock.after(64 * this.host.timers.t1Ms, () => {
+      this.deadline = undefined;
       this.#delivery?.end();
       this.#step('timeout');
     });
-  }
-
-  #absorb(ms: number): void {
-    this.#deadline?.();
-    this.#deadline = undefined;
-    if (ms === 0) this.#state = 'terminated';
-    else this.#host.absorbTimers.add(this, ms);
   }
 
   /** @internal */
@@ -278,14 +260,14 @@ export class ClientTransaction implements Outgoing, Absorbing {
     this.#step('absorbEnd');
   }
 
-  #end(): void {
+  protected terminated(): void {
     this.#state = 'terminated';
-    this.#retransmit?.();
-    this.#deadline?.();
-    this.#retransmit = undefined;
-    this.#deadline = undefined;
+  }
+
+  protected override end(): void {
+    super.end();
     this.#delivery?.end();
     this.#weigh(0);
-    this.#host.forgetClient(this);
+    this.host.forgetClient(this);
   }
 }

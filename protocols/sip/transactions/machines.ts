@@ -1,6 +1,6 @@
 /**
  * The four transaction machines of RFC 3261 §17 as tables, with the accepted state of RFC 6026. Each row is (state, event) → next
- * state and effects, in order; an event that changes nothing has a row without effects.
+ * state and effects, in order; an event that is not named for a state changes nothing there.
  *
  *     INVITE client:  calling ─1xx► proceeding ─2xx► accepted ─timeout► terminated
  *                        └───────── 3xx-6xx ► completed ─────┘
@@ -58,186 +58,117 @@ export type ServerEvent =
 
 const row = <S extends string>(next: S, ...effects: Effect[]): Row<S> => ({ next, effects });
 
-const ended: Readonly<Record<ClientEvent, Row<ClientState>>> = {
-  provisional: row('terminated'),
-  success: row('terminated'),
-  failure: row('terminated'),
-  retransmit: row('terminated'),
-  timeout: row('terminated'),
+type ClientRows = Readonly<Record<ClientEvent, Row<ClientState>>>;
+type Answers = Pick<ClientRows, 'provisional' | 'success' | 'failure'>;
+
+/** The request waits for its final response: repeated, until Timer B or F, or until no hop is left. */
+const waiting = (state: ClientState, { provisional, success, failure }: Answers): ClientRows => ({
+  provisional,
+  success,
+  failure,
+  // Also in proceeding: a request that moved to another hop after a provisional is repeated there until that hop answers.
+  retransmit: row(state, 'repeat', 'armRetransmit'),
+  timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
+  absorbEnd: row(state),
+  transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
+});
+
+/** It has its final response: what comes now is a repetition, until Timer D, K or M. */
+const absorbing = (state: ClientState, { success, failure }: Partial<Answers> = {}): ClientRows => ({
+  provisional: row(state),
+  success: success ?? row(state),
+  failure: failure ?? row(state),
+  retransmit: row(state),
+  timeout: row(state),
   absorbEnd: row('terminated'),
-  transportError: row('terminated'),
-};
+  transportError: row(state),
+});
+
+const ended: ClientRows = absorbing('terminated');
+
+const accepted = row<ClientState>('accepted', 'disarmRetransmit', 'disarmTimeout', 'absorbAccepted', 'deliver');
+
+// First on to whom it concerns, then the acknowledgement: whoever dies in between leaves the callee repeating, not silent.
+const refused = row<ClientState>('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver', 'acknowledge');
 
 /** RFC 3261 §17.1.1.2, figure 5, as corrected by RFC 6026 §7.2. `trying` is not a state of it. */
 export const inviteClient: Machine<ClientState, ClientEvent> = {
-  calling: {
+  calling: waiting('calling', {
     provisional: row('proceeding', 'disarmRetransmit', 'disarmTimeout', 'deliver'),
-    success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'absorbAccepted', 'deliver'),
-    // First on to whom it concerns, then the acknowledgement: whoever dies in between leaves the callee repeating, not silent.
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver', 'acknowledge'),
-    retransmit: row('calling', 'repeat', 'armRetransmit'),
-    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
-    absorbEnd: row('calling'),
-    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
-  },
+    success: accepted,
+    failure: refused,
+  }),
   trying: ended,
-  proceeding: {
-    provisional: row('proceeding', 'deliver'),
-    success: row('accepted', 'disarmRetransmit', 'disarmTimeout', 'absorbAccepted', 'deliver'),
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver', 'acknowledge'),
-    // A request that moved to another hop after a provisional is repeated there until that hop answers.
-    retransmit: row('proceeding', 'repeat', 'armRetransmit'),
-    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
-    absorbEnd: row('proceeding'),
-    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
-  },
-  accepted: {
-    provisional: row('accepted'),
-    success: row('accepted', 'deliver'),
-    failure: row('accepted'),
-    retransmit: row('accepted'),
-    timeout: row('accepted'),
-    absorbEnd: row('terminated'),
-    transportError: row('accepted'),
-  },
-  completed: {
-    provisional: row('completed'),
-    success: row('completed'),
-    failure: row('completed', 'acknowledge'),
-    retransmit: row('completed'),
-    timeout: row('completed'),
-    absorbEnd: row('terminated'),
-    transportError: row('completed'),
-  },
+  proceeding: waiting('proceeding', { provisional: row('proceeding', 'deliver'), success: accepted, failure: refused }),
+  accepted: absorbing('accepted', { success: row('accepted', 'deliver') }),
+  completed: absorbing('completed', { failure: row('completed', 'acknowledge') }),
   terminated: ended,
 };
+
+const answered = row<ClientState>('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver');
+
+const answers: Answers = { provisional: row('proceeding', 'deliver'), success: answered, failure: answered };
 
 /** RFC 3261 §17.1.2.2, figure 6. `calling` and `accepted` are not states of it. */
 export const nonInviteClient: Machine<ClientState, ClientEvent> = {
   calling: ended,
-  trying: {
-    provisional: row('proceeding', 'deliver'),
-    success: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver'),
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver'),
-    retransmit: row('trying', 'repeat', 'armRetransmit'),
-    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
-    absorbEnd: row('trying'),
-    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
-  },
-  proceeding: {
-    provisional: row('proceeding', 'deliver'),
-    success: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver'),
-    failure: row('completed', 'disarmRetransmit', 'disarmTimeout', 'absorb', 'deliver'),
-    retransmit: row('proceeding', 'repeat', 'armRetransmit'),
-    timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
-    absorbEnd: row('proceeding'),
-    transportError: row('terminated', 'disarmRetransmit', 'disarmTimeout', 'reportTransportError'),
-  },
+  trying: waiting('trying', answers),
+  proceeding: waiting('proceeding', answers),
   accepted: ended,
-  completed: {
-    provisional: row('completed'),
-    success: row('completed'),
-    failure: row('completed'),
-    retransmit: row('completed'),
-    timeout: row('completed'),
-    absorbEnd: row('terminated'),
-    transportError: row('completed'),
-  },
+  completed: absorbing('completed'),
   terminated: ended,
 };
 
-const over: Readonly<Record<ServerEvent, Row<ServerState>>> = {
-  request: row('terminated'),
-  ack: row('terminated'),
-  sendProvisional: row('terminated'),
-  sendSuccess: row('terminated'),
-  sendFailure: row('terminated'),
-  retransmit: row('terminated'),
-  timeout: row('terminated'),
-  absorbEnd: row('terminated'),
-};
+type ServerRows = Readonly<Record<ServerEvent, Row<ServerState>>>;
+
+/** Rows that are not named change nothing. */
+const inState = (state: ServerState, rows: Partial<ServerRows>): ServerRows => ({
+  request: rows.request ?? row(state),
+  ack: rows.ack ?? row(state),
+  sendProvisional: rows.sendProvisional ?? row(state),
+  sendSuccess: rows.sendSuccess ?? row(state),
+  sendFailure: rows.sendFailure ?? row(state),
+  retransmit: rows.retransmit ?? row(state),
+  timeout: rows.timeout ?? row(state),
+  absorbEnd: rows.absorbEnd ?? row(state),
+});
+
+const over = inState('terminated', {});
 
 /** RFC 3261 §17.2.1, figure 7, as corrected by RFC 6026 §7.1. `trying` is not a state of it. */
 export const inviteServer: Machine<ServerState, ServerEvent> = {
   trying: over,
-  proceeding: {
+  proceeding: inState('proceeding', {
     request: row('proceeding', 'repeat'),
-    ack: row('proceeding'),
     sendProvisional: row('proceeding', 'deliver'),
     sendSuccess: row('accepted', 'deliver', 'absorbAccepted'),
     sendFailure: row('completed', 'deliver', 'armRetransmit', 'armTimeout'),
-    retransmit: row('proceeding'),
-    timeout: row('proceeding'),
-    absorbEnd: row('proceeding'),
-  },
-  accepted: {
-    // The 2xx is repeated by whoever made it, end to end.
-    request: row('accepted'),
-    ack: row('accepted'),
-    sendProvisional: row('accepted'),
-    sendSuccess: row('accepted', 'deliver'),
-    sendFailure: row('accepted'),
-    retransmit: row('accepted'),
-    timeout: row('accepted'),
-    absorbEnd: row('terminated'),
-  },
-  completed: {
+  }),
+  // The 2xx is repeated by whoever made it, end to end.
+  accepted: inState('accepted', { sendSuccess: row('accepted', 'deliver'), absorbEnd: row('terminated') }),
+  completed: inState('completed', {
     request: row('completed', 'repeat'),
     ack: row('confirmed', 'disarmRetransmit', 'disarmTimeout', 'absorb'),
-    sendProvisional: row('completed'),
-    sendSuccess: row('completed'),
-    sendFailure: row('completed'),
     retransmit: row('completed', 'repeat', 'armRetransmit'),
     timeout: row('terminated', 'disarmRetransmit', 'reportTimeout'),
-    absorbEnd: row('completed'),
-  },
-  confirmed: {
-    // Acknowledged by a hop that may have died right after: whoever takes its place asks again and needs the answer.
-    request: row('confirmed', 'repeat'),
-    ack: row('confirmed'),
-    sendProvisional: row('confirmed'),
-    sendSuccess: row('confirmed'),
-    sendFailure: row('confirmed'),
-    retransmit: row('confirmed'),
-    timeout: row('confirmed'),
-    absorbEnd: row('terminated'),
-  },
+  }),
+  // Acknowledged by a hop that may have died right after: whoever takes its place asks again and needs the answer.
+  confirmed: inState('confirmed', { request: row('confirmed', 'repeat'), absorbEnd: row('terminated') }),
   terminated: over,
+};
+
+const sends = {
+  sendProvisional: row<ServerState>('proceeding', 'deliver'),
+  sendSuccess: row<ServerState>('completed', 'deliver', 'absorb'),
+  sendFailure: row<ServerState>('completed', 'deliver', 'absorb'),
 };
 
 /** RFC 3261 §17.2.2, figure 8. `accepted` and `confirmed` are not states of it. */
 export const nonInviteServer: Machine<ServerState, ServerEvent> = {
-  trying: {
-    request: row('trying'),
-    ack: row('trying'),
-    sendProvisional: row('proceeding', 'deliver'),
-    sendSuccess: row('completed', 'deliver', 'absorb'),
-    sendFailure: row('completed', 'deliver', 'absorb'),
-    retransmit: row('trying'),
-    timeout: row('trying'),
-    absorbEnd: row('trying'),
-  },
-  proceeding: {
-    request: row('proceeding', 'repeat'),
-    ack: row('proceeding'),
-    sendProvisional: row('proceeding', 'deliver'),
-    sendSuccess: row('completed', 'deliver', 'absorb'),
-    sendFailure: row('completed', 'deliver', 'absorb'),
-    retransmit: row('proceeding'),
-    timeout: row('proceeding'),
-    absorbEnd: row('proceeding'),
-  },
+  trying: inState('trying', sends),
+  proceeding: inState('proceeding', { ...sends, request: row('proceeding', 'repeat') }),
   accepted: over,
-  completed: {
-    request: row('completed', 'repeat'),
-    ack: row('completed'),
-    sendProvisional: row('completed'),
-    sendSuccess: row('completed'),
-    sendFailure: row('completed'),
-    retransmit: row('completed'),
-    timeout: row('completed'),
-    absorbEnd: row('terminated'),
-  },
+  completed: inState('completed', { request: row('completed', 'repeat'), absorbEnd: row('terminated') }),
   confirmed: over,
   terminated: over,
 };

@@ -1,8 +1,7 @@
 /** A server transaction (RFC 3261 §17.2): runs its machine, keeps its timers, and repeats its response, also to who acts in the place of the sender. */
-import type { Cancel, Flow } from '../../../src/internal.ts';
+import type { Flow } from '../../../src/internal.ts';
 import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
-import type { Absorbing } from './absorb-timers.ts';
 import { nextWaitMs, type TransactionHost } from './host.ts';
 import { flat } from './keys.ts';
 import {
@@ -14,6 +13,7 @@ import {
   serverRow,
 } from './machines.ts';
 import { absorbingOctets, openOctets } from './memory.ts';
+import { Transaction } from './transaction.ts';
 import { isFrom, none, type ReplyWay, replyWay, sendBack } from './way-back.ts';
 
 /** Who works for the answer of a server transaction. */
@@ -22,7 +22,7 @@ export interface ServerUser {
   cancel(reasons: readonly string[]): void;
 }
 
-export class ServerTransaction implements Absorbing {
+export class ServerTransaction extends Transaction {
   readonly key: string;
   readonly flow: Flow;
   /** Until the final response is sent. */
@@ -33,38 +33,31 @@ export class ServerTransaction implements Absorbing {
   #turn = 0;
   #isMoved = false;
   #request: SipMessage | undefined;
-  readonly #host: TransactionHost;
-  readonly #isInvite: boolean;
   #state: ServerState;
   /** Kept as text: the octets would keep the whole slab of Node's buffer pool that they lie in. */
   #last: string | undefined;
   #status = 0;
-  #retransmit: Cancel | undefined;
-  #deadline: Cancel | undefined;
-  #waitMs: number;
   #octets = 0;
 
   constructor(host: TransactionHost, key: string, request: SipMessage, flow: Flow) {
+    super(host, request.method === 'INVITE');
     this.key = key;
     this.#request = request;
     this.#back = replyWay(request.via, flow, host.alternatesOf);
     this.flow = flow;
-    this.#host = host;
-    this.#isInvite = request.method === 'INVITE';
-    this.#state = this.#isInvite ? 'proceeding' : 'trying';
-    this.#waitMs = host.timers.t1Ms;
+    this.#state = this.isInvite ? 'proceeding' : 'trying';
     this.#weigh(openOctets + request.text.length);
   }
 
   /** Something of this size is kept for its answer until that is sent. False: there is no room for it. */
   hold(octets: number): boolean {
-    if (this.isFinal || !this.#host.memory.mayGoOn(octets)) return false;
+    if (this.isFinal || !this.host.memory.mayGoOn(octets)) return false;
     this.#weigh(this.#octets + octets);
     return true;
   }
 
   #weigh(octets: number): void {
-    this.#host.memory.changeFor(this.flow.remote.host, octets - this.#octets);
+    this.host.memory.changeFor(this.flow.remote.host, octets - this.#octets);
     this.#octets = octets;
   }
 
@@ -90,7 +83,7 @@ export class ServerTransaction implements Absorbing {
   /** The request again, or its ACK; over another flow where a hop acts in the place of the one it came from first. */
   receive(message: SipMessage, from?: Flow): void {
     if (from !== undefined && this.#hasAlternates && !isFrom(from, this.#back?.flow.remote ?? this.flow.remote)) {
-      const way = replyWay(message.via, from, this.#host.alternatesOf);
+      const way = replyWay(message.via, from, this.host.alternatesOf);
       if (way !== undefined && way.alternates !== none) {
         this.#back = way;
         this.#isMoved = true;
@@ -104,7 +97,7 @@ export class ServerTransaction implements Absorbing {
   }
 
   abandon(): void {
-    this.#end();
+    this.end();
   }
 
   get #hasAlternates(): boolean {
@@ -112,14 +105,14 @@ export class ServerTransaction implements Absorbing {
   }
 
   #step(event: ServerEvent, status = 0, text?: string): void {
-    const { next, effects } = serverRow(this.#isInvite ? inviteServer : nonInviteServer, this.#state, event);
+    const { next, effects } = serverRow(this.isInvite ? inviteServer : nonInviteServer, this.#state, event);
     this.#state = next;
     for (const effect of effects) this.#perform(effect, status, text);
-    if (this.#state === 'terminated') this.#end();
+    if (this.#state === 'terminated') this.end();
   }
 
   #perform(effect: Effect, status: number, text: string | undefined): void {
-    const { t1Ms, t2Ms, t4Ms } = this.#host.timers;
+    const { t1Ms, t2Ms, t4Ms } = this.host.timers;
     switch (effect) {
       case 'deliver':
         if (text === undefined) break;
@@ -127,43 +120,41 @@ export class ServerTransaction implements Absorbing {
         if (this.#status >= 200) this.#turn += 1;
         this.#status = status;
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
-        this.#last = this.#isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
+        this.#last = this.isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
         if (status >= 200) {
-          if (this.#request !== undefined) this.#host.observer?.answered(this.#request, status);
+          if (this.#request !== undefined) this.host.observer?.answered(this.#request, status);
           this.#request = undefined;
           this.#weigh(absorbingOctets + (this.#last?.length ?? 0));
         }
-        sendBack(this.#host.transmitter, this.flow, this.#back, toBytes(text), this.#turn);
+        sendBack(this.host.transmitter, this.flow, this.#back, toBytes(text), this.#turn);
         break;
       case 'repeat':
         if (this.#last !== undefined)
-          sendBack(this.#host.transmitter, this.flow, this.#back, toBytes(this.#last), this.#turn);
+          sendBack(this.host.transmitter, this.flow, this.#back, toBytes(this.#last), this.#turn);
         break;
       case 'armRetransmit':
         if (this.flow.reliable) break;
-        this.#retransmit = this.#host.clock.after(this.#waitMs, () => {
+        this.retransmission = this.host.clock.after(this.waitMs, () => {
           this.#turn += 1;
           this.#step('retransmit');
         });
-        this.#waitMs = nextWaitMs(this.#waitMs, t2Ms);
+        this.waitMs = nextWaitMs(this.waitMs, t2Ms);
         break;
       case 'disarmRetransmit':
-        this.#retransmit?.();
-        this.#retransmit = undefined;
+        this.disarmRetransmit();
         break;
       case 'armTimeout':
-        this.#deadline = this.#host.clock.after(64 * t1Ms, () => this.#step('timeout'));
+        this.deadline = this.host.clock.after(64 * t1Ms, () => this.#step('timeout'));
         break;
       case 'disarmTimeout':
-        this.#deadline?.();
-        this.#deadline = undefined;
+        this.disarmTimeout();
         break;
       case 'absorb':
         // On a connection nothing is repeated, except by whoever takes the place of its dead other end.
-        this.#absorb(this.flow.reliable && !this.#hasAlternates ? 0 : this.#isInvite ? t4Ms : 64 * t1Ms);
+        this.absorb(this.flow.reliable && !this.#hasAlternates ? 0 : this.isInvite ? t4Ms : 64 * t1Ms);
         break;
       case 'absorbAccepted':
-        this.#absorb(64 * t1Ms);
+        this.absorb(64 * t1Ms);
         break;
       case 'acknowledge':
       case 'reportTimeout':
@@ -172,23 +163,18 @@ export class ServerTransaction implements Absorbing {
     }
   }
 
-  #absorb(ms: number): void {
-    this.#deadline?.();
-    this.#deadline = undefined;
-    if (ms === 0) this.#state = 'terminated';
-    else this.#host.absorbTimers.add(this, ms);
-  }
-
   /** @internal */
   leave(): void {
     this.#step('absorbEnd');
   }
 
-  #end(): void {
+  protected terminated(): void {
     this.#state = 'terminated';
-    this.#retransmit?.();
-    this.#deadline?.();
+  }
+
+  protected override end(): void {
+    super.end();
     this.#weigh(0);
-    this.#host.forgetServer(this);
+    this.host.forgetServer(this);
   }
 }
