@@ -24,10 +24,10 @@ describe('altpath: help', () => {
       '--location',
       '--admin',
       '--log-level',
-      '--loft',
+      '--zone',
     ])
       expect(help.stdout).toContain(flag);
-    expect(help.stdout).toContain('altpath echo --loft north');
+    expect(help.stdout).toContain('altpath echo --zone north');
   });
 
   it('shows the version of the package', async () => {
@@ -102,18 +102,18 @@ describe('altpath check', () => {
   });
 
   it('warns of what is valid and unwise', async () => {
-    const file = files.file('open.yaml', 'echo: { coop: open }\n');
+    const file = files.file('open.yaml', 'echo: { site: open }\n');
     const { code, stdout } = await run('check', file);
-    expect(stdout).toMatch(/admin off\n {2}warning: echo: the coop is open: whoever passes may take an echo\n$/);
+    expect(stdout).toMatch(/admin off\n {2}warning: echo: the site is open: whoever passes may take an echo\n$/);
     expect(code).toBe(0);
   });
 
   it('lists everything that is wrong, a line each', async () => {
-    const file = files.file('bad.yaml', 'echo:\n  listen: [x y]\n  cop: a\n');
+    const file = files.file('bad.yaml', 'echo:\n  listen: [x y]\n  sit: a\n');
     const { code, stderr } = await run('check', file);
     expect(stderr.split('\n')).toEqual([
       expect.stringMatching(/bad\.yaml:2:12: echo\.listen\[0\]: "x y" is not an address/),
-      expect.stringMatching(/bad\.yaml:3:3: echo: unknown key "cop" \(did you mean "coop"\?\)/),
+      expect.stringMatching(/bad\.yaml:3:3: echo: unknown key "sit" \(did you mean "site"\?\)/),
       '',
     ]);
     expect(code).toBe(1);

@@ -18,8 +18,8 @@ const echoSchema = section({
   listen: z.array(addressField(() => 7070)).prefault(['127.0.0.1']),
   backup: z.array(addressField(() => 7070)).default([]),
   backupFor: z.array(addressField(() => 7070)).default([]),
-  coop: z.string().default('home'),
-  lofts: z.array(z.string()).default([]),
+  site: z.string().default('home'),
+  zones: z.array(z.string()).default([]),
   drainMs: z.number().default(0),
 });
 
@@ -67,7 +67,7 @@ class EchoRole implements Role {
       alternates: [this.#backup()],
       q: 500,
     };
-    await this.#services.locations.save('loft', [
+    await this.#services.locations.save('zone', [
       { ...contact, expiresMs: this.#services.clock.now() + 60_000, updatedMs: this.#services.clock.now() },
     ]);
     announce(this.#services.log, 'echo', 'echo post', bound);
@@ -89,13 +89,13 @@ class EchoRole implements Role {
 
   reload(config: unknown): readonly string[] {
     const fresh = echoSchema.parse(config);
-    const before = this.#config.coop;
+    const before = this.#config.site;
     this.#config = fresh;
-    return before === fresh.coop ? [] : [`coop ${before} -> ${fresh.coop}`];
+    return before === fresh.site ? [] : [`site ${before} -> ${fresh.site}`];
   }
 
   status(): Readonly<Record<string, unknown>> {
-    return { coop: this.#config.coop, lofts: this.#config.lofts, trust: this.#core.trust.length };
+    return { site: this.#config.site, zones: this.#config.zones, trust: this.#core.trust.length };
   }
 
   calls(): readonly Readonly<Record<string, unknown>>[] {
@@ -112,17 +112,17 @@ export const echo = defineProtocol({
   title: 'echo post',
   configSchema: echoSchema,
   createRole: (services, config, core) => new EchoRole(services, config, core),
-  reloads: ['coop'],
-  warnings: ({ coop }) => (coop === 'open' ? ['the coop is open: whoever passes may take an echo'] : []),
+  reloads: ['site'],
+  warnings: ({ site }) => (site === 'open' ? ['the site is open: whoever passes may take an echo'] : []),
   flags: [
-    { name: 'coop', describe: 'where it lives', path: ['coop'] },
+    { name: 'site', describe: 'where it lives', path: ['site'] },
     {
-      name: 'loft',
+      name: 'zone',
       describe: 'where it flies to',
-      path: ['lofts'],
+      path: ['zones'],
       repeatable: true,
       read: (text) => text.toUpperCase(),
     },
   ],
-  examples: [['altpath echo --loft north', 'flies north']],
+  examples: [['altpath echo --zone north', 'flies north']],
 });

@@ -45,15 +45,15 @@ const tell = (port: number, text: string): void => {
 
 describe('altpath: a serving process', () => {
   it('says in one line each what is unwise', async () => {
-    const altpath = start('echo', ...onAnyPort, '--coop', 'open');
+    const altpath = start('echo', ...onAnyPort, '--site', 'open');
     await altpath.logged('ready');
     expect(altpath.log.filter(({ level }) => level === 'warn')).toEqual([
-      expect.objectContaining({ protocol: 'echo', msg: 'the coop is open: whoever passes may take an echo' }),
+      expect.objectContaining({ protocol: 'echo', msg: 'the site is open: whoever passes may take an echo' }),
     ]);
   });
 
   it('says ready when every socket is bound, with the addresses as bound', async () => {
-    const altpath = start('echo', ...onAnyPort, '--listen', '127.0.0.2:0', '--loft', 'north', '--loft', 'south');
+    const altpath = start('echo', ...onAnyPort, '--listen', '127.0.0.2:0', '--zone', 'north', '--zone', 'south');
     const ready = await altpath.logged('ready');
     expect(ready).toMatchObject({
       level: 'info',
@@ -128,19 +128,19 @@ describe('altpath: a serving process', () => {
 
 describe('altpath: SIGHUP', () => {
   it('takes over what can change, and says what needs a restart', async () => {
-    const file = files.file('reload.yaml', 'echo: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const file = files.file('reload.yaml', 'echo: { site: home, listen: ["127.0.0.1:0"] }\n');
     const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
     const ready = await altpath.logged('ready');
-    writeFileSync(file, 'strip: untrusted\necho: { coop: away, listen: ["127.0.0.3:0"] }\n');
+    writeFileSync(file, 'strip: untrusted\necho: { site: away, listen: ["127.0.0.3:0"] }\n');
     altpath.kill('SIGHUP');
     expect(await altpath.logged(/^reloaded/)).toMatchObject({
       level: 'info',
-      changed: ['echo: coop home -> away'],
+      changed: ['echo: site home -> away'],
       needsRestart: ['strip', 'echo.listen'],
-      msg: `reloaded ${file}: echo: coop home -> away; needs a restart: strip, echo.listen`,
+      msg: `reloaded ${file}: echo: site home -> away; needs a restart: strip, echo.listen`,
     });
     const status = await run('status', '--admin', adminOf(ready), '--json');
-    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { coop: 'away' } } });
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { site: 'away' } } });
   });
 
   it('takes over the level of the log, of the roles as well', async () => {
@@ -166,27 +166,27 @@ describe('altpath: SIGHUP', () => {
   });
 
   it('keeps the old configuration when the new one is bad', async () => {
-    const file = files.file('spoilt.yaml', 'echo: { coop: home, listen: ["127.0.0.1:0"] }\n');
+    const file = files.file('spoilt.yaml', 'echo: { site: home, listen: ["127.0.0.1:0"] }\n');
     const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
     const ready = await altpath.logged('ready');
-    writeFileSync(file, 'echo: { coop: away, lissen: [] }\nx: 1\n');
+    writeFileSync(file, 'echo: { site: away, lissen: [] }\nx: 1\n');
     altpath.kill('SIGHUP');
     const refusal = await altpath.logged(/^not reloaded/);
     expect(refusal.level).toBe('error');
     expect(refusal.msg).toContain(':1:21: echo: unknown key "lissen"');
     expect(refusal.msg).toContain(':2:1: unknown key "x"');
     const status = await run('status', '--admin', adminOf(ready), '--json');
-    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { coop: 'home' } } });
+    expect(JSON.parse(status.stdout)).toMatchObject({ roles: { echo: { site: 'home' } } });
     expect(await echo(portOf(ready), 'still here')).toBe('still here');
   });
 
   it.each([
     ['empty', '', 'it is empty'],
-    ['cut off in a line', 'strip: untrusted\necho: { coop: aw', 'not YAML'],
+    ['cut off in a line', 'strip: untrusted\necho: { site: aw', 'not YAML'],
     ['cut off after a line', 'strip: untrusted\n', 'its section "echo:" is gone'],
-    ['cut off in its text', 'strip: untrusted\necho:\n  coop: h', 'its last line has no end'],
+    ['cut off in its text', 'strip: untrusted\necho:\n  site: h', 'its last line has no end'],
   ])('keeps the old configuration when the file is %s', async (_what, text, why) => {
-    const whole = 'strip: untrusted\necho:\n  coop: home\n  listen: ["127.0.0.1:0"]\n';
+    const whole = 'strip: untrusted\necho:\n  site: home\n  listen: ["127.0.0.1:0"]\n';
     const file = files.file('cut.yaml', whole);
     const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
     const ready = await altpath.logged('ready');
@@ -195,23 +195,23 @@ describe('altpath: SIGHUP', () => {
     expect((await altpath.logged(/^not reloaded/)).msg).toContain(why);
     writeFileSync(file, whole.replace('home', 'away'));
     altpath.kill('SIGHUP');
-    expect(await altpath.logged(/^reloaded/)).toMatchObject({ changed: ['echo: coop home -> away'] });
+    expect(await altpath.logged(/^reloaded/)).toMatchObject({ changed: ['echo: site home -> away'] });
     expect(await echo(portOf(ready), 'still here')).toBe('still here');
   });
 
   it('goes on saying what needs a restart until the file is again as at the start', async () => {
-    const text = (lofts: string) => `echo: { lofts: [${lofts}], listen: ["127.0.0.1:0"] }\n`;
+    const text = (zones: string) => `echo: { zones: [${zones}], listen: ["127.0.0.1:0"] }\n`;
     const file = files.file('asleep.yaml', text('a'));
     const altpath = start('echo', '-c', file, '--admin', '127.0.0.1:0');
     await altpath.logged('ready');
     const reloads = () =>
       altpath.log.filter(({ msg }) => msg.startsWith('reloaded')).map(({ needsRestart }) => needsRestart);
-    for (const [turn, lofts] of ['b', 'b', 'a'].entries()) {
-      writeFileSync(file, text(lofts));
+    for (const [turn, zones] of ['b', 'b', 'a'].entries()) {
+      writeFileSync(file, text(zones));
       altpath.kill('SIGHUP');
       await vi.waitFor(() => expect(reloads()).toHaveLength(turn + 1), 5_000);
     }
-    expect(reloads()).toEqual([['echo.lofts'], ['echo.lofts'], []]);
+    expect(reloads()).toEqual([['echo.zones'], ['echo.zones'], []]);
   });
 
   it('has nothing to read without a file', async () => {
@@ -224,7 +224,7 @@ describe('altpath: SIGHUP', () => {
 
 describe('altpath: asking a running process', () => {
   it('shows status, calls, peers and registrations, for people and for machines', async () => {
-    const altpath = start('echo', ...onAnyPort, '--loft', 'north');
+    const altpath = start('echo', ...onAnyPort, '--zone', 'north');
     const ready = await altpath.logged('ready');
     const ask = async (...words: string[]): Promise<string> => (await run(...words, '--admin', adminOf(ready))).stdout;
 
@@ -232,7 +232,7 @@ describe('altpath: asking a running process', () => {
       state: 'ready',
       location: 'memory',
       records: 1,
-      roles: { echo: { listening: ready['addresses'], lofts: ['NORTH'] } },
+      roles: { echo: { listening: ready['addresses'], zones: ['NORTH'] } },
     });
     expect(await ask('status')).toMatch(/^state +ready$/m);
     expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([{ protocol: 'echo', state: 'flying' }]);
@@ -240,9 +240,9 @@ describe('altpath: asking a running process', () => {
     expect(await ask('calls')).toBe('protocol  id  state   from    to\necho      c1  flying  a?[31m  b\n');
     expect(await ask('peers')).toBe('no peers\n');
     expect(await ask('reg')).toMatch(
-      /^record +contact +expires +q +alternates\nloft +echo:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,
+      /^record +contact +expires +q +alternates\nzone +echo:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,
     );
-    expect(JSON.parse(await ask('reg', '--json'))).toMatchObject([{ record: 'loft', target: 'echo:1' }]);
+    expect(JSON.parse(await ask('reg', '--json'))).toMatchObject([{ record: 'zone', target: 'echo:1' }]);
     expect(JSON.parse(await ask('reg', 'nobody', '--json'))).toEqual([]);
   });
 

@@ -99,61 +99,61 @@ describe('call machine', () => {
 
 describe('lineProvider', () => {
   it('connects two lines and clears both', () => {
-    const bench = newBench();
-    const [a, b] = bench.lines;
-    bench.board.offHook(a);
+    const harness = newHarness();
+    const [a, b] = harness.lines;
+    harness.board.offHook(a);
     expect(a.desired).toMatchObject({ state: 'dialling', tone: 'dial', collect: true });
-    bench.board.dialled(a, '201');
+    harness.board.dialled(a, '201');
     expect(a.desired).toMatchObject({ state: 'offering', media: { mode: 'receive', remote: undefined } });
     const callId = a.desired.media?.callId ?? '';
-    bench.board.mediaReady(a, callId, 'sdp-a');
+    harness.board.mediaReady(a, callId, 'sdp-a');
     expect(b.desired).toMatchObject({ state: 'ringing', tone: 'ring', media: { callId, remote: 'sdp-a' } });
-    bench.board.mediaReady(b, callId, 'sdp-b');
+    harness.board.mediaReady(b, callId, 'sdp-b');
     expect(a.desired).toMatchObject({ state: 'ringback', tone: 'ringback', media: { remote: 'sdp-b' } });
-    bench.board.offHook(b);
+    harness.board.offHook(b);
     expect(a.desired).toMatchObject({ state: 'talking', media: { mode: 'both', remote: 'sdp-b' } });
     expect(b.desired).toMatchObject({ state: 'talking', media: { mode: 'both', remote: 'sdp-a' } });
-    bench.board.onHook(a);
+    harness.board.onHook(a);
     expect(a.desired.state).toBe('idle');
     expect(b.desired).toMatchObject({ state: 'tone', tone: 'busy', media: undefined });
-    bench.clock.advance(30_000);
+    harness.clock.advance(30_000);
     expect(b.desired.state).toBe('howler');
-    bench.clock.advance(60_000);
+    harness.clock.advance(60_000);
     expect(b.desired.state).toBe('lockout');
-    bench.board.onHook(b);
+    harness.board.onHook(b);
     expect(b.desired.state).toBe('idle');
-    expect(bench.board.callCount).toBe(0);
-    expect(bench.clock.pending).toBe(0);
+    expect(harness.board.callCount).toBe(0);
+    expect(harness.clock.pending).toBe(0);
   });
   it('gives reorder for an unknown number, busy for a busy line, itself included', () => {
-    const bench = newBench();
-    const [a] = bench.lines;
-    bench.board.offHook(a);
-    bench.board.dialled(a, '999');
+    const harness = newHarness();
+    const [a] = harness.lines;
+    harness.board.offHook(a);
+    harness.board.dialled(a, '999');
     expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
-    bench.board.onHook(a);
-    bench.board.offHook(a);
-    bench.board.dialled(a, '200');
+    harness.board.onHook(a);
+    harness.board.offHook(a);
+    harness.board.dialled(a, '200');
     expect(a.desired).toMatchObject({ state: 'tone', tone: 'busy' });
   });
   it('stops ringing when nobody answers', () => {
-    const bench = newBench();
-    const [a, b] = bench.lines;
-    ringing(bench);
-    bench.clock.advance(120_000);
+    const harness = newHarness();
+    const [a, b] = harness.lines;
+    ringing(harness);
+    harness.clock.advance(120_000);
     expect(a.desired).toMatchObject({ state: 'tone', tone: 'busy' });
     expect(b.desired.state).toBe('idle');
   });
   it('ends a call whose gateway is lost, and the line waits for its gateway', () => {
-    const bench = newBench();
-    const [a, b] = bench.lines;
-    ringing(bench);
-    bench.board.outOfService(b);
+    const harness = newHarness();
+    const [a, b] = harness.lines;
+    ringing(harness);
+    harness.board.outOfService(b);
     expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
-    expect(bench.locations.lookup('201')).toEqual([]);
-    bench.board.onHook(a);
-    bench.board.offHook(a);
-    bench.board.dialled(a, '201');
+    expect(harness.locations.lookup('201')).toEqual([]);
+    harness.board.onHook(a);
+    harness.board.offHook(a);
+    harness.board.dialled(a, '201');
     expect(a.desired).toMatchObject({ state: 'tone', tone: 'reorder' });
   });
 });
@@ -389,7 +389,7 @@ function crossing() {
   return { control, unknown, mgcp: side('mgcp', '200'), megaco: side('megaco', '300') };
 }
 
-function ringing({ board, lines: [a, b] }: ReturnType<typeof newBench>): void {
+function ringing({ board, lines: [a, b] }: ReturnType<typeof newHarness>): void {
   board.offHook(a);
   board.dialled(a, '201');
   const callId = a.desired.media?.callId ?? '';
@@ -397,7 +397,7 @@ function ringing({ board, lines: [a, b] }: ReturnType<typeof newBench>): void {
   board.mediaReady(b, callId, 'sdp-b');
 }
 
-function newBench() {
+function newHarness() {
   const clock = new FakeClock();
   const locations = mapLocations();
   const parts = { clock, log: silentLog, metrics: new Metrics(), locations };

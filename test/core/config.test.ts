@@ -12,11 +12,11 @@ import { addressField, formatAddress, secretField, section } from '../../src/int
 const address = () => addressField(() => 7000);
 
 /** A protocol that does not exist: the loader must serve any. */
-const pigeonSchema = section({
+const sampleSchema = section({
   listen: z.array(address()).min(1).prefault(['127.0.0.1']),
   backup: z.array(address()).default([]),
   backupFor: z.array(address()).default([]),
-  perches: z
+  places: z
     .array(
       z.union([
         z.string().regex(/^[a-z]+$/, 'must be letters'),
@@ -24,22 +24,22 @@ const pigeonSchema = section({
       ]),
     )
     .default([]),
-  lofts: z.array(section({ name: z.string(), password: secretField().optional() })).default([]),
+  zones: z.array(section({ name: z.string(), password: secretField().optional() })).default([]),
   flight: section({ maxHeight: z.number().int().min(1).max(500).default(100) }).prefault({}),
   urgent: z.boolean().default(false),
   placement: z.enum(['leg', 'wing']).default('leg'),
 });
 
-type Pigeon = { readonly section: RoleSection; readonly config: z.output<typeof pigeonSchema> };
+type Sample = { readonly section: RoleSection; readonly config: z.output<typeof sampleSchema> };
 
-const pigeon = { name: 'pigeon', schema: pigeonSchema.transform((config): Pigeon => ({ section: config, config })) };
-const protocols = [pigeon, { ...pigeon, name: 'owl' }];
+const sample = { name: 'sample', schema: sampleSchema.transform((config): Sample => ({ section: config, config })) };
+const protocols = [sample, { ...sample, name: 'other' }];
 
-const load = (text: string, request: Partial<LoadRequest<Pigeon>> = {}) =>
+const load = (text: string, request: Partial<LoadRequest<Sample>> = {}) =>
   loadConfig({ protocols, file: 'c.yaml', source: parseSource('c.yaml', text), ...request });
 
 /** The lines of the ConfigError that loading must end in. */
-function problems(text: string, request: Partial<LoadRequest<Pigeon>> = {}): readonly string[] {
+function problems(text: string, request: Partial<LoadRequest<Sample>> = {}): readonly string[] {
   try {
     load(text, request);
   } catch (error) {
@@ -53,7 +53,7 @@ const addresses = (list: readonly Parameters<typeof formatAddress>[0][] | undefi
 
 describe('configuration: what is read', () => {
   it('gives every setting its default', () => {
-    const { core, roles } = load('pigeon:\n');
+    const { core, roles } = load('sample:\n');
     expect(core).toEqual({
       log: { level: 'info', format: 'auto' },
       admin: 'off',
@@ -65,17 +65,17 @@ describe('configuration: what is read', () => {
       shutdownSeconds: 10,
       dns: { servers: [] },
     });
-    expect([...roles.keys()]).toEqual(['pigeon']);
-    expect(addresses(roles.get('pigeon')?.section.listen)).toEqual(['udp:127.0.0.1:7000']);
+    expect([...roles.keys()]).toEqual(['sample']);
+    expect(addresses(roles.get('sample')?.section.listen)).toEqual(['udp:127.0.0.1:7000']);
   });
 
   it('takes a section whose lines are all commented out for one of defaults', () => {
-    expect(load('log:\n  # level: debug\npigeon:\n  flight:\n').core.log.level).toBe('info');
+    expect(load('log:\n  # level: debug\nsample:\n  flight:\n').core.log.level).toBe('info');
   });
 
   it('reads the lists of trust, alternates and DNS servers', () => {
     const { core } = load(
-      'trust: [10.0.0.0/8, "*.example.com"]\nallow: [192.0.2.0/24:5060, example.org]\ndns: { servers: [127.0.0.53, "[::1]:5353"] }\npigeon:\n',
+      'trust: [10.0.0.0/8, "*.example.com"]\nallow: [192.0.2.0/24:5060, example.org]\ndns: { servers: [127.0.0.53, "[::1]:5353"] }\nsample:\n',
     );
     expect(core.trust.map(({ kind }) => kind)).toEqual(['network', 'name']);
     expect(core.allow).toMatchObject([
@@ -86,23 +86,23 @@ describe('configuration: what is read', () => {
   });
 
   it('takes a number for text where text is wanted, character by character', () => {
-    const lofts = load('pigeon:\n  lofts:\n    - { name: +49, password: 0815 }\n    - name: 200\n').roles.get('pigeon');
-    const { perches } = load('pigeon: { perches: [{ height: 1, mark: 007 }] }\n').roles.get('pigeon')?.config ?? {};
-    expect(perches).toEqual([{ height: 1, mark: '007' }]);
-    expect(lofts?.config.lofts).toEqual([{ name: '+49', password: '0815' }, { name: '200' }]);
+    const zones = load('sample:\n  zones:\n    - { name: +49, password: 0815 }\n    - name: 200\n').roles.get('sample');
+    const { places } = load('sample: { places: [{ height: 1, mark: 007 }] }\n').roles.get('sample')?.config ?? {};
+    expect(places).toEqual([{ height: 1, mark: '007' }]);
+    expect(zones?.config.zones).toEqual([{ name: '+49', password: '0815' }, { name: '200' }]);
   });
 
   it('runs the one role asked for even if the file has no section for it', () => {
-    expect([...load('pigeon:\n', { only: 'owl' }).roles.keys()]).toEqual(['owl']);
+    expect([...load('sample:\n', { only: 'other' }).roles.keys()]).toEqual(['other']);
   });
 
   it('lets a flag win over the file', () => {
     const overrides: Override[] = [
-      { path: ['pigeon', 'listen'], value: ['tcp:127.0.0.9:1'], origin: { flag: '--listen' } },
+      { path: ['sample', 'listen'], value: ['tcp:127.0.0.9:1'], origin: { flag: '--listen' } },
       { path: ['log', 'level'], value: 'debug', origin: { flag: '--log-level' } },
     ];
-    const { core, roles } = load('pigeon: { listen: [udp:127.0.0.1:1] }\n', { overrides });
-    expect(addresses(roles.get('pigeon')?.section.listen)).toEqual(['tcp:127.0.0.9:1']);
+    const { core, roles } = load('sample: { listen: [udp:127.0.0.1:1] }\n', { overrides });
+    expect(addresses(roles.get('sample')?.section.listen)).toEqual(['tcp:127.0.0.9:1']);
     expect(core.log.level).toBe('debug');
   });
 });
@@ -111,7 +111,7 @@ describe('configuration: what is refused', () => {
   it('shows file, line and column of every problem at once, in the order of the file', () => {
     const text = [
       'log: { level: verbose }',
-      'pigeon:',
+      'sample:',
       '  listen:',
       '    - udp:127.0.0.1:7000',
       '    - udp:127.0.0.1:99999',
@@ -123,38 +123,38 @@ describe('configuration: what is refused', () => {
     ].join('\n');
     expect(problems(text)).toEqual([
       'c.yaml:1:15: log.level: must be one of trace, debug, info, warn, error, fatal, silent',
-      expect.stringMatching(/^c\.yaml:5:7: pigeon\.listen\[1\]: "udp:127\.0\.0\.1:99999" is not an address: write /),
-      'c.yaml:7:16: pigeon.flight.maxHeight: must be at most 500',
-      'c.yaml:8:11: pigeon.urgent: must be true or false, is text (write true or false)',
+      expect.stringMatching(/^c\.yaml:5:7: sample\.listen\[1\]: "udp:127\.0\.0\.1:99999" is not an address: write /),
+      'c.yaml:7:16: sample.flight.maxHeight: must be at most 500',
+      'c.yaml:8:11: sample.urgent: must be true or false, is text (write true or false)',
       expect.stringMatching(/^c\.yaml:9:8: admin: "nowhere" is no address for the admin server/),
     ]);
   });
 
   it.each([
-    ['pigeon: { lisen: [a] }', 'c.yaml:1:11: pigeon: unknown key "lisen" (did you mean "listen"?)'],
-    ['pigeon: { backup_for: [] }', 'c.yaml:1:11: pigeon: unknown key "backup_for" (did you mean "backupFor"?)'],
-    ['pigeon:\n  maxHeight: 3', 'c.yaml:2:3: pigeon: unknown key "maxHeight" (it belongs in pigeon.flight)'],
-    ['pigeom: {}', 'c.yaml:1:1: unknown key "pigeom" (did you mean "pigeon"?)'],
-    ['pigeon: { flight: { xyzzy: 1 } }', 'c.yaml:1:21: pigeon.flight: unknown key "xyzzy" (known here: maxHeight)'],
-    ['pigeon: { lofts: [{ nmae: x }] }', 'unknown key "nmae" (did you mean "name"?)'],
+    ['sample: { lisen: [a] }', 'c.yaml:1:11: sample: unknown key "lisen" (did you mean "listen"?)'],
+    ['sample: { backup_for: [] }', 'c.yaml:1:11: sample: unknown key "backup_for" (did you mean "backupFor"?)'],
+    ['sample:\n  maxHeight: 3', 'c.yaml:2:3: sample: unknown key "maxHeight" (it belongs in sample.flight)'],
+    ['sampel: {}', 'c.yaml:1:1: unknown key "sampel" (did you mean "sample"?)'],
+    ['sample: { flight: { xyzzy: 1 } }', 'c.yaml:1:21: sample.flight: unknown key "xyzzy" (known here: maxHeight)'],
+    ['sample: { zones: [{ nmae: x }] }', 'unknown key "nmae" (did you mean "name"?)'],
     ['lisen:', 'unknown key "lisen"'],
   ])('%j: says which key was meant', (text, line) => {
     expect(problems(text).join('\n')).toContain(line);
   });
 
   it.each([
-    ['pigeon: { listen: udp:127.0.0.1:1 }', 'must be a list, is text (write it as a list: [first, second])'],
-    ['pigeon: { listen: [] }', 'needs at least 1 entry'],
-    ['pigeon: { listen: [[1]] }', 'must be text, is a list'],
-    ['pigeon: { flight: { maxHeight: 5s } }', 'must be a number, is text (write digits alone'],
-    ['pigeon: { flight: { maxHeight: 1.5 } }', 'must be a whole number, is a number with a fraction'],
-    ['pigeon: { placement: wng }', 'must be one of leg, wing (did you mean "wing"?)'],
-    ['pigeon: { lofts: [{}] }', 'pigeon.lofts[0].name: is missing: must be text'],
-    ['pigeon: { perches: ["7"] }', 'pigeon.perches[0]: must be letters'],
-    ['pigeon: { perches: [{ height: high }] }', 'pigeon.perches[0].height: must be a number, is text'],
-    ['pigeon: { perches: [{ heigt: 1 }] }', 'pigeon.perches[0]: unknown key "heigt" (did you mean "height"?)'],
-    ['pigeon: { perches: [[]] }', 'pigeon.perches[0]: must be text, is a list'],
-    ['pigeon: 7', 'must be a mapping (key: value), is a number'],
+    ['sample: { listen: udp:127.0.0.1:1 }', 'must be a list, is text (write it as a list: [first, second])'],
+    ['sample: { listen: [] }', 'needs at least 1 entry'],
+    ['sample: { listen: [[1]] }', 'must be text, is a list'],
+    ['sample: { flight: { maxHeight: 5s } }', 'must be a number, is text (write digits alone'],
+    ['sample: { flight: { maxHeight: 1.5 } }', 'must be a whole number, is a number with a fraction'],
+    ['sample: { placement: wng }', 'must be one of leg, wing (did you mean "wing"?)'],
+    ['sample: { zones: [{}] }', 'sample.zones[0].name: is missing: must be text'],
+    ['sample: { places: ["7"] }', 'sample.places[0]: must be letters'],
+    ['sample: { places: [{ height: high }] }', 'sample.places[0].height: must be a number, is text'],
+    ['sample: { places: [{ heigt: 1 }] }', 'sample.places[0]: unknown key "heigt" (did you mean "height"?)'],
+    ['sample: { places: [[]] }', 'sample.places[0]: must be text, is a list'],
+    ['sample: 7', 'must be a mapping (key: value), is a number'],
     ['- a', 'must be a mapping (key: value), is a list'],
     ['location: redis', 'is no location store'],
     ['trust: ["no hop"]', '"no hop" names no hop'],
@@ -164,18 +164,18 @@ describe('configuration: what is refused', () => {
   });
 
   it('names the flag that a bad value came from', () => {
-    const overrides: Override[] = [{ path: ['pigeon', 'backup'], value: ['b@d@'], origin: { flag: '--backup' } }];
-    expect(problems('pigeon:\n', { overrides })).toEqual([
+    const overrides: Override[] = [{ path: ['sample', 'backup'], value: ['b@d@'], origin: { flag: '--backup' } }];
+    expect(problems('sample:\n', { overrides })).toEqual([
       expect.stringMatching(/^--backup: "b@d@" is not an address/),
     ]);
   });
 
   it('refuses a backup that is ourselves or that nobody can reach', () => {
-    const text = 'pigeon:\n  listen: [127.0.0.1]\n  backup: [127.0.0.1, 0.0.0.0, "127.0.0.2:0"]\n';
+    const text = 'sample:\n  listen: [127.0.0.1]\n  backup: [127.0.0.1, 0.0.0.0, "127.0.0.2:0"]\n';
     expect(problems(text)).toEqual([
-      'c.yaml:3:12: pigeon.backup[0]: udp:127.0.0.1:7000 is an address we listen on ourselves (name the other controller)',
-      'c.yaml:3:23: pigeon.backup[1]: nobody can send to udp:0.0.0.0:7000 (name the address that others use)',
-      'c.yaml:3:32: pigeon.backup[2]: udp:127.0.0.2:0 needs a port',
+      'c.yaml:3:12: sample.backup[0]: udp:127.0.0.1:7000 is an address we listen on ourselves (name the other controller)',
+      'c.yaml:3:23: sample.backup[1]: nobody can send to udp:0.0.0.0:7000 (name the address that others use)',
+      'c.yaml:3:32: sample.backup[2]: udp:127.0.0.2:0 needs a port',
     ]);
   });
 
@@ -186,18 +186,18 @@ describe('configuration: what is refused', () => {
 
   it('never quotes a secret', () => {
     const texts = [
-      'cluster: { secret: hunter2 }\npigeon:\n',
-      'cluster: { secret: [hunter2] }\npigeon:\n',
-      'pigeon: { lofts: [{ password: { hunter2: 1 } }] }\n',
-      'pigeon: { lofts: [{ name: a, password: [hunter2hunter2] }] }\n',
-      'cluster: { secret: "hunter2\npigeon: }',
+      'cluster: { secret: hunter2 }\nsample:\n',
+      'cluster: { secret: [hunter2] }\nsample:\n',
+      'sample: { zones: [{ password: { hunter2: 1 } }] }\n',
+      'sample: { zones: [{ name: a, password: [hunter2hunter2] }] }\n',
+      'cluster: { secret: "hunter2\nsample: }',
     ];
     for (const text of texts) expect(problems(text).join()).not.toContain('hunter2');
   });
 
   it('says that there is nothing to run', () => {
     expect(problems('log: { level: info }\n')).toEqual([
-      'c.yaml names no role to run: add a section ("pigeon:", "owl:")',
+      'c.yaml names no role to run: add a section ("sample:", "other:")',
     ]);
   });
 });
@@ -206,18 +206,18 @@ describe('configuration: one file for the whole cluster', () => {
   const text = [
     'cluster: { secret: 0123456789abcdef }',
     'nodes:',
-    '  a: { pigeon: [udp:127.0.0.1, tcp:127.0.0.1], owl: [127.0.0.1:9000] }',
-    '  b: { pigeon: [udp:127.0.0.2, tcp:127.0.0.2] }',
-    '  c: { pigeon: [udp:127.0.0.3] }',
-    'pigeon: { urgent: true }',
+    '  a: { sample: [udp:127.0.0.1, tcp:127.0.0.1], other: [127.0.0.1:9000] }',
+    '  b: { sample: [udp:127.0.0.2, tcp:127.0.0.2] }',
+    '  c: { sample: [udp:127.0.0.3] }',
+    'sample: { urgent: true }',
     '',
   ].join('\n');
 
   it("gives a node its addresses, and for backups the others' first addresses, then their second", () => {
     const { roles, node } = load(text, { node: 'a' });
-    const role = roles.get('pigeon');
+    const role = roles.get('sample');
     expect(node).toBe('a');
-    expect([...roles.keys()]).toEqual(['pigeon', 'owl']);
+    expect([...roles.keys()]).toEqual(['sample', 'other']);
     expect(addresses(role?.section.listen)).toEqual(['udp:127.0.0.1:7000', 'tcp:127.0.0.1:7000']);
     expect(addresses(role?.section.backup)).toEqual(['udp:127.0.0.2:7000', 'udp:127.0.0.3:7000', 'tcp:127.0.0.2:7000']);
     expect(addresses(role?.section.backupFor)).toEqual(addresses(role?.section.backup));
@@ -225,8 +225,8 @@ describe('configuration: one file for the whole cluster', () => {
   });
 
   it('runs on each node the roles of that node alone', () => {
-    expect([...load(text, { node: 'c' }).roles.keys()]).toEqual(['pigeon']);
-    const { backup, backupFor } = load(text, { node: 'c' }).roles.get('pigeon')?.section ?? {};
+    expect([...load(text, { node: 'c' }).roles.keys()]).toEqual(['sample']);
+    const { backup, backupFor } = load(text, { node: 'c' }).roles.get('sample')?.section ?? {};
     expect(addresses(backupFor)).toEqual([
       'udp:127.0.0.1:7000',
       'udp:127.0.0.2:7000',
@@ -240,13 +240,13 @@ describe('configuration: one file for the whole cluster', () => {
   it('needs to be told which node, unless there is but one', () => {
     expect(problems(text)).toEqual(['c.yaml:2:1: nodes: several nodes: say which one to run with --node a|b|c']);
     expect(problems(text, { node: 'x' })).toEqual(['--node: no node "x" in c.yaml (it has a, b, c)']);
-    expect(load('nodes: { only: { owl: [127.0.0.1] } }\n').node).toBe('only');
+    expect(load('nodes: { only: { other: [127.0.0.1] } }\n').node).toBe('only');
   });
 
   it("points to the node's own line when an address is bad", () => {
     const bad = text.replace('udp:127.0.0.3', 'udp:127.0.0.300');
-    expect(problems(bad, { node: 'a' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.pigeon\[0\]: "udp:127\.0\.0\.300"/);
-    expect(problems(bad, { node: 'c' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.pigeon\[0\]: "udp:127\.0\.0\.300"/);
+    expect(problems(bad, { node: 'a' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.sample\[0\]: "udp:127\.0\.0\.300"/);
+    expect(problems(bad, { node: 'c' })[0]).toMatch(/^c\.yaml:5:17: nodes\.c\.sample\[0\]: "udp:127\.0\.0\.300"/);
   });
 
   it('demands a secret of several nodes', () => {
@@ -256,8 +256,8 @@ describe('configuration: one file for the whole cluster', () => {
   });
 
   it('knows a role that no protocol plays for a slip', () => {
-    expect(problems(text.replace('owl:', 'owk:'), { node: 'b' })[0]).toContain(
-      'unknown key "owk" (did you mean "owl"?)',
+    expect(problems(text.replace('other:', 'othr:'), { node: 'b' })[0]).toContain(
+      'unknown key "othr" (did you mean "other"?)',
     );
   });
 });
@@ -268,8 +268,8 @@ describe('configuration: files', () => {
 
   it('reads a file by name', () => {
     const file = join(directory, 'good.yaml');
-    writeFileSync(file, 'pigeon:\n');
-    expect([...loadConfig({ protocols, file }).roles.keys()]).toEqual(['pigeon']);
+    writeFileSync(file, 'sample:\n');
+    expect([...loadConfig({ protocols, file }).roles.keys()]).toEqual(['sample']);
   });
 
   it('says in words why a file cannot be read', () => {
@@ -296,7 +296,7 @@ describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', 
 
   it('is the port of the cluster on the host of the first address of each node', () => {
     const text =
-      'nodes:\n  a: { pigeon: [127.0.0.1] }\n  b: { pigeon: [127.0.0.2] }\n  c: { pigeon: [127.0.0.3], link: "127.0.0.9:7000" }\n';
+      'nodes:\n  a: { sample: [127.0.0.1] }\n  b: { sample: [127.0.0.2] }\n  c: { sample: [127.0.0.3], link: "127.0.0.9:7000" }\n';
     expect(nodes(text, 'b')).toEqual({
       listen: { host: '127.0.0.2', port: 9061 },
       partners: [
@@ -311,7 +311,7 @@ describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', 
 
   it('follows from partners where there are no nodes', () => {
     const text =
-      'pigeon: { listen: [127.0.0.1], backup: [127.0.0.2], backupFor: [127.0.0.2, "[::1]:7070"] }\ncluster: { port: 7001 }\n';
+      'sample: { listen: [127.0.0.1], backup: [127.0.0.2], backupFor: [127.0.0.2, "[::1]:7070"] }\ncluster: { port: 7001 }\n';
     expect(loadText(text).link).toMatchObject({
       listen: { host: '127.0.0.1', port: 7001 },
       partners: [
@@ -322,7 +322,7 @@ describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', 
   });
 
   it('needs to be written for members of one host', () => {
-    const text = 'pigeon: { listen: ["127.0.0.1:7070"], backup: ["127.0.0.1:7071"] }\n';
+    const text = 'sample: { listen: ["127.0.0.1:7070"], backup: ["127.0.0.1:7071"] }\n';
     expect(loadText(text).link).toMatchObject({ isShared: true });
     expect(loadText(`${text}cluster: { link: "127.0.0.1:7000", partners: ["127.0.0.1:7002"] }\n`).link).toEqual({
       listen: { host: '127.0.0.1', port: 7000 },
@@ -334,16 +334,16 @@ describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', 
   });
 
   it('is not there without partners', () => {
-    expect(loadText('pigeon: { listen: [127.0.0.1] }\n').link).toBeUndefined();
+    expect(loadText('sample: { listen: [127.0.0.1] }\n').link).toBeUndefined();
   });
 
   it('the order of the nodes is the same on every one of them', () => {
     const text =
-      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { pigeon: ["127.0.0.1:1"] }\n  b: { pigeon: ["127.0.0.2:1", "127.0.0.2:2"] }\n  c: { pigeon: ["127.0.0.3:1"] }\n';
+      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { sample: ["127.0.0.1:1"] }\n  b: { sample: ["127.0.0.2:1", "127.0.0.2:2"] }\n  c: { sample: ["127.0.0.3:1"] }\n';
     for (const node of ['a', 'b', 'c'])
       expect(
         loadText(text, node)
-          .order.get('pigeon')
+          .order.get('sample')
           ?.map(({ host, port }) => `${host}:${port}`),
       ).toEqual(['127.0.0.1:1', '127.0.0.2:1', '127.0.0.3:1']);
   });

@@ -75,71 +75,72 @@ describe('RFC 3435 §3.5.3 repetition timers', () => {
 
 describe('RFC 3435 §4.3 commands of ours', () => {
   it('are repeated with growing waits and the same id until T-MAX, then reported once', async () => {
-    const bench = await newBench();
+    const harness = await newHarness();
     const sent: number[] = [];
-    bench.network.onPacket(({ bytes }) => sent.push(Number(bytes.toString())));
-    bench.submit({});
-    bench.clock.advance(60_000);
+    harness.network.onPacket(({ bytes }) => sent.push(Number(bytes.toString())));
+    harness.submit({});
+    harness.clock.advance(60_000);
     expect(new Set(sent).size).toBe(1);
     expect(sent.length).toBeGreaterThanOrEqual(7);
     expect(sent.length).toBeLessThanOrEqual(12);
-    expect(bench.outcomes).toEqual(['timedOut']);
-    expect(bench.clock.pending).toBe(0);
+    expect(harness.outcomes).toEqual(['timedOut']);
+    expect(harness.clock.pending).toBe(0);
   });
   it('end at the final response and are not repeated afterwards', async () => {
-    const bench = await newBench();
-    bench.submit({});
-    bench.clock.advance(150);
-    const id = bench.ids[0] ?? 0;
-    expect(bench.transactions.onResponse(id, true, 'ok', bench.flow)).toBe(true);
-    expect(bench.transactions.onResponse(id, true, 'ok', bench.flow)).toBe(false);
-    const { sent } = bench.network;
-    bench.clock.advance(60_000);
-    expect(bench.network.sent).toBe(sent);
-    expect(bench.outcomes).toEqual(['answered']);
+    const harness = await newHarness();
+    harness.submit({});
+    harness.clock.advance(150);
+    const id = harness.ids[0] ?? 0;
+    expect(harness.transactions.onResponse(id, true, 'ok', harness.flow)).toBe(true);
+    expect(harness.transactions.onResponse(id, true, 'ok', harness.flow)).toBe(false);
+    const { sent } = harness.network;
+    harness.clock.advance(60_000);
+    expect(harness.network.sent).toBe(sent);
+    expect(harness.outcomes).toEqual(['answered']);
   });
   it('wait with the long timer after a provisional response (§3.5.6), up to twice T-HIST for the final one', async () => {
-    const bench = await newBench();
-    bench.submit({});
-    bench.transactions.onResponse(bench.ids[0] ?? 0, false, 'pending', bench.flow);
-    const { sent } = bench.network;
-    bench.clock.advance(4_900);
-    expect(bench.network.sent).toBe(sent);
-    bench.clock.advance(200);
-    expect(bench.network.sent).toBe(sent + 1);
-    bench.clock.advance(54_000);
-    expect(bench.outcomes).toEqual([]);
-    bench.clock.advance(2_000);
-    expect(bench.outcomes).toEqual(['timedOut']);
+    const harness = await newHarness();
+    harness.submit({});
+    harness.transactions.onResponse(harness.ids[0] ?? 0, false, 'pending', harness.flow);
+    const { sent } = harness.network;
+    harness.clock.advance(4_900);
+    expect(harness.network.sent).toBe(sent);
+    harness.clock.advance(200);
+    expect(harness.network.sent).toBe(sent + 1);
+    harness.clock.advance(54_000);
+    expect(harness.outcomes).toEqual([]);
+    harness.clock.advance(2_000);
+    expect(harness.outcomes).toEqual(['timedOut']);
   });
   it('go to the next address of the gateway when the first is silent, with the same id', async () => {
-    const bench = await newBench([gatewayAddress, secondAddress]);
+    const harness = await newHarness([gatewayAddress, secondAddress]);
     const hosts: string[] = [];
-    bench.network.onPacket(({ to, bytes }) => hosts.push(`${to.host} ${bytes.toString()}`));
-    bench.submit({});
-    bench.clock.advance(1_100);
-    const id = bench.ids[0];
+    harness.network.onPacket(({ to, bytes }) => hosts.push(`${to.host} ${bytes.toString()}`));
+    harness.submit({});
+    harness.clock.advance(1_100);
+    const id = harness.ids[0];
     expect(hosts.at(0)).toBe(`${gatewayAddress.host} ${id}`);
     expect(hosts.at(-1)).toBe(`${secondAddress.host} ${id}`);
   });
   it('go one after the other per endpoint, deletions at once', async () => {
-    const bench = await newBench();
-    bench.submit({ queue: 'a' });
-    bench.submit({ queue: 'a' });
-    bench.submit({ queue: 'b' });
-    expect(bench.ids.length).toBe(2);
-    bench.submit({ queue: 'a', urgent: true });
-    expect(bench.ids.length).toBe(3);
-    bench.transactions.onResponse(bench.ids[0] ?? 0, true, 'ok', bench.flow);
-    expect(bench.ids.length).toBe(4);
+    const harness = await newHarness();
+    harness.submit({ queue: 'a' });
+    harness.submit({ queue: 'a' });
+    harness.submit({ queue: 'b' });
+    expect(harness.ids.length).toBe(2);
+    harness.submit({ queue: 'a', urgent: true });
+    expect(harness.ids.length).toBe(3);
+    harness.transactions.onResponse(harness.ids[0] ?? 0, true, 'ok', harness.flow);
+    expect(harness.ids.length).toBe(4);
   });
   it('keep to the window of the peer, and all are served in the end', async () => {
-    const bench = await newBench();
-    for (let each = 0; each < 1_000; each += 1) bench.submit({ queue: String(each) });
-    expect(bench.transactions.size).toBe(64);
-    for (let at = 0; at < 1_000; at += 1) bench.transactions.onResponse(bench.ids[at] ?? 0, true, 'ok', bench.flow);
-    expect(bench.outcomes.length).toBe(1_000);
-    expect(bench.transactions.waiting).toBe(0);
+    const harness = await newHarness();
+    for (let each = 0; each < 1_000; each += 1) harness.submit({ queue: String(each) });
+    expect(harness.transactions.size).toBe(64);
+    for (let at = 0; at < 1_000; at += 1)
+      harness.transactions.onResponse(harness.ids[at] ?? 0, true, 'ok', harness.flow);
+    expect(harness.outcomes.length).toBe(1_000);
+    expect(harness.transactions.waiting).toBe(0);
   });
 });
 
@@ -191,7 +192,7 @@ describe('takeover by audit', () => {
   });
 });
 
-async function newBench(addresses: readonly ControllerAddress[] = [gatewayAddress]) {
+async function newHarness(addresses: readonly ControllerAddress[] = [gatewayAddress]) {
   const clock = new FakeClock();
   const network = new MemoryNetwork(clock);
   const random = seededRandom(5);
@@ -227,7 +228,7 @@ async function newBench(addresses: readonly ControllerAddress[] = [gatewayAddres
     send() {},
     close() {},
   };
-  const bench = {
+  const harness = {
     clock,
     network,
     transactions,
@@ -245,5 +246,5 @@ async function newBench(addresses: readonly ControllerAddress[] = [gatewayAddres
         ended: (outcome: CommandOutcome<string>) => outcomes.push(outcome.kind),
       }),
   };
-  return bench;
+  return harness;
 }

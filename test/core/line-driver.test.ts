@@ -53,7 +53,7 @@ const protocol: LineProtocol<Observed, Command, Result> = {
 
 describe('a line driver', () => {
   it('has one command under way, and sends the latest desired state only', () => {
-    const { line, provider, sent, end } = bench();
+    const { line, provider, sent, end } = harness();
     provider.offHook(line);
     provider.onHook(line);
     provider.offHook(line);
@@ -65,7 +65,7 @@ describe('a line driver', () => {
   });
 
   it('commands no line that is not in service, and none of a gateway that is not ours', () => {
-    const { driver, line, provider, sent, end, gateway } = bench();
+    const { driver, line, provider, sent, end, gateway } = harness();
     end('done');
     provider.outOfService(line);
     driver.renew(line);
@@ -79,7 +79,7 @@ describe('a line driver', () => {
   });
 
   it('reports media once for each desired state', () => {
-    const { line, other, provider, sent, end, reported } = bench();
+    const { line, other, provider, sent, end, reported } = harness();
     end('done');
     provider.offHook(line);
     end('done');
@@ -92,7 +92,7 @@ describe('a line driver', () => {
   });
 
   it('waits with what follows until the desired state is on the gateway', () => {
-    const { driver, line, provider, end } = bench();
+    const { driver, line, provider, end } = harness();
     end('done');
     const ran: string[] = [];
     provider.offHook(line);
@@ -108,7 +108,7 @@ describe('a line driver', () => {
   });
 
   it('keeps nobody waiting for a gateway that refuses, is silent, another controller’s, or forgotten', () => {
-    const ends: Record<string, (each: ReturnType<typeof bench>) => void> = {
+    const ends: Record<string, (each: ReturnType<typeof harness>) => void> = {
       refuses: ({ end }) => end({ kind: 'refused', reason: 'noResources' }),
       later: ({ end }) => end({ kind: 'tryLater' }),
       silent: ({ end }) => end(undefined),
@@ -117,7 +117,7 @@ describe('a line driver', () => {
       withdrawn: ({ driver, line }) => driver.withdraw(line),
     };
     for (const [name, over] of Object.entries(ends)) {
-      const each = bench();
+      const each = harness();
       let ran = 0;
       each.driver.whenSettled(each.line, () => {
         ran += 1;
@@ -129,7 +129,7 @@ describe('a line driver', () => {
   });
 
   it('repeats what was refused after a while, twice as long each time, and at once if something else is desired', () => {
-    const { clock, line, provider, sent, end } = bench();
+    const { clock, line, provider, sent, end } = harness();
     for (const waitMs of [1_000, 2_000, 4_000]) {
       end({ kind: 'refused', reason: 'noResources' });
       clock.advance(waitMs - 1);
@@ -146,7 +146,7 @@ describe('a line driver', () => {
   });
 
   it('ends a call that its gateway refuses, and lets be what nobody wants any more', () => {
-    const { line, provider, sent, end } = bench();
+    const { line, provider, sent, end } = harness();
     end('done');
     provider.offHook(line);
     end('done');
@@ -163,7 +163,7 @@ describe('a line driver', () => {
   });
 
   it('sends again what an event may have stopped, also while it was under way', () => {
-    const { driver, line, sent, end } = bench();
+    const { driver, line, sent, end } = harness();
     driver.eventSeen(line);
     end('done');
     expect(sent()).toEqual(['bring idle']);
@@ -175,7 +175,7 @@ describe('a line driver', () => {
   });
 
   it('tells the call control what the gateway knows of the hook', () => {
-    const { line, sent, end } = bench();
+    const { line, sent, end } = harness();
     end({ kind: 'event', event: 'offHook' });
     expect([line.hook, line.desired.state]).toEqual(['off', 'dialling']);
     expect(sent()).toEqual(['bring dialling']);
@@ -184,7 +184,7 @@ describe('a line driver', () => {
   });
 
   it('deletes what belongs to no call first, and goes on without where that is refused', () => {
-    const { clock, driver, line, sent, end } = bench();
+    const { clock, driver, line, sent, end } = harness();
     end('done');
     driver.observe(line, { ...driver.observed(line), stray: true });
     driver.renew(line);
@@ -202,7 +202,7 @@ describe('a line driver', () => {
   });
 
   it('removes a withdrawn line once the command under way has ended, whatever that brought', () => {
-    const { driver, line, other, provider, sent, end, reported } = bench();
+    const { driver, line, other, provider, sent, end, reported } = harness();
     end('done');
     provider.offHook(line);
     provider.outOfService(line);
@@ -217,7 +217,7 @@ describe('a line driver', () => {
   });
 
   it('hears no result of a line that it forgot, and tells of silence once', () => {
-    const { driver, line, gateway, sent, end } = bench();
+    const { driver, line, gateway, sent, end } = harness();
     driver.forget(line);
     end('done');
     expect(driver.observed(line)).toEqual(nothing);
@@ -228,7 +228,7 @@ describe('a line driver', () => {
   });
 
   it('takes an audit for what the gateway has', () => {
-    const { driver, line, sent, end } = bench();
+    const { driver, line, sent, end } = harness();
     end('done');
     driver.adopt(line, { ...nothing, has: line.desired });
     driver.apply(line);
@@ -240,7 +240,7 @@ describe('a line driver', () => {
 });
 
 /** Two lines; what `sent` and `end` tell is of the first one, the other is always obeyed. */
-function bench() {
+function harness() {
   const clock = new FakeClock();
   const records = new Map<string, Parameters<LocationService['save']>[1]>();
   const locations: LocationService = {

@@ -36,7 +36,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
     ['a=inactive', 'none', 'a=inactive'],
   ] as const)
     it(`${direction}: the line is to ${mode}, and the answer says ${answer}`, () => {
-      const { board, line, party, talk } = bench();
+      const { board, line, party, talk } = harness();
       talk();
       party.report({ kind: 'modifyOffered', description: sdp(5_000, direction) });
       expect(line.desired).toMatchObject({ state: 'talking', media: { mode, remote: sdp(5_000, direction) } });
@@ -51,7 +51,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
     });
 
   it('without an address (RFC 2543) the line falls silent and keeps the address it had', () => {
-    const { board, line, party, talk } = bench();
+    const { board, line, party, talk } = harness();
     talk();
     const before = line.desired.media?.remote;
     party.report({ kind: 'modifyOffered', description: sdp(5_000).replace('c=IN IP4 192.0.2.7', 'c=IN IP4 0.0.0.0') });
@@ -61,7 +61,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
   });
 
   it('refused by the gateway leaves the call as it was, to the letter', () => {
-    const { board, line, party, talk } = bench();
+    const { board, line, party, talk } = harness();
     talk();
     const before = line.desired;
     party.report({ kind: 'modifyOffered', description: sdp(6_000, 'a=sendonly') });
@@ -76,7 +76,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
   });
 
   it('ends the call where the connection is gone', () => {
-    const { board, line, party, talk } = bench();
+    const { board, line, party, talk } = harness();
     talk();
     party.report({ kind: 'modifyOffered', description: sdp(6_000, 'a=sendonly') });
     board.refused(line, 'gatewayLost');
@@ -85,7 +85,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
   });
 
   it('refuses an offer of which the line can serve nothing, without asking its gateway', () => {
-    const { line, party, talk } = bench();
+    const { line, party, talk } = harness();
     talk();
     const before = line.desired;
     for (const offer of [
@@ -99,7 +99,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
   });
 
   it('without an offer the line gives its whole description, and takes the answer', () => {
-    const { board, line, party, talk } = bench();
+    const { board, line, party, talk } = harness();
     talk();
     party.report({ kind: 'modifyOffered', description: sdp(5_000, 'a=sendonly') });
     board.settled(line);
@@ -110,7 +110,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
   });
 
   it('an answer that sends only holds the line that called', () => {
-    const { line, party, talk } = bench();
+    const { line, party, talk } = harness();
     talk(sdp(5_000, 'a=sendonly'));
     expect(line.desired).toMatchObject({ state: 'talking', media: { mode: 'receive' } });
     expect(party.heard('release')).toEqual([]);
@@ -119,7 +119,7 @@ describe('hold and resume towards a line (RFC 3264 §8.4)', () => {
 
 describe('a line that is called with more than it can serve', () => {
   it('refuses video and what else there is in the order of the offer (RFC 3264 §6)', () => {
-    const { board, line, party } = bench();
+    const { board, line, party } = harness();
     const offer = sdp(5_000, 'a=rtcp-mux', 'm=video 6000 RTP/AVP 96', 'a=rtpmap:96 H264/90000').replace(
       'm=audio',
       'm=application 7000 TCP/BFCP *\r\nm=audio',
@@ -135,14 +135,14 @@ describe('a line that is called with more than it can serve', () => {
   });
 
   it('is not rung for media that need keys (RTP/SAVP)', () => {
-    const { line, party } = bench();
+    const { line, party } = harness();
     party.call('200', sdp(5_000).replace('RTP/AVP', 'RTP/SAVP'));
     expect(line.desired.state).toBe('idle');
     expect(party.heard('release')).toEqual(['notAcceptable']);
   });
 
   it('answers without an offer with one of its own, and sends once it has the answer', () => {
-    const { board, line, party } = bench();
+    const { board, line, party } = harness();
     party.call('200', undefined);
     board.mediaReady(line, line.desired.media?.callId ?? '', lineSdp);
     board.offHook(line);
@@ -152,7 +152,7 @@ describe('a line that is called with more than it can serve', () => {
   });
 
   it('tells who calls with the bell', () => {
-    const { line, party } = bench();
+    const { line, party } = harness();
     party.identity = { number: '4930123', name: 'Ada', presentation: 'allowed' };
     party.call('200', sdp(5_000));
     expect(line.desired.caller).toEqual(party.identity);
@@ -161,7 +161,7 @@ describe('a line that is called with more than it can serve', () => {
 
 describe('early media towards the line that calls', () => {
   it('are heard without a ringback tone beside them; a bare alert is ringback', () => {
-    const { board, line, party } = bench();
+    const { board, line, party } = harness();
     dial(board, line);
     party.report({ kind: 'alerting' });
     expect(line.desired).toMatchObject({ state: 'ringback', tone: 'ringback' });
@@ -175,7 +175,7 @@ describe('early media towards the line that calls', () => {
 
 describe('keys in messages', () => {
   it('are played one after the other, each once', () => {
-    const { board, line, party, talk } = bench({ canPlayKeys: true });
+    const { board, line, party, talk } = harness({ canPlayKeys: true });
     talk();
     for (const signal of ['5', '#']) party.report({ kind: 'digit', signal, durationMs: 100 });
     expect(line.desired.key).toMatchObject({ signal: '5', isPlayed: false });
@@ -188,11 +188,11 @@ describe('keys in messages', () => {
     expect(line.desired.key).toMatchObject({ signal: '#', isPlayed: true });
   });
   it('are left aside where the gateway cannot play them, or are no keys', () => {
-    const { line, party, talk } = bench();
+    const { line, party, talk } = harness();
     talk();
     party.report({ kind: 'digit', signal: '5', durationMs: 100 });
     expect(line.desired.key).toBeUndefined();
-    const other = bench({ canPlayKeys: true });
+    const other = harness({ canPlayKeys: true });
     other.talk();
     other.party.report({ kind: 'digit', signal: '55', durationMs: 100 });
     other.party.report({ kind: 'digit', signal: '\r\nS: x', durationMs: 100 });
@@ -209,7 +209,7 @@ describe('what a line hears at the end', () => {
       ['declined', 1, 'reorder'],
       ['busy', 1, 'busy'],
     ] as const) {
-      const { board, line, party } = bench();
+      const { board, line, party } = harness();
       dial(board, line);
       party.report({ kind: 'failed', reason, cause });
       expect([reason, cause, line.desired.tone]).toEqual([reason, cause, tone]);
@@ -303,15 +303,15 @@ const contactOfParty: Contact = {
   updatedMs: 0,
 };
 
-type Bench = ReturnType<typeof bench>;
+type Harness = ReturnType<typeof harness>;
 
-function dial(board: Bench['board'], line: Bench['line']): void {
+function dial(board: Harness['board'], line: Harness['line']): void {
   board.offHook(line);
   board.dialled(line, '300');
   board.mediaReady(line, line.desired.media?.callId ?? '', lineSdp);
 }
 
-function bench({ canPlayKeys = false } = {}) {
+function harness({ canPlayKeys = false } = {}) {
   const clock = new FakeClock();
   const records = new Map<string, readonly Contact[]>();
   const locations: LocationService = {

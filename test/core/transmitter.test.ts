@@ -28,7 +28,7 @@ interface Sent {
   readonly tried: readonly Attempt[];
 }
 
-class Bench {
+class Harness {
   readonly clock = new FakeClock();
   readonly network = new MemoryNetwork(this.clock);
   readonly metrics = new Metrics();
@@ -126,96 +126,96 @@ class Bench {
   }
 }
 
-const makeBench = (options: Partial<TransmitterOptions> = {}, probes = true): Promise<Bench> =>
-  new Bench(options, probes).start();
+const makeBench = (options: Partial<TransmitterOptions> = {}, probes = true): Promise<Harness> =>
+  new Harness(options, probes).start();
 
 describe('the order of addresses', () => {
   it('ICMP moves a message within a round trip, and the peer is remembered', async () => {
-    const bench = await makeBench();
-    await bench.peer(b);
-    const { switches } = bench.send([a, b]);
-    bench.clock.advance(5);
-    expect([switches, bench.arrived]).toEqual([['1>2 refused'], ['2 hello']]);
-    bench.send([a, b], 'again');
-    bench.clock.advance(1);
-    expect(bench.arrived).toEqual(['2 hello', '2 again']);
+    const harness = await makeBench();
+    await harness.peer(b);
+    const { switches } = harness.send([a, b]);
+    harness.clock.advance(5);
+    expect([switches, harness.arrived]).toEqual([['1>2 refused'], ['2 hello']]);
+    harness.send([a, b], 'again');
+    harness.clock.advance(1);
+    expect(harness.arrived).toEqual(['2 hello', '2 again']);
   });
 
   it('a silent peer costs the first message the silence limit, and the later ones nothing', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    bench.send([a, b]);
-    bench.clock.advance(990);
-    expect(bench.arrived).toEqual([]);
-    bench.clock.advance(15);
-    expect(bench.arrived).toEqual(['2 hello']);
-    bench.send([a, b], 'again');
-    bench.clock.advance(2);
-    expect(bench.arrived).toEqual(['2 hello', '2 again']);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    harness.send([a, b]);
+    harness.clock.advance(990);
+    expect(harness.arrived).toEqual([]);
+    harness.clock.advance(15);
+    expect(harness.arrived).toEqual(['2 hello']);
+    harness.send([a, b], 'again');
+    harness.clock.advance(2);
+    expect(harness.arrived).toEqual(['2 hello', '2 again']);
   });
 
   it('a living peer that is slow with one answer is not declared dead; after some seconds the other way is tried as well', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    const { switches } = bench.send([a, b]);
-    bench.clock.advance(3_400);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    const { switches } = harness.send([a, b]);
+    harness.clock.advance(3_400);
     expect(switches).toEqual([]);
-    bench.clock.advance(1_000);
-    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 silent'], 'up']);
+    harness.clock.advance(1_000);
+    expect([switches, harness.pool.find(a)?.health]).toEqual([['1>2 silent'], 'up']);
   });
 
   it('the other way of a slow answer is not tried where nobody answers there', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    bench.network.silence(b.host);
-    const { switches, tried } = bench.send([a, b]);
-    const refused = bench.send([a, c]);
-    bench.clock.advance(20_000);
+    const harness = await makeBench();
+    await harness.peer(a);
+    harness.network.silence(b.host);
+    const { switches, tried } = harness.send([a, b]);
+    const refused = harness.send([a, c]);
+    harness.clock.advance(20_000);
     expect([switches, refused.switches, tried, refused.tried]).toEqual([[], [], [], []]);
-    await bench.peer(b);
-    bench.network.revive(b.host);
-    bench.clock.advance(8_000);
+    await harness.peer(b);
+    harness.network.revive(b.host);
+    harness.clock.advance(8_000);
     expect(switches).toEqual(['1>2 silent']);
   });
 
   it('where the protocol has no probe, silence alone decides', async () => {
-    const bench = await makeBench({}, false);
-    await bench.peer(a, 'nothing');
-    await bench.peer(b);
-    const { switches } = bench.send([a, b]);
-    bench.clock.advance(1_010);
+    const harness = await makeBench({}, false);
+    await harness.peer(a, 'nothing');
+    await harness.peer(b);
+    const { switches } = harness.send([a, b]);
+    harness.clock.advance(1_010);
     expect(switches).toEqual(['1>2 silent']);
   });
 
   it('a stall of our own process condemns nobody: what came meanwhile is read first', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    bench.network.silence(a.host);
-    const { switches } = bench.send([a, b]);
-    bench.clock.advance(990);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    harness.network.silence(a.host);
+    const { switches } = harness.send([a, b]);
+    harness.clock.advance(990);
     // The timer of the last look comes late; what the hop has to say is read only after it.
-    bench.network.revive(a.host);
-    bench.stalledMs = 1_500;
-    bench.clock.advance(1_000);
-    expect([switches, bench.pool.find(a)?.health]).toEqual([[], 'up']);
+    harness.network.revive(a.host);
+    harness.stalledMs = 1_500;
+    harness.clock.advance(1_000);
+    expect([switches, harness.pool.find(a)?.health]).toEqual([[], 'up']);
   });
 
   it('each address once: when all refuse, what was tried is said once', async () => {
-    const bench = await makeBench();
-    const { switches, tried } = bench.send([a, b, c]);
-    bench.clock.advance(100);
+    const harness = await makeBench();
+    const { switches, tried } = harness.send([a, b, c]);
+    harness.clock.advance(100);
     expect(switches).toEqual(['1>2 refused', '2>3 refused']);
     expect(tried).toEqual([a, b, c].map((address) => ({ address, failure: 'refused' })));
   });
 
   it('silence of the last one left is not the end: the message stays with it', async () => {
-    const bench = await makeBench();
-    for (const each of [a, b]) bench.network.silence(each.host);
-    const { switches, tried } = bench.send([a, b]);
-    bench.clock.advance(30_000);
+    const harness = await makeBench();
+    for (const each of [a, b]) harness.network.silence(each.host);
+    const { switches, tried } = harness.send([a, b]);
+    harness.clock.advance(30_000);
     expect([switches, tried]).toEqual([['1>2 silent'], []]);
   });
 });
@@ -224,493 +224,494 @@ describe('a peer of which nothing is known (RFC 3261 §18.4)', () => {
   const tried = [{ address: a, failure: 'refused' }];
 
   it('that is gone is found out by the first repetition, not by the last', async () => {
-    const bench = await makeBench();
-    const sent = bench.send([a]);
-    bench.clock.advance(500);
+    const harness = await makeBench();
+    const sent = harness.send([a]);
+    harness.clock.advance(500);
     expect(sent.tried).toEqual([]);
     sent.delivery.repeat();
-    bench.clock.advance(300);
+    harness.clock.advance(300);
     expect(sent.tried).toEqual(tried);
   });
 
   it('is not given up for a forged report, nor for many where it answers', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'nothing');
-    const forge = () => bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'refused', detail: 'ECONNREFUSED' });
-    const silent = bench.send([a], 'silent');
+    const harness = await makeBench();
+    await harness.peer(a, 'nothing');
+    const forge = () =>
+      harness.transmitter.flowFailed(harness.flowTo(a), { reason: 'refused', detail: 'ECONNREFUSED' });
+    const silent = harness.send([a], 'silent');
     forge();
-    bench.clock.advance(20);
+    harness.clock.advance(20);
     // The message itself asked.
-    expect(bench.arrived).toEqual(['1 silent', '1 silent']);
-    bench.clock.advance(1_000);
-    const ringing = bench.send([a], 'ringing');
+    expect(harness.arrived).toEqual(['1 silent', '1 silent']);
+    harness.clock.advance(1_000);
+    const ringing = harness.send([a], 'ringing');
     ringing.delivery.provisional();
     for (let i = 0; i < 5; i += 1) forge();
     silent.delivery.answered();
-    bench.clock.advance(1_000);
+    harness.clock.advance(1_000);
     expect([silent.tried, ringing.tried]).toEqual([[], []]);
   });
 
   it('to which our own system cannot send is given up at once', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    const sent = bench.send([a]);
-    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
-    bench.clock.advance(1);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    const sent = harness.send([a]);
+    harness.transmitter.flowFailed(harness.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
+    harness.clock.advance(1);
     expect(sent.tried).toEqual([{ address: a, failure: 'unreachable' }]);
   });
 });
 
 describe('watching what is pending', () => {
   it('a peer that answered provisionally and then goes dark loses the message to the alternate', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    const { delivery, switches } = bench.send([a, b]);
-    bench.clock.advance(100);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    const { delivery, switches } = harness.send([a, b]);
+    harness.clock.advance(100);
     delivery.provisional();
-    bench.clock.advance(60_000);
+    harness.clock.advance(60_000);
     expect(switches).toEqual([]);
-    bench.network.silence(a.host);
-    bench.clock.advance(1_600);
+    harness.network.silence(a.host);
+    harness.clock.advance(1_600);
     expect(switches).toEqual(['1>2 silent']);
   });
 
   it('an answered message never moves, and nobody is probed for it', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'all');
-    const { delivery, switches } = bench.send([a, b]);
-    bench.clock.advance(10);
+    const harness = await makeBench();
+    await harness.peer(a, 'all');
+    const { delivery, switches } = harness.send([a, b]);
+    harness.clock.advance(10);
     delivery.answered();
-    const before = bench.network.sent;
-    bench.network.crash(a.host);
-    bench.clock.advance(60_000);
-    expect([switches, bench.network.sent - before, bench.clock.pending]).toEqual([[], 0, 0]);
+    const before = harness.network.sent;
+    harness.network.crash(a.host);
+    harness.clock.advance(60_000);
+    expect([switches, harness.network.sent - before, harness.clock.pending]).toEqual([[], 0, 0]);
   });
 
   it('a dead peer is asked whether it is back, and gets new work again after the hold time', async () => {
-    const bench = await makeBench();
-    await bench.peer(b, 'all');
-    bench.send([a, b]).delivery.unanswerable();
-    bench.clock.advance(200);
-    await bench.peer(a);
-    bench.clock.advance(2_000);
-    expect(bench.pool.find(a)?.health).toBe('recovering');
-    bench.send([a, b], 'held').delivery.unanswerable();
-    bench.clock.advance(14_000);
-    bench.send([a, b], 'back').delivery.unanswerable();
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['2 hello', '2 held', '1 back']);
+    const harness = await makeBench();
+    await harness.peer(b, 'all');
+    harness.send([a, b]).delivery.unanswerable();
+    harness.clock.advance(200);
+    await harness.peer(a);
+    harness.clock.advance(2_000);
+    expect(harness.pool.find(a)?.health).toBe('recovering');
+    harness.send([a, b], 'held').delivery.unanswerable();
+    harness.clock.advance(14_000);
+    harness.send([a, b], 'back').delivery.unanswerable();
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['2 hello', '2 held', '1 back']);
   });
 });
 
 describe('asking for a sign of life', () => {
   it('a dying process that swallows a message loses it as soon as its sockets refuse', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    bench.network.silence(a.host);
-    const { switches } = bench.send([a, b]);
-    bench.transmitter.sendToFirst([a, b], Buffer.from('180'));
-    bench.clock.advance(30);
-    bench.network.crash(a.host);
-    bench.network.revive(a.host);
-    bench.clock.advance(9);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    harness.network.silence(a.host);
+    const { switches } = harness.send([a, b]);
+    harness.transmitter.sendToFirst([a, b], Buffer.from('180'));
+    harness.clock.advance(30);
+    harness.network.crash(a.host);
+    harness.network.revive(a.host);
+    harness.clock.advance(9);
     expect(switches).toEqual([]);
-    bench.clock.advance(5);
+    harness.clock.advance(5);
     expect(switches).toEqual(['1>2 refused']);
-    expect(bench.arrived).toEqual(['2 180', '2 hello']);
+    expect(harness.arrived).toEqual(['2 180', '2 hello']);
   });
 
   it('asks again, later each time, where the first question was swallowed too', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    const before = bench.network.sent;
-    const { switches } = bench.send([a, b]);
-    bench.clock.advance(70);
-    expect(bench.network.sent - before).toBe(2);
-    bench.network.revive(a.host);
-    bench.clock.advance(15);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    const before = harness.network.sent;
+    const { switches } = harness.send([a, b]);
+    harness.clock.advance(70);
+    expect(harness.network.sent - before).toBe(2);
+    harness.network.revive(a.host);
+    harness.clock.advance(15);
     expect(switches).toEqual(['1>2 refused']);
   });
 
   it('a thousand messages to a hop that is slow share its questions, and none of them makes it dead', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'nothing');
-    const asked = bench.network.sent;
-    const sent = Array.from({ length: 1_000 }, () => bench.send([a, b]));
-    bench.clock.advance(900);
-    expect(bench.network.sent - asked - sent.length).toBeLessThanOrEqual(7);
-    await bench.peer(b);
+    const harness = await makeBench();
+    await harness.peer(a, 'nothing');
+    const asked = harness.network.sent;
+    const sent = Array.from({ length: 1_000 }, () => harness.send([a, b]));
+    harness.clock.advance(900);
+    expect(harness.network.sent - asked - sent.length).toBeLessThanOrEqual(7);
+    await harness.peer(b);
     for (const { delivery } of sent) delivery.answered();
-    expect([bench.pool.find(a)?.health, sent.flatMap(({ switches }) => switches)]).toEqual(['up', []]);
+    expect([harness.pool.find(a)?.health, sent.flatMap(({ switches }) => switches)]).toEqual(['up', []]);
   });
 
   it('a hop that speaks all the time is not asked, and neither is one that is the only one', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'nothing');
-    const before = bench.network.sent;
+    const harness = await makeBench();
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'nothing');
+    const before = harness.network.sent;
     for (let i = 0; i < 50; i += 1) {
-      bench.send([a, c]).delivery.unanswerable();
-      bench.send([b]);
-      bench.clock.advance(20);
+      harness.send([a, c]).delivery.unanswerable();
+      harness.send([b]);
+      harness.clock.advance(20);
     }
-    expect(bench.network.sent - before).toBe(150);
+    expect(harness.network.sent - before).toBe(150);
   });
 
   it('a question of long ago that got lost condemns nobody later', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    bench.send([a, b]).delivery.unanswerable();
-    bench.clock.advance(60_000);
-    await bench.peer(a, 'nothing');
-    bench.network.revive(a.host);
-    const { delivery, switches } = bench.send([a, b]);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    harness.send([a, b]).delivery.unanswerable();
+    harness.clock.advance(60_000);
+    await harness.peer(a, 'nothing');
+    harness.network.revive(a.host);
+    const { delivery, switches } = harness.send([a, b]);
     delivery.provisional();
-    bench.clock.advance(900);
+    harness.clock.advance(900);
     expect(switches).toEqual([]);
   });
 });
 
 describe('many messages at the death of their hop', () => {
   it('those that nobody has answered yet go at once, those that ring within a quarter of a second', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'nothing');
-    const ringing = Array.from({ length: 500 }, () => bench.send([a, b], 'ringing'));
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'nothing');
+    const ringing = Array.from({ length: 500 }, () => harness.send([a, b], 'ringing'));
+    harness.clock.advance(5);
     for (const { delivery } of ringing) delivery.provisional();
-    bench.network.crash(a.host);
-    bench.arrived.length = 0;
-    bench.send([a, b], 'new');
-    bench.clock.advance(5);
-    const moved = bench.arrived.length;
-    expect([bench.arrived[0], moved < 50]).toEqual(['2 new', true]);
-    bench.clock.advance(250);
-    expect(bench.arrived.length).toBe(501);
+    harness.network.crash(a.host);
+    harness.arrived.length = 0;
+    harness.send([a, b], 'new');
+    harness.clock.advance(5);
+    const moved = harness.arrived.length;
+    expect([harness.arrived[0], moved < 50]).toEqual(['2 new', true]);
+    harness.clock.advance(250);
+    expect(harness.arrived.length).toBe(501);
   });
 });
 
 describe('a hop that refuses work', () => {
   it('RFC 3261 §21.5.4: loses this message; without Retry-After, or by one message, nobody else', async () => {
-    const bench = await makeBench();
-    bench.pool.admit(a, 'configured');
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'all');
+    const harness = await makeBench();
+    harness.pool.admit(a, 'configured');
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'all');
     for (const retryAfterMs of [undefined, 5_000]) {
-      const { delivery } = bench.send([a, b], 'refused');
-      bench.clock.advance(5);
+      const { delivery } = harness.send([a, b], 'refused');
+      harness.clock.advance(5);
       delivery.refused(retryAfterMs);
-      bench.send([a, b], 'next').delivery.unanswerable();
-      bench.clock.advance(5);
+      harness.send([a, b], 'next').delivery.unanswerable();
+      harness.clock.advance(5);
     }
-    expect(bench.arrived).toEqual(['1 refused', '2 refused', '1 next', '1 refused', '2 refused', '1 next']);
-    expect(bench.pool.find(a)?.health).toBe('up');
+    expect(harness.arrived).toEqual(['1 refused', '2 refused', '1 next', '1 refused', '2 refused', '1 next']);
+    expect(harness.pool.find(a)?.health).toBe('up');
   });
 
   it('which says so to a probe as well gets no new work for that time; what is open there stays', async () => {
-    const bench = await makeBench();
-    bench.pool.admit(a, 'configured');
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'all');
-    const open = bench.send([a, b], 'open');
-    const refused = bench.send([a, b], 'refused');
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    harness.pool.admit(a, 'configured');
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'all');
+    const open = harness.send([a, b], 'open');
+    const refused = harness.send([a, b], 'refused');
+    harness.clock.advance(5);
     open.delivery.provisional();
-    bench.retryAfterMs = 5_000;
+    harness.retryAfterMs = 5_000;
     expect(refused.delivery.refused(5_000)).toBe(true);
-    bench.clock.advance(5);
-    bench.send([a, b], 'next');
-    bench.clock.advance(50);
+    harness.clock.advance(5);
+    harness.send([a, b], 'next');
+    harness.clock.advance(50);
     expect([open.switches, refused.switches]).toEqual([[], ['1>2 refusing']]);
-    expect(bench.arrived).toEqual(['1 open', '1 refused', '2 refused', '2 next']);
+    expect(harness.arrived).toEqual(['1 open', '1 refused', '2 refused', '2 next']);
   });
 
   it('gets new work again when its time is over, and sooner where it takes work by its own word', async () => {
-    const bench = await makeBench();
-    bench.pool.admit(a, 'configured');
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'all');
-    bench.retryAfterMs = 3_000;
-    bench.send([a, b], 'refused').delivery.refused(3_000);
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    harness.pool.admit(a, 'configured');
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'all');
+    harness.retryAfterMs = 3_000;
+    harness.send([a, b], 'refused').delivery.refused(3_000);
+    harness.clock.advance(5);
     const health = () => {
-      bench.pool.order([a, b]);
-      return bench.pool.find(a)?.health;
+      harness.pool.order([a, b]);
+      return harness.pool.find(a)?.health;
     };
     expect(health()).toBe('refusing');
-    bench.retryAfterMs = undefined;
-    bench.clock.advance(1_500);
+    harness.retryAfterMs = undefined;
+    harness.clock.advance(1_500);
     expect(health()).toBe('recovering');
-    bench.clock.advance(14_000);
+    harness.clock.advance(14_000);
     expect(health()).toBe('up');
   });
 
   it('refuses message after message although its probes are answered: it is believed, until it takes one', async () => {
-    const bench = await makeBench();
-    bench.pool.admit(a, 'configured');
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'all');
-    const refuse = () => bench.send([a, b], 'refused').delivery.refused(2_000);
+    const harness = await makeBench();
+    harness.pool.admit(a, 'configured');
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'all');
+    const refuse = () => harness.send([a, b], 'refused').delivery.refused(2_000);
     for (let i = 0; i < 9; i += 1) refuse();
-    bench.clock.advance(5);
-    const taken = bench.send([a, b], 'taken');
-    bench.clock.advance(5);
+    harness.clock.advance(5);
+    const taken = harness.send([a, b], 'taken');
+    harness.clock.advance(5);
     taken.delivery.answered();
     for (let i = 0; i < 9; i += 1) refuse();
-    bench.clock.advance(5);
-    expect(bench.pool.find(a)?.health).toBe('up');
+    harness.clock.advance(5);
+    expect(harness.pool.find(a)?.health).toBe('up');
     refuse();
-    bench.clock.advance(5);
-    expect(bench.pool.find(a)?.health).toBe('refusing');
-    bench.clock.advance(2_000);
-    expect([bench.pool.order([a, b]), bench.pool.find(a)?.health]).toEqual([[a, b], 'up']);
+    harness.clock.advance(5);
+    expect(harness.pool.find(a)?.health).toBe('refusing');
+    harness.clock.advance(2_000);
+    expect([harness.pool.order([a, b]), harness.pool.find(a)?.health]).toEqual([[a, b], 'up']);
   });
 
   it('is not believed for others where it was only learned', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'all');
-    const { delivery } = bench.send([a, b]);
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(a, 'all');
+    const { delivery } = harness.send([a, b]);
+    harness.clock.advance(5);
     delivery.refused(5_000);
-    bench.clock.advance(50);
-    expect(bench.pool.find(a)?.health).toBe('up');
+    harness.clock.advance(50);
+    expect(harness.pool.find(a)?.health).toBe('up');
   });
 });
 
 describe('ask before believing: datagrams and ICMP errors are forged by anybody', () => {
   /** A forged ICMP error about this hop. */
-  const forge = (bench: Bench, hop: ControllerAddress, detail = 'ECONNREFUSED'): void =>
-    bench.transmitter.flowFailed(bench.flowTo(hop), { reason: 'refused', detail });
+  const forge = (harness: Harness, hop: ControllerAddress, detail = 'ECONNREFUSED'): void =>
+    harness.transmitter.flowFailed(harness.flowTo(hop), { reason: 'refused', detail });
 
   it('one forged ICMP error moves the message at hand and costs a living hop nothing else', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    const ringing = bench.send([a, b], 'ringing');
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    const ringing = harness.send([a, b], 'ringing');
+    harness.clock.advance(5);
     ringing.delivery.provisional();
-    const atHand = bench.send([a, b], 'at hand');
-    forge(bench, a);
-    bench.clock.advance(5);
+    const atHand = harness.send([a, b], 'at hand');
+    forge(harness, a);
+    harness.clock.advance(5);
     expect([atHand.switches, ringing.switches]).toEqual([['1>2 refused'], []]);
-    expect(bench.pool.find(a)?.health).toBe('up');
-    bench.send([a, b], 'next').delivery.unanswerable();
-    bench.clock.advance(2_000);
-    expect(bench.arrived.filter((line) => line.endsWith('next'))).toEqual(['1 next']);
+    expect(harness.pool.find(a)?.health).toBe('up');
+    harness.send([a, b], 'next').delivery.unanswerable();
+    harness.clock.advance(2_000);
+    expect(harness.arrived.filter((line) => line.endsWith('next'))).toEqual(['1 next']);
     expect(ringing.switches).toEqual([]);
   });
 
   it('an answer to what was sent before the report, read after it, does not bring a dead hop back', async () => {
-    const bench = await makeBench();
-    await bench.peer(b);
-    bench.network.silence(a.host);
-    const { delivery } = bench.send([a, b], 'early');
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(b);
+    harness.network.silence(a.host);
+    const { delivery } = harness.send([a, b], 'early');
+    harness.clock.advance(5);
     delivery.provisional();
-    bench.network.crash(a.host);
-    bench.network.revive(a.host);
-    forge(bench, a);
-    bench.received('ok early', bench.flowTo(a));
-    bench.send([a, b], 'next').delivery.unanswerable();
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['2 next']);
-    bench.clock.advance(200);
-    expect(bench.pool.find(a)?.health).toBe('down');
+    harness.network.crash(a.host);
+    harness.network.revive(a.host);
+    forge(harness, a);
+    harness.received('ok early', harness.flowTo(a));
+    harness.send([a, b], 'next').delivery.unanswerable();
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['2 next']);
+    harness.clock.advance(200);
+    expect(harness.pool.find(a)?.health).toBe('down');
   });
 
   it('a stream of forged ICMP errors moves nothing more', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    bench.pool.admit(a, 'configured');
-    forge(bench, a);
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    harness.pool.admit(a, 'configured');
+    forge(harness, a);
+    harness.clock.advance(5);
     const sent: Sent[] = [];
     for (let i = 0; i < 100; i += 1) {
-      sent.push(bench.send([a, b], `m${i}`));
-      forge(bench, a, 'EHOSTUNREACH');
-      bench.clock.advance(7);
-      forge(bench, a);
+      sent.push(harness.send([a, b], `m${i}`));
+      forge(harness, a, 'EHOSTUNREACH');
+      harness.clock.advance(7);
+      forge(harness, a);
     }
     expect(sent.flatMap(({ switches }) => switches)).toEqual([]);
-    expect(bench.pool.find(a)?.health).toBe('up');
+    expect(harness.pool.find(a)?.health).toBe('up');
     // Nor do they fill the log.
-    expect(bench.logged.filter((line) => line.includes('reported gone'))).toHaveLength(1);
-    bench.clock.advance(60_000);
-    expect(bench.logged.filter((line) => line.includes('reported gone'))).toHaveLength(2);
+    expect(harness.logged.filter((line) => line.includes('reported gone'))).toHaveLength(1);
+    harness.clock.advance(60_000);
+    expect(harness.logged.filter((line) => line.includes('reported gone'))).toHaveLength(2);
   });
 
   it('a hop that is far away is given the time that its answers take', async () => {
-    const bench = await makeBench();
-    bench.network.conditions = { ...bench.network.conditions, latencyMs: 60 };
-    await bench.peer(a);
-    await bench.peer(b);
-    bench.pool.admit(a, 'configured');
-    bench.transmitter.detector.probe(a);
-    bench.clock.advance(200);
+    const harness = await makeBench();
+    harness.network.conditions = { ...harness.network.conditions, latencyMs: 60 };
+    await harness.peer(a);
+    await harness.peer(b);
+    harness.pool.admit(a, 'configured');
+    harness.transmitter.detector.probe(a);
+    harness.clock.advance(200);
     for (let i = 0; i < 60; i += 1) {
-      forge(bench, a);
-      bench.clock.advance(10);
+      forge(harness, a);
+      harness.clock.advance(10);
     }
-    bench.clock.advance(200);
-    expect(bench.pool.find(a)?.health).toBe('up');
+    harness.clock.advance(200);
+    expect(harness.pool.find(a)?.health).toBe('up');
   });
 
   it('a hop that is really gone is so for everybody within 50 ms, even after a forged report', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    await bench.peer(b);
-    bench.pool.admit(a, 'configured');
-    forge(bench, a);
-    bench.clock.advance(100);
-    bench.network.crash(a.host);
-    bench.send([a, b], 'hello');
-    bench.clock.advance(50);
-    expect([bench.arrived, bench.pool.find(a)?.health]).toEqual([['2 hello'], 'down']);
+    const harness = await makeBench();
+    await harness.peer(a);
+    await harness.peer(b);
+    harness.pool.admit(a, 'configured');
+    forge(harness, a);
+    harness.clock.advance(100);
+    harness.network.crash(a.host);
+    harness.send([a, b], 'hello');
+    harness.clock.advance(50);
+    expect([harness.arrived, harness.pool.find(a)?.health]).toEqual([['2 hello'], 'down']);
   });
 
   it('empty, meaningless and unasked datagrams keep no dead hop up', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    const { switches } = bench.send([a, b]);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    const { switches } = harness.send([a, b]);
     for (let i = 0; i < 15; i += 1) {
       for (const text of ['', '\r\n\r\n', 'ok', 'ok probe 77', 'ok nothing that was sent'])
-        bench.received(text, bench.flowTo(a));
-      bench.clock.advance(100);
+        harness.received(text, harness.flowTo(a));
+      harness.clock.advance(100);
     }
-    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 silent'], 'down']);
+    expect([switches, harness.pool.find(a)?.health]).toEqual([['1>2 silent'], 'down']);
     for (let i = 0; i < 20; i += 1) {
-      bench.received('ok probe 4711', bench.flowTo(a));
-      bench.clock.advance(100);
+      harness.received('ok probe 4711', harness.flowTo(a));
+      harness.clock.advance(100);
     }
-    expect(bench.pool.find(a)?.health).toBe('down');
+    expect(harness.pool.find(a)?.health).toBe('down');
   });
 
   it('the answer to a probe counts only from the hop that was probed, and once', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    bench.send([a, b]);
-    bench.clock.advance(1_500);
-    const answer = (from: ControllerAddress) => bench.transmitter.probeAnswered('0', bench.flowTo(from));
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    harness.send([a, b]);
+    harness.clock.advance(1_500);
+    const answer = (from: ControllerAddress) => harness.transmitter.probeAnswered('0', harness.flowTo(from));
     expect([answer(b), answer(a), answer(a)]).toEqual([false, true, false]);
   });
 
   it('a message too long for a datagram fails by itself: its hop stays up for all others', async () => {
-    const bench = await makeBench();
-    await bench.peer(a);
-    const long = bench.send([a], 'x'.repeat(65_508));
-    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'overflow', detail: 'EMSGSIZE' });
-    const short = bench.send([a, b], 'short');
-    bench.clock.advance(20);
+    const harness = await makeBench();
+    await harness.peer(a);
+    const long = harness.send([a], 'x'.repeat(65_508));
+    harness.transmitter.flowFailed(harness.flowTo(a), { reason: 'overflow', detail: 'EMSGSIZE' });
+    const short = harness.send([a, b], 'short');
+    harness.clock.advance(20);
     expect(long.tried).toEqual([{ address: a, failure: 'overflow' }]);
-    expect([short.switches, bench.pool.find(a)?.health, bench.arrived]).toEqual([[], 'up', ['1 short']]);
+    expect([short.switches, harness.pool.find(a)?.health, harness.arrived]).toEqual([[], 'up', ['1 short']]);
   });
 
   it('what our own system does not send is believed at once', async () => {
-    const bench = await makeBench();
-    await bench.peer(b);
-    bench.network.silence(a.host);
-    const { switches } = bench.send([a, b]);
-    bench.transmitter.flowFailed(bench.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
-    expect([switches, bench.pool.find(a)?.health]).toEqual([['1>2 unreachable'], 'down']);
+    const harness = await makeBench();
+    await harness.peer(b);
+    harness.network.silence(a.host);
+    const { switches } = harness.send([a, b]);
+    harness.transmitter.flowFailed(harness.flowTo(a), { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true });
+    expect([switches, harness.pool.find(a)?.health]).toEqual([['1>2 unreachable'], 'down']);
   });
 });
 
 describe('what nobody answers', () => {
   it('a response to a peer found dead right afterwards goes to its alternates at once', async () => {
-    const bench = await makeBench();
-    await bench.peer(b);
-    bench.transmitter.sendToFirst([a, b], Buffer.from('180'));
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['2 180']);
+    const harness = await makeBench();
+    await harness.peer(b);
+    harness.transmitter.sendToFirst([a, b], Buffer.from('180'));
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['2 180']);
   });
 
   it('a repetition takes the next way', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'nothing');
-    await bench.peer(b, 'nothing');
-    for (const turn of [0, 1, 2]) bench.transmitter.sendToFirst([a, b], Buffer.from(`200 #${turn}`), turn);
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['1 200 #0', '2 200 #1', '1 200 #2']);
+    const harness = await makeBench();
+    await harness.peer(a, 'nothing');
+    await harness.peer(b, 'nothing');
+    for (const turn of [0, 1, 2]) harness.transmitter.sendToFirst([a, b], Buffer.from(`200 #${turn}`), turn);
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['1 200 #0', '2 200 #1', '1 200 #2']);
   });
 
   it('a repetition goes round those that do not owe a sign of life', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b, 'nothing');
-    await bench.peer(c, 'nothing');
-    bench.transmitter.sendToFirst([a, b, c], Buffer.from('200'));
-    bench.clock.advance(500);
-    for (const turn of [0, 1, 2, 3]) bench.transmitter.sendToFirst([a, b, c], Buffer.from(`200 #${turn}`), turn);
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['3 200 #1', '2 200 #2', '3 200 #3']);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b, 'nothing');
+    await harness.peer(c, 'nothing');
+    harness.transmitter.sendToFirst([a, b, c], Buffer.from('200'));
+    harness.clock.advance(500);
+    for (const turn of [0, 1, 2, 3]) harness.transmitter.sendToFirst([a, b, c], Buffer.from(`200 #${turn}`), turn);
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['3 200 #1', '2 200 #2', '3 200 #3']);
   });
 
   it('what a hop had before it last spoke is not sent again', async () => {
-    const bench = await makeBench();
-    await bench.peer(a, 'all');
-    await bench.peer(b, 'nothing');
-    bench.send([a, b], 'old ack').delivery.unanswerable();
-    bench.transmitter.sendToFirst([a, b], Buffer.from('old 180'));
-    bench.clock.advance(200);
-    const { delivery } = bench.send([a, b], 'hello');
-    bench.clock.advance(5);
+    const harness = await makeBench();
+    await harness.peer(a, 'all');
+    await harness.peer(b, 'nothing');
+    harness.send([a, b], 'old ack').delivery.unanswerable();
+    harness.transmitter.sendToFirst([a, b], Buffer.from('old 180'));
+    harness.clock.advance(200);
+    const { delivery } = harness.send([a, b], 'hello');
+    harness.clock.advance(5);
     delivery.answered();
-    bench.network.crash(a.host);
-    bench.arrived.length = 0;
-    bench.send([a, b], 'new ack').delivery.unanswerable();
-    bench.transmitter.sendToFirst([a, b], Buffer.from('new 180'));
-    bench.clock.advance(5);
-    expect(bench.arrived.toSorted()).toEqual(['2 new 180', '2 new ack']);
+    harness.network.crash(a.host);
+    harness.arrived.length = 0;
+    harness.send([a, b], 'new ack').delivery.unanswerable();
+    harness.transmitter.sendToFirst([a, b], Buffer.from('new 180'));
+    harness.clock.advance(5);
+    expect(harness.arrived.toSorted()).toEqual(['2 new 180', '2 new ack']);
   });
 
   it('an unanswerable message is moved by the network only', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    await bench.peer(b);
-    bench.send([a, b], 'ack').delivery.unanswerable();
-    bench.clock.advance(5_000);
-    expect(bench.arrived).toEqual([]);
-    bench.send([c, b], 'ack').delivery.unanswerable();
-    bench.clock.advance(5);
-    expect(bench.arrived).toEqual(['2 ack']);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    await harness.peer(b);
+    harness.send([a, b], 'ack').delivery.unanswerable();
+    harness.clock.advance(5_000);
+    expect(harness.arrived).toEqual([]);
+    harness.send([c, b], 'ack').delivery.unanswerable();
+    harness.clock.advance(5);
+    expect(harness.arrived).toEqual(['2 ack']);
   });
 });
 
 describe('budgets', () => {
   it('no more messages move to one alternate than its bucket holds; the others go on to the next', async () => {
-    const bench = await makeBench({ switchBurst: 3, switchesPerSecond: 0 });
-    await bench.peer(b, 'nothing');
-    await bench.peer(c, 'nothing');
-    for (let i = 0; i < 5; i += 1) bench.send([a, b, c], `m${i}`);
-    bench.clock.advance(5);
-    expect(bench.arrived.map((line) => line.slice(0, 1)).sort()).toEqual(['2', '2', '2', '3', '3']);
+    const harness = await makeBench({ switchBurst: 3, switchesPerSecond: 0 });
+    await harness.peer(b, 'nothing');
+    await harness.peer(c, 'nothing');
+    for (let i = 0; i < 5; i += 1) harness.send([a, b, c], `m${i}`);
+    harness.clock.advance(5);
+    expect(harness.arrived.map((line) => line.slice(0, 1)).sort()).toEqual(['2', '2', '2', '3', '3']);
   });
 
   it('every switch is counted by its reason', async () => {
-    const bench = await makeBench();
-    await bench.peer(b);
-    bench.send([a, b]);
-    bench.clock.advance(100);
-    const text = await bench.metrics.text();
+    const harness = await makeBench();
+    await harness.peer(b);
+    harness.send([a, b]);
+    harness.clock.advance(100);
+    const text = await harness.metrics.text();
     expect(text).toContain('altpath_switches_total{protocol="test",reason="refused"} 1');
     expect(text).toContain('altpath_peers_failed_total{protocol="test",reason="refused"} 1');
   });
 
   it('after stop nothing is sent and no timer waits', async () => {
-    const bench = await makeBench();
-    bench.network.silence(a.host);
-    bench.send([a, b]);
-    bench.clock.advance(600);
-    bench.transmitter.stop();
-    const before = bench.network.sent;
-    bench.clock.advance(60_000);
-    expect([bench.network.sent - before, bench.clock.pending]).toEqual([0, 0]);
+    const harness = await makeBench();
+    harness.network.silence(a.host);
+    harness.send([a, b]);
+    harness.clock.advance(600);
+    harness.transmitter.stop();
+    const before = harness.network.sent;
+    harness.clock.advance(60_000);
+    expect([harness.network.sent - before, harness.clock.pending]).toEqual([0, 0]);
   });
 });
