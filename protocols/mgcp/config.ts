@@ -54,11 +54,6 @@ export const mgcpConfigSchema = section({
     .min(1)
     .max(16)
     .prefault(['127.0.0.1:2727']),
-  /** The host that gateways are told where a socket is bound to a wildcard (0.0.0.0, ::). */
-  advertise: z
-    .string()
-    .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be a host name or an address')
-    .optional(),
   ...partnerSettings(() => addressField(() => callAgentPort)),
   /** What gateways are told to send to (`N:`): a name with several addresses in DNS helps gateways that know no attribute. Ours if absent. */
   notifiedEntity: z

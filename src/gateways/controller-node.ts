@@ -13,7 +13,7 @@ import type { ProtocolAdapter } from '../signaling/protocol-adapter.ts';
 import { type IdSlice, maxMembers, memberIndex, memberSlice, TransactionIds } from './transaction-ids.ts';
 
 export interface ControllerNodeParts<M> {
-  readonly services: CoreServices;
+  readonly services: Pick<CoreServices, 'clock' | 'random' | 'cluster'>;
   readonly adapter: ProtocolAdapter<M>;
   readonly config: {
     readonly listen: readonly ControllerAddress[];

@@ -15,6 +15,11 @@ export interface GatewayProvision {
 }
 
 export const partnerSettings = <A extends z.ZodType>(address: () => A) => ({
+  /** The host that gateways are told where a socket is bound to a wildcard (0.0.0.0, ::). */
+  advertise: z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be a host name or an address')
+    .optional(),
   /** Controllers that take over when we are gone, best first: they travel in every message. */
   backup: z.array(address()).max(3).default([]),
   /** Controllers whose gateways we take over: those that name us as their backup. */
