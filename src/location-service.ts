@@ -33,6 +33,8 @@ export interface Contact {
   readonly callId?: string | undefined;
   readonly cseq?: number | undefined;
   readonly userAgent?: string | undefined;
+  /** No user or line: the trunk that takes the number. */
+  readonly trunk?: string | undefined;
   /** What else the registration said of it and gets back, in the protocol's own words (SIP: header parameters of its Contact). */
   readonly params?: string | undefined;
   readonly updatedMs: number;

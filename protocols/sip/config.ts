@@ -16,6 +16,8 @@ import {
   wholeNumber,
 } from '../../src/internal.ts';
 
+import { trunksSchema } from './trunks/trunk-config.ts';
+
 export type SipConfig = z.output<typeof sipConfigSchema>;
 
 /** One entry of `routes`. */
@@ -229,6 +231,8 @@ export const sipConfigSchema = section({
   routes: z.array(route).max(10_000).default([]),
   /** Where everything else that is not ours goes; absent: to where its URI says. */
   defaultRoute: z.array(hopField()).min(1).max(16).optional(),
+  /** Carriers for numbers that are nobody's here (trunks/trunk-config.ts); a number goes to the longest prefix, a trunk before a route. */
+  trunks: trunksSchema.default([]),
   auth: auth.prefault({}),
   registrar: registrar.prefault({}),
   /** Stay in the path of a dialog's later requests (RFC 3261 §16.6 item 4). */

@@ -37,6 +37,11 @@ import { SipNames } from './rfc3263.ts';
 import { checkedTls, readTls } from './tls.ts';
 import { TransactionLayer } from './transactions/layer.ts';
 import { transactionBudget } from './transactions/memory.ts';
+import { DialogOffsets } from './trunks/dialog-offsets.ts';
+import { OwnRequests } from './trunks/own-requests.ts';
+import { noting, SipDirectory } from './trunks/sip-directory.ts';
+import { TrunkService } from './trunks/trunk-service.ts';
+import { Trunks } from './trunks/trunks.ts';
 import { DialogEnds } from './user-agent/agent.ts';
 import { DerivedIds, userAgentHost } from './user-agent/derived-ids.ts';
 import { InnerPath } from './user-agent/inner-path.ts';
@@ -82,6 +87,11 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   );
   const pool = new ControllerPool(clock, random, { ...defaultPoolOptions, holdMs: timers.holdMs });
   const trust = new PathTrust(core, config.placement, metrics);
+  const trunks = new Trunks(config.trunks, resolver.plan, random, metrics);
+  trust.knowTrunks(config.trunks.flatMap(({ to }) => to));
+  const directory = new SipDirectory(config, trunks);
+  resolver.join(directory);
+  for (const [record] of locations.records()) directory.note(record);
 
   let tls = readTls(config);
   const receiver = new Receiver({
@@ -149,7 +159,14 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     isDown: (partner) => pool.find(partner)?.health === 'down',
     lastHeardMs: (partner) => pool.find(partner)?.lastHeardMs ?? 0,
   });
-  const registration = createRegistration(services, config, identity, trust, flows, carried.isPartnerDead);
+  const registration = createRegistration(
+    { ...services, locations: noting(locations, directory) },
+    config,
+    identity,
+    trust,
+    flows,
+    carried.isPartnerDead,
+  );
   const reports = new RateLimitedLog(log, clock);
   const flowNaming = new FlowNaming(flows, identity);
   trust.trustInner(userAgentHost);
@@ -185,6 +202,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     log,
     branches: new BranchKey(cluster.secret, (request) => identity.destination(request)),
     dialogs: new DialogProof(cluster.secret),
+    trunks,
+    offsets: new DialogOffsets(),
     timerCMs: timers.timerCMs,
     maxBreadth: config.maxBreadth,
     config,
@@ -200,6 +219,18 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
   metrics.gauge('sip_registrations', 'Addresses of record with a live contact', () => locations.size);
+
+  const trunkService = new TrunkService({
+    clock,
+    random,
+    log,
+    identity,
+    cluster,
+    trunks,
+    requests: new OwnRequests({ clock, random, layer, nextHops, identity }),
+    isDown: (member) => pool.find(member)?.health === 'down',
+    ask: (member) => transmitter.ask(member),
+  });
 
   let listeners: readonly Listener[] = [];
   const startedMs = clock.now();
@@ -224,16 +255,19 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       tokens.is(identity.address);
       knowHops(config);
       announce(log, 'sip', 'SIP proxy and registrar', listeners);
+      trunkService.start({ ...identity.address, transport: config.listen[0]?.transport ?? 'udp' });
       return listeners;
     },
     async drain(limitMs) {
       proxy.drain();
+      trunkService.leave();
       const until = clock.now() + limitMs;
       while (proxy.pending > 0 && clock.now() < until) await new Promise<void>((resolve) => clock.after(50, resolve));
     },
     async stop() {
       carried.stop();
       userAgent.stop();
+      trunkService.stop();
       layer.stop();
       lostBindings.stop();
       transmitter.stop();
@@ -262,6 +296,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       transactions: layer.size,
       pending: proxy.pending,
       registrations: locations.size,
+      ...(trunks.all.length === 0 ? {} : { trunks: trunks.all.map((trunk) => trunk.status(clock.now())) }),
       upMs: Math.round(clock.now() - startedMs),
       backups: cluster.backups,
       backupFor: cluster.backupFor,

@@ -2,11 +2,13 @@
 import { type ControllerAddress, formatAddress } from '../../src/internal.ts';
 import type { SipConfig } from './config.ts';
 
-export function sipWarnings({ listen, auth, routes, defaultRoute, recordRoute }: SipConfig): readonly string[] {
+export function sipWarnings({ listen, auth, routes, defaultRoute, recordRoute, trunks }: SipConfig): readonly string[] {
   const warnings: string[] = [];
   const open = listen.filter((address) => !isLoopback(address)).map(formatAddress);
   if (!auth.invite && open.length > 0 && (routes.length > 0 || defaultRoute !== undefined))
     warnings.push(`auth.invite is off and there are routes: whoever reaches ${open.join(', ')} may use them`);
+  if (!auth.invite && trunks.length > 0)
+    warnings.push('auth.invite is off and there are trunks: only lines and sources in trust may call through them');
   if (auth.invite && !auth.register)
     warnings.push('auth.register is off: whoever registers a contact decides where calls to that user go');
   if (auth.invite && !recordRoute)

@@ -12,6 +12,7 @@ import { Call, type Routed } from './call.ts';
 import { CallIds } from './call-ids.ts';
 import type { CallState } from './call-machine.ts';
 import { CallRecovery } from './call-recovery.ts';
+import type { DiallingPlan } from './dialling-plan.ts';
 import { type Leg, otherSide, type ReleaseReason } from './leg.ts';
 import type { LegProvider } from './leg-provider.ts';
 import { NumberingPlan } from './numbering-plan.ts';
@@ -24,6 +25,15 @@ export interface CallControlParts {
   /** Where a number or an address of record is now, best first. */
   locate(identity: string): readonly Contact[];
   readonly events?: EventSink | undefined;
+  /** What may be dialled beside the numbers of the providers: users, trunks, emergency numbers. */
+  readonly dialling?: Dialling | undefined;
+}
+
+/** As the address resolver knows it. */
+export interface Dialling {
+  readonly plan: DiallingPlan;
+  dialled(): { readonly numbers: readonly string[]; readonly alternatives: readonly string[] };
+  readonly dialledVersion: number;
 }
 
 export class CallControl {
@@ -90,12 +100,28 @@ export class CallControl {
   /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
   numberingPlan(extra: readonly string[]): NumberingPlan {
     const key = extra.join('|');
-    const version = [...this.#providers.values()].reduce((sum, provider) => sum + provider.numbersVersion, 0);
+    const { dialling } = this.#parts;
+    const ofProviders = [...this.#providers.values()].reduce((sum, provider) => sum + provider.numbersVersion, 0);
+    const version = ofProviders + (dialling?.dialledVersion ?? 0);
     const known = this.#plans.get(key);
     if (known?.version === version) return known.plan;
-    const plan = new NumberingPlan(this.numbers(), { extra });
+    const { numbers = [], alternatives = [] } = dialling?.dialled() ?? {};
+    const plan = new NumberingPlan([...this.numbers(), ...numbers], {
+      extra: [...extra, ...alternatives],
+      emergency: dialling?.plan.emergency ?? [],
+    });
     this.#plans.set(key, { version, plan });
     return plan;
+  }
+
+  /** Is it a number for which every call is accepted? */
+  isEmergency(number: string): boolean {
+    return this.#parts.dialling?.plan.isEmergency(number) === true;
+  }
+
+  /** Is there any such number? */
+  get hasEmergency(): boolean {
+    return (this.#parts.dialling?.plan.emergency.length ?? 0) > 0;
   }
 
   /** A party begins a call. `attach` makes its leg; the call invites it to give a number. */

@@ -7,6 +7,8 @@
 export interface NumberingOptions {
   /** Digit map alternatives beyond our own numbers (`9x.T`, `[34]xxx`), as the operator writes them. */
   readonly extra?: readonly string[];
+  /** Matched exactly and at once, whatever else there is. */
+  readonly emergency?: readonly string[];
   /** A digit map longer than this falls back to one that takes any number with a pause (RFC 3435 §2.1.5: 2,048 octets are safe). */
   readonly maxLength?: number;
 }
@@ -18,10 +20,11 @@ export class NumberingPlan {
   readonly #partial: readonly Pattern[];
 
   constructor(numbers: Iterable<string>, options: NumberingOptions = {}) {
-    const alternatives = [...compress(numbers), ...(options.extra ?? [])];
-    const joined = alternatives.join('|');
-    const usable =
-      alternatives.length > 0 && joined.length + 2 <= (options.maxLength ?? 2_048) ? alternatives : ['x.T'];
+    const { emergency = [], extra = [], maxLength = 2_048 } = options;
+    const others = [...new Set([...compress(numbers), ...extra])].map((each) => afterEmergency(each, emergency));
+    const alternatives = [...emergency, ...others];
+    const fits = others.length > 0 && alternatives.join('|').length + 2 <= maxLength;
+    const usable = fits ? alternatives : [...emergency, 'x.T'];
     this.digitMap = `(${usable.join('|')})`;
     const parsed = usable.map(parsePattern);
     this.#partial = parsed;
@@ -52,6 +55,16 @@ function compress(numbers: Iterable<string>): readonly string[] {
       const longer = [...groups.values()].some((group) => group.first === first && group.length > length);
       return `${first}${'x'.repeat(length - 1)}${longer ? 'T' : ''}`;
     });
+}
+
+/** What is complete after the first digits of an emergency number would end the dialling there: it waits for the pause. */
+function afterEmergency(alternative: string, emergency: readonly string[]): string {
+  if (emergency.length === 0 || /[tT]$/.test(alternative)) return alternative;
+  const pattern = new RegExp(`^(?:${parsePattern(alternative).source})$`, 'i');
+  const isShorter = emergency.some((number) =>
+    [...number].some((_, length) => length > 0 && pattern.test(number.slice(0, length))),
+  );
+  return isShorter ? `${alternative}T` : alternative;
 }
 
 interface Pattern {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { logLevels } from '../log.ts';
 import { bracketed, readAddress, type SocketAddress } from '../signaling/controller-address.ts';
+import { duplicates } from './duplicates.ts';
 import { parsed, secretField, section, wholeNumber } from './fields.ts';
 import { defaultLinkPort, linkAddressField } from './link-addresses.ts';
 import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';
@@ -65,6 +66,53 @@ export const coreSchema = section({
     /** The link addresses of the other members, where they do not follow from `nodes` or from `backup` and `backupFor`. */
     partners: z.array(linkAddressField()).max(63).default([]),
   }).prefault({}),
+  /** What numbers mean here: the operator's country, and whom everybody may always call. */
+  numbers: section({
+    /** Country code, `49`: without it numbers stay as they are dialled. */
+    country: z
+      .string()
+      .regex(/^[1-9][0-9]{0,2}$/, 'must be a country code without plus or zeros, such as 49')
+      .optional(),
+    /** What local numbers lack: the area code `30`, or with it the first digits of a private exchange, `305550`. */
+    area: z
+      .string()
+      .regex(/^[0-9]{1,11}$/, 'must be an area code without the national prefix, such as 30')
+      .optional(),
+    /** Dialled before an area code; '' where numbers have none. */
+    nationalPrefix: z
+      .string()
+      .regex(/^[0-9]{0,4}$/, 'must be up to four digits')
+      .default('0'),
+    /** Dialled before a country code. */
+    internationalPrefix: z
+      .string()
+      .regex(/^[0-9]{1,8}$/, 'must be up to eight digits')
+      .default('00'),
+    /** Dialled exactly and without a pause, by everybody, never refused: `[112, 911]`. */
+    emergency: z
+      .array(z.string().regex(/^[0-9*#]{2,8}$/, 'must be two to eight digits'))
+      .max(32)
+      .default([]),
+  })
+    .check(({ value, issues }) => {
+      if (value.area !== undefined && value.country === undefined)
+        issues.push({ code: 'custom', path: ['area'], message: 'an area needs a country', input: null });
+      if (value.nationalPrefix.startsWith(value.internationalPrefix))
+        issues.push({
+          code: 'custom',
+          path: ['nationalPrefix'],
+          message: 'must not begin with the international prefix',
+          input: null,
+        });
+      issues.push(
+        ...duplicates(
+          value.emergency,
+          (index) => ['emergency', index],
+          (number) => `the emergency number ${number} is there twice`,
+        ),
+      );
+    })
+    .prefault({}),
   trust: z.array(trustRule).max(1_000).default([]),
   allow: z.array(allowRule).max(1_000).default([]),
   strip: z.enum(['untrusted', 'none']).default('none'),

@@ -5,6 +5,7 @@
 import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { CallControl } from '../calls/call-control.ts';
+import { DiallingPlan } from '../calls/dialling-plan.ts';
 import { type Cancel, systemClock } from '../clock.ts';
 import type { MemberLink } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -139,11 +140,13 @@ export class RunningController {
       for (const text of warnings) log.child({ protocol: name }).warn(text);
     const network = createNetwork(parts);
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
-    const resolver = new AddressResolver({ ...parts, dns, locations });
+    const plan = new DiallingPlan(core.numbers);
+    const resolver = new AddressResolver({ ...parts, dns, locations, plan });
     const callControl = new CallControl({
       ...parts,
       random: systemRandom,
       locate: (number) => resolver.locate(number),
+      dialling: resolver,
       events: this.events,
     });
     this.#callControl = callControl;

@@ -2,12 +2,14 @@
  * AddressResolver: where a message goes, one for all roles of a process. Two sources: what the message itself names (with the alternates of
  * its path attribute), or the location service. Names become addresses by the procedure of the protocol.
  */
+import { DiallingPlan, plainNumber } from '../calls/dialling-plan.ts';
 import type { Clock } from '../clock.ts';
 import type { DnsClient } from '../dns.ts';
 import type { Contact, LocationService } from '../location-service.ts';
 import { ok } from '../result.ts';
 import { AddressNames } from './address-names.ts';
 import { type ControllerAddress, sameAddress } from './controller-address.ts';
+import type { Directory } from './directory.ts';
 import type { NamedHop, NameResolver, Resolution } from './name-resolver.ts';
 
 /** Next hops of one protocol. */
@@ -23,26 +25,92 @@ export interface AddressResolverParts {
   readonly clock: Clock;
   readonly dns: DnsClient;
   readonly locations: Pick<LocationService, 'lookup'>;
+  /** What the operator says of his country's numbers. */
+  readonly plan?: DiallingPlan | undefined;
 }
 
 export class AddressResolver implements NextHops {
   readonly #locations: Pick<LocationService, 'lookup'>;
   readonly #addresses: AddressNames;
+  /** What forms a number has. */
+  readonly plan: DiallingPlan;
+  readonly #directories: Directory[] = [];
 
-  constructor({ clock, dns, locations }: AddressResolverParts) {
+  constructor({ clock, dns, locations, plan = new DiallingPlan() }: AddressResolverParts) {
+    this.plan = plan;
     this.#locations = locations;
     this.#addresses = new AddressNames(dns, clock);
   }
 
+  /** A protocol joins in with the users and trunks that numbers may lead to. */
+  join(directory: Directory): void {
+    this.#directories.push(directory);
+  }
+
+  get directories(): readonly Directory[] {
+    return this.#directories;
+  }
+
   /**
-   * Who is where: the contacts of a number or an address of record (`user@domain`), of whatever protocol. Looked up as it is written
-   * and, where nobody is found so, in its normal form.
+   * Where a number or an address of record (`user@domain`) leads: to the contacts of whatever protocol, else to the trunks that take such
+   * numbers, best first. An emergency number leads to the trunks first.
    */
   locate(identity: string): readonly Contact[] {
+    const contacts = this.contactsOf(identity);
+    const number = numberOf(identity);
+    if (this.plan.isEmergency(number)) return [...this.trunksOf(number), ...contacts];
+    return contacts.length > 0 ? contacts : this.trunksOf(number);
+  }
+
+  /**
+   * Who is where: lines and users, no trunks. Looked up as it is written and, where nobody is found so, in its normal form, then in every
+   * other form that the number has.
+   */
+  contactsOf(identity: string): readonly Contact[] {
     const contacts = this.#locations.lookup(identity);
     if (contacts.length > 0) return contacts;
     const normal = normalIdentity(identity);
-    return normal === identity ? contacts : this.#locations.lookup(normal);
+    const found = normal === identity ? contacts : this.#locations.lookup(normal);
+    if (found.length > 0 || (this.#directories.length === 0 && !this.plan.knowsCountry)) return found;
+    return this.#byNumber(normal);
+  }
+
+  /** The trunks that take this number, best first. */
+  trunksOf(number: string): readonly Contact[] {
+    return this.#directories.flatMap((directory) => directory.trunksOf(number));
+  }
+
+  /** What numbers may be dialled beside those of lines, as alternatives of a digit map. */
+  dialled(): { readonly numbers: readonly string[]; readonly alternatives: readonly string[] } {
+    const all = this.#directories.map((directory) => directory.dialled());
+    const prefixes = all.flatMap(({ prefixes }) => prefixes);
+    return {
+      numbers: all.flatMap(({ numbers }) => numbers),
+      alternatives: [...new Set(prefixes.flatMap((prefix) => this.plan.alternatives(prefix)))],
+    };
+  }
+
+  /** Changes with that. */
+  get dialledVersion(): number {
+    return this.#directories.reduce((sum, { version }) => sum + version, this.#directories.length);
+  }
+
+  /** A number is a line's or a user's, in whatever form; in front of a domain the user's of that domain first. */
+  #byNumber(identity: string): readonly Contact[] {
+    const number = numberOf(identity);
+    if (plainNumber(number) === undefined) return none;
+    const domain = identity.slice(number.length);
+    const forms = this.plan.forms(number);
+    const records: string[] = domain === '' ? [] : forms.map((form) => form + domain);
+    if (domain === '' || this.#directories.some((directory) => directory.isOwn(identity))) {
+      records.push(...forms);
+      for (const directory of this.#directories) records.push(...forms.flatMap((form) => directory.recordsOf(form)));
+    }
+    for (const record of records) {
+      const contacts = this.#locations.lookup(record);
+      if (contacts.length > 0) return contacts;
+    }
+    return none;
   }
 
   /** Next hops of a protocol that has a name procedure of its own. */
@@ -75,11 +143,13 @@ export function normalIdentity(identity: string): string {
     .replace(/\.$/, '')}`;
 }
 
-/** A number without visual separators: `+49(30)-12.3` is `+4930123`; undefined for what is no number. */
-export function plainNumber(text: string): string | undefined {
-  const digits = text.replace(/[-.()]/g, '');
-  return /^\+?[0-9A-Fa-f*#]+$/.test(digits) ? digits : undefined;
+/** What stands before the domain. */
+function numberOf(identity: string): string {
+  const at = identity.lastIndexOf('@');
+  return at < 0 ? identity : identity.slice(0, at);
 }
+
+const none: readonly never[] = [];
 
 function resolveBy(
   names: NameResolver,

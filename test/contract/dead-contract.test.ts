@@ -89,8 +89,8 @@ describe.each(['sip', 'mgcp', 'megaco'])('the role of %s', (protocol) => {
     },
   );
 
-  it('needs locate of the AddressResolver', async () => {
-    vi.spyOn(AddressResolver.prototype, 'locate').mockImplementation(() => {
+  it('needs the places of numbers of the AddressResolver', async () => {
+    vi.spyOn(AddressResolver.prototype, protocol === 'sip' ? 'contactsOf' : 'locate').mockImplementation(() => {
       throw new Error('locate is broken');
     });
     expect(await isNoticed(protocol)).toBe(true);

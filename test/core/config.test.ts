@@ -58,6 +58,7 @@ describe('configuration: what is read', () => {
       log: { level: 'info', format: 'auto' },
       admin: 'off',
       location: 'memory',
+      numbers: { nationalPrefix: '0', internationalPrefix: '00', emergency: [] },
       cluster: { port: 9061, partners: [] },
       trust: [],
       allow: [],

@@ -10,6 +10,8 @@
  * | `party`   | who brings the proof of a dialog in which a      | Route and Request-URI, never the routing table     |
  * |           | trusted or configured hop has a part             |                                                    |
  * | `dialog`  | who brings the proof of any other dialog         | the same, but no configured hop                    |
+ * | `trunk`   | a hop of a trunk, with a new request             | users and lines; no trunk, no route                |
+ * | `emergency`| the rest, calling an emergency number           | the trunks that take emergency calls               |
  * | `stranger`| the rest                                         | registered users, and numbers of lines             |
  */
 import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
@@ -21,7 +23,7 @@ import { uriHop } from '../path.ts';
 import { type DialogProof, kindOf } from './route-user.ts';
 import type { PathTrust } from './trust.ts';
 
-export type Standing = 'open' | 'trusted' | 'user' | 'party' | 'dialog' | 'stranger';
+export type Standing = 'open' | 'trusted' | 'user' | 'party' | 'dialog' | 'trunk' | 'emergency' | 'stranger';
 
 export interface Refusal {
   readonly status: number;
@@ -50,6 +52,10 @@ export interface AdmissionParts {
   isMember(host: string): boolean;
   /** Is a user registered here, or has a line this number? */
   isCallable(uri: SipUri): boolean;
+  /** Is the other end of this flow a trunk's? */
+  isTrunk(flow: Flow): boolean;
+  /** Is it a call to an emergency number of ours? */
+  isEmergency(request: SipMessage, way: Way): boolean;
   /** undefined: the sender is a user of ours and writes his own name; else the challenge or refusal to send. */
   authenticate(request: SipMessage, flow: Flow): Refusal | undefined;
 }
@@ -68,7 +74,8 @@ export class Admission {
 
   /** What the sender may do without being asked for credentials. */
   standing(request: SipMessage, flow: Flow, way: Way): Standing {
-    const { isOn, trust } = this.#parts;
+    const { isOn, trust, isTrunk } = this.#parts;
+    if (request.toTag === '' && isTrunk(flow) && !this.#parts.isMember(flow.remote.host)) return 'trunk';
     if (!isOn) return 'open';
     if (trust.isTrusted(flow)) {
       // What a member forwards within a dialog it judged by itself, for senders that may not have our routes.
@@ -79,7 +86,8 @@ export class Admission {
   }
 
   /** A stranger who wants more than registered users has to show who he is: the refusal to send, or what he may do then. */
-  ask(request: SipMessage, flow: Flow, way: Way): Refusal | 'user' | 'stranger' {
+  ask(request: SipMessage, flow: Flow, way: Way): Refusal | 'user' | 'stranger' | 'emergency' {
+    if (this.#parts.isEmergency(request, way)) return 'emergency';
     return this.#mayReach(request, way) ? 'stranger' : (this.#parts.authenticate(request, flow) ?? 'user');
   }
 
@@ -123,7 +131,7 @@ export class Admission {
   }
 }
 
-const isParty = ({ dialog }: Way): boolean => dialog !== undefined && kindOf(dialog) === 'h';
+const isParty = ({ dialog }: Way): boolean => dialog !== undefined && kindOf(dialog) !== 'd';
 
 /** Is this the sender of a dialog's request, by whatever proof? */
 export const isOfDialog = (standing: Standing): boolean => standing === 'party' || standing === 'dialog';

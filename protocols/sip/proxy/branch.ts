@@ -10,14 +10,19 @@ import {
   type Logger,
   type NextHops,
   type RateLimitedLog,
+  sameAddress,
 } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
+import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
+import { restored, type TrunkFields } from '../trunks/rewriting.ts';
+import { TrunkAttempts } from '../trunks/trunk-attempts.ts';
 import { forwardedText } from './forward.ts';
 import { ignoreAnswer, type RelayParts, RepeatedSuccess } from './relay.ts';
+import { type DialogProof, offsetKind } from './route-user.ts';
 import { isFlow, type ProxyTarget, type RoutePlan, reachable } from './target.ts';
 import type { BranchKey } from './via-branch.ts';
 
@@ -29,6 +34,8 @@ export interface BranchParts extends RelayParts {
   /** For lines that a sender can cause with every request. */
   readonly reports: RateLimitedLog;
   readonly branches: BranchKey;
+  readonly dialogs: DialogProof;
+  readonly offsets: DialogOffsets;
   readonly timerCMs: number;
   /** Tells once when a subscriber has renewed his binding over a flow of ours. */
   onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
@@ -52,6 +59,8 @@ export interface BranchHost {
   onBranchUnreachable(target: ProxyTarget): void;
   /** A flow of a telephone has failed (RFC 5626 §7). */
   onFlowFailed(target: ProxyTarget): void;
+  /** Another target is tried in the place of this one. */
+  isSpared(spares: readonly ProxyTarget[] | undefined): boolean;
   /** The telephone is back over this flow: the branch goes on there. */
   onRenewed(target: ProxyTarget, flow: Flow): void;
   branchEnded(): void;
@@ -78,11 +87,18 @@ export class Branch implements ClientUser {
   #ended = false;
   #renewal: (() => void) | undefined;
   #patience: Cancel | undefined;
+  /** The target is a carrier's. */
+  readonly #attempts: TrunkAttempts | undefined;
+  #addresses: readonly ControllerAddress[] = [];
+  /** Has it rung? */
+  #rang = false;
+  #answered = false;
 
   constructor(context: BranchHost, target: ProxyTarget, breadth: number) {
     this.#context = context;
     this.#target = target;
     this.#breadth = breadth;
+    this.#attempts = target.trunk === undefined ? undefined : new TrunkAttempts(target.trunk);
   }
 
   start(): void {
@@ -110,6 +126,7 @@ export class Branch implements ClientUser {
       this.#target.resolved?.(resolution.value);
       const addresses = reachable(this.#target, resolution.value);
       if (addresses.length > 0) {
+        if (this.#isNewCall) this.#target.trunk?.began();
         this.#send(addresses);
         return;
       }
@@ -129,12 +146,15 @@ export class Branch implements ClientUser {
     } else if (this.#provisional) this.#sendCancel();
   }
 
-  onResponse(message: SipMessage, transaction: ClientTransaction): void {
-    const { status } = message;
+  onResponse(received: SipMessage, transaction: ClientTransaction): void {
+    const { status } = received;
+    if ((status === 401 || status === 407) && this.#isChallenged(received, transaction)) return;
+    const message = this.#readable(received);
     const { own } = this.#context.plan;
     if (own !== undefined && this.#token !== undefined) own.cameOver(this.#token, message);
     if (status < 200) {
       this.#provisional = true;
+      if (status > 100) this.#rang = true;
       if (status > 100 && this.#target.member !== undefined) transaction.stay();
       if (status > 100) this.#timerCAtMs = this.#context.parts.clock.now() + this.#context.parts.timerCMs;
       if (this.#wantsCancel && !this.#cancelSent) this.#sendCancel();
@@ -142,8 +162,15 @@ export class Branch implements ClientUser {
       return;
     }
     if (status < 300 && transaction.bypassFlow !== undefined) this.#cancelBypassed(transaction, transaction.bypassFlow);
-    if (status < 300) this.#context.onSuccess(message);
-    else if (status === 430 && !this.#ended && isFlow(this.#target)) {
+    if (status < 300) {
+      this.#answered = true;
+      this.#context.onSuccess(message);
+    } else if (!this.#ended && this.#goesElsewhere(status)) {
+      // The next hop of the carrier, or the next carrier, has the call.
+    } else if (!this.#ended && (status === 401 || status === 407) && this.#target.trunk?.account !== undefined) {
+      // The caller has no account there, and no use for the question.
+      this.#context.refuse(500, 'Server Internal Error - carrier refuses our credentials');
+    } else if (status === 430 && !this.#ended && isFlow(this.#target)) {
       if (this.#renewal !== undefined && !this.#wantsCancel) {
         this.#failed();
         return;
@@ -155,7 +182,7 @@ export class Branch implements ClientUser {
 
   onTimeout(): void {
     if (this.#ended) return;
-    this.#context.onBranchTimeout();
+    if (!this.#goesElsewhere(408)) this.#context.onBranchTimeout();
     this.#end();
   }
 
@@ -174,7 +201,12 @@ export class Branch implements ClientUser {
   /** The target cannot be reached now; a telephone that is about to connect anew is given a moment. */
   #failed(): void {
     const { clock } = this.#context.parts;
-    const hasSpare = (this.#target.spares ?? []).length > 0;
+    const { spares = [], trunk } = this.#target;
+    const hasSpare = spares.length > 0;
+    if (trunk !== undefined && this.#goesElsewhere(503)) {
+      this.#end();
+      return;
+    }
     if (this.#renewal === undefined || this.#wantsCancel || hasSpare) {
       this.#context.onBranchUnreachable(this.#target);
       this.#end();
@@ -220,7 +252,61 @@ export class Branch implements ClientUser {
   /** Later 2xx responses of this branch only need the way back. */
   afterwards(): ClientUser {
     const { server, plan, parts, request } = this.#context;
-    return request.method === 'INVITE' ? new RepeatedSuccess(server, plan, parts) : ignoreAnswer;
+    return request.method === 'INVITE'
+      ? new RepeatedSuccess(server, plan, parts, (message) => this.#readable(message))
+      : ignoreAnswer;
+  }
+
+  /** A carrier asks for credentials: the request goes there again with them, as another transaction (RFC 3261 §22.2). */
+  #isChallenged(response: SipMessage, { hop }: ClientTransaction): boolean {
+    if (this.#attempts === undefined || this.#ended || this.#wantsCancel) return false;
+    if (!this.#attempts.challenged(response, hop)) return false;
+    this.#context.parts.offsets.raise(this.#context.request);
+    this.#provisional = false;
+    this.#timerC?.();
+    const others = this.#addresses.filter((address) => hop === undefined || !sameAddress(address, hop));
+    this.#send(hop === undefined ? others : [hop, ...others]);
+    return true;
+  }
+
+  /** A carrier's hop that cannot take the call (RFC 3261 §21.5.4), or does not believe us, is not the last one. */
+  #goesElsewhere(status: number): boolean {
+    const { trunk, spares } = this.#target;
+    if (trunk === undefined || spares === undefined || this.#rang || this.#wantsCancel || !elsewhere.has(status))
+      return false;
+    // The transaction has asked every hop of this carrier already.
+    const left = status === 503 ? spares.filter((spare) => spare.trunk !== trunk) : spares;
+    return this.#context.isSpared(left);
+  }
+
+  /** Is it a call that a carrier is to set up? */
+  get #isNewCall(): boolean {
+    const { method, toTag } = this.#context.request;
+    return method === 'INVITE' && toTag === '';
+  }
+
+  /** The response as who sent the request may expect it. */
+  #readable(response: SipMessage): SipMessage {
+    const { request, plan } = this.#context;
+    return this.#attempts === undefined && plan.cseqOffset === undefined ? response : restored(response, request);
+  }
+
+  /** What this attempt has that the sender did not write. */
+  #trunkFields(): TrunkFields | undefined {
+    const { request, plan, parts } = this.#context;
+    const attempts = this.#attempts;
+    if (attempts === undefined && plan.cseqOffset === undefined) return undefined;
+    return {
+      cseqOffset: this.#cseqOffset,
+      rackOffset: (cseq) => (plan.dialogOffset ?? 0) + parts.offsets.of(request, cseq),
+      credentials:
+        (attempts?.count ?? 0) > 0 ? (attempts?.credentials(request.method, this.#target.requestUri) ?? '') : '',
+      fromUri: attempts?.trunk.fromUri,
+    };
+  }
+
+  get #cseqOffset(): number {
+    return (this.#context.plan.cseqOffset ?? 0) + (this.#attempts?.count ?? 0);
   }
 
   #send(addresses: readonly ControllerAddress[]): void {
@@ -231,7 +317,13 @@ export class Branch implements ClientUser {
     const needsToken = target.flow !== undefined && (plan.recordRoute || plan.own !== undefined);
     const toToken = needsToken ? (target.token ?? parts.flowToken(target.flow)) : undefined;
     this.#token = toToken;
-    const branch = parts.branches.branchFor(request, target.branchKey ?? target.requestUri);
+    const offset = this.#cseqOffset;
+    const key = target.branchKey ?? target.requestUri;
+    // Each attempt is a transaction of its own; whoever does the same steps comes to the same branch.
+    const branch = parts.branches.branchFor(request, offset === 0 ? key : `${key}\n${offset}`, offset);
+    const dialog =
+      this.#attempts === undefined || !this.#isNewCall ? plan.dialog : parts.dialogs.write(request, offsetKind(offset));
+    this.#addresses = addresses;
     if (request.method === 'INVITE') this.#armTimerC();
     this.#transaction = layer.request(
       request.method,
@@ -247,8 +339,9 @@ export class Branch implements ClientUser {
             pushRoutes: target.pushRoutes,
             rewriteRoutes: target.rewriteRoutes,
             member: target.member,
-            recordRoute: plan.recordRoute,
-            dialog: plan.dialog,
+            // Without us in the path, the dialog's requests would have the wrong CSeq.
+            recordRoute: plan.recordRoute || (offset > 0 && this.#isNewCall),
+            dialog,
             path: plan.path,
             outbound: plan.outbound,
             from: server.flow,
@@ -259,6 +352,7 @@ export class Branch implements ClientUser {
             standIn: plan.standIn,
             consumes: plan.consumes,
             own: plan.own,
+            trunk: this.#trunkFields(),
           },
           flow,
           identity,
@@ -324,6 +418,7 @@ export class Branch implements ClientUser {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    if (this.#transaction !== undefined && this.#isNewCall) this.#target.trunk?.ended(this.#answered);
     this.#renewal?.();
     this.#patience?.();
     this.#timerC?.();
@@ -331,6 +426,9 @@ export class Branch implements ClientUser {
     this.#context.branchEnded();
   }
 }
+
+/** Final answers of one hop of a carrier that say nothing of the next one. */
+const elsewhere: ReadonlySet<number> = new Set([401, 407, 408, 500, 502, 503, 504]);
 
 /** How long a request waits for a telephone whose member has just ended: as long as it may take it to notice and connect anew. */
 const renewalMs = 4_000;

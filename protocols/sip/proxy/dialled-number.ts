@@ -23,12 +23,12 @@ function hasMarks(user: string): boolean {
 }
 
 /**
- * The domain that a `tel` URI is for: the one its local number is valid in (RFC 3966 §5.1.5); undefined for global numbers and for
- * those whose context is a number.
+ * Where the local number of a `tel` URI is valid: a domain, or the beginning of global numbers with its plus (RFC 3966 §5.1.5); undefined
+ * where nothing is said, as with global numbers.
  */
 export function phoneContext(uri: SipUri): string | undefined {
   const context = uriParam(uri, 'phone-context')?.toLowerCase();
-  return context === undefined || context === '' || context.startsWith('+') ? undefined : context.replace(/\.$/, '');
+  return context === undefined || context === '' ? undefined : unescapeText(context).replace(/\.$/, '');
 }
 
 /** The user part of `text`, a URI, with leading characters of its number taken off and others put on. */

@@ -22,6 +22,8 @@ import type { Identity } from '../identity.ts';
 import { ackForAdopted } from '../transactions/hop-requests.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
 import { viaAddress, withoutTopVia } from '../transactions/way-back.ts';
+import { restoredByMark } from '../trunks/rewriting.ts';
+import type { Trunks } from '../trunks/trunks.ts';
 import { forkMark } from './forward.ts';
 import { takeovers } from './route-planning.ts';
 import { adoptRecordRoute } from './takeover.ts';
@@ -36,6 +38,7 @@ export interface ForeignResponseParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly timerCMs: number;
+  readonly trunks: Trunks;
 }
 
 export class ForeignResponses {
@@ -86,8 +89,10 @@ export class ForeignResponses {
     if (message.method === 'INVITE' && message.status >= 300 && isOrphan) flow.send(ackForAdopted(message));
     // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
+    // What a carrier asks is for us to answer, once the caller has sent his request again: he knows nothing of the carrier.
+    if ((message.status === 401 || message.status === 407) && this.#parts.trunks.from(flow) !== undefined) return;
     if (!isOwn) this.#takeovers.add();
-    this.#adoptResponse(message, next, isOwn ? undefined : partner);
+    this.#adoptResponse(restoredByMark(message), next, isOwn ? undefined : partner);
   }
 
   /** Once for each partner: what a member of another version has under way when it dies cannot be taken over. */

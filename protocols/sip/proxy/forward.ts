@@ -8,6 +8,7 @@ import type { SipMessage } from '../codec/messages.ts';
 import { fieldStride } from '../codec/scanner.ts';
 import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from '../codec/values.ts';
 import { type Identity, type LocalHeaders, withUser } from '../identity.ts';
+import { editForTrunk, offsetMark, type TrunkFields } from '../trunks/rewriting.ts';
 import { writeRouteUser } from './route-user.ts';
 import type { MemberHop, OwnRequests } from './target.ts';
 
@@ -45,6 +46,8 @@ export interface ForwardPlan {
   readonly consumes?: ((credentials: string) => boolean) | undefined;
   /** The request is the user agent's beside us. */
   readonly own?: OwnRequests | undefined;
+  /** What a carrier gets that the sender did not write. */
+  readonly trunk?: TrunkFields | undefined;
 }
 
 /** Via parameter of ours on each branch of a forked request: tells a stand-in without the transaction that other branches exist. */
@@ -63,7 +66,9 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   const routed = routesFor(plan, flow);
   const firstVia = request.fieldIndex(H.via);
   const top = request.fieldStart(firstVia);
-  let added = headers.viaStart + plan.branch + (plan.forked === true ? `;${forkMark}` : '') + headers.viaEnd;
+  let added = headers.viaStart + plan.branch + (plan.forked === true ? `;${forkMark}` : '');
+  if (plan.trunk !== undefined && plan.trunk.cseqOffset > 0) added += `;${offsetMark}=${plan.trunk.cseqOffset}`;
+  added += headers.viaEnd;
   if (request.maxForwards === undefined) added += 'Max-Forwards: 70\r\n';
   if (plan.maxBreadth !== undefined && request.fieldIndex(H.maxBreadth) < 0)
     added += `Max-Breadth: ${plan.maxBreadth}\r\n`;
@@ -75,6 +80,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   editRoutes(edit, request, routed);
   if (plan.consumes !== undefined) dropCredentials(edit, request, plan.consumes);
   if (plan.own !== undefined) writeContact(edit, request, plan.own.contact(request, headers));
+  if (plan.trunk !== undefined) editForTrunk(edit, request, plan.trunk);
   if (request.maxForwards !== undefined) {
     const index = request.fieldIndex(H.maxForwards);
     edit.replace(request.valueStart(index), request.valueStop(index), String(request.maxForwards - 1));

@@ -24,9 +24,11 @@ import { requestKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { reply } from '../transactions/way-back.ts';
+import type { Trunks } from '../trunks/trunks.ts';
 import { Admission, type Refusal, type Standing } from './admission.ts';
 import type { CarriedInvites } from './carried-invites.ts';
 import type { FlowNaming } from './flow-naming.ts';
+import type { TargetGroups } from './flow-targets.ts';
 import type { Flows } from './flows.ts';
 import { ForeignResponses } from './foreign-responses.ts';
 import { type Fork, ForkControl, type Pass } from './fork-control.ts';
@@ -34,7 +36,7 @@ import { LocalAnswers } from './local-answers.ts';
 import { type ContextParts, ResponseContext } from './response-context.ts';
 import { RoutePlanning } from './route-planning.ts';
 import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
-import type { DialogProof } from './route-user.ts';
+import { type DialogProof, kindOf } from './route-user.ts';
 import { StatelessForwarding } from './stateless-forwarding.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import type { OwnRequests } from './target.ts';
@@ -51,6 +53,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly metrics: Metrics;
   readonly trust: PathTrust;
   readonly dialogs: DialogProof;
+  readonly trunks: Trunks;
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
@@ -118,7 +121,8 @@ export class ProxyCore {
       trust,
       flows: parts.flows,
       config: parts.config,
-      contacts: (record) => resolver.locate(record),
+      trunks: parts.trunks,
+      contacts: (record) => resolver.contactsOf(record),
       knows: (uri) => parts.knows(uri),
       mayLead: (address) => parts.mayLead(address),
     });
@@ -135,7 +139,9 @@ export class ProxyCore {
       dialogs: parts.dialogs,
       metrics,
       isMember: (host) => members.has(host),
-      isCallable: (uri) => resolver.locate(identity.record(uri)).length > 0 || parts.userAgent.isFor(uri),
+      isCallable: (uri) => resolver.contactsOf(identity.record(uri)).length > 0 || parts.userAgent.isFor(uri),
+      isTrunk: (flow) => parts.trunks.from(flow) !== undefined,
+      isEmergency: (request, way) => this.#targets.isEmergency(request, way),
       authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
     });
     this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
@@ -264,10 +270,12 @@ export class ProxyCore {
       userAgent.onRequest(request, flow, routing.uri, key);
       return;
     }
-    const targets = this.#targets.of(request, routing, standing);
+    const found = this.#targets.of(request, routing, standing);
+    const targets = 'status' in found ? found : this.#ofTrunks(found, request, routing);
     if ('status' in targets) {
       // Where nobody has shown who he is, the same holds as above (RFC 3261 §8.2.7).
-      if (standing === 'open' || standing === 'stranger') this.#answers.refuseStateless(request, flow, targets);
+      if (standing === 'open' || standing === 'stranger' || standing === 'trunk')
+        this.#answers.refuseStateless(request, flow, targets);
       else this.#answers.refuse(this.#layer.accept(request, flow, key), request, targets);
       return;
     }
@@ -282,6 +290,14 @@ export class ProxyCore {
     this.#open.add(context);
     if (fork !== undefined) this.#forks.set(context, fork);
     context.start(targets);
+  }
+
+  /** A request of a dialog with a carrier may be challenged like the one that began it: by whose hop, its target is told. */
+  #ofTrunks(targets: TargetGroups, request: SipMessage, { dialog }: Routing): TargetGroups {
+    const { trunks, dialogs } = this.#parts;
+    if (trunks.all.length === 0 || request.toTag === '' || dialog === undefined) return targets;
+    if (kindOf(dialog) === 'd' || !dialogs.proves(dialog, request)) return targets;
+    return targets.map((group) => group.map((target) => ({ ...target, trunk: trunks.at(target.hop) })));
   }
 
   /** Is there no room for one more transaction like this? Requests of a dialog come first. */
@@ -317,7 +333,9 @@ export class ProxyCore {
   }
 
   #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {
-    if (this.#isFull(request, flow))
+    // An emergency call is the last to be shed.
+    const isEmergency = this.#targets.isEmergency(request, routing);
+    if (!isEmergency && this.#isFull(request, flow))
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
       return { status: 416, reason: 'Unsupported URI Scheme' };
@@ -326,7 +344,7 @@ export class ProxyCore {
     const unsupported = request.list(H.proxyRequire);
     if (unsupported.length > 0)
       return { status: 420, reason: 'Bad Extension', fields: `Unsupported: ${unsupported.join(', ')}\r\n` };
-    if (this.#answers.isDraining && request.toTag === '')
+    if (this.#answers.isDraining && request.toTag === '' && !isEmergency)
       return { status: 503, reason: 'Service Unavailable - draining', fields: 'Retry-After: 10\r\n' };
     return undefined;
   }

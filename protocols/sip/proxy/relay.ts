@@ -36,15 +36,23 @@ export class RepeatedSuccess implements ClientUser {
   readonly server: ServerTransaction;
   readonly plan: RoutePlan;
   readonly parts: RelayParts;
+  readonly #readable: (message: SipMessage) => SipMessage;
 
-  constructor(server: ServerTransaction, plan: RoutePlan, parts: RelayParts) {
+  /** `readable`: as who sent the request may expect it. */
+  constructor(
+    server: ServerTransaction,
+    plan: RoutePlan,
+    parts: RelayParts,
+    readable: (message: SipMessage) => SipMessage,
+  ) {
     this.server = server;
     this.plan = plan;
     this.parts = parts;
+    this.#readable = readable;
   }
 
   onResponse(message: SipMessage): void {
-    if (message.status >= 200 && message.status < 300) relay(this, message);
+    if (message.status >= 200 && message.status < 300) relay(this, this.#readable(message));
   }
 
   onTimeout(): void {}

@@ -112,13 +112,14 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
   }
 
   /** @internal RFC 3261 §16.9: as if a 503 had come, unless the target says what its failure means. */
-  onBranchUnreachable({ failure, spares }: ProxyTarget): void {
-    if (!this.#isSpared(spares)) this.#consider(failure ?? { status: 503, reason: 'Service Unavailable' });
+  onBranchUnreachable({ failure, spares, trunk }: ProxyTarget): void {
+    if (trunk !== undefined || !this.isSpared(spares))
+      this.#consider(failure ?? { status: 503, reason: 'Service Unavailable' });
   }
 
   /** @internal A flow of a telephone has failed (RFC 5626 §7): the next one of the same instance, if there is one. */
   onFlowFailed({ failure, flowFailure = failure, spares }: ProxyTarget): void {
-    if (!this.#isSpared(spares)) this.#consider(flowFailure ?? { status: 430, reason: 'Flow Failed' });
+    if (!this.isSpared(spares)) this.#consider(flowFailure ?? { status: 430, reason: 'Flow Failed' });
   }
 
   /** @internal The telephone is back over this flow: the branch goes on there. */
@@ -143,7 +144,8 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
       ]);
   }
 
-  #isSpared(spares: readonly ProxyTarget[] = []): boolean {
+  /** @internal */
+  isSpared(spares: readonly ProxyTarget[] = []): boolean {
     const [spare, ...others] = spares;
     if (spare === undefined || this.#cancelled || this.#closed || this.server.isFinal) return false;
     this.#waiting.unshift([{ ...spare, spares: others }]);

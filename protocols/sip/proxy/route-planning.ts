@@ -2,6 +2,7 @@
 import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { SipConfig } from '../config.ts';
+import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
 import { isOfDialog, type Standing } from './admission.ts';
 import type { FlowNaming } from './flow-naming.ts';
 import type { TargetGroups } from './flow-targets.ts';
@@ -15,6 +16,7 @@ export interface PlanParts {
   readonly flowNaming: FlowNaming;
   readonly dialogs: DialogProof;
   readonly trust: PathTrust;
+  readonly offsets: DialogOffsets;
   readonly metrics: Metrics;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
@@ -38,7 +40,7 @@ export class RoutePlanning {
       return { popRoutes: routing.popRoutes, recordRoute: false, consumes: this.#parts.consumes, own: userAgent };
     const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
     // Nobody without a name speaks in a partner's.
-    const standIn = standing === 'stranger' ? undefined : routing.standIn;
+    const standIn = standing === 'stranger' || standing === 'emergency' ? undefined : routing.standIn;
     if (standIn !== undefined) this.#takeovers.add();
     const path = request.method === 'REGISTER' && isEdge;
     const { flowNaming } = this.#parts;
@@ -46,7 +48,11 @@ export class RoutePlanning {
     let fromToken: string | undefined;
     if (outbound) fromToken = flowNaming.outboundToken(request, routing.from);
     else if (recordRoute || path) fromToken = flowNaming.tokenFor(request, routing.from);
+    const { dialogs, offsets } = this.#parts;
+    const dialogOffset = dialogs.cseqOffset(routing.dialog, request);
+    const cseqOffset = dialogOffset + offsets.of(request);
     return {
+      ...(cseqOffset > 0 ? { cseqOffset, dialogOffset } : {}),
       popRoutes: routing.popRoutes,
       recordRoute,
       dialog: recordRoute ? this.#dialogOf(request, routing, standing, targets) : undefined,
@@ -64,7 +70,9 @@ export class RoutePlanning {
     if (request.toTag !== '' && dialog !== undefined && (isOfDialog(standing) || standing === 'trusted')) return dialog;
     const { dialogs, trust } = this.#parts;
     const toConfigured =
-      standing === 'trusted' || targets.some((group) => group.some(({ hop }) => trust.isConfigured(hop)));
+      standing === 'trusted' ||
+      standing === 'trunk' ||
+      targets.some((group) => group.some(({ hop }) => trust.isConfigured(hop)));
     return dialogs.write(request, toConfigured ? 'h' : 'd');
   }
 }

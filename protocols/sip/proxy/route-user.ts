@@ -17,8 +17,18 @@ export interface RouteUser {
   readonly flow: string | undefined;
 }
 
-/** `h`: hops that the operator configured have a part in the dialog; `d`: they have none, and it does not lead to them. Covered by the proof. */
-export type DialogKind = 'd' | 'h';
+/**
+ * `h`: hops that the operator configured have a part in the dialog; `d`: they have none, and it does not lead to them. `i` to `n`: as `h`, and
+ * the requests of the dialog's creator leave with a CSeq that is 1 to 6 higher, for a carrier challenged the one that created it. Covered
+ * by the proof.
+ */
+export type DialogKind = 'd' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm' | 'n';
+
+/** The kind of a dialog with configured hops whose creator's CSeq is raised so far. */
+export const offsetKind = (offset: number): DialogKind => offsetKinds[Math.min(offset, offsetKinds.length - 1)] ?? 'h';
+
+const offsetKinds: readonly DialogKind[] = ['h', 'i', 'j', 'k', 'l', 'm', 'n'];
+const offsets = new Map<string, number>(offsetKinds.map((kind, offset) => [kind, offset]));
 
 /** `dialog` as `DialogProof.write` made it; `flow` at most `maxFlowLength` characters of a token of ours. */
 export const writeRouteUser = (dialog: string | undefined, flow: string | undefined): string =>
@@ -62,6 +72,17 @@ export class DialogProof {
     const kind = kindOf(dialog);
     const proof = dialog.slice(1);
     return sameText(proof, this.#of(kind, callId, fromTag)) || sameText(proof, this.#of(kind, callId, toTag));
+  }
+
+  /**
+   * How much higher the CSeq of this request has to be where it leaves: it is its creator's, in a dialog of a carrier that challenged the
+   * request that created it. 0 without a proof.
+   */
+  cseqOffset(dialog: string | undefined, { callId, fromTag, toTag }: SipMessage): number {
+    if (dialog === undefined || dialog.length !== dialogLength || toTag === '') return 0;
+    const kind = kindOf(dialog);
+    const offset = offsets.get(kind) ?? 0;
+    return offset > 0 && sameText(dialog.slice(1), this.#of(kind, callId, fromTag)) ? offset : 0;
   }
 
   #of(kind: string, callId: string, tag: string): string {

@@ -1,5 +1,5 @@
 /** Requests that are forwarded without a transaction: ACK of a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11). */
-import type { Flow, NextHops } from '../../../src/internal.ts';
+import type { ControllerAddress, Flow, NextHops } from '../../../src/internal.ts';
 import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { Identity } from '../identity.ts';
@@ -32,38 +32,61 @@ export class StatelessForwarding {
   }
 
   #forwardOnce(request: SipMessage, flow: Flow, plan: RoutePlan, target: ProxyTarget): void {
-    const { nextHops, branches, identity, layer } = this.#parts;
+    const { nextHops } = this.#parts;
     nextHops.resolve(target.hop, target.alternates, (resolution) => {
       if (!resolution.ok) return;
       const addresses = reachable(target, resolution.value);
-      const branch = branches.branchFor(request, target.branchKey ?? target.requestUri);
-      const encode = (out: Flow): Buffer =>
-        toBytes(
-          forwardedText(
-            request,
-            {
-              branch,
-              requestUri: target.requestUri,
-              popRoutes: plan.popRoutes,
-              pushRoutes: target.pushRoutes,
-              rewriteRoutes: target.rewriteRoutes,
-              member: target.member,
-              recordRoute: false,
-              from: flow,
-              standIn: plan.standIn,
-              consumes: plan.consumes,
-            },
-            out,
-            identity,
-          ),
-        );
-      if (addresses.length > 1) {
-        this.#acks.send(`${request.method} ${branch}`, { addresses, flow: target.flow }, encode);
-        return;
-      }
-      const [to] = addresses;
-      const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
-      out?.send(encode(out));
+      // A carrier that challenged the INVITE knows the one that came after it; which of them is under way, only its owner knew.
+      const offsets = request.method === 'CANCEL' && target.trunk?.account !== undefined ? cancelOffsets : justOne;
+      for (const each of offsets) this.#send(request, flow, plan, target, addresses, (plan.cseqOffset ?? 0) + each);
     });
   }
+
+  #send(
+    request: SipMessage,
+    flow: Flow,
+    plan: RoutePlan,
+    target: ProxyTarget,
+    addresses: readonly ControllerAddress[],
+    offset: number,
+  ): void {
+    const { branches, identity, layer } = this.#parts;
+    const key = target.branchKey ?? target.requestUri;
+    const branch = branches.branchFor(request, offset === 0 ? key : `${key}\n${offset}`, offset);
+    const encode = (out: Flow): Buffer =>
+      toBytes(
+        forwardedText(
+          request,
+          {
+            branch,
+            requestUri: target.requestUri,
+            popRoutes: plan.popRoutes,
+            pushRoutes: target.pushRoutes,
+            rewriteRoutes: target.rewriteRoutes,
+            member: target.member,
+            recordRoute: false,
+            from: flow,
+            standIn: plan.standIn,
+            consumes: plan.consumes,
+            trunk:
+              offset === 0 && target.trunk === undefined
+                ? undefined
+                : { cseqOffset: offset, credentials: '', fromUri: target.trunk?.fromUri },
+          },
+          out,
+          identity,
+        ),
+      );
+    if (addresses.length > 1) {
+      this.#acks.send(`${request.method} ${branch}`, { addresses, flow: target.flow }, encode);
+      return;
+    }
+    const [to] = addresses;
+    const out = target.flow ?? (to === undefined ? undefined : layer.transmitter.flowTo(to));
+    out?.send(encode(out));
+  }
 }
+
+const justOne: readonly number[] = [0];
+/** One realm that challenges is what carriers have. */
+const cancelOffsets: readonly number[] = [0, 1];

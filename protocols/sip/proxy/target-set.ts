@@ -9,12 +9,14 @@ import type { NameAddr } from '../codec/values.ts';
 import type { SipConfig } from '../config.ts';
 import type { Identity } from '../identity.ts';
 import { nameAddrAlternates, uriAddress, uriHop } from '../path.ts';
+import type { Trunks } from '../trunks/trunks.ts';
 import { isOfDialog, type Refusal, type Standing } from './admission.ts';
 import { dialledNumber, phoneContext, redial } from './dialled-number.ts';
 import { FlowTargets, type TargetGroups } from './flow-targets.ts';
 import type { Flows } from './flows.ts';
 import type { Routing } from './route-preprocessing.ts';
 import type { ProxyTarget } from './target.ts';
+import { calledNumbers, firstReached, TrunkTargets } from './trunk-targets.ts';
 import type { PathTrust } from './trust.ts';
 
 /** Where requests go that are not for users of ours. */
@@ -25,6 +27,7 @@ export interface TargetParts {
   readonly trust: PathTrust;
   readonly flows: Flows;
   readonly config: Pick<SipConfig, 'forking'> & RoutingTable;
+  readonly trunks: Trunks;
   /** The live contacts of a record, best first. */
   contacts(record: string): readonly Contact[];
   /** Is this user one we know, registered or not? */
@@ -41,6 +44,7 @@ export class TargetSet {
   /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
   readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
   readonly #learn = (addresses: readonly ControllerAddress[]): void => this.#parts.trust.learn(addresses);
+  readonly #trunkTargets: TrunkTargets;
   #routing: RoutingTable;
   #isEdge: boolean;
 
@@ -55,6 +59,7 @@ export class TargetSet {
       contacts: (record) => parts.contacts(record),
       mayLead: (address) => parts.mayLead(address),
     });
+    this.#trunkTargets = new TrunkTargets({ trunks: parts.trunks, isLocal: (uri) => identity.isLocal(uri) });
     this.#routing = config;
     this.#isEdge = leadsOn(config);
   }
@@ -72,14 +77,21 @@ export class TargetSet {
 
   of(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal {
     const { uri, next } = routing;
-    const isStranger = standing === 'stranger';
+    if (standing === 'trunk') return this.#fromTrunk(request, routing);
+    const number = this.#trunkTargets.number(uri);
+    const emergency =
+      number === undefined || isOfDialog(standing) ? undefined : this.#emergency(request, routing, number);
+    if (emergency !== undefined) return emergency;
+    // Whoever calls for help without a name reaches nothing else.
+    const isStranger = standing === 'stranger' || standing === 'emergency';
     // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
-    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#configured(routing));
+    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#beyond(routing, number, standing));
     const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
     if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
     // A token of ours leads to one telephone: no route and no domain knows better.
     const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
     if (byToken !== undefined) return byToken;
+    if (uri.scheme === 'tel' && number === undefined && !this.#isRouted(uri)) return notHere;
     const contacts = this.#contacts(uri);
     if (contacts.length === 0 && (!this.#identity.isLocal(uri) || uri.user === undefined)) {
       if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
@@ -109,16 +121,63 @@ export class TargetSet {
     );
   }
 
+  /** Is it an emergency call for which there is a way, then it goes there, whoever calls. */
+  isEmergency(request: SipMessage, { uri, next }: Pick<Routing, 'uri' | 'next'>): boolean {
+    if (request.method !== 'INVITE' || request.toTag !== '' || next !== undefined) return false;
+    const number = this.#trunkTargets.number(uri);
+    return number !== undefined && this.#parts.trunks.plan.isEmergency(number);
+  }
+
+  /** The trunks that take emergency calls, before lines, users and routes of that number. */
+  #emergency(request: SipMessage, routing: Routing, number: string): TargetGroups | undefined {
+    if (!this.isEmergency(request, routing)) return undefined;
+    const groups = [...(this.#trunkTargets.of(number) ?? none)];
+    const contacts = this.#contacts(routing.uri);
+    if (contacts.length > 0) groups.push(...this.#flowTargets.ofContacts(contacts, undefined));
+    else groups.push(...(this.#configured(routing) ?? none));
+    return groups.length > 0 ? groups : undefined;
+  }
+
+  /** A call from a carrier is for a user or line of ours: it goes to no other carrier. */
+  #fromTrunk(request: SipMessage, { uri, from, next }: Routing): TargetGroups | Refusal {
+    const trunk = this.#parts.trunks.from(from);
+    if (trunk === undefined || next !== undefined) return notAllowed;
+    const { name } = this.#identity;
+    const contacts = firstReached(calledNumbers(uri, request.to.uri, trunk), (user) =>
+      this.#parts.contacts(this.#identity.record({ ...uri, scheme: 'sip', user, host: name })),
+    );
+    if (contacts.length === 0) return notFound;
+    const groups = this.#flowTargets.ofContacts(contacts, undefined);
+    return groups.length > 0 ? groups : notReached;
+  }
+
+  /** What is nobody's here: the trunk or route with the longest prefix, a trunk before a route of the same. */
+  #beyond(routing: Routing, number: string | undefined, standing: Standing): TargetGroups | Refusal | undefined {
+    const length = number === undefined ? -1 : this.#trunkTargets.prefixLength(number);
+    if (number === undefined || length < 0) return this.#configured(routing);
+    const route = this.#route(routing);
+    if (route !== undefined && (route.prefix?.length ?? 0) > length) return this.#configured(routing);
+    // Nobody calls at our expense whom we do not know.
+    if (standing === 'open' && !this.#parts.trust.isTrusted(routing.from)) return trunksAreForUsers;
+    return this.#trunkTargets.of(number);
+  }
+
+  /** Does a route name this context (RFC 3966 §5.1.5)? Then who is there knows what the number means. */
+  #isRouted(uri: SipUri): boolean {
+    const context = phoneContext(uri);
+    if (context === undefined) return false;
+    const { routes, defaultRoute } = this.#routing;
+    return defaultRoute !== undefined || routes.some(({ domain }) => domain === context);
+  }
+
   /** Who is registered under the address, or under the number that it means (RFC 3261 §19.1.6). */
   #contacts(uri: SipUri): readonly Contact[] {
     const { user } = uri;
     if (user === undefined) return none;
     if (uri.scheme === 'tel') {
-      const context = phoneContext(uri);
-      const home = { ...uri, scheme: 'sip', user: dialledNumber(user), host: context ?? '' };
-      return context === undefined || this.#identity.isLocal(home)
-        ? this.#parts.contacts(this.#identity.record(home))
-        : none;
+      const number = this.#trunkTargets.number(uri);
+      const home = { ...uri, scheme: 'sip', user: number, host: '' };
+      return number === undefined ? none : this.#parts.contacts(this.#identity.record(home));
     }
     if (!this.#identity.isLocal(uri)) return none;
     const contacts = this.#parts.contacts(this.#identity.record(uri));
@@ -163,20 +222,26 @@ export class TargetSet {
       : targets;
   }
 
-  /** The routing table: the longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
-  #configured(routing: Routing): TargetGroups | undefined {
-    const { uri } = routing;
+  /** The longest prefix wins, then the order of the list; a domain without a prefix after those with one. */
+  #route({ uri }: Routing): SipConfig['routes'][number] | undefined {
     const user = dialledNumber(uri.user ?? '');
     // A number without a domain is one of ours to route.
-    const domain = uri.scheme === 'tel' ? (phoneContext(uri) ?? this.#identity.name) : uri.host;
-    const { routes, defaultRoute } = this.#routing;
+    const context = uri.scheme === 'tel' ? phoneContext(uri) : uri.host;
+    const domain = context === undefined || context.startsWith('+') ? this.#identity.name : context;
     let best: SipConfig['routes'][number] | undefined;
-    for (const route of routes) {
+    for (const route of this.#routing.routes) {
       if (route.domain !== undefined && route.domain !== domain) continue;
       if (route.prefix !== undefined && !user.startsWith(route.prefix)) continue;
       if (best === undefined || (route.prefix?.length ?? 0) > (best.prefix?.length ?? 0)) best = route;
     }
-    const hops = best?.to ?? defaultRoute;
+    return best;
+  }
+
+  /** The routing table. */
+  #configured(routing: Routing): TargetGroups | undefined {
+    const { uri } = routing;
+    const best = this.#route(routing);
+    const hops = best?.to ?? this.#routing.defaultRoute;
     const set = hops === undefined ? undefined : this.#hopSet(hops);
     if (set === undefined || this.#comesFrom(hops, routing)) return undefined;
     const requestUri =
@@ -214,6 +279,15 @@ interface HopSet {
 
 /** What the wall let through by mistake would end here. */
 const notAllowed: Refusal = { status: 403, reason: 'Forbidden' };
+
+const trunksAreForUsers: Refusal = { status: 403, reason: 'Forbidden - trunks are for users who authenticate' };
+
+/** RFC 3966 §5.1.5: a local number that is valid elsewhere, or nobody knows where. */
+const notHere: Refusal = { status: 404, reason: 'Not Found - unknown phone-context' };
+
+const notFound: Refusal = { status: 404, reason: 'Not Found' };
+
+const notReached: Refusal = { status: 480, reason: 'Temporarily Unavailable' };
 
 const none: readonly never[] = [];
 

@@ -3,6 +3,7 @@ import type { ControllerAddress, Flow, NamedHop } from '../../../src/internal.ts
 import type { SipMessage } from '../codec/messages.ts';
 import { isUnicast } from '../codec/uri.ts';
 import type { LocalHeaders } from '../identity.ts';
+import type { Trunk } from '../trunks/trunk.ts';
 
 /** One place a request may go to, and how it must look there. */
 export interface ProxyTarget {
@@ -34,6 +35,8 @@ export interface ProxyTarget {
   readonly isAbsent?: boolean | undefined;
   /** What tells its branch from others of the same Request-URI. */
   readonly branchKey?: string | undefined;
+  /** The carrier that it is a hop of: its challenges are answered. */
+  readonly trunk?: Trunk | undefined;
   /** Preference: equal ones are tried at once, lower ones after higher ones. */
   readonly q: number;
 }
@@ -61,6 +64,10 @@ export interface RoutePlan {
   readonly consumes?: ((credentials: string) => boolean) | undefined;
   /** The request is the user agent's beside us. */
   readonly own?: OwnRequests | undefined;
+  /** How much higher our CSeq is than the sender's, in a dialog with a carrier (route-user.ts). */
+  readonly cseqOffset?: number | undefined;
+  /** How much higher that of the request was which began the dialog. */
+  readonly dialogOffset?: number | undefined;
 }
 
 /** Requests of the user agent beside the proxy core: it is an end of the dialog, at whatever socket the request leaves by. */

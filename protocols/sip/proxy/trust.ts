@@ -33,6 +33,8 @@ export class PathTrust {
   #inner: string | undefined;
   /** Addresses of configured hops that have names. */
   readonly #learned = new Set<string>();
+  /** Hosts of carriers: no dialog of others leads there, but their word on alternates counts for nothing. */
+  #trunks: ReadonlySet<string> = new Set();
   readonly #beside = new Map<string, readonly NamedHop[]>();
   /** By the text of the tag and what follows it. */
   readonly #backWays = new ParseCache<readonly ControllerAddress[]>();
@@ -61,6 +63,15 @@ export class PathTrust {
   /** What comes from this end, which is no address of any network, is our own. */
   trustInner(host: string): void {
     this.#inner = host;
+  }
+
+  /** The hops of trunks. */
+  knowTrunks(hops: readonly NamedHop[]): void {
+    this.#trunks = new Set(
+      hops.map(({ host, port, transport }) =>
+        isLoopback(host) ? `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}` : host,
+      ),
+    );
   }
 
   /** Sets of hops that stand for one another. */
@@ -96,9 +107,10 @@ export class PathTrust {
 
   /** Is this address, or hop as a message names it, one that the operator configured, at whatever port of its machine? */
   isConfigured({ host, port, transport }: NamedHop): boolean {
-    if (!isLoopback(host)) return this.#known.has(host) || this.#learned.has(host);
+    if (!isLoopback(host)) return this.#known.has(host) || this.#trunks.has(host) || this.#learned.has(host);
     // The loopback addresses have many programs.
-    return this.#known.has(`${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`);
+    const socket = `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`;
+    return this.#known.has(socket) || this.#trunks.has(socket);
   }
 
   /** What the name of a configured hop stands for. */

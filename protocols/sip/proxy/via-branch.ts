@@ -34,8 +34,10 @@ export class BranchKey {
     this.#way = new KeyedHash(secret, 'SIP branch: way');
   }
 
-  branchFor(request: SipMessage, target: string): string {
-    const { via, callId, cseq } = request;
+  /** `offset`: how much higher our CSeq is than the request's. */
+  branchFor(request: SipMessage, target: string, offset = 0): string {
+    const { via, callId } = request;
+    const cseq = request.cseq + offset;
     // CANCEL and the ACK of a non-2xx carry the INVITE's branch, Call-ID, From tag and CSeq number: they hash to its branch.
     const identity = `${via.branch ?? rfc2543Identity(request)}\n${via.host}:${via.port}\n${callId}\n${request.fromTag}\n${cseq}`;
     return `${ourStart}${this.#identity.of(identity)}${this.#target.short(target)}.${this.loopPart(request)}`;

@@ -5,6 +5,8 @@ import { sipConfigSchema } from '../../../protocols/sip/config.ts';
 import { createSipRole } from '../../../protocols/sip/role.ts';
 import {
   type ControllerAddress,
+  DiallingPlan,
+  type DiallingPlanSettings,
   type DnsClient,
   type Flow,
   formatSocketAddress,
@@ -30,6 +32,8 @@ export interface SipWorldOptions {
   readonly trust?: Partial<TrustSettings>;
   /** What a name's A record says; a name that is absent does not exist. */
   readonly names?: (name: string) => string | undefined;
+  /** The `numbers:` section. */
+  readonly numbers?: DiallingPlanSettings;
   /** Further addresses of the proxy's machine. */
   readonly addresses?: readonly string[];
   readonly log?: Logger;
@@ -58,16 +62,19 @@ export class SipWorld {
       ...options.config,
     });
     const role = createSipRole(
-      withCallControl({
-        clock: host.clock,
-        random: seededRandom(7),
-        log: options.log ?? silentLog,
-        metrics,
-        network: host,
-        dns: dnsOf(options.names ?? (() => undefined), world.asked),
-        locations,
-        cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
-      }),
+      withCallControl(
+        {
+          clock: host.clock,
+          random: seededRandom(7),
+          log: options.log ?? silentLog,
+          metrics,
+          network: host,
+          dns: dnsOf(options.names ?? (() => undefined), world.asked),
+          locations,
+          cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
+        },
+        new DiallingPlan(options.numbers),
+      ),
       config,
       { trust: [], allow: [], strip: 'none', ...options.trust },
     );
