@@ -26,6 +26,8 @@ export interface AdminView {
   readonly status: () => Row;
   readonly calls: () => readonly Row[];
   readonly peers: () => readonly Row[];
+  /** What would become of a call to this number. */
+  readonly explain: (number: string, from: string | undefined) => unknown;
   readonly registrations: () => Iterable<readonly [record: string, contacts: readonly Contact[]]>;
   /** Begins the orderly end; returns at once. */
   readonly drain: () => void;
@@ -138,15 +140,19 @@ async function answer(request: IncomingMessage, view: AdminView): Promise<Reply>
     case '/calls':
     case '/peers':
     case '/registrations':
+    case '/explain':
       if (!isLocal(request)) return failure(403, 'from this machine only');
       return json(200, await data(pathname, new URLSearchParams(query), view));
     default:
-      return failure(404, 'there are /metrics, /healthz, /status, /calls, /peers, /registrations and POST /drain');
+      return failure(
+        404,
+        'there are /metrics, /healthz, /status, /calls, /peers, /registrations, /explain and POST /drain',
+      );
   }
 }
 
 async function data(
-  path: '/status' | '/calls' | '/peers' | '/registrations',
+  path: '/status' | '/calls' | '/peers' | '/registrations' | '/explain',
   query: URLSearchParams,
   view: AdminView,
 ): Promise<unknown> {
@@ -158,6 +164,8 @@ async function data(
       return cut(view.calls(), page);
     case '/peers':
       return cut(view.peers(), page);
+    case '/explain':
+      return view.explain((query.get('number') ?? '').slice(0, 256), query.get('from')?.slice(0, 256));
     case '/registrations':
       return registrations(view, query.get('record') ?? undefined, page);
   }

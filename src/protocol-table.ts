@@ -16,6 +16,7 @@ export const protocols: readonly ProtocolEntry[] = [
     createRole: sip.createSipRole,
     reloads: sip.sipReloads,
     warnings: sip.sipWarnings,
+    directory: sip.sipDirectory,
     flags: [
       {
         name: 'domain',

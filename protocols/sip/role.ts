@@ -189,7 +189,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     flowNaming,
     callControl: services.callControl,
     ends: new DialogEnds(),
-    contacts: (record) => resolver.locate(record),
+    contacts: (record) => resolver.contactsOf(record),
     knows: registration.knows,
   });
   const proxy = new ProxyCore({
@@ -296,7 +296,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       transactions: layer.size,
       pending: proxy.pending,
       registrations: locations.size,
-      ...(trunks.all.length === 0 ? {} : { trunks: trunks.all.map((trunk) => trunk.status(clock.now())) }),
+      ...(trunks.all.length === 0
+        ? {}
+        : { trunks: Object.fromEntries(trunks.all.map((trunk) => [trunk.name, trunk.status(clock.now())])) }),
       upMs: Math.round(clock.now() - startedMs),
       backups: cluster.backups,
       backupFor: cluster.backupFor,

@@ -93,8 +93,14 @@ export class CallControl {
 
   /** The number that a party of some provider has and that is meant by this one; undefined: there is none. */
   numberOf(dialled: string): string | undefined {
-    for (const provider of this.#providers.values()) if (provider.hasNumber(dialled)) return dialled;
+    for (const form of this.#parts.dialling?.plan.forms(dialled) ?? [dialled])
+      for (const provider of this.#providers.values()) if (provider.hasNumber(form)) return form;
     return undefined;
+  }
+
+  /** Is this context of a local number (`+49`, `+49-30`) the one in which ours are valid? */
+  isOwnContext(context: string): boolean {
+    return this.#parts.dialling?.plan.isOwnContext(context) === true;
   }
 
   /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
@@ -193,11 +199,16 @@ export class CallControl {
 
   /** A number of a line is the line's, whether it can be reached now or not; after those come users of that name. */
   #locate(number: string): readonly Contact[] {
-    const contacts = this.#parts.locate(number);
+    const found = this.#parts.locate(number);
+    // Its line is out of service: no carrier has it.
+    const contacts =
+      this.numberOf(number) === undefined || this.isEmergency(number)
+        ? found
+        : found.filter(({ trunk }) => trunk === undefined);
     if (contacts.length > 0 || this.numberOf(number) !== undefined) return contacts;
     for (const provider of this.#providers.values()) {
-      const found = provider.locate?.(number) ?? [];
-      if (found.length > 0) return found;
+      const users = provider.locate?.(number) ?? [];
+      if (users.length > 0) return users;
     }
     return contacts;
   }

@@ -115,7 +115,7 @@ export class DiallingPlan {
     if (this.#national !== '' || this.#area === undefined) found.push(`${this.#national}${rest}x.T`);
     const area = this.#area;
     if (area !== undefined) {
-      if (rest.startsWith(area)) found.push(`${rest.slice(area.length)}x.T`);
+      if (rest.startsWith(area) && rest !== area) found.push(`${rest.slice(area.length)}x.T`);
       else if (area.startsWith(rest)) found.push(this.#national === '' ? 'x.T' : `[${others(this.#national)}]x.T`);
     }
     return found;

@@ -5,6 +5,7 @@ import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import { check } from './check.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
+import { explainCommand } from './explain.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
@@ -78,6 +79,7 @@ export async function runCommandLine(
     (command) => adminFlags(command),
     async (parsed) => print(await drain(queryFlags(parsed))),
   );
+  explainCommand(parser, protocols, print);
   demoCommand(parser, demonstrations);
   for (const command of protocols.flatMap(({ commands }) => commands)) parser.command(command);
 

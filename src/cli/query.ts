@@ -104,7 +104,7 @@ const addressText = ({ transport, host, port }: Row): string =>
 const columnsOf = (rows: readonly Row[]): readonly string[] => [...new Set(rows.flatMap((row) => Object.keys(row)))];
 
 /** By flag, else by the file, else where config/default.yaml puts it. */
-function adminAddress({ admin, config }: QueryFlags): SocketAddress {
+export function adminAddress({ admin, config }: Pick<QueryFlags, 'admin' | 'config'>): SocketAddress {
   const written = admin ?? (config === undefined ? undefined : adminInFile(config)) ?? `127.0.0.1:${defaultAdminPort}`;
   const parsed = coreSchema.shape.admin.safeParse(written);
   if (!parsed.success) throw new ConfigError(`--admin: ${parsed.error.issues[0]?.message ?? 'no address'}`);

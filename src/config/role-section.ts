@@ -6,4 +6,6 @@ export interface RoleSection {
   readonly backup: readonly ControllerAddress[];
   readonly backupFor: readonly ControllerAddress[];
   readonly lines?: readonly { readonly number: string }[];
+  /** What its lines may dial beyond the numbers that are known. */
+  readonly digitMap?: readonly string[];
 }

@@ -22,6 +22,7 @@ import { AddressResolver } from '../signaling/address-resolver.ts';
 import { formatAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import { ControllerEvents } from './events.ts';
+import { type Explanation, explain } from './explain.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 import { startLink } from './start-link.ts';
 
@@ -48,6 +49,7 @@ export class RunningController {
   #locations: LocationService | undefined;
   #admin: AdminServer | undefined;
   #callControl: CallControl | undefined;
+  #resolver: AddressResolver | undefined;
   #stopObserving: (() => void) | undefined;
   #link: MemberLink | undefined;
 
@@ -117,6 +119,13 @@ export class RunningController {
     return this.#rows((role) => role.peers());
   }
 
+  /** What would become of a call to this number, and why. */
+  explain(number: string, from?: string): Explanation | undefined {
+    const sections = new Map([...this.#config.roles].map(([name, { section }]) => [name, section]));
+    const resolver = this.#resolver;
+    return resolver === undefined ? undefined : explain({ resolver, sections, isOffline: false }, number, from);
+  }
+
   #rows(of: (role: Role) => readonly Row[]): readonly Row[] {
     return [...this.#roles].flatMap(([protocol, role]) => of(role).map((row) => ({ protocol, ...row })));
   }
@@ -150,6 +159,7 @@ export class RunningController {
       events: this.events,
     });
     this.#callControl = callControl;
+    this.#resolver = resolver;
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
     const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
     this.#link = link;
@@ -236,6 +246,7 @@ export class RunningController {
       calls: () => this.calls(),
       peers: () => this.peers(),
       registrations: () => locations.records(),
+      explain: (number, from) => this.explain(number, from),
       drain: this.#drain,
     };
   }

@@ -1,10 +1,12 @@
 /** What the composition root knows of a protocol: how its section is read, which flags it has, and how its role is made. */
 import type { CommandModule } from 'yargs';
 import type { z } from 'zod';
+import type { DiallingPlan } from '../calls/dialling-plan.ts';
 import type { RoleSection } from '../config/role-section.ts';
 import type { TrustSettings } from '../config/trust-rules.ts';
 import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';
+import type { Directory } from '../signaling/directory.ts';
 
 /** A flag of one protocol's command. */
 export interface ProtocolFlag {
@@ -30,6 +32,8 @@ export interface ProtocolEntryParts<C extends RoleSection> {
   readonly reloads?: readonly string[];
   /** Does its role talk with the other members over the link? */
   readonly usesLink?: boolean;
+  /** Its users and trunks as the section has them, for `altpath explain` without a running controller. */
+  directory?(config: C, plan: DiallingPlan): Directory;
   /** What the operator ought to know of a section that is valid; one line each. */
   warnings?(config: C): readonly string[];
   readonly flags?: readonly ProtocolFlag[];
@@ -50,6 +54,7 @@ export interface RoleSetup {
   readonly usesLink: boolean;
   readonly warnings: readonly string[];
   createRole(services: CoreServices, core: TrustSettings): Role;
+  directory(plan: DiallingPlan): Directory | undefined;
   readonly reloads: readonly string[];
 }
 
@@ -85,6 +90,7 @@ export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<
       usesLink,
       warnings: parts.warnings?.(config) ?? [],
       createRole: (services, core) => parts.createRole(services, config, core),
+      directory: (plan) => parts.directory?.(config, plan),
     }),
   );
   return { name, title, schema, flags, examples, commands, demo };

@@ -59,7 +59,13 @@ export class AddressResolver implements NextHops {
     const contacts = this.contactsOf(identity);
     const number = numberOf(identity);
     if (this.plan.isEmergency(number)) return [...this.trunksOf(number), ...contacts];
-    return contacts.length > 0 ? contacts : this.trunksOf(number);
+    return contacts.length > 0 || this.isUser(number) ? contacts : this.trunksOf(number);
+  }
+
+  /** Has a user this number, registered or not? Then no trunk has it. */
+  isUser(number: string): boolean {
+    const forms = this.plan.forms(number);
+    return this.#directories.some((directory) => forms.some((form) => directory.knows(form)));
   }
 
   /**

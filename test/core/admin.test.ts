@@ -19,6 +19,7 @@ const view: AdminView = {
   calls: () => [],
   peers: () => [],
   registrations: () => [],
+  explain: () => ({}),
   drain: () => undefined,
 };
 

@@ -132,7 +132,7 @@ describe('a SIP telephone calls a line that does not answer', () => {
   }
 
   for (const uri of [
-    'tel:200',
+    'tel:200;phone-context=EXAMPLE.com',
     'tel:2-0-0;phone-context=example.com',
     'sip:2%300@example.com;user=phone',
     'sip:200@127.0.0.1',

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createFraming } from '../../protocols/sip/codec/framing.ts';
-import { type Flow, parseAddress } from '../../src/internal.ts';
+import { type Flow, type Listener, parseAddress } from '../../src/internal.ts';
 import type { FakeClock } from './fake-clock.ts';
 import type { MemoryNetwork } from './memory-network.ts';
 
@@ -40,6 +40,7 @@ export class SimCarrier {
   readonly #transactions = new Map<string, { answer: string; flow: Flow; isOver: boolean }>();
   readonly #cseqs = new Map<string, number>();
   #nonce = 0;
+  #listener: Listener | undefined;
   #last: { request: string; flow: Flow } | undefined;
 
   private constructor(address: string, clock: FakeClock, options: CarrierOptions) {
@@ -56,7 +57,7 @@ export class SimCarrier {
   ): Promise<SimCarrier> {
     const at = parseAddress(address, { port: 5_060 });
     const carrier = new SimCarrier(address, clock, options);
-    await network
+    carrier.#listener = await network
       .host(at.host)
       .bind(
         at,
@@ -70,10 +71,21 @@ export class SimCarrier {
     return this.heard.filter((text) => text.startsWith(`${method} `));
   }
 
-  /** The last call hears this. */
-  say(status: number, fields = ''): void {
+  /** The last call hears this, or whoever is at this host. */
+  say(status: number, fields = '', host?: string): void {
     if (this.#last === undefined) throw new Error('nobody called');
-    this.#answer(this.#last.request, this.#last.flow, status, fields);
+    this.#answer(this.#last.request, host === undefined ? this.#last.flow : this.#flowTo(host), status, fields);
+  }
+
+  /** Challenges the last request that was heard, towards this host. */
+  challengeLast(host: string): void {
+    this.#challenge(this.heard.at(-1) ?? '', this.#flowTo(host), false);
+  }
+
+  #flowTo(host: string): Flow {
+    const flow = this.#listener?.flowTo({ host, port: 5_060 });
+    if (flow === undefined) throw new Error('no way');
+    return flow;
   }
 
   #received(bytes: Buffer, flow: Flow): void {

@@ -288,7 +288,9 @@ export class Branch implements ClientUser {
   /** The response as who sent the request may expect it. */
   #readable(response: SipMessage): SipMessage {
     const { request, plan } = this.#context;
-    return this.#attempts === undefined && plan.cseqOffset === undefined ? response : restored(response, request);
+    // The user agent beside us is told the CSeq that the carrier knows: its own requests within the dialog go on from there.
+    const isPlain = (this.#attempts === undefined && plan.cseqOffset === undefined) || plan.own !== undefined;
+    return isPlain ? response : restored(response, request);
   }
 
   /** What this attempt has that the sender did not write. */
@@ -340,7 +342,7 @@ export class Branch implements ClientUser {
             rewriteRoutes: target.rewriteRoutes,
             member: target.member,
             // Without us in the path, the dialog's requests would have the wrong CSeq.
-            recordRoute: plan.recordRoute || (offset > 0 && this.#isNewCall),
+            recordRoute: plan.recordRoute || (offset > 0 && this.#isNewCall && plan.own === undefined),
             dialog,
             path: plan.path,
             outbound: plan.outbound,

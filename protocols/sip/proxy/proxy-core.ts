@@ -72,6 +72,8 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
 export interface LocalUserAgent extends OwnRequests {
   /** Is it for a number that a line has? */
   isFor(uri: SipUri): boolean;
+  /** Has a line this number, in whatever form? */
+  hasLine(number: string): boolean;
   /** Did it send what came over this flow? */
   isOwn(flow: Flow): boolean;
   /** A request with a To tag; false: of no dialog of the user agent's. */
@@ -123,6 +125,7 @@ export class ProxyCore {
       config: parts.config,
       trunks: parts.trunks,
       contacts: (record) => resolver.contactsOf(record),
+      isOwnNumber: (number) => resolver.isUser(number) || parts.userAgent.hasLine(number),
       knows: (uri) => parts.knows(uri),
       mayLead: (address) => parts.mayLead(address),
     });
@@ -266,8 +269,9 @@ export class ProxyCore {
       this.#answers.refuse(this.#layer.accept(request, flow, key), request, this.#answers.abilities(request));
       return;
     }
-    if (routing.next === undefined && userAgent.isFor(routing.uri) && !userAgent.isOwn(flow)) {
-      userAgent.onRequest(request, flow, routing.uri, key);
+    const line = userAgent.isOwn(flow) ? undefined : this.#lineFor(request, routing, standing);
+    if (line !== undefined) {
+      userAgent.onRequest(request, flow, line, key);
       return;
     }
     const found = this.#targets.of(request, routing, standing);
@@ -292,11 +296,21 @@ export class ProxyCore {
     context.start(targets);
   }
 
+  /** The number of a line that the request is for. A carrier may mean it in more than one way; for help the trunks are asked first. */
+  #lineFor(request: SipMessage, routing: Routing, standing: Standing): SipUri | undefined {
+    const { userAgent } = this.#parts;
+    if (routing.next !== undefined) return undefined;
+    if (standing === 'trunk') return this.#targets.calledByTrunk(request, routing).find((uri) => userAgent.isFor(uri));
+    const isElsewhere = () => this.#targets.hasEmergencyWay(request, routing);
+    return userAgent.isFor(routing.uri) && !isElsewhere() ? routing.uri : undefined;
+  }
+
   /** A request of a dialog with a carrier may be challenged like the one that began it: by whose hop, its target is told. */
-  #ofTrunks(targets: TargetGroups, request: SipMessage, { dialog }: Routing): TargetGroups {
-    const { trunks, dialogs } = this.#parts;
-    if (trunks.all.length === 0 || request.toTag === '' || dialog === undefined) return targets;
-    if (kindOf(dialog) === 'd' || !dialogs.proves(dialog, request)) return targets;
+  #ofTrunks(targets: TargetGroups, request: SipMessage, { dialog, from }: Routing): TargetGroups {
+    const { trunks, dialogs, userAgent } = this.#parts;
+    if (trunks.all.length === 0 || request.toTag === '') return targets;
+    const isProven = dialog !== undefined && kindOf(dialog) !== 'd' && dialogs.proves(dialog, request);
+    if (!isProven && !userAgent.isOwn(from)) return targets;
     return targets.map((group) => group.map((target) => ({ ...target, trunk: trunks.at(target.hop) })));
   }
 

@@ -30,6 +30,8 @@ export interface TargetParts {
   readonly trunks: Trunks;
   /** The live contacts of a record, best first. */
   contacts(record: string): readonly Contact[];
+  /** Has a user or line of ours this number, in whatever form? */
+  isOwnNumber(number: string): boolean;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
   /** May a registered contact whose host is a name lead to this address? */
@@ -138,13 +140,31 @@ export class TargetSet {
     return groups.length > 0 ? groups : undefined;
   }
 
-  /** A call from a carrier is for a user or line of ours: it goes to no other carrier. */
-  #fromTrunk(request: SipMessage, { uri, from, next }: Routing): TargetGroups | Refusal {
+  /** Whom a call from a carrier may be for, likeliest first, as URIs of ours. */
+  calledByTrunk(request: SipMessage, { uri, from, next }: Pick<Routing, 'uri' | 'from' | 'next'>): readonly SipUri[] {
     const trunk = this.#parts.trunks.from(from);
-    if (trunk === undefined || next !== undefined) return notAllowed;
+    if (trunk === undefined || next !== undefined) return none;
     const { name } = this.#identity;
-    const contacts = firstReached(calledNumbers(uri, request.to.uri, trunk), (user) =>
-      this.#parts.contacts(this.#identity.record({ ...uri, scheme: 'sip', user, host: name })),
+    return calledNumbers(uri, request.to.uri, trunk).map((user) => ({
+      ...uri,
+      scheme: 'sip',
+      user,
+      host: name,
+      port: 0,
+    }));
+  }
+
+  /** Is it an emergency call, and is there a trunk, user or route for it? */
+  hasEmergencyWay(request: SipMessage, routing: Routing): boolean {
+    const number = this.#trunkTargets.number(routing.uri);
+    return number !== undefined && this.#emergency(request, routing, number) !== undefined;
+  }
+
+  /** A call from a carrier is for a user or line of ours: it goes to no other carrier. */
+  #fromTrunk(request: SipMessage, routing: Routing): TargetGroups | Refusal {
+    if (routing.next !== undefined) return notAllowed;
+    const contacts = firstReached(this.calledByTrunk(request, routing), (uri) =>
+      this.#parts.contacts(this.#identity.record(uri)),
     );
     if (contacts.length === 0) return notFound;
     const groups = this.#flowTargets.ofContacts(contacts, undefined);
@@ -153,7 +173,9 @@ export class TargetSet {
 
   /** What is nobody's here: the trunk or route with the longest prefix, a trunk before a route of the same. */
   #beyond(routing: Routing, number: string | undefined, standing: Standing): TargetGroups | Refusal | undefined {
-    const length = number === undefined ? -1 : this.#trunkTargets.prefixLength(number);
+    // A number of ours is nobody else's, whether it can be reached now or not.
+    const isOurs = number !== undefined && this.#parts.isOwnNumber(number);
+    const length = number === undefined || isOurs ? -1 : this.#trunkTargets.prefixLength(number);
     if (number === undefined || length < 0) return this.#configured(routing);
     const route = this.#route(routing);
     if (route !== undefined && (route.prefix?.length ?? 0) > length) return this.#configured(routing);

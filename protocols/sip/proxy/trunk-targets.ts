@@ -89,13 +89,13 @@ export function calledNumbers(uri: SipUri, to: string, { config }: Trunk): reado
   return [...new Set(found)];
 }
 
-/** The contacts of the first number that has any. */
+/** The contacts of the first of these that has any. */
 export function firstReached(
-  numbers: readonly string[],
-  contactsOf: (number: string) => readonly Contact[],
+  uris: readonly SipUri[],
+  contactsOf: (uri: SipUri) => readonly Contact[],
 ): readonly Contact[] {
-  for (const number of numbers) {
-    const contacts = contactsOf(number);
+  for (const uri of uris) {
+    const contacts = contactsOf(uri);
     if (contacts.length > 0) return contacts;
   }
   return none;

@@ -1,8 +1,16 @@
 /** Users and trunks of the SIP side, for the one answer of where a number leads. */
-import type { Contact, DialledNumbers, Directory, ExplainedPlace, LocationService } from '../../../src/internal.ts';
+import {
+  type Contact,
+  type DialledNumbers,
+  type DiallingPlan,
+  type Directory,
+  type ExplainedPlace,
+  type LocationService,
+  systemRandom,
+} from '../../../src/internal.ts';
 import type { SipConfig } from '../config.ts';
 import { hopName, type Trunk } from './trunk.ts';
-import type { Trunks } from './trunks.ts';
+import { Trunks } from './trunks.ts';
 
 export type DirectoryConfig = Pick<SipConfig, 'domains' | 'auth' | 'trunks' | 'routes' | 'defaultRoute'>;
 
@@ -122,6 +130,10 @@ export class SipDirectory implements Directory {
     ];
   }
 }
+
+/** As the configuration has it: nothing is known of how hops are. */
+export const sipDirectory = (config: SipConfig, plan: DiallingPlan): SipDirectory =>
+  new SipDirectory(config, new Trunks(config.trunks, plan, systemRandom));
 
 /** The location service with an ear for who registers. */
 export const noting = (locations: LocationService, directory: SipDirectory): LocationService => ({

@@ -113,7 +113,6 @@ export class Trunk {
   status(nowMs: number): Readonly<Record<string, unknown>> {
     const { state, untilMs, detail } = this.registration;
     return {
-      name: this.name,
       state: this.state,
       calls: this.calls,
       answered: this.answered,

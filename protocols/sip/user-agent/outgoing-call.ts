@@ -230,17 +230,17 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const { early, description, rseq } = provisional;
     const told = sent.offer === undefined ? undefined : description;
     this.#report({ kind: 'alerting', description: told });
-    if (rseq !== undefined) this.#prack(early, rseq);
+    if (rseq !== undefined) this.#prack(early, rseq, response.cseq);
   }
 
   /** RFC 3262 §4. */
-  #prack(early: EarlyDialog, rseq: number): void {
+  #prack(early: EarlyDialog, rseq: number, invited: number): void {
     const agent = this.#agent;
     const cseq = nextCseq(early.dialog, agent.clock.wallNow());
     early.dialog = { ...early.dialog, localCseq: cseq };
     const { callId, localTag, remoteTag } = early.dialog;
     const branch = agent.ids.branch(callId, localTag, cseq, 'PRACK', remoteTag);
-    const fields = `RAck: ${rseq} ${inviteCseq} INVITE\r\n`;
+    const fields = `RAck: ${rseq} ${invited} INVITE\r\n`;
     const text = dialogRequest(agent, early.dialog, 'PRACK', cseq, branch, this.#sent?.contactUser ?? '', { fields });
     send(agent, 'PRACK', branch, text, ignored);
   }

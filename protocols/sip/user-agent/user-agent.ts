@@ -67,6 +67,10 @@ export class UserAgent implements LegProvider {
     return this.#lineNumber(uri) !== undefined;
   }
 
+  hasLine(number: string): boolean {
+    return this.#parts.callControl.numberOf(number) !== undefined;
+  }
+
   /** Did the user agent send it? */
   isOwn(flow: Flow): boolean {
     return flow === this.#parts.inner.fromUserAgent;
@@ -238,11 +242,17 @@ export class UserAgent implements LegProvider {
     const { scheme, user } = uri;
     if (user === undefined || !mayBeNumber(user.charCodeAt(0))) return undefined;
     const { callControl, identity } = this.#parts;
-    const number = callControl.numberOf(dialledNumber(user));
+    const dialled = dialledNumber(user);
+    const number = callControl.numberOf(dialled);
     if (number === undefined) return undefined;
     if (scheme === 'tel') {
+      // RFC 3966 §5.1.5: a local number needs its context, and the context has to be ours.
       const context = phoneContext(uri);
-      if (context !== undefined && !identity.isLocal({ ...uri, scheme: 'sip', host: context })) return undefined;
+      const isHere =
+        context === undefined
+          ? dialled.startsWith('+')
+          : callControl.isOwnContext(context) || identity.isLocal({ ...uri, scheme: 'sip', host: context });
+      if (!isHere) return undefined;
     } else if (!isSipScheme(scheme) || !identity.isLocal(uri)) return undefined;
     return number;
   }
