@@ -4,6 +4,8 @@
  * `T`: a pause ends a number that is also the beginning of a longer one.
  */
 
+import { excluding } from './digit-map-exclusion.ts';
+
 export interface NumberingOptions {
   /** Digit map alternatives beyond our own numbers (`9x.T`, `[34]xxx`), as the operator writes them. */
   readonly extra?: readonly string[];
@@ -21,10 +23,15 @@ export class NumberingPlan {
 
   constructor(numbers: Iterable<string>, options: NumberingOptions = {}) {
     const { emergency = [], extra = [], maxLength = 2_048 } = options;
-    const others = [...new Set([...compress(numbers), ...extra])].map((each) => afterEmergency(each, emergency));
+    const prepared = (alternatives: readonly string[]): readonly string[] => [
+      ...new Set(
+        alternatives.flatMap((each) => excluding(each, emergency)).map((each) => afterEmergency(each, emergency)),
+      ),
+    ];
+    const others = prepared([...new Set([...compress(numbers), ...extra])]);
     const alternatives = [...emergency, ...others];
     const fits = others.length > 0 && alternatives.join('|').length + 2 <= maxLength;
-    const usable = fits ? alternatives : [...emergency, 'x.T'];
+    const usable = fits ? alternatives : [...emergency, ...prepared(['x.T'])];
     this.digitMap = `(${usable.join('|')})`;
     const parsed = usable.map(parsePattern);
     this.#partial = parsed;

@@ -136,7 +136,7 @@ export class LineProvider implements LegProvider {
     }
     if (line.desired.state !== 'idle') return;
     // Who calls for help is not refused because we are about to leave; what else he dials is.
-    if (line.isLeaving || (this.#draining && !this.#calls.hasEmergency)) {
+    if ((this.#draining || line.isLeaving) && !this.#calls.hasEmergency) {
       line.applyTreatment('overload');
       return;
     }
@@ -166,7 +166,8 @@ export class LineProvider implements LegProvider {
     if (leg === undefined || leg.side !== 'caller' || leg.call.phase !== 'dialling') return;
     const number = withoutTimer(digits);
     if (number === '') leg.report({ kind: 'failed', reason: 'incompleteNumber' });
-    else if (this.#draining && !this.#calls.isEmergency(number)) leg.report({ kind: 'failed', reason: 'overload' });
+    else if ((this.#draining || line.isLeaving) && !this.#calls.isEmergency(number))
+      leg.report({ kind: 'failed', reason: 'overload' });
     else leg.report({ kind: 'digits', number });
   }
 

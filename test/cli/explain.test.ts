@@ -45,7 +45,7 @@ describe('altpath explain --file', () => {
     expect(lines).toEqual([
       '00442079460000 is +442079460000, an international number; looked for as 00442079460000, +442079460000',
       'from mgcp line 200',
-      'digit map of mgcp lines: (112|2xx|3xx|004930x.T|030x.T|[123456789]x.T|00x.T|0x.T): complete after a pause',
+      'digit map of mgcp lines: (112|2xx|3xx|004930x.T|030x.T|[2-9]x.T|1[02-9]x.T|11[013-9]x.T|00x.T|0x.T): complete after a pause',
       '# to as over note',
       '1 trunk world sip:00442079460000@127.0.0.78:5060;user=phone 127.0.0.78:5060 (unknown), 127.0.0.79:5060 (unknown)',
       '2 trunk local 127.0.0.77:5060 (unknown) none of its prefixes (+4930) takes the number',

@@ -143,7 +143,7 @@ describe('digit maps (RFC 3435 §2.1.5)', () => {
 
   it('derive from lines, users, trunks and emergency numbers together, emergency first', () => {
     expect(map(['200', '201', '3001'], { extra: berlin.alternatives('+'), emergency: ['112', '110'] })).toBe(
-      '(112|110|2xx|3xxx|00x.T|0x.T|[123456789]x.T)',
+      '(112|110|2xx|3xxx|00x.T|0x.T|[2-9]x.T|1[02-9]x.T|11[13-9]x.T)',
     );
     expect(berlin.alternatives('0')).toEqual(['0x.T']);
     expect(berlin.alternatives('')).toEqual(['x.T']);
@@ -161,8 +161,33 @@ describe('digit maps (RFC 3435 §2.1.5)', () => {
   });
 
   it('stays in a map that is too long for numbers', () => {
-    expect(map(['200'], { extra: ['9'.repeat(3_000)], emergency: ['112', '911'] })).toBe('(112|911|x.T)');
-    expect(map([], { emergency: ['112'] })).toBe('(112|x.T)');
+    expect(map(['200'], { extra: ['9'.repeat(3_000)], emergency: ['112', '911'] })).toBe(
+      '(112|911|[02-8]x.T|9[02-9]x.T|91[02-9]x.T|1[02-9]x.T|11[013-9]x.T)',
+    );
+    expect(map([], { emergency: ['112'] })).toBe('(112|[02-9]x.T|1[02-9]x.T|11[013-9]x.T)');
+  });
+
+  it('RFC 3525 §7.1.14: nothing else could still match when an emergency number is complete, and everything else matches as before', () => {
+    const number = fc.array(fc.constantFrom(...'0129'), { minLength: 1, maxLength: 7 }).map((all) => all.join(''));
+    const extra = fc.subarray(['x.T', '[1-9]x.T', '1xxx', '9x.', '11[1-3]x', '0x.T', '1[12]xT', '#xx', '91x.']);
+    fc.assert(
+      fc.property(
+        fc.array(number, { maxLength: 6 }),
+        extra,
+        fc.array(number, { maxLength: 20 }),
+        (numbers, more, dialled) => {
+          const emergency = ['112', '911'];
+          const plan = new NumberingPlan(numbers, { extra: ['x.T', ...more], emergency });
+          const plain = new NumberingPlan(numbers, { extra: ['x.T', ...more] });
+          for (const each of emergency)
+            for (const digit of '0129T') expect(plan.match(each + digit)).toBe('impossible');
+          for (const each of dialled) {
+            if (emergency.some((one) => each.startsWith(one) || one.startsWith(each))) continue;
+            expect(plan.match(`${each}T`)).toBe(plain.match(`${each}T`));
+          }
+        },
+      ),
+    );
   });
 
   it('property: no alternative is complete on the way to an emergency number', () => {

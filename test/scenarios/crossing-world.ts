@@ -9,6 +9,8 @@ import { createSipRole, sipConfigSchema } from '../../protocols/sip/index.ts';
 import {
   type ControllerAddress,
   type CoreServices,
+  DiallingPlan,
+  type DiallingPlanSettings,
   MemberLink,
   Metrics,
   mediaAddress,
@@ -40,6 +42,8 @@ export interface CrossingOptions {
   readonly codecs?: readonly string[];
   /** What terminations of the MEGACO gateway are asked for. */
   readonly payloadTypes?: readonly number[];
+  /** The `numbers:` section. */
+  readonly numbers?: DiallingPlanSettings;
   /** Settings of a SIP proxy, registrar and user agent on each controller; absent: there is none. */
   readonly sip?: Readonly<Record<string, unknown>>;
 }
@@ -241,16 +245,19 @@ export class CrossingWorld {
 
   #services(host: string): CoreServices {
     const network = this.network.host(host);
-    return withCallControl({
-      clock: network.clock,
-      random: this.random,
-      log: silentLog,
-      metrics: new Metrics(),
-      network,
-      dns: { naptr: noAnswer, srv: noAnswer, a: noAnswer, aaaa: noAnswer },
-      locations: new MemoryLocations({ clock: network.clock }),
-      cluster: { secret: 'a secret of this test', backups: [], backupFor: [] },
-    });
+    return withCallControl(
+      {
+        clock: network.clock,
+        random: this.random,
+        log: silentLog,
+        metrics: new Metrics(),
+        network,
+        dns: { naptr: noAnswer, srv: noAnswer, a: noAnswer, aaaa: noAnswer },
+        locations: new MemoryLocations({ clock: network.clock }),
+        cluster: { secret: 'a secret of this test', backups: [], backupFor: [] },
+      },
+      new DiallingPlan(this.options.numbers),
+    );
   }
 }
 

@@ -72,9 +72,15 @@ export class SimCarrier {
   }
 
   /** The last call hears this, or whoever is at this host. */
-  say(status: number, fields = '', host?: string): void {
+  say(status: number, fields = '', host?: string, body = ''): void {
     if (this.#last === undefined) throw new Error('nobody called');
-    this.#answer(this.#last.request, host === undefined ? this.#last.flow : this.#flowTo(host), status, fields);
+    const flow = host === undefined ? this.#last.flow : this.#flowTo(host);
+    this.#answer(this.#last.request, flow, status, fields, body);
+  }
+
+  /** A request of its own. */
+  send(host: string, text: string): void {
+    this.#flowTo(host).send(Buffer.from(text, 'latin1'));
   }
 
   /** Challenges the last request that was heard, towards this host. */
@@ -194,7 +200,7 @@ export class SimCarrier {
     return 'wrong';
   }
 
-  #answer(request: string, flow: Flow, status: number, fields = ''): void {
+  #answer(request: string, flow: Flow, status: number, fields = '', body = ''): void {
     let out = `SIP/2.0 ${status} Carrier\r\n`;
     for (const line of request.slice(0, request.indexOf('\r\n\r\n')).split('\r\n').slice(1)) {
       if (/^(?:via|from|call-id|cseq):/i.test(line)) out += `${line}\r\n`;
@@ -204,7 +210,7 @@ export class SimCarrier {
     }
     const contact =
       /contact:/i.test(fields) || status < 180 || status > 299 ? '' : `Contact: <sip:gw@${this.address}>\r\n`;
-    const answer = `${out}${contact}${fields}Content-Length: 0\r\n\r\n`;
+    const answer = `${out}${contact}${fields}Content-Length: ${body.length}\r\n\r\n${body}`;
     const known = this.#transactions.get(`${branch(request)} ${request.slice(0, request.indexOf(' '))}`);
     if (known !== undefined) known.answer = answer;
     flow.send(Buffer.from(answer, 'latin1'));

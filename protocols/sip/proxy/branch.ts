@@ -265,7 +265,16 @@ export class Branch implements ClientUser {
     this.#provisional = false;
     this.#timerC?.();
     const others = this.#addresses.filter((address) => hop === undefined || !sameAddress(address, hop));
-    this.#send(hop === undefined ? others : [hop, ...others]);
+    // The ACK of the refusal goes first: to a carrier it ends the attempt before.
+    this.#timerC = this.#context.parts.clock.after(0, () => {
+      if (this.#ended) return;
+      if (!this.#wantsCancel) {
+        this.#send(hop === undefined ? others : [hop, ...others]);
+        return;
+      }
+      this.#context.refuse(487, 'Request Terminated');
+      this.#end();
+    });
     return true;
   }
 

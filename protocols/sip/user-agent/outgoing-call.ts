@@ -257,10 +257,9 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#isProceeding = true;
     const early = sent.early.of(toTag);
     const fresh = sent.early.dialog(response);
-    const dialog =
-      early === undefined
-        ? fresh
-        : { ...fresh, localCseq: early.dialog.localCseq, remoteCseq: early.dialog.remoteCseq };
+    // A carrier's challenge was answered on the way: the INVITE that it accepted has a higher CSeq than ours.
+    const localCseq = Math.max(response.cseq, (early?.dialog ?? fresh).localCseq);
+    const dialog = { ...fresh, localCseq, remoteCseq: (early?.dialog ?? fresh).remoteCseq };
     // A second telephone of a fork has answered, or one that the CANCEL did not reach (RFC 3261 §13.2.2.4).
     if (this.#isFinal || this.#call === undefined) {
       this.#isFinal = true;

@@ -26,6 +26,8 @@ export interface ProxyOptions {
   readonly location?: string;
   /** Further settings of the `sip:` section. altpath only. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Further sections beside it. altpath only. */
+  readonly core?: Readonly<Record<string, unknown>>;
   /** Flags of Node itself, as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
   readonly openFiles?: number;
@@ -86,7 +88,7 @@ function altpath(options: ProxyOptions, ports: Ports): [string, string[]] {
 }
 
 /** JSON is YAML too. */
-function configFile({ host, transports = [], certificate, settings }: ProxyOptions, ports: Ports): string {
+function configFile({ host, transports = [], certificate, settings, core }: ProxyOptions, ports: Ports): string {
   const path = join(scratchDirectory('config'), 'altpath.yaml');
   const portOf = { udp: ports.port, tcp: ports.port, tls: ports.tlsPort, ws: ports.wsPort };
   const listen = (['udp', ...transports] as const).map((transport) => `${transport}:${host}:${portOf[transport]}`);
@@ -94,7 +96,7 @@ function configFile({ host, transports = [], certificate, settings }: ProxyOptio
     certificate === undefined
       ? {}
       : { tls: { certFile: certificate.certFile, keyFile: certificate.keyFile, caFile: certificate.certFile } };
-  writeFileSync(path, JSON.stringify({ sip: { listen, ...tls, ...settings } }, undefined, 1));
+  writeFileSync(path, JSON.stringify({ ...core, sip: { listen, ...tls, ...settings } }, undefined, 1));
   return path;
 }
 
