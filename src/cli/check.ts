@@ -4,7 +4,7 @@ import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
 import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { ConfigError } from '../errors.ts';
-import { formatAddress } from '../signaling/controller-address.ts';
+import { bracketed, formatAddress } from '../signaling/controller-address.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */
 export function check(
@@ -44,6 +44,15 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
     const backups = backup.length === 0 ? '' : `, backup ${backup.map(formatAddress).join(', ')}`;
     return `${indent}${name} on ${listen.map(formatAddress).join(', ')}${backups}`;
   });
+  const trunks = [...roles.values()].flatMap(({ section: { trunks: all = [] } }) =>
+    all.map(({ name, to, user, password, register }) => {
+      const hops = to.map(({ host, port }) => (port === undefined ? host : `${bracketed(host)}:${port}`)).join(', ');
+      // Never the password itself.
+      const account =
+        user === undefined ? '' : `, user ${user}, ${password === undefined ? 'no password' : 'password set'}`;
+      return `${indent}trunk ${name} to ${hops}${account}${register ? ', registers' : ''}`;
+    }),
+  );
   const warnings = [...roles.values()].flatMap(({ name, warnings: texts }) =>
     texts.map((text) => `${indent}warning: ${name}: ${text}`),
   );
@@ -51,6 +60,7 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
   return [
     ...(node === undefined ? [] : [`  node ${node}`]),
     ...lines,
+    ...trunks,
     `${indent}locations in ${core.location}, admin ${admin}`,
     ...warnings,
   ];

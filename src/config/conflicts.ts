@@ -6,8 +6,12 @@ import type { RoleSection } from './role-section.ts';
 
 type Issue = z.core.$ZodIssue;
 
-export function conflicts(sections: ReadonlyMap<string, RoleSection>, admin: SocketAddress | 'off'): readonly Issue[] {
-  return [...listenersTwice(sections, admin), ...numbersTwice(sections)];
+export function conflicts(
+  sections: ReadonlyMap<string, RoleSection>,
+  admin: SocketAddress | 'off',
+  emergency: readonly string[] = [],
+): readonly Issue[] {
+  return [...listenersTwice(sections, admin), ...numbersTwice(sections), ...numbersHidden(sections, emergency)];
 }
 
 function listenersTwice(sections: ReadonlyMap<string, RoleSection>, admin: SocketAddress | 'off'): readonly Issue[] {
@@ -43,6 +47,24 @@ function numbersTwice(sections: ReadonlyMap<string, RoleSection>): readonly Issu
       if (before === undefined) first.set(number, role);
       else if (issues.length < maxIssues)
         issues.push(custom([role, 'lines', index], `the number ${number} is on two lines (${before} has the other)`));
+    }
+  return issues;
+}
+
+/** An emergency number is complete with its last digit: what goes on after it, nobody can dial on a line. */
+function numbersHidden(sections: ReadonlyMap<string, RoleSection>, emergency: readonly string[]): readonly Issue[] {
+  if (emergency.length === 0) return [];
+  const issues: Issue[] = [];
+  for (const [role, { lines = [] }] of sections)
+    for (const [index, { number }] of lines.entries()) {
+      const before = emergency.find((each) => number !== each && number.startsWith(each));
+      if (before !== undefined && issues.length < maxIssues)
+        issues.push(
+          custom(
+            [role, 'lines', index],
+            `the number ${number} begins with the emergency number ${before}: it cannot be dialled`,
+          ),
+        );
     }
   return issues;
 }

@@ -242,7 +242,13 @@ function judge<S extends { readonly section: RoleSection }>(
     const parsed = [...sections].flatMap(([name, setup]) =>
       only === undefined || only === name ? [[name, setup.section] as const] : [],
     );
-    issues.push(...conflicts(new Map(parsed), core.success ? core.data.admin : 'off'));
+    issues.push(
+      ...conflicts(
+        new Map(parsed),
+        core.success ? core.data.admin : 'off',
+        core.success ? core.data.numbers.emergency : [],
+      ),
+    );
   }
   if (issues.length === 0 && core.success) return { ok: true, core: core.data, sections, value };
   const repaired = mayRetry ? numbersAsText(issues, source, value) : undefined;

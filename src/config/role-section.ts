@@ -1,4 +1,5 @@
 import type { ControllerAddress } from '../signaling/controller-address.ts';
+import type { NamedHop } from '../signaling/name-resolver.ts';
 
 /** What every protocol's section has, whatever else is in it. */
 export interface RoleSection {
@@ -6,6 +7,14 @@ export interface RoleSection {
   readonly backup: readonly ControllerAddress[];
   readonly backupFor: readonly ControllerAddress[];
   readonly lines?: readonly { readonly number: string }[];
+  /** Carriers. */
+  readonly trunks?: readonly {
+    readonly name: string;
+    readonly to: readonly NamedHop[];
+    readonly user?: string | undefined;
+    readonly password?: string | undefined;
+    readonly register: boolean;
+  }[];
   /** What its lines may dial beyond the numbers that are known. */
   readonly digitMap?: readonly string[];
 }

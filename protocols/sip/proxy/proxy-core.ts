@@ -96,6 +96,8 @@ export class ProxyCore {
   readonly #stateless: StatelessForwarding;
   readonly #foreign: ForeignResponses;
   readonly #forkControl: ForkControl;
+  /** Emergency calls that are being set up: they are not shed, and not without bound. */
+  readonly #emergencies = new Set<ResponseContext>();
   /** Contexts whose branches are counted. */
   readonly #forks = new Map<ResponseContext, Fork>();
   readonly #requests: Counter;
@@ -110,6 +112,7 @@ export class ProxyCore {
       onRenewal: (subscriber, run) => parts.flows.onRenewal(subscriber, run),
       ended: (context) => {
         this.#open.delete(context);
+        this.#emergencies.delete(context);
         if (this.#forks.size > 0) this.#endFork(context);
       },
     };
@@ -292,6 +295,7 @@ export class ProxyCore {
     const plan = this.#planning.plan(request, routing, standing, targets, this.#targets.isEdge);
     const context = new ResponseContext(this.#context, server, request, plan);
     this.#open.add(context);
+    if (this.#targets.isEmergency(request, routing)) this.#emergencies.add(context);
     if (fork !== undefined) this.#forks.set(context, fork);
     context.start(targets);
   }
@@ -301,8 +305,8 @@ export class ProxyCore {
     const { userAgent } = this.#parts;
     if (routing.next !== undefined) return undefined;
     if (standing === 'trunk') return this.#targets.calledByTrunk(request, routing).find((uri) => userAgent.isFor(uri));
-    const isElsewhere = () => this.#targets.hasEmergencyWay(request, routing);
-    return userAgent.isFor(routing.uri) && !isElsewhere() ? routing.uri : undefined;
+    if (!userAgent.isFor(routing.uri)) return undefined;
+    return this.#targets.emergency(request, routing) === undefined ? routing.uri : undefined;
   }
 
   /** A request of a dialog with a carrier may be challenged like the one that began it: by whose hop, its target is told. */
@@ -348,7 +352,7 @@ export class ProxyCore {
 
   #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {
     // An emergency call is the last to be shed.
-    const isEmergency = this.#targets.isEmergency(request, routing);
+    const isEmergency = this.#targets.isEmergency(request, routing) && this.#emergencies.size < maxEmergencies;
     if (!isEmergency && this.#isFull(request, flow))
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
@@ -416,3 +420,6 @@ export class ProxyCore {
 
 /** Transactions in hand above which new requests are told to come back later: memory is finite. */
 const maxTransactions = 400_000;
+
+/** Emergency calls that are set up at a time, before they are taken for a flood and shed like others. */
+const maxEmergencies = 1_000;

@@ -80,20 +80,18 @@ export class TargetSet {
   of(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal {
     const { uri, next } = routing;
     if (standing === 'trunk') return this.#fromTrunk(request, routing);
-    const number = this.#trunkTargets.number(uri);
-    const emergency =
-      number === undefined || isOfDialog(standing) ? undefined : this.#emergency(request, routing, number);
+    const emergency = this.emergency(request, routing);
     if (emergency !== undefined) return emergency;
     // Whoever calls for help without a name reaches nothing else.
     const isStranger = standing === 'stranger' || standing === 'emergency';
     // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
-    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#beyond(routing, number, standing));
+    const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#beyond(routing, standing));
     const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
     if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
     // A token of ours leads to one telephone: no route and no domain knows better.
     const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
     if (byToken !== undefined) return byToken;
-    if (uri.scheme === 'tel' && number === undefined && !this.#isRouted(uri)) return notHere;
+    if (uri.scheme === 'tel' && this.#trunkTargets.number(uri) === undefined && !this.#isRouted(uri)) return notHere;
     const contacts = this.#contacts(uri);
     if (contacts.length === 0 && (!this.#identity.isLocal(uri) || uri.user === undefined)) {
       if (uri.scheme === 'tel' || this.#identity.isLocal(uri))
@@ -123,16 +121,19 @@ export class TargetSet {
     );
   }
 
-  /** Is it an emergency call for which there is a way, then it goes there, whoever calls. */
+  /** A new call to an emergency number of ours. */
   isEmergency(request: SipMessage, { uri, next }: Pick<Routing, 'uri' | 'next'>): boolean {
-    if (request.method !== 'INVITE' || request.toTag !== '' || next !== undefined) return false;
+    const { plan } = this.#parts.trunks;
+    if (plan.emergency.length === 0 || request.method !== 'INVITE') return false;
+    if (request.toTag !== '' || next !== undefined) return false;
     const number = this.#trunkTargets.number(uri);
-    return number !== undefined && this.#parts.trunks.plan.isEmergency(number);
+    return number !== undefined && plan.isEmergency(number);
   }
 
-  /** The trunks that take emergency calls, before lines, users and routes of that number. */
-  #emergency(request: SipMessage, routing: Routing, number: string): TargetGroups | undefined {
-    if (!this.isEmergency(request, routing)) return undefined;
+  /** For an emergency call, the trunks that take it, before users and routes of that number; undefined where there are none. */
+  emergency(request: SipMessage, routing: Routing): TargetGroups | undefined {
+    const number = this.isEmergency(request, routing) ? this.#trunkTargets.number(routing.uri) : undefined;
+    if (number === undefined) return undefined;
     const groups = [...(this.#trunkTargets.of(number) ?? none)];
     const contacts = this.#contacts(routing.uri);
     if (contacts.length > 0) groups.push(...this.#flowTargets.ofContacts(contacts, undefined));
@@ -154,12 +155,6 @@ export class TargetSet {
     }));
   }
 
-  /** Is it an emergency call, and is there a trunk, user or route for it? */
-  hasEmergencyWay(request: SipMessage, routing: Routing): boolean {
-    const number = this.#trunkTargets.number(routing.uri);
-    return number !== undefined && this.#emergency(request, routing, number) !== undefined;
-  }
-
   /** A call from a carrier is for a user or line of ours: it goes to no other carrier. */
   #fromTrunk(request: SipMessage, routing: Routing): TargetGroups | Refusal {
     if (routing.next !== undefined) return notAllowed;
@@ -172,7 +167,8 @@ export class TargetSet {
   }
 
   /** What is nobody's here: the trunk or route with the longest prefix, a trunk before a route of the same. */
-  #beyond(routing: Routing, number: string | undefined, standing: Standing): TargetGroups | Refusal | undefined {
+  #beyond(routing: Routing, standing: Standing): TargetGroups | Refusal | undefined {
+    const number = this.#parts.trunks.all.length === 0 ? undefined : this.#trunkTargets.number(routing.uri);
     // A number of ours is nobody else's, whether it can be reached now or not.
     const isOurs = number !== undefined && this.#parts.isOwnNumber(number);
     const length = number === undefined || isOurs ? -1 : this.#trunkTargets.prefixLength(number);
