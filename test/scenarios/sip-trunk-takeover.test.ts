@@ -1,4 +1,4 @@
-/** docs/adr/0019: a controller dies while its carrier asks for credentials, and while it is registered there. No call is placed twice. */
+/** docs/adr/0020: a controller dies while its carrier asks for credentials, and while it is registered there. No call is placed twice. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Flow, readTrustRule } from '../../src/internal.ts';
 import { type CarrierOptions, SimCarrier } from '../support/sip-carrier.ts';

@@ -1,7 +1,7 @@
 /**
  * The attempts of one request at one trunk: as it came, and again with credentials each time that the carrier asks for some (RFC 3261
  * §22.2, §22.3). What an attempt carries follows from the challenges of this request alone, and its branch from its place in the row, so
- * that a backup which takes the request over walks the same steps and arrives at the transaction that the carrier knows (ADR 0019).
+ * that a backup which takes the request over walks the same steps and arrives at the transaction that the carrier knows (ADR 0020).
  */
 import type { ControllerAddress } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
