@@ -113,6 +113,8 @@ export interface Listener {
   flowById(id: string): Flow | undefined;
   /** Certificates for connections from now on; whether peers are asked for theirs stays as it is. @throws where they cannot be used. */
   renewTls?(tls: TlsOptions | undefined): void;
+  /** Bound to an address that moves between hosts: is it on this one? Absent: an address that stays. */
+  readonly floating?: 'here' | 'elsewhere';
   /** Number of open connections (0 for datagrams). */
   readonly connections: number;
   /** Ends all connections after what was sent has left; safe to call twice. */

@@ -1,4 +1,5 @@
 /** `altpath check`: would this file start? For a cluster's file: would it start on every node? */
+import { floatingWarnings } from '../config/floating.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
@@ -56,6 +57,7 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
   const warnings = [...roles.values()].flatMap(({ name, warnings: texts }) =>
     texts.map((text) => `${indent}warning: ${name}: ${text}`),
   );
+  const floating = floatingWarnings(core, new Map([...roles].map(([name, { section }]) => [name, section])));
   const admin = core.admin === 'off' ? 'off' : `${core.admin.host}:${core.admin.port}`;
   return [
     ...(node === undefined ? [] : [`  node ${node}`]),
@@ -63,5 +65,6 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
     ...trunks,
     `${indent}locations in ${core.location}, admin ${admin}`,
     ...warnings,
+    ...floating.map((text) => `${indent}warning: ${text}`),
   ];
 }

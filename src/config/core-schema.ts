@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { logLevels } from '../log.ts';
+import { canonicalHost, isWildcard } from '../network/local-address.ts';
 import { bracketed, readAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { duplicates } from './duplicates.ts';
 import { parsed, secretField, section, wholeNumber } from './fields.ts';
@@ -46,6 +47,14 @@ const dnsServer = parsed<string>(
   (text) => `"${text}" is no DNS server: write ip or ip:port, IPv6 in brackets`,
 );
 
+const ipAddress = parsed<string>(
+  (text) => {
+    const host = text.trim().replace(/^\[|\]$/g, '');
+    return isIP(host) === 0 || isWildcard(host) ? undefined : canonicalHost(host);
+  },
+  (text) => `"${text}" is no floating address: write an IP address, such as 192.0.2.10`,
+);
+
 export const coreSchema = section({
   log: section({
     level: z.enum(logLevels).default('info'),
@@ -54,6 +63,8 @@ export const coreSchema = section({
   }).prefault({}),
   /** Metrics, health and the commands status, calls, peers, reg and drain. */
   admin: admin.prefault('off'),
+  /** Floating addresses (VRRP): listeners on them are bound when the address is here, and never send from another. */
+  vip: z.array(ipAddress).max(16).default([]),
   /** Where registrations live; a relative path counts from the working directory. */
   location: location.prefault('memory'),
   cluster: section({

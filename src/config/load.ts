@@ -14,6 +14,7 @@ import {
 import { maxAlternates } from '../signaling/path-attribute.ts';
 import { conflicts } from './conflicts.ts';
 import { type CoreConfig, coreSchema, nodesSchema } from './core-schema.ts';
+import { floatingIssues } from './floating.ts';
 import { defaultLinkPort, type LinkAddresses, linkAddresses, nodeLink } from './link-addresses.ts';
 import { type Override, type ProblemContext, plainIssues, problemLines, valueAt } from './problems.ts';
 import type { RoleSection } from './role-section.ts';
@@ -249,6 +250,7 @@ function judge<S extends { readonly section: RoleSection }>(
         core.success ? core.data.numbers.emergency : [],
       ),
     );
+    if (core.success) issues.push(...floatingIssues(core.data, new Map(parsed)));
   }
   if (issues.length === 0 && core.success) return { ok: true, core: core.data, sections, value };
   const repaired = mayRetry ? numbersAsText(issues, source, value) : undefined;

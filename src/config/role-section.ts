@@ -6,6 +6,8 @@ export interface RoleSection {
   readonly listen: readonly ControllerAddress[];
   readonly backup: readonly ControllerAddress[];
   readonly backupFor: readonly ControllerAddress[];
+  /** The host to show where a socket is bound to a wildcard. */
+  readonly advertise?: string | undefined;
   readonly lines?: readonly { readonly number: string }[];
   /** Carriers. */
   readonly trunks?: readonly {

@@ -8,11 +8,13 @@ import { CallControl } from '../calls/call-control.ts';
 import { DiallingPlan } from '../calls/dialling-plan.ts';
 import { type Cancel, systemClock } from '../clock.ts';
 import type { MemberLink } from '../cluster/member-link.ts';
+import { floatingWarnings } from '../config/floating.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { openLocation } from '../location/open.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { FloatingAddresses } from '../network/floating.ts';
 import { createNetwork } from '../network/node-network.ts';
 import type { Listener } from '../network.ts';
 import { observeProcess } from '../process-metrics.ts';
@@ -52,6 +54,7 @@ export class RunningController {
   #resolver: AddressResolver | undefined;
   #stopObserving: (() => void) | undefined;
   #link: MemberLink | undefined;
+  #floating: FloatingAddresses | undefined;
 
   constructor(parts: ControllerParts) {
     const { version, config, log, metrics } = parts;
@@ -99,6 +102,7 @@ export class RunningController {
       location: core.location,
       records: this.#locations?.size ?? 0,
       ...(this.#link === undefined ? {} : { link: this.#link.status() }),
+      ...(core.vip.length === 0 ? {} : { vip: this.#floating?.status() ?? {} }),
       roles: Object.fromEntries(
         [...this.#roles].map(([name, role]) => [
           name,
@@ -147,7 +151,11 @@ export class RunningController {
     if (warning !== undefined) log.warn(warning);
     for (const { name, warnings } of roles.values())
       for (const text of warnings) log.child({ protocol: name }).warn(text);
-    const network = createNetwork(parts);
+    for (const text of floatingWarnings(core, new Map([...roles].map(([name, { section }]) => [name, section]))))
+      log.warn(text);
+    const floating = new FloatingAddresses({ ...parts, addresses: core.vip });
+    this.#floating = floating;
+    const network = floating.over(createNetwork(parts));
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
     const plan = new DiallingPlan(core.numbers);
     const resolver = new AddressResolver({ ...parts, dns, locations, plan });
@@ -211,6 +219,7 @@ export class RunningController {
     this.#state = 'stopped';
     await Promise.all([...this.#roles.values()].map((role) => role.stop()));
     this.#roles.clear();
+    this.#floating?.stop();
     await this.#link?.stop();
     this.#callControl?.stop();
     this.#stopObserving?.();

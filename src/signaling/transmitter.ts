@@ -414,10 +414,14 @@ export class Transmitter implements DeliveryHost {
 
   #listenerFor(to: ControllerAddress): Listener | undefined {
     const v6 = to.host.includes(':');
+    let found: Listener | undefined;
     for (const listener of this.#parts.listeners()) {
-      if (listener.local.transport === to.transport && listener.local.host.includes(':') === v6) return listener;
+      if (listener.local.transport !== to.transport || listener.local.host.includes(':') !== v6) continue;
+      // A floating address that is here comes first: peers go on reaching it when this host is gone.
+      if (listener.floating === 'here') return listener;
+      if (found === undefined || (found.floating === 'elsewhere' && listener.floating === undefined)) found = listener;
     }
-    return undefined;
+    return found;
   }
 }
 

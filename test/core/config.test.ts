@@ -57,6 +57,7 @@ describe('configuration: what is read', () => {
     expect(core).toEqual({
       log: { level: 'info', format: 'auto' },
       admin: 'off',
+      vip: [],
       location: 'memory',
       numbers: { nationalPrefix: '0', internationalPrefix: '00', emergency: [] },
       cluster: { port: 9061, partners: [] },
