@@ -11,6 +11,8 @@ const debianPackage = {
   tshark: 'tshark',
   dumpcap: 'wireshark-common',
   openssl: 'openssl',
+  keepalived: 'keepalived',
+  ip: 'iproute2',
 } as const;
 
 export type ProgramName = keyof typeof debianPackage;

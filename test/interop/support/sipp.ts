@@ -25,6 +25,8 @@ export interface SippOptions {
   /** `[name]` in the scenario. */
   readonly keys?: Readonly<Record<string, string>>;
   readonly extra?: readonly string[];
+  /** Runs it by this command: `ip netns exec …`. */
+  readonly under?: readonly string[];
 }
 
 export interface SippResult {
@@ -75,7 +77,8 @@ export class Sipp {
       ...Object.entries(options.keys ?? {}).flatMap(([name, value]) => ['-key', name, value]),
       ...(options.extra ?? []),
     ];
-    this.#child = new Child(`sipp ${options.scenario}`, program('sipp'), args, { cwd: this.#directory });
+    const [command = program('sipp'), ...words] = [...(options.under ?? []), program('sipp'), ...args];
+    this.#child = new Child(`sipp ${options.scenario}`, command, words, { cwd: this.#directory });
   }
 
   get child(): Child {
