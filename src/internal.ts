@@ -64,6 +64,7 @@ export * from './gateways/line-leg.ts';
 export * from './gateways/line-provider.ts';
 export * from './gateways/line-state.ts';
 export * from './gateways/lines.ts';
+export * from './gateways/local-time.ts';
 export * from './gateways/outgoing-machine.ts';
 export * from './gateways/reply-cache.ts';
 export * from './gateways/round-trip.ts';

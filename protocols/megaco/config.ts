@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   addressField,
+  callerIdSettings,
   gatewayTimers,
   lineNumber,
   milliseconds,
@@ -11,6 +12,7 @@ import {
   provisioningSettings,
   secretField,
   section,
+  timeZone,
   wholeNumber,
 } from '../../src/internal.ts';
 import { defaultTerminationNaming } from './codec/binary/termination-naming.ts';
@@ -76,6 +78,8 @@ const gateway = section({
   /** "No signals" as `Signals`, which widespread stacks read alone, or `Signals{}`, as Annex B has it. Changed where it is refused. */
   emptySignals: z.enum(['braces', 'bare']).default('bare'),
   terminations: terminations.prefault({}),
+  /** For the time that telephones display with who calls. */
+  timeZone: timeZone(),
   /** Interim AH (RFC 3525 §10.2): messages are signed, and refused unless signed. Text over IPv4 only. */
   security: section({
     spi: z.string().regex(/^[0-9a-fA-F]{8}$/, 'must be eight hexadecimal digits'),
@@ -89,6 +93,7 @@ const line = section({
   number: lineNumber(),
   /** `termination@gateway`, where the gateway is one of `gateways`. */
   termination: z.string().regex(/^[A-Za-z][A-Za-z0-9_/]*@[^@\s]+$/, 'must be a termination such as aaln/1@gw1'),
+  ...callerIdSettings(),
 });
 
 export const megacoConfigSchema = section({

@@ -4,6 +4,7 @@
  * clears the events; Annex E.9: `strict=state` reports a state that exists already).
  */
 import type { DesiredLine, MediaMode, Tone } from '../../src/internal.ts';
+import { displayPackage, displaySignal, ringWithCaller } from './caller-id.ts';
 import {
   type ActionRequest,
   type Command,
@@ -13,6 +14,7 @@ import {
   type Descriptor,
   type EventsDescriptor,
   type RequestedEvent,
+  type Signal,
   type SignalsDescriptor,
   type StreamMode,
 } from './codec/messages.ts';
@@ -82,8 +84,10 @@ export interface LineGoal {
   chooseLocal(offer: string | undefined): string;
   /** What the gateway may still be playing to the line. */
   readonly playing: Tone | undefined;
-  /** Does it offer the receiver-off-hook tone of its own? */
-  readonly offersHowler?: boolean | undefined;
+  /** What the gateway is known to have. */
+  readonly packages?: ReadonlySet<string> | undefined;
+  /** Month, day, hour and minute where the gateway is; undefined where it cannot be told who calls. */
+  readonly localTime?: (() => string) | undefined;
 }
 
 function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
@@ -93,7 +97,7 @@ function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly Actio
   const leaves = have !== undefined && have.callId !== media?.callId;
   if (leaves) actions.push(leave(termination, have));
   // §7.1.11: what was on ends with a detected event, and Subtract clears it: an empty descriptor is for the rest.
-  const isSilent = desired.tone === undefined && (goal.playing === undefined || leaves);
+  const isSilent = signalsIn(goal).length === 0 && (goal.playing === undefined || leaves);
   const descriptors: readonly Descriptor[] = isSilent ? [eventsFor(goal)] : [eventsFor(goal), signalsFor(goal)];
   if (media === undefined) {
     actions.push({ contextId: contextNull, commands: [modify(termination, descriptors)] });
@@ -138,12 +142,24 @@ function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly Actio
   }
   const commands: Command[] = [modify(termination, descriptors)];
   const remote = media.remote !== undefined && media.remote !== have.remote ? media.remote : undefined;
-  if (media.mode !== have.mode || remote !== undefined)
-    commands.push(
-      modify(have.rtp, [{ kind: 'Media', streams: [{ streamId: 1, localControl: { mode, properties: [] }, remote }] }]),
-    );
+  if (media.mode !== have.mode || remote !== undefined) {
+    const local = changedLocal(remote, have.remote, goal);
+    const stream = { streamId: 1, localControl: { mode, properties: [] }, local, remote };
+    commands.push(modify(have.rtp, [{ kind: 'Media', streams: [stream] }]));
+  }
   actions.push({ contextId: have.contextId, commands });
   return actions;
+}
+
+/** What the other party offers now may need other codecs than what it offered before. */
+function changedLocal(
+  remote: string | undefined,
+  before: string | undefined,
+  { chooseLocal }: LineGoal,
+): string | undefined {
+  if (remote === undefined || before === undefined) return undefined;
+  const local = chooseLocal(remote);
+  return local === chooseLocal(before) ? undefined : local;
 }
 
 /** RFC 3525 §7.1.7. */
@@ -213,11 +229,23 @@ function eventsFor({ desired, number, digitMap }: LineGoal): EventsDescriptor {
   return { kind: 'Events', requestId: requestIdFor(desired.state, number), events };
 }
 
-function signalsFor({ desired: { tone }, offersHowler }: LineGoal): SignalsDescriptor {
-  if (tone === undefined) return { kind: 'Signals', signals: [] };
-  const name = tone === 'howler' && offersHowler === true ? howlerSignal : signalNames[tone];
-  return { kind: 'Signals', signals: [{ kind: 'signal', name, parameters: [] }] };
+const signalsFor = (goal: LineGoal): SignalsDescriptor => ({ kind: 'Signals', signals: signalsIn(goal) });
+
+function signalsIn({ desired: { tone, caller, key }, packages, localTime }: LineGoal): readonly Signal[] {
+  if (key?.isPlayed === false && packages?.has(keyPackage) === true) return [plain(keySignal(key.signal))];
+  if (tone === undefined) return [];
+  if (tone === 'ring' && caller !== undefined && packages?.has(displayPackage) === true && localTime !== undefined)
+    return [ringWithCaller(caller, localTime())];
+  return [plain(tone === 'howler' && packages?.has(howlerPackage) === true ? howlerSignal : signalNames[tone])];
 }
+
+const plain = (name: string): Signal => ({ kind: 'signal', name, parameters: [] });
+
+/** Basic DTMF generator (Annex E.5). */
+export const keyPackage = 'dg';
+
+const keySignal = (key: string): string =>
+  `${keyPackage}/d${key === '*' ? 's' : key === '#' ? 'o' : key.toLowerCase()}`;
 
 /** Annex E.7 (call progress tones), E.9 (analog line). */
 const signalNames: Readonly<Record<Tone, string>> = {
@@ -230,7 +258,7 @@ const signalNames: Readonly<Record<Tone, string>> = {
 };
 
 /** Expanded call progress tones (Q.1950): the off-hook warning tone is the howler; `cg/wt` is the nearest that Annex E has. */
-export const howlerPackage = 'xcg';
+const howlerPackage = 'xcg';
 const howlerSignal = 'xcg/roh';
 
 const tones = new Map<string, Tone>([
@@ -241,6 +269,7 @@ const tones = new Map<string, Tone>([
   [signalNames.reorder, 'reorder'],
   [signalNames.howler, 'howler'],
   [howlerSignal, 'howler'],
+  [displaySignal, 'ring'],
 ]);
 
 /** The tone that a signal is. */

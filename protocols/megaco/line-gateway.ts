@@ -10,7 +10,7 @@ import type {
   Logger,
 } from '../../src/internal.ts';
 import type { ActionRequest } from './codec/messages.ts';
-import { howlerPackage, type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
+import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
 import { afterEvent, errorIn, nothingObserved, onResult, unrequested } from './line-results.ts';
 import type { MediaGateway } from './media-gateways.ts';
 import type { MegacoResponse } from './transactions.ts';
@@ -27,6 +27,8 @@ export interface LineGatewayParts {
     ended: (outcome: CommandOutcome<MegacoResponse>) => void,
   ): void;
   digitMap(): string;
+  /** For a display; undefined where the line's gateway cannot be told who calls. */
+  localTime(line: Line): (() => string) | undefined;
   chooseLocal(offer: string | undefined): string;
   control(): LineControl;
   /** 402 or 504: its gateway obeys another controller, or refuses commands for this line. */
@@ -42,7 +44,8 @@ export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine,
       number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
       digitMap: parts.digitMap(),
       chooseLocal: (offer) => parts.chooseLocal(offer),
-      offersHowler: parts.mediaGatewayOf(line)?.packages.has(howlerPackage),
+      packages: parts.mediaGatewayOf(line)?.packages,
+      localTime: parts.localTime(line),
     });
   },
   onResult,

@@ -36,12 +36,13 @@ import {
 import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
 import { reportEvent } from './events.ts';
 import { MegacoHandOver } from './hand-over.ts';
+import { LineAbilities } from './line-abilities.ts';
 import { h248DigitMap } from './line-commands.ts';
 import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
 import { type MediaGateway, MediaGateways } from './media-gateways.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
 import { Registrations } from './registration.ts';
-import { accepts, chooseLocal } from './sdp.ts';
+import { chooseLocal } from './sdp.ts';
 import { servicesOf } from './service-change.ts';
 import type { AuditedLine } from './snapshot.ts';
 import { MegacoTakeover } from './takeover.ts';
@@ -66,6 +67,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   readonly driver: MegacoLineDriver;
   readonly handOver: MegacoHandOver;
   readonly #parts: ControllerParts;
+  readonly #abilities: LineAbilities;
   readonly #takeover: MegacoTakeover;
   readonly #registrations: Registrations;
 
@@ -76,12 +78,20 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     const { takeoverMs } = config.timers;
     this.arrivalMs = takeoverMs;
     this.mediaGateways = new MediaGateways({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
+    const mediaGatewayOf = (line: Line) => this.mediaGateways.byName(line.gateway);
+    this.#abilities = new LineAbilities({
+      payloadTypes: config.payloadTypes,
+      mediaGatewayOf,
+      timeZoneOf: (gateway) => this.controller.settingsOf(gateway)?.timeZone,
+      wallNow: () => clock.wallNow(),
+    });
     const lineParts: LineGatewayParts = {
       log,
-      mediaGatewayOf: (line) => this.mediaGateways.byName(line.gateway),
+      mediaGatewayOf,
       terminationOf,
       request: (mg, actions, ended) => this.#request(mg, actions, ended),
       digitMap: () => h248DigitMap(this.controller.digitMap),
+      localTime: (line) => this.#abilities.localTime(line),
       chooseLocal: (offer) => chooseLocal(config.payloadTypes, offer),
       control: () => this.controller.control,
       notObeyed: (line) => this.#notObeyed(line),
@@ -146,8 +156,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   provision({ gateways, lines, digitMap }: MegacoConfig): readonly string[] {
     return this.controller.provision({
       gateways,
-      lines: lines.map(({ number, termination }) => ({
-        number,
+      lines: lines.map(({ termination, ...line }) => ({
+        ...line,
         endpoint: termination,
         gateway: gatewayIn(termination),
       })),
@@ -406,8 +416,12 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     });
   }
 
-  accepts(_line: Line, offer: string): boolean {
-    return accepts(this.#parts.config.payloadTypes, offer);
+  accepts(line: Line, offer: string): boolean {
+    return this.#abilities.accepts(line, offer);
+  }
+
+  canPlayKeys(line: Line): boolean {
+    return this.#abilities.canPlayKeys(line);
   }
 
   /** An audit that changes nothing. */

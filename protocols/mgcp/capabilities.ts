@@ -2,7 +2,7 @@
  * What a gateway says it can (RFC 3435 §3.2.2.3), kept as words of its dialect: packages that we use, and codecs that a telephone call
  * should be offered. Asked once; a gateway that does not tell is spoken to in what every gateway bears.
  */
-import { encodingNames, type Gateway } from '../../src/internal.ts';
+import { encodingNames, type Gateway, isFaxDescription, ptimeOf } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, parameterValues } from './codec/messages.ts';
 import { type NamedValue, option, readOptions, readPackages, writeOptions } from './codec/values/lists.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
@@ -46,10 +46,13 @@ export function localConnectionOptions(
   offer?: string,
 ): string {
   const options = readOptions(configured ?? '') ?? [];
+  if (offer !== undefined && isFaxDescription(offer)) return `a:${fax}`;
   const offered = codecsFor(configured, gateway, offer);
   const codecs = dialect.has('noCodecs') ? [] : dialect.has('oneCodec') ? offered.slice(0, 1) : offered;
   const others = options.filter(({ name }) => name.toLowerCase() !== 'a');
-  const packetization: readonly NamedValue[] = option(options, 'p') === undefined ? [{ name: 'p', value: '20' }] : [];
+  const period = (offer === undefined ? undefined : ptimeOf(offer)) ?? 20;
+  const packetization: readonly NamedValue[] =
+    option(options, 'p') === undefined ? [{ name: 'p', value: String(period) }] : [];
   return writeOptions([
     ...packetization,
     ...others,
@@ -57,9 +60,14 @@ export function localConnectionOptions(
   ]);
 }
 
-/** Has the gateway a codec for speech that is offered, as far as is known? */
-export const accepts = (configured: string | undefined, gateway: Gateway, offer: string): boolean =>
-  gateway.dialect.has('noCodecs') || codecsFor(configured, gateway, offer).some(isSpeech);
+/** Has the gateway a codec for speech that is offered, as far as is known? For fax it must have said so, or nothing at all. */
+export function accepts(configured: string | undefined, gateway: Gateway, offer: string): boolean {
+  if (isFaxDescription(offer)) return gateway.dialect.has(wordFor(fax)) || !knowsCodecs(gateway);
+  return gateway.dialect.has('noCodecs') || codecsFor(configured, gateway, offer).some(isSpeech);
+}
+
+/** Package D (RFC 3660 §2.2); a gateway that tells no packages is tried. */
+export const canPlayKeys = ({ dialect }: Gateway): boolean => dialect.has('D') || !dialect.has('packages');
 
 function codecsFor(configured: string | undefined, gateway: Gateway, offer: string | undefined): readonly string[] {
   const named = option(readOptions(configured ?? '') ?? [], 'a');
@@ -67,10 +75,12 @@ function codecsFor(configured: string | undefined, gateway: Gateway, offer: stri
   const names = offer === undefined ? [] : encodingNames(offer);
   // Where nothing is offered that has a name for us, the gateway may understand more.
   if (names.length === 0) return own;
-  const isOffered = (name: string): boolean => names.includes(name.toLowerCase());
-  const common = own.filter(isOffered);
+  // In the order of the offer (RFC 3264 §6.1).
+  const offeredOf = (some: readonly string[]): readonly string[] =>
+    names.flatMap((name) => some.find((each) => each.toLowerCase() === name) ?? []);
+  const common = offeredOf(own);
   if (common.some(isSpeech) || named !== undefined || knowsCodecs(gateway)) return common;
-  return wantedCodecs.filter(isOffered);
+  return offeredOf(wantedCodecs);
 }
 
 /** Tones as events are no use without speech. */
@@ -92,11 +102,15 @@ function wordsOf(response: MgcpResponse): readonly string[] {
     .flatMap((options) => (option(options, 'a') ?? '').split(';'))
     .map((name) => name.trim().toLowerCase());
   return [
-    ...['RED', 'BA'].filter((name) => packages.includes(name)),
-    ...wantedCodecs.filter((name) => codecs.includes(name.toLowerCase())).map(wordFor),
+    ...(packages.length > 0 ? ['packages'] : []),
+    ...['RED', 'BA', 'D'].filter((name) => packages.includes(name)),
+    ...[...wantedCodecs, fax].filter((name) => codecs.includes(name.toLowerCase())).map(wordFor),
   ];
 }
 
 const wantedCodecs = ['PCMU', 'PCMA', 'telephone-event'] as const;
+
+/** T.38 as LocalConnectionOptions name it (RFC 3435 §2.1.6: a MIME type). */
+const fax = 'image/t38';
 
 const wordFor = (codec: string): string => `codec:${codec}`;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   addressField,
+  callerIdSettings,
   gatewayTimers,
   lineNumber,
   milliseconds,
@@ -9,6 +10,7 @@ import {
   provisioningIssues,
   provisioningSettings,
   section,
+  timeZone,
   unknownGateway,
   unknowns,
 } from '../../src/internal.ts';
@@ -39,12 +41,15 @@ const gateway = section({
   profile: z.enum(['lines', 'media']).default('lines'),
   /** `L:` for its connections, where it differs from that of `mgcp`. */
   localConnectionOptions: z.string().max(200).optional(),
+  /** For the time that telephones display with who calls. */
+  timeZone: timeZone(),
 });
 
 const line = section({
   number: lineNumber(),
   /** `local@gateway`, where the gateway is one of `gateways`. */
   endpoint: z.string().regex(/^[^@\s*$]+@[^@\s]+$/, 'must be an endpoint such as aaln/1@rgw1'),
+  ...callerIdSettings(),
 });
 
 export const mgcpConfigSchema = section({
@@ -69,8 +74,11 @@ export const mgcpConfigSchema = section({
   relay: z.string().max(255).optional(),
   /** `loop`: a gateway goes on reporting by itself; `step`: it waits for the next request after each Notify (RFC 3435 §3.2.2.14). */
   quarantine: z.enum(['loop', 'step']).default('loop'),
-  /** `L:` (RFC 3435 §3.2.2.10). Without `a:` each gateway is offered PCMU, PCMA and telephone-event as far as its capabilities name them, else PCMU. */
-  localConnectionOptions: z.string().max(200).default('p:20'),
+  /**
+   * `L:` (RFC 3435 §3.2.2.10). Without `a:` each gateway is offered PCMU, PCMA and telephone-event as far as its capabilities name them, else
+   * PCMU; without `p:` it packetizes as the other party asks for, else 20 ms.
+   */
+  localConnectionOptions: z.string().max(200).default(''),
   timers: section({
     ...gatewayTimers({ startGraceMs: 5_000 }),
     longTimerMs: milliseconds({ min: 500, max: 30_000 }).default(5_000),

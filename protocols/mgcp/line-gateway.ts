@@ -32,6 +32,8 @@ export interface LineGatewayParts {
   readonly quarantine: 'loop' | 'step';
   localConnectionOptions(gateway: Gateway, dialect: ReadonlySet<string>, offer: string | undefined): string;
   digitMap(): string;
+  /** For a display: the time where the gateway is. */
+  localTime(gateway: Gateway): string;
   control(): LineControl;
   commands(): GatewayCommands;
   routing(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
@@ -50,7 +52,7 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
   }
 
   submit(line: Line, command: LineCommand, ended: (result: MgcpResponse | undefined) => void) {
-    const { commands, control, digitMap, localConnectionOptions, log, quarantine, routing } = this.#parts;
+    const { commands, control, digitMap, localConnectionOptions, localTime, log, quarantine, routing } = this.#parts;
     const gateway = control().gatewayOf(line);
     if (gateway === undefined) return undefined;
     this.#serial = (this.#serial + 1) % 0xffff_ffff;
@@ -63,6 +65,7 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
           localConnectionOptions: (offer) => localConnectionOptions(gateway, dialect, offer),
           digitMap: digitMap(),
           quarantine,
+          localTime: () => localTime(gateway),
           dialect,
           routing: routing(gateway, flow, dialect),
         }),

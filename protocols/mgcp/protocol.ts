@@ -20,11 +20,12 @@ import {
   type Line,
   LineDriver,
   type LineSnapshot,
+  localTime,
   RateLimitedLog,
   type Unit,
 } from '../../src/internal.ts';
 import { keepAlive } from './adapter.ts';
-import { accepts, learnCapabilities, localConnectionOptions } from './capabilities.ts';
+import { accepts, canPlayKeys, learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import {
   type MgcpCommand,
   type MgcpDatagram,
@@ -98,6 +99,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
         localConnectionOptions: (gateway, dialect, offer) =>
           localConnectionOptions(this.#connectionOptions(gateway), gateway, dialect, offer),
         digitMap: () => this.controller.digitMap,
+        localTime: ({ name }) => localTime(clock.wallNow(), this.controller.settingsOf(name)?.timeZone).join('/'),
         control: () => this.controller.control,
         commands: () => this.#commands,
         routing: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
@@ -143,7 +145,7 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   provision({ gateways, lines, digitMap }: MgcpConfig): readonly string[] {
     return this.controller.provision({
       gateways,
-      lines: lines.map(({ number, endpoint }) => ({ number, endpoint, gateway: gatewayIn(endpoint) })),
+      lines: lines.map((line) => ({ ...line, gateway: gatewayIn(line.endpoint) })),
       digitMap,
     });
   }
@@ -375,6 +377,11 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
   accepts(line: Line, offer: string): boolean {
     const gateway = this.controller.control.gatewayOf(line);
     return gateway === undefined || accepts(this.#connectionOptions(gateway), gateway, offer);
+  }
+
+  canPlayKeys(line: Line): boolean {
+    const gateway = this.controller.control.gatewayOf(line);
+    return gateway !== undefined && canPlayKeys(gateway);
   }
 
   /** Any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */

@@ -72,11 +72,11 @@ export function judgeRefusal(code: number, carried: Carried, packages: readonly 
     case 512:
       return without(spareEvents.map(omitted), true);
     case 513:
-      return without(signals.map(omitted), true);
+      return without(leastNeeded(signals).map(omitted), true);
     case 522:
     case 538:
       // An event or a signal; events that can be spared cost least.
-      return without((spareEvents.length > 0 ? spareEvents : signals).map(omitted), false);
+      return without((spareEvents.length > 0 ? spareEvents : leastNeeded(signals)).map(omitted), false);
     case 518: {
       // §2.1.6. Without a list, whatever is not of the line package may be meant.
       const has = (name: string) =>
@@ -103,6 +103,12 @@ export function judgeRefusal(code: number, carried: Carried, packages: readonly 
         ? { kind: 'doubtful', without: tags }
         : { kind: 'stands' };
   }
+}
+
+/** A bell rings without a name on the display, and speech goes on without a key. */
+function leastNeeded(signals: readonly string[]): readonly string[] {
+  const spared = signals.filter((name) => name === 'L/ci' || name.startsWith('D/'));
+  return spared.length > 0 ? spared : signals;
 }
 
 const without = (omissions: readonly Omission[], certain: boolean): Verdict =>

@@ -3,6 +3,7 @@
  * back: the RequestIdentifier carries the line's state, so a Notify or an audit tells a backup what the line was doing.
  */
 import type { DesiredLine, LineState, Tone } from '../../src/internal.ts';
+import { callerIdSignal } from './caller-id.ts';
 import type { Parameter } from './codec/messages.ts';
 
 export interface RequestStyle {
@@ -10,15 +11,16 @@ export interface RequestStyle {
   readonly quarantine: 'loop' | 'step';
   /** Words of the gateway's dialect (refusals.ts): `no:L/ot` for a signal it refused, `noLoop`. */
   readonly dialect: ReadonlySet<string>;
+  /** What the clock on the wall says where the gateway is. */
+  localTime(): string;
 }
 
 /** X, R, S and, for dialling, D (RFC 3435 §2.3.3). Both lists are always there: an omitted one would be emptied anyway. */
 export function requestParameters(desired: DesiredLine, serial: number, style: RequestStyle): readonly Parameter[] {
-  const signal = signalOf(desired, style.dialect);
   const parameters: Parameter[] = [
     { code: 'X', value: requestId(desired.state, serial, desired.media?.callId) },
     { code: 'R', value: requestedEvents(desired, style.dialect) },
-    { code: 'S', value: signal ?? '' },
+    { code: 'S', value: signalsOf(desired, style).join(',') },
   ];
   if (desired.collect) parameters.push({ code: 'D', value: style.digitMap });
   if (style.quarantine === 'loop' && !style.dialect.has('noLoop')) parameters.push({ code: 'Q', value: 'loop' });
@@ -26,13 +28,22 @@ export function requestParameters(desired: DesiredLine, serial: number, style: R
 }
 
 /** Equal keys, equal requests. */
-export const requestKey = ({ state, tone, collect, media }: DesiredLine): string =>
-  `${state} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''}`;
+export const requestKey = ({ state, tone, collect, media, key }: DesiredLine): string =>
+  `${state} ${tone ?? ''} ${collect ? 'd' : ''} ${media?.callId ?? ''} ${key?.serial ?? ''}`;
 
-const signalOf = ({ tone }: DesiredLine, dialect: ReadonlySet<string>): string | undefined => {
-  if (tone === undefined) return undefined;
-  const name = signals[tone];
-  return dialect.has(`no:${name}`) ? undefined : name;
+/** With the bell who calls (RFC 3660 §2.4), and keys that the other party told of (§2.2): each is left out where it was refused. */
+function signalsOf({ tone, caller, key }: DesiredLine, { dialect, localTime }: RequestStyle): readonly string[] {
+  const played: string[] = [];
+  if (tone !== undefined) played.push(signals[tone]);
+  if (tone === 'ring' && caller !== undefined) played.push(callerIdSignal(caller, localTime()));
+  if (key?.isPlayed === false) played.push(`D/${key.signal}`);
+  return played.filter((signal) => !dialect.has(`no:${nameOf(signal)}`));
+}
+
+/** `L/ci(…)` by its name, as refusals.ts writes it. */
+const nameOf = (signal: string): string => {
+  const [packageName = '', id = ''] = signal.split(/[/(]/, 2);
+  return `${packageName}/${id.toLowerCase()}`;
 };
 
 /**

@@ -53,6 +53,12 @@ export function encodingNames(description: string): readonly string[] {
   return payloadTypes(description).flatMap((type) => mapped.get(type) ?? staticEncodings.get(type) ?? []);
 }
 
+/** The payload type of keys as events (RFC 4733), where the first media has it. */
+export function telephoneEventIn(description: string): number | undefined {
+  const type = Number(/^a=rtpmap:(\d{1,3}) +telephone-event\/8000\b/im.exec(description)?.[1]);
+  return payloadTypes(description).includes(type) ? type : undefined;
+}
+
 /** RFC 3551 §6. */
 const staticEncodings: ReadonlyMap<number, string> = new Map([
   [0, 'pcmu'],

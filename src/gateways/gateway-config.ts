@@ -55,6 +55,24 @@ export const provisioningSettings = <G extends z.ZodType, L extends z.ZodType>(
 
 export const lineNumber = () => z.string().regex(/^[0-9*#]{1,15}$/, 'must be up to 15 digits, * or #');
 
+/** What a line is called, towards those who are called from it. */
+export const callerIdSettings = () => ({
+  name: z.string().max(64, 'must be at most 64 characters').optional(),
+  /** `withheld`: those who are called are not told who calls (RFC 3323); `shown` if absent. */
+  callerId: z.enum(['shown', 'withheld']).optional(),
+});
+
+/** Of the gateway's clock on the wall; ours if absent. */
+export const timeZone = () => z.string().refine(isTimeZone, 'must be a time zone such as Europe/Berlin').optional();
+
+function isTimeZone(name: string): boolean {
+  try {
+    return Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** `NAME=ADDRESS`, further addresses behind commas. */
 const gatewayFlag = <G extends z.ZodType>(gateway: G, example: string) =>
   parsed<z.output<G>>(

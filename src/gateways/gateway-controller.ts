@@ -68,6 +68,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       driver: protocol.driver,
       claim: (line, ready) => this.#claim(line, ready),
       accepts: (line, offer) => protocol.accepts(line, offer),
+      canPlayKeys: (line) => protocol.canPlayKeys(line),
       hasUnknownLines: () => this.control.hasUnknown(),
       relay: protocol.relay,
       timers: { noAnswerMs: timers.noAnswerMs, diallingMs: timers.diallingMs },

@@ -40,6 +40,8 @@ export interface GatewayProtocol<G extends GatewayProvision, A> extends AuditPro
   taking?(unit: Unit): void;
   /** Has the line a codec that is offered? */
   accepts(line: Line, offer: string): boolean;
+  /** Can the line's gateway play keys to it, as far as is known? */
+  canPlayKeys(line: Line): boolean;
 
   /** Sends the question whether it lives to another member's signaling address. */
   askMember(partner: ControllerAddress, id: number): void;

@@ -110,13 +110,15 @@ export class GatewayProvisioning<G extends GatewayProvision> {
   #lines(lines: readonly LineProvision[]): readonly string[] {
     const { log, registry } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
-    const wanted = lines.flatMap(({ number, endpoint, gateway: name }): readonly LineProvision[] => {
-      const gateway = registry.byName(name);
-      if (gateway !== undefined) return [{ number, endpoint, gateway: gateway.name }];
+    const wanted = lines.flatMap((line): readonly LineProvision[] => {
+      const { number, endpoint } = line;
+      const gateway = registry.byName(line.gateway);
+      if (gateway !== undefined) return [{ ...line, gateway: gateway.name }];
       log.warn({ number, endpoint }, 'line on a gateway that is not configured: left out');
       return [];
     });
     const { gone, fresh, words } = lineChanges(lineProvider.lines.all(), wanted);
+    for (const line of wanted) lineProvider.lines.byNumber(line.number)?.rename(line);
     const leaving = new Map(gone.map((line) => [line.endpoint.toLowerCase(), this.#withdraw(line)]));
     const added: Line[] = [];
     for (const provision of fresh) {

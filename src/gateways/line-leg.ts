@@ -39,6 +39,7 @@ export class LineLeg implements Leg {
     | undefined;
   /** Keys that wait to be played. */
   readonly #keys: PlayedKey[] = [];
+  #serial = 0;
 
   constructor(line: LegLine, call: Call, side: Side) {
     this.line = line;
@@ -51,7 +52,7 @@ export class LineLeg implements Leg {
   }
 
   get identity(): CallerIdentity {
-    return { number: this.line.number, presentation: 'allowed' };
+    return this.line.identity;
   }
 
   /** The session description of this line's own media, as the other party is given it. */
@@ -145,7 +146,10 @@ export class LineLeg implements Leg {
 
   digit(signal: string, durationMs: number): void {
     if (this.line.desired.state !== 'talking' || !isKey.test(signal) || this.#keys.length >= maxKeys) return;
-    if (this.line.canPlayKeys) this.#keys.push({ signal: signal.toUpperCase(), durationMs, isPlayed: false });
+    if (this.line.canPlayKeys) {
+      this.#serial += 1;
+      this.#keys.push({ signal: signal.toUpperCase(), durationMs, serial: this.#serial, isPlayed: false });
+    }
     if (this.#keys.length === 1) this.#playKey();
   }
 

@@ -36,6 +36,8 @@ export interface DesiredLine {
 export interface PlayedKey {
   readonly signal: string;
   readonly durationMs: number;
+  /** No two of a call are equal. */
+  readonly serial: number;
   /** It is not played again with whatever is commanded next. */
   isPlayed: boolean;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Call } from '../calls/call.ts';
-import type { ReleaseReason, Side, Tone } from '../calls/leg.ts';
+import type { CallerIdentity, ReleaseReason, Side, Tone } from '../calls/leg.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import { LineLeg } from './line-leg.ts';
 import { type DesiredLine, desiredHowler, desiredIdle, desiredLockout, desiredTone } from './line-state.ts';
@@ -14,6 +14,10 @@ export interface LineProvision {
   /** The gateway's own name for it, unique over all gateways (`aaln/1@rgw1`). */
   readonly endpoint: string;
   readonly gateway: string;
+  /** Whose it is, for the displays of those who are called. */
+  readonly name?: string | undefined;
+  /** `withheld`: those who are called are not told who calls. */
+  readonly callerId?: 'shown' | 'withheld' | undefined;
 }
 
 export interface LineTimers {
@@ -45,6 +49,7 @@ export class Line {
   readonly gateway: string;
   readonly #parts: LineParts;
   #desired: DesiredLine = desiredIdle;
+  #identity: CallerIdentity;
   #leg: LineLeg | undefined;
   #timer: Cancel | undefined;
   hook: 'on' | 'off' = 'on';
@@ -60,7 +65,18 @@ export class Line {
     this.number = provision.number;
     this.endpoint = provision.endpoint;
     this.gateway = provision.gateway;
+    this.#identity = identityOf(provision);
     this.#parts = parts;
+  }
+
+  /** As those who are called from here may be told. */
+  get identity(): CallerIdentity {
+    return this.#identity;
+  }
+
+  /** The operator has changed what the line is called. */
+  rename(provision: LineProvision): void {
+    this.#identity = identityOf(provision);
   }
 
   get desired(): DesiredLine {
@@ -158,6 +174,12 @@ export class Line {
     this.#timer?.();
   }
 }
+
+const identityOf = ({ number, name, callerId }: LineProvision): CallerIdentity => ({
+  number,
+  name,
+  presentation: callerId === 'withheld' ? 'restricted' : 'allowed',
+});
 
 /** Busy where trying later may help, reorder (congestion) where the call cannot be made this way. */
 function toneAfter(reason: ReleaseReason): Tone {

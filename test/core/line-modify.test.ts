@@ -1,31 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import {
-  type Call,
   CallControl,
-  type CallerIdentity,
   type Contact,
-  type Leg,
-  type LegEvent,
-  type LegProvider,
   LineProvider,
   type LocationService,
   Metrics,
   silentLog,
 } from '../../src/internal.ts';
+import { contactOfParty, Party, partySdp } from '../support/call-party.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
-const sdp = (port: number, ...attributes: readonly string[]): string =>
-  [
-    'v=0',
-    'o=- 1 1 IN IP4 192.0.2.7',
-    's=-',
-    'c=IN IP4 192.0.2.7',
-    't=0 0',
-    `m=audio ${port} RTP/AVP 0`,
-    ...attributes,
-    '',
-  ].join('\r\n');
+const sdp = partySdp;
 
 const lineSdp = sdp(4_000);
 
@@ -217,92 +203,6 @@ describe('what a line hears at the end', () => {
   });
 });
 
-type Commanded = readonly [command: string, argument: unknown];
-
-/** A party of another protocol, played by the test. */
-class Party implements Leg {
-  readonly name = '300';
-  identity: CallerIdentity | undefined;
-  readonly commanded: Commanded[] = [];
-  #call: Call | undefined;
-  #side: 'caller' | 'callee' = 'callee';
-  #offer: string | undefined;
-  readonly #control: CallControl;
-
-  constructor(control: CallControl) {
-    this.#control = control;
-  }
-
-  heard(command: string): readonly unknown[] {
-    return this.commanded.filter(([name]) => name === command).map(([, argument]) => argument);
-  }
-
-  report(event: LegEvent): void {
-    this.#call?.on(this.#side, event);
-  }
-
-  placed(call: Call): this {
-    this.#call = call;
-    this.#side = 'callee';
-    return this;
-  }
-
-  call(number: string, offer: string | undefined): void {
-    this.#offer = offer;
-    this.#side = 'caller';
-    this.#number = number;
-    this.#control.begin('other', (call) => {
-      this.#call = call;
-      return this;
-    });
-    this.report({ kind: 'digits', number: this.#number });
-  }
-
-  #number = '';
-
-  collect(): void {
-    this.commanded.push(['collect', undefined]);
-  }
-  offer(): void {
-    this.report({ kind: 'offered', description: this.#offer });
-  }
-  alert(_callId: string, offer: string | undefined): void {
-    this.commanded.push(['alert', offer]);
-  }
-  progress(early: string | undefined): void {
-    this.commanded.push(['progress', early]);
-  }
-  connect(remote: string | undefined): void {
-    this.commanded.push(['connect', remote]);
-  }
-  modify(offer: string | undefined): void {
-    this.commanded.push(['modify', offer]);
-  }
-  modifyAnswer(description: string): void {
-    this.commanded.push(['modifyAnswer', description]);
-  }
-  modifyRefuse(reason: string): void {
-    this.commanded.push(['modifyRefuse', reason]);
-  }
-  digit(signal: string): void {
-    this.commanded.push(['digit', signal]);
-  }
-  release(reason: string): void {
-    this.commanded.push(['release', reason]);
-  }
-}
-
-const contactOfParty: Contact = {
-  protocol: 'other',
-  target: '300',
-  key: '300',
-  path: [],
-  alternates: [],
-  expiresMs: Number.POSITIVE_INFINITY,
-  q: 1,
-  updatedMs: 0,
-};
-
 type Harness = ReturnType<typeof harness>;
 
 function dial(board: Harness['board'], line: Harness['line']): void {
@@ -328,9 +228,9 @@ function harness({ canPlayKeys = false } = {}) {
   const control = new CallControl({
     ...parts,
     random: seededRandom(1),
-    locate: (number) => (number === '300' ? [contactOfParty] : locations.lookup(number)),
+    locate: (number) => (number === '300' ? [contactOfParty('300')] : locations.lookup(number)),
   });
-  const party = new Party(control);
+  const party = new Party(control, '300');
   const board = new LineProvider({
     ...parts,
     locations,
@@ -339,21 +239,7 @@ function harness({ canPlayKeys = false } = {}) {
     driver: { apply() {} },
     canPlayKeys: () => canPlayKeys,
   });
-  const other: LegProvider = {
-    protocol: 'other',
-    timers: {},
-    place: (_contact, call) => party.placed(call),
-    claim: () => 'unknownNumber',
-    numbers: () => ['300'],
-    numbersVersion: 1,
-    hasNumber: (number) => number === '300',
-    isInCall: () => false,
-    isNumberOf: () => false,
-    restore: () => undefined,
-    snapshotOf: () => undefined,
-    hasUnknownEnds: () => false,
-  };
-  control.register(other);
+  control.register(party.provider);
   const line = board.lines.add({ number: '200', endpoint: 'a@g', gateway: 'g' });
   board.inService(line, 'on');
   const talk = (answer = sdp(5_000)): void => {

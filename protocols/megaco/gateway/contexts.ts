@@ -19,6 +19,8 @@ export interface ContextsParts {
   makeRtp(): SimTermination;
   /** The local address and port for a new one. */
   rtpAddress(): { readonly host: string; readonly port: number };
+  /** The code with which a Modify of an ephemeral termination is refused. */
+  fault?(): number | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
 }
@@ -121,7 +123,12 @@ export class Contexts {
       case 'Add':
         return [this.#add(contextId, command)];
       case 'Modify':
-        return this.#each(contextId, command, (termination) => this.#apply(verb, termination, command.descriptors));
+        return this.#each(contextId, command, (termination) => {
+          const code = termination.kind === 'rtp' ? this.#parts.fault?.() : undefined;
+          return code === undefined
+            ? this.#apply(verb, termination, command.descriptors)
+            : failure(command, code, 'A fault');
+        });
       case 'Subtract':
         return this.#each(contextId, command, (termination) => this.#subtract(contextId, termination, command));
       case 'AuditValue':
@@ -209,7 +216,7 @@ export class Contexts {
           }
           if (remote !== undefined) termination.remote = remote;
         }
-      } else if (descriptor.kind === 'Signals') termination.signals = descriptor;
+      } else if (descriptor.kind === 'Signals') termination.play(descriptor);
     }
     // Last: a state that is already so is reported with everything else in place.
     for (const descriptor of descriptors) if (descriptor.kind === 'Events') termination.arm(descriptor);
@@ -227,7 +234,7 @@ export class Contexts {
       local
         .split(/\r?\n(?=v=)/)[0]
         ?.replace(/c=IN IP4 \$/, `c=IN IP4 ${host}`)
-        .replace(/m=audio \$/, `m=audio ${port}`)
+        .replace(/m=(audio|image) \$/, `m=$1 ${port}`)
         .trim() ?? ''
     );
   }

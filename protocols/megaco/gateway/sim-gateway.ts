@@ -48,6 +48,8 @@ export interface SimGatewayOptions {
   readonly aware?: boolean;
   /** What its lines have beyond al, cg and dd: `xcg` for a howler. */
   readonly linePackages?: readonly string[];
+  /** Codes with which the next Modify commands of ephemeral terminations are refused: faults that pass. */
+  readonly faults?: number[];
   readonly tMaxMs?: number;
   /** §9.2: at power-up it waits a random part of this. */
   readonly maxWaitMs?: number;
@@ -132,6 +134,7 @@ export class SimGateway {
           return { host: options.listen.host, port: this.#nextPort };
         },
         root: (command) => this.#root(command),
+        fault: () => options.faults?.shift(),
       },
       1 + Math.floor(random.fraction() * 1_000_000),
     );

@@ -30,6 +30,7 @@ export class SimTermination {
   remote: string | undefined;
   readonly #clock: Clock;
   readonly #observed: (termination: SimTermination, requestId: number, event: ObservedEvent) => void;
+  readonly #keys: string[] = [];
   #digits = '';
   #plan: NumberingPlan | undefined;
   #timer: Cancel | undefined;
@@ -50,6 +51,20 @@ export class SimTermination {
   get signal(): string | undefined {
     const [first] = this.signals.signals;
     return first?.kind === 'signal' ? first.name : undefined;
+  }
+
+  /** Keys that were played to it, oldest first. */
+  get keys(): readonly string[] {
+    return this.#keys;
+  }
+
+  /** Brief signals are over as soon as they are heard (Annex E.5.3); all others replace what was on (§7.1.11). */
+  play({ kind, signals }: SignalsDescriptor): void {
+    const isKey = (each: SignalsDescriptor['signals'][number]): boolean =>
+      each.kind === 'signal' && each.name.startsWith('dg/');
+    for (const each of signals) if (each.kind === 'signal' && isKey(each)) this.#keys.push(each.name);
+    this.#keys.splice(0, Math.max(0, this.#keys.length - maxKeys));
+    this.signals = { kind, signals: signals.filter((each) => !isKey(each)) };
   }
 
   get collecting(): boolean {
@@ -178,6 +193,8 @@ export class SimTermination {
     ]);
   }
 }
+
+const maxKeys = 32;
 
 const isStrictState = ({ parameters }: RequestedEvent): boolean =>
   parameters.some(({ name, values }) => name === 'strict' && values[0]?.toLowerCase() === 'state');

@@ -5,7 +5,7 @@ import { writeConnectionParameters } from '../codec/values/lists.ts';
 import { isAllOf, writeNotifiedEntity } from '../codec/values/names.ts';
 import { bulkReport } from './bulk-report.ts';
 import type { CommandedGateway } from './commanded-gateway.ts';
-import { defaultCodecs, defaultPackages } from './habits.ts';
+import { defaultCodecs, defaultPackages, fax } from './habits.ts';
 import type { SimConnection, SimLine } from './sim-line.ts';
 
 export function auditEndpointOn(gateway: CommandedGateway, command: MgcpCommand, local: string): MgcpResponse {
@@ -40,7 +40,7 @@ export function auditEndpointOn(gateway: CommandedGateway, command: MgcpCommand,
 function auditValue(gateway: CommandedGateway, line: SimLine, code: string): string {
   const { notification } = line;
   const { entity, alternates } = gateway.destination(line);
-  const { codecs = defaultCodecs } = gateway.options.habits ?? {};
+  const { codecs = defaultCodecs, fax: hasFax = false } = gateway.options.habits ?? {};
   switch (code) {
     case 'I':
       return [...line.connections.keys()].join(', ');
@@ -59,7 +59,7 @@ function auditValue(gateway: CommandedGateway, line: SimLine, code: string): str
     case 'N':
       return entity === undefined ? '' : writeNotifiedEntity(entity);
     case 'A':
-      return `a:${codecs.join(';')}, p:10-40, e:on, s:off, v:${packages(gateway, '')}, m:${[...connectionModes].join(';')}`;
+      return `a:${[...codecs, ...(hasFax ? [fax] : [])].join(';')}, p:10-40, e:on, s:off, v:${packages(gateway, '')}, m:${[...connectionModes].join(';')}`;
     case 'PL':
       return packages(gateway, ':1');
     case 'X-ALTPTH':

@@ -8,7 +8,7 @@ import { readAudio } from '../codec/values/sdp.ts';
 import { unknownCritical } from '../path.ts';
 import { auditConnectionOn, auditEndpointOn, connectionModes, counters, packages } from './audits.ts';
 import type { CommandedGateway } from './commanded-gateway.ts';
-import { defaultCodecs, refusalOf } from './habits.ts';
+import { defaultCodecs, fax, refusalOf } from './habits.ts';
 import type { NotificationRequest } from './notification.ts';
 import { offenceOf } from './parameter-rules.ts';
 import type { SimLine } from './sim-line.ts';
@@ -36,7 +36,7 @@ export function executeCommand(gateway: CommandedGateway, command: MgcpCommand, 
     case 'CRCX':
       return createOn(gateway, command, local);
     case 'MDCX':
-      return onOne(gateway, command, local, (line) => modifyOn(line, command));
+      return onOne(gateway, command, local, (line) => modifyOn(gateway, line, command));
     case 'DLCX':
       return isAllOf(local)
         ? onEach(gateway, command, local, (line) => deleteOn(line, command))
@@ -130,7 +130,7 @@ function createOn(gateway: CommandedGateway, command: MgcpCommand, local: string
   const [remote] = command.sdp;
   if (callId === undefined || !/^[0-9A-F]{1,32}$/i.test(callId) || mode === undefined)
     return refuse(510, 'C or M missing');
-  if (!connectionModes.has(mode)) return refuse(517, 'Unsupported mode');
+  if (!hasMode(gateway, mode)) return refuse(517, 'Unsupported mode');
   if (remote !== undefined && readAudio(remote) === undefined) return refuse(509, 'Error in remote description');
   if (remote === undefined && sendingModes.has(mode)) return refuse(527, 'Missing remote description');
   if (line.connections.size >= 2) return refuse(540, 'Connection limit');
@@ -145,24 +145,31 @@ function createOn(gateway: CommandedGateway, command: MgcpCommand, local: string
   return respond(command.transactionId, 200, 'OK', parameters, [connection.local]);
 }
 
-function modifyOn(line: SimLine, command: MgcpCommand): MgcpResponse {
+function modifyOn(gateway: CommandedGateway, line: SimLine, command: MgcpCommand): MgcpResponse {
   const refuse = (code: number, comment: string) => respond(command.transactionId, code, comment);
   const connection = line.connections.get((parameter(command, 'I') ?? '').toUpperCase());
   if (connection === undefined) return refuse(515, 'Incorrect connection id');
   if (parameter(command, 'C')?.toUpperCase() !== connection.callId) return refuse(516, 'Incorrect call id');
   const mode = parameter(command, 'M')?.toLowerCase() ?? connection.mode;
   const [remote] = command.sdp;
-  if (!connectionModes.has(mode)) return refuse(517, 'Unsupported mode');
-  if (remote !== undefined && readAudio(remote) === undefined) return refuse(509, 'Error in remote description');
+  if (!hasMode(gateway, mode)) return refuse(517, 'Unsupported mode');
+  const isFax = gateway.options.habits?.fax === true && wantsFax(command);
+  if (remote !== undefined && !isFax && readAudio(remote) === undefined)
+    return refuse(509, 'Error in remote description');
   if ((remote ?? connection.remote) === undefined && sendingModes.has(mode))
     return refuse(527, 'Missing remote description');
   const failure = checkRequest(line, command, false);
   if (failure !== undefined) return failure;
+  const codecs = isFax ? [fax] : codecsFor(gateway, command);
+  if (codecs.length === 0) return refuse(534, 'Codec negotiation failure');
+  const isChanged = parameter(command, 'L') !== undefined;
+  if (isChanged) line.redescribe(connection, codecs);
   connection.mode = mode;
   connection.remote = remote ?? connection.remote;
   line.changed();
   applyRequest(line, command);
-  return respond(command.transactionId, 200, 'OK');
+  // RFC 3435 §2.3.6: the description, where it has changed.
+  return respond(command.transactionId, 200, 'OK', [], isChanged ? [connection.local] : []);
 }
 
 function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
@@ -193,6 +200,12 @@ const isKnown = (code: string, gateway: CommandedGateway): boolean =>
   (/^x[-+]/i.test(code) && gateway.options.refusesExtensions !== true) ||
   (gateway.options.bulk === true && /^BA\/(F|SE|NU)$/i.test(code)) ||
   (gateway.options.red === true && /^RED\/NL?$/i.test(code));
+
+const hasMode = (gateway: CommandedGateway, mode: string): boolean =>
+  connectionModes.has(mode) && gateway.options.habits?.lacksModes?.includes(mode) !== true;
+
+const wantsFax = (command: MgcpCommand): boolean =>
+  option(readOptions(parameter(command, 'L') ?? '') ?? [], 'a')?.toLowerCase() === fax;
 
 const sendingModes: ReadonlySet<string> = new Set(['sendonly', 'sendrecv']);
 

@@ -21,12 +21,19 @@ export interface GatewayHabits {
   readonly refuses?: Readonly<Record<string, number>>;
   /** For codecs, 534 to others. Absent: PCMU, PCMA and telephone-event. */
   readonly codecs?: readonly string[];
+  /** It has T.38, and says so. */
+  readonly fax?: boolean;
+  /** Connection modes it does not know: 517. */
+  readonly lacksModes?: readonly string[];
   /** Codes with which the next commands are refused, whatever they are: faults that pass. */
   readonly faults?: number[];
 }
 
 export const defaultPackages: readonly string[] = ['D', 'G'];
 export const defaultCodecs: readonly string[] = ['PCMU', 'PCMA', 'telephone-event'];
+
+/** T.38, as capabilities and LocalConnectionOptions name it (RFC 3435 §3.2.2.10). */
+export const fax = 'image/t38';
 
 /** The habits by which `altpath gateway mgcp --odd` knows them. */
 export const namedHabits: Readonly<Record<string, GatewayHabits>> = {
@@ -39,6 +46,7 @@ export const namedHabits: Readonly<Record<string, GatewayHabits>> = {
   'audit-none': { audits: [], auditsConnections: false },
   'few-tones': { lacks: ['L/ot', 'L/ro', 'G/rt'], packages: ['D'] },
   'one-codec': { codecs: ['PCMU'] },
+  fax: { fax: true },
 };
 
 /** The code with which such a gateway refuses the command. */

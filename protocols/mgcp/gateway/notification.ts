@@ -46,6 +46,8 @@ export class Notification {
   #quarantine: Signal[] = [];
   /** Notifies whose answer is awaited; while it is not empty after a new request, the old ones go on by themselves (§4.4.1 c). */
   #digitTimer: Cancel | undefined;
+  /** Signals that are over as soon as they are heard, the latest of them. */
+  readonly #briefs: Signal[] = [];
   readonly #signals = new Map<string, { readonly signal: Signal; readonly cancel: Cancel | undefined }>();
 
   constructor(parts: NotificationParts) {
@@ -70,6 +72,11 @@ export class Notification {
 
   get signals(): readonly Signal[] {
     return [...this.#signals.values()].map(({ signal }) => signal);
+  }
+
+  /** What the display showed and what keys were heard, oldest first. */
+  get briefs(): readonly Signal[] {
+    return this.#briefs;
   }
 
   /** 401 or 402 where the request waits for what is the case already (RFC 3435 §4.4.2). */
@@ -136,6 +143,7 @@ export class Notification {
     this.#state = 'normal';
     this.#observed = [];
     this.#quarantine = [];
+    this.#briefs.length = 0;
     this.#dialled = '';
   }
 
@@ -191,7 +199,10 @@ export class Notification {
 
   /** Signals in the list start or go on, all others stop (RFC 3435 §2.3.3). */
   #play(signals: readonly Signal[]): void {
-    const wanted = new Map(signals.map((signal) => [writeSignals([signal]).toLowerCase(), signal]));
+    this.#briefs.push(...signals.filter(isBrief));
+    this.#briefs.splice(0, Math.max(0, this.#briefs.length - maxBriefs));
+    const lasting = signals.filter((signal) => !isBrief(signal));
+    const wanted = new Map(lasting.map((signal) => [writeSignals([signal]).toLowerCase(), signal]));
     for (const [key, { cancel }] of this.#signals) {
       if (wanted.has(key)) continue;
       cancel?.();
@@ -236,6 +247,14 @@ const emptyRequest: NotificationRequest = {
 };
 
 const maxQuarantine = 64;
+
+const maxBriefs = 32;
+
+/** RFC 3660: who calls (§2.4) and keys (§2.2) are brief. */
+const isBrief = ({ packageName = '', id }: Signal): boolean => {
+  const name = packageName.toUpperCase();
+  return (name === 'L' && id.toLowerCase() === 'ci') || (name === 'D' && /^[0-9A-D*#]$/i.test(id));
+};
 
 /** RFC 3660 §2.1, §2.4. */
 const durationsMs: ReadonlyMap<string, number> = new Map([

@@ -2,13 +2,14 @@
 import type { Cancel, Clock, Random } from '../../../src/internal.ts';
 import type { Signal } from '../codec/values/events.ts';
 import { payloadTypesOf, readAudio, writeAudio } from '../codec/values/sdp.ts';
+import { fax } from './habits.ts';
 import { Notification } from './notification.ts';
 
 export interface SimConnection {
   readonly id: string;
   readonly callId: string;
   mode: string;
-  readonly local: string;
+  local: string;
   readonly port: number;
   remote: string | undefined;
 }
@@ -97,16 +98,24 @@ export class SimLine {
       callId,
       mode,
       port,
-      local: writeAudio(port, this.#sdpVersion, {
-        address: this.#parts.address,
-        port,
-        payloadTypes: payloadTypesOf(codecs),
-      }),
+      local: this.#describe(port, codecs),
       remote,
     };
     this.connections.set(connection.id, connection);
     this.#parts.changed(this);
     return connection;
+  }
+
+  /** The same port, for other codecs. */
+  redescribe(connection: SimConnection, codecs: readonly string[]): void {
+    this.#sdpVersion += 1;
+    connection.local = this.#describe(connection.port, codecs);
+  }
+
+  #describe(port: number, codecs: readonly string[]): string {
+    const { address } = this.#parts;
+    const audio = writeAudio(port, this.#sdpVersion, { address, port, payloadTypes: payloadTypesOf(codecs) });
+    return codecs.includes(fax) ? audio.replace(/^m=.*$/m, `m=image ${port} udptl t38`) : audio;
   }
 
   changed(): void {

@@ -52,6 +52,8 @@ export class World {
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
+  /** Of the controllers, by host. */
+  readonly servicesOf = new Map<string, CoreServices>();
   readonly links = new Map<string, MemberLink>();
   readonly packets: MemoryPacket[] = [];
   readonly transport: 'udp' | 'tcp';
@@ -99,6 +101,7 @@ export class World {
     });
     const services = this.services(host, { backups: config.backup, backupFor: config.backupFor });
     const link = await this.#startLink(host, services, [...config.backup, ...config.backupFor]);
+    this.servicesOf.set(host, services);
     const role = createMegacoRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
     await role.start();
     this.roles.set(host, role);

@@ -50,6 +50,8 @@ export class World {
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
+  /** Of the controllers, by host. */
+  readonly servicesOf = new Map<string, CoreServices>();
   readonly links = new Map<string, MemberLink>();
   readonly packets: MemoryPacket[] = [];
 
@@ -93,6 +95,7 @@ export class World {
     const backups = config.backup.length > 0 ? config.backup : config.backupFor;
     const services = this.services(host, { backups, backupFor: config.backupFor });
     const link = await this.#startLink(host, services, [...backups, ...config.backupFor]);
+    this.servicesOf.set(host, services);
     const role = createMgcpRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
     await role.start();
     this.roles.set(host, role);
