@@ -2,7 +2,7 @@
 import type { SimulatedGateway, SimulatedLine } from './simulated-gateway.ts';
 
 export const consoleHelp =
-  'offhook N | onhook N | flash N | dial N DIGITS | wait MS | until N hears SIGNAL | until N talking | until N idle | show | quit';
+  'offhook N | onhook N | flash N | dial N DIGITS | wait MS | until N hears SIGNAL | until N talking | until N heard [HERTZ] | until N idle | show | quit';
 
 export interface ConsoleParts {
   readonly gateway: SimulatedGateway;
@@ -57,6 +57,8 @@ export async function runLine({ gateway, after, show }: ConsoleParts, text: stri
 function condition(line: SimulatedLine, what: string, value: string): (() => boolean) | undefined {
   if (what === 'talking') return () => line.media?.sendsTo !== undefined;
   if (what === 'idle') return () => line.isIdle;
+  // Anything, or this tone.
+  if (what === 'heard') return () => line.heard !== undefined && (value === '' || line.heard.toneHz === Number(value));
   if (what !== 'hears') return undefined;
   const wanted = value.toLowerCase();
   return () => line.signal.toLowerCase() === wanted || line.hears === wanted;

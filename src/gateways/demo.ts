@@ -15,7 +15,14 @@ import { createNetwork } from '../network/node-network.ts';
 import type { Network } from '../network.ts';
 import { systemRandom } from '../random.ts';
 import { type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
-import { areTalking, type GatewaySimulation, type SimulatedGateway, type SimulatedLine } from './simulated-gateway.ts';
+import { RtpMedia } from './rtp-media.ts';
+import {
+  areTalking,
+  type GatewaySimulation,
+  hearEachOther,
+  type SimulatedGateway,
+  type SimulatedLine,
+} from './simulated-gateway.ts';
 
 export const demoPhases = ['dialling', 'ringing', 'talking'] as const;
 
@@ -154,9 +161,10 @@ class Stage {
           b.offHook();
         },
       ],
+      ['talk path both ways', () => areTalking(a, b), () => undefined],
       [
-        'talk path both ways',
-        () => areTalking(a, b),
+        'speech both ways',
+        () => hearEachOther(a, b),
         () => {
           killIn('talking');
           a.onHook();
@@ -173,7 +181,6 @@ class Stage {
     for (const [what, holds, then] of steps) {
       if (!(await within(20_000, holds))) return `no ${what}`;
       this.#note(what);
-      if (what === 'talk path both ways') await pause(300);
       then();
     }
     return undefined;
@@ -241,8 +248,9 @@ class Stage {
     const parts = { clock: systemClock, log: silentLog, metrics: new Metrics() };
     const port = this.#portOf(simulation.protocol);
     const at = (of: string): ControllerAddress => ({ transport: 'udp', host: of, port });
+    const network = createNetwork(parts);
     const gateway = simulation.create(
-      { ...parts, random: systemRandom, network: this.#tapped(createNetwork(parts), name, simulation) },
+      { ...parts, random: systemRandom, network: this.#tapped(network, name, simulation) },
       {
         name,
         listen: at(host),
@@ -250,6 +258,7 @@ class Stage {
         lines: 1,
         aware: true,
         encoding: this.#options.encoding,
+        media: new RtpMedia({ ...parts, random: systemRandom, network, host }),
       },
     );
     this.#gateways.push(gateway);

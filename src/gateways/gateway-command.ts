@@ -10,6 +10,7 @@ import { createNetwork } from '../network/node-network.ts';
 import { systemRandom } from '../random.ts';
 import { parseAddress } from '../signaling/controller-address.ts';
 import { consoleHelp, runLine } from './console.ts';
+import { RtpMedia } from './rtp-media.ts';
 import type { GatewaySimulation, SimulatedLine } from './simulated-gateway.ts';
 
 /** Each simulation is one subcommand, named after its protocol. */
@@ -49,6 +50,11 @@ function simulationCommand(simulation: GatewaySimulation): CommandModule {
           default: false,
           describe: 'ignore the path attribute, as other gateways do',
         })
+        .option('media', {
+          type: 'boolean',
+          default: true,
+          describe: 'speak: RTP with a tone of its own for each line',
+        })
         .option('script', {
           type: 'string',
           requiresArg: true,
@@ -80,6 +86,7 @@ function simulationCommand(simulation: GatewaySimulation): CommandModule {
         lines: Math.max(1, Math.min(100_000, Number(flags['lines']) || 1)),
         plain: flags['plain'] === true,
         json: flags['json'] === true,
+        media: flags['media'] !== false,
         script: flags['script'] === undefined ? undefined : String(flags['script']),
         encoding: flags['encoding'] === undefined ? undefined : String(flags['encoding']),
         habits: Array.isArray(flags['odd']) ? flags['odd'].map(String) : [],
@@ -96,6 +103,7 @@ interface GatewayFlags {
   readonly lines: number;
   readonly plain: boolean;
   readonly json: boolean;
+  readonly media: boolean;
   readonly script: string | undefined;
   readonly encoding: string | undefined;
   readonly habits: readonly string[];
@@ -111,27 +119,28 @@ async function run(simulation: GatewaySimulation, flags: GatewayFlags): Promise<
     process.stdout.write(`${text}\n`);
   };
   const shown = new Map<string, string>();
-  const show = (line: SimulatedLine): void => write(flags.json ? JSON.stringify(line.describe()) : inWords(line));
+  const show = (line: SimulatedLine): void =>
+    write(flags.json ? JSON.stringify({ ...line.describe(), heard: line.heard }) : inWords(line));
   const listen = parseAddress(flags.listen, { transport: 'udp', port: simulation.gatewayPort });
-  const gateway = simulation.create(
-    { ...parts, random: systemRandom, network: createNetwork(parts) },
-    {
-      name: flags.name,
-      listen,
-      controllers: flags.controllers.map((text) =>
-        parseAddress(text, { transport: listen.transport, port: simulation.controllerPort }),
-      ),
-      lines: flags.lines,
-      aware: !flags.plain,
-      encoding: flags.encoding,
-      habits: flags.habits,
-      onChange: (line) => {
-        const now = JSON.stringify(line.describe());
-        if (shown.get(line.name) !== now) show(line);
-        shown.set(line.name, now);
-      },
+  const network = createNetwork(parts);
+  const services = { ...parts, random: systemRandom, network };
+  const gateway = simulation.create(services, {
+    name: flags.name,
+    listen,
+    controllers: flags.controllers.map((text) =>
+      parseAddress(text, { transport: listen.transport, port: simulation.controllerPort }),
+    ),
+    lines: flags.lines,
+    aware: !flags.plain,
+    encoding: flags.encoding,
+    habits: flags.habits,
+    media: flags.media ? new RtpMedia({ ...services, host: listen.host }) : undefined,
+    onChange: (line) => {
+      const now = JSON.stringify(line.describe());
+      if (shown.get(line.name) !== now) show(line);
+      shown.set(line.name, now);
     },
-  );
+  });
   await gateway.start();
   write(
     flags.json
@@ -159,10 +168,15 @@ async function run(simulation: GatewaySimulation, flags: GatewayFlags): Promise<
 /** `aaln/1@rgw1: off-hook, hears dial tone, talks to 127.0.0.1:20000, controlled by 127.0.0.2:2727`. */
 function inWords(line: SimulatedLine): string {
   const { hook } = line.describe();
-  const { hears, signal, media, controller } = line;
+  const { hears, signal, media, heard, controller } = line;
   const words = [`${String(hook)}-hook`];
   if (hears !== undefined) words.push(hears === 'other' ? `hears ${signal}` : sounds[hears]);
   if (media?.sendsTo !== undefined) words.push(`talks to ${media.sendsTo}`);
+  if (heard !== undefined) {
+    const { packets, from, toneHz, keys } = heard;
+    const what = toneHz === undefined ? 'silence' : `${toneHz} Hz`;
+    words.push(`heard ${packets} packets from ${from}, ${what}${keys === '' ? '' : `, keys ${keys}`}`);
+  }
   if (controller !== undefined) words.push(`controlled by ${controller.host}:${controller.port}`);
   return `${line.name}: ${words.join(', ')}`;
 }

@@ -12,6 +12,7 @@ import { type DesiredLine, type DesiredMedia, desiredDialling, desiredInCall, ty
 /** What a leg asks of its line. */
 export interface LegLine {
   readonly number: string;
+  readonly identity: CallerIdentity;
   readonly inService: boolean;
   readonly desired: DesiredLine;
   readonly leg: LineLeg | undefined;

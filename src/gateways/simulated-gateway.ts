@@ -5,6 +5,7 @@
 import type { Tone } from '../calls/leg.ts';
 import type { CoreServices } from '../role.ts';
 import type { ControllerAddress } from '../signaling/controller-address.ts';
+import type { HeardMedia, SimulatedMedia } from './simulated-media.ts';
 
 export interface SimulatedLine {
   /** As the protocol names it: `aaln/1@rgw1`. */
@@ -21,6 +22,10 @@ export interface SimulatedLine {
   readonly isIdle: boolean;
   /** Where its media is received, and where it is sent to while it is sent: `127.0.0.1:20000`. */
   readonly media: { readonly receivesAt: string | undefined; readonly sendsTo: string | undefined } | undefined;
+  /** The tone that it speaks with, in hertz. */
+  readonly toneHz: number;
+  /** What of the other party's speech has arrived in this call. */
+  readonly heard: HeardMedia | undefined;
   /** Whom it reports to. */
   readonly controller: ControllerAddress | undefined;
   /** For a display: hook, signal, media and controllers in the protocol's own words. */
@@ -43,11 +48,17 @@ export interface SimulatedGatewayOptions {
   readonly aware: boolean;
   /** What it writes, where the protocol offers a choice. */
   readonly encoding?: string | undefined;
+  /** Speech of its lines; absent: it is not simulated. */
+  readonly media?: SimulatedMedia | undefined;
   /** Habits of the field that it shows, by name. */
   readonly habits?: readonly string[] | undefined;
   /** Something to be seen or heard at this line has changed. */
   onChange?(line: SimulatedLine): void;
 }
+
+/** Does each hear the other's tone? */
+export const hearEachOther = (one: SimulatedLine, other: SimulatedLine): boolean =>
+  one.heard?.toneHz === other.toneHz && other.heard?.toneHz === one.toneHz;
 
 /** What a protocol brings so that its gateways can be simulated. */
 export interface GatewaySimulation {

@@ -1,8 +1,6 @@
 /** Calls whose media runs through osmo-mgw: RTP passes both ways, and no connection is left on it, whoever dies. */
-import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -13,54 +11,53 @@ import { isIdle } from '../../protocols/mgcp/gateway/simulation.ts';
 import { createNetwork, Metrics, parseAddress, silentLog, systemClock, systemRandom } from '../../src/internal.ts';
 import { Child, stopAll } from './support/child.ts';
 import { freeHost } from './support/hosts.ts';
+import { osmoMgwAbsent, startOsmoMgw } from './support/osmo-mgw.ts';
 import { scratchDirectory } from './support/scratch.ts';
 import { until } from './support/until.ts';
-
-const absent =
-  spawnSync('osmo-mgw', ['--version']).error === undefined
-    ? undefined
-    : 'osmo-mgw not found: apt-get install --no-install-recommends osmo-mgw';
 
 const gateways: SimGateway[] = [];
 const sockets: Socket[] = [];
 
-describe.skipIf(absent)(`calls through osmo-mgw${absent === undefined ? '' : ` (${absent})`}`, () => {
-  afterEach(async () => {
-    for (const gateway of gateways.splice(0)) await gateway.stop();
-    for (const socket of sockets.splice(0)) socket.close();
-    await stopAll();
-  });
+describe.skipIf(osmoMgwAbsent)(
+  `calls through osmo-mgw${osmoMgwAbsent === undefined ? '' : ` (${osmoMgwAbsent})`}`,
+  () => {
+    afterEach(async () => {
+      for (const gateway of gateways.splice(0)) await gateway.stop();
+      for (const socket of sockets.splice(0)) socket.close();
+      await stopAll();
+    });
 
-  it('bridges two parties and deletes every connection at the end', async () => {
-    const scene = await setScene();
-    await talk(scene);
-    expect(await scene.mgw.connections()).toBe(2);
-    expect(await rtpPasses(scene.a, scene.b)).toBe(true);
-    expect(await rtpPasses(scene.b, scene.a)).toBe(true);
-    scene.a.onHook();
-    scene.b.onHook();
-    await until('both idle', 5_000, () => isIdle(scene.a) && isIdle(scene.b));
-    await until('no connection on the media gateway', 5_000, async () => (await scene.mgw.connections()) === 0);
-  });
+    it('bridges two parties and deletes every connection at the end', async () => {
+      const scene = await setScene();
+      await talk(scene);
+      expect(await scene.mgw.connections()).toBe(2);
+      expect(await rtpPasses(scene.a, scene.b)).toBe(true);
+      expect(await rtpPasses(scene.b, scene.a)).toBe(true);
+      scene.a.onHook();
+      scene.b.onHook();
+      await until('both idle', 5_000, () => isIdle(scene.a) && isIdle(scene.b));
+      await until('no connection on the media gateway', 5_000, async () => (await scene.mgw.connections()) === 0);
+    });
 
-  it('deletes what it made when the caller gives up while it rings', async () => {
-    const scene = await setScene();
-    await ring(scene);
-    scene.a.onHook();
-    await until('no connection on the media gateway', 5_000, async () => (await scene.mgw.connections()) === 0);
-  });
+    it('deletes what it made when the caller gives up while it rings', async () => {
+      const scene = await setScene();
+      await ring(scene);
+      scene.a.onHook();
+      await until('no connection on the media gateway', 5_000, async () => (await scene.mgw.connections()) === 0);
+    });
 
-  it('the backup clears what the killed call agent left, and the call goes on', async () => {
-    const scene = await setScene();
-    await talk(scene);
-    await scene.primary.stop('SIGKILL');
-    await until('no connection on the media gateway', 10_000, async () => (await scene.mgw.connections()) === 0);
-    await until('the call goes on, directly', 10_000, () => directly(scene.a, scene.b));
-    scene.a.onHook();
-    scene.b.onHook();
-    await until('both idle', 10_000, () => isIdle(scene.a) && isIdle(scene.b));
-  });
-});
+    it('the backup clears what the killed call agent left, and the call goes on', async () => {
+      const scene = await setScene();
+      await talk(scene);
+      await scene.primary.stop('SIGKILL');
+      await until('no connection on the media gateway', 10_000, async () => (await scene.mgw.connections()) === 0);
+      await until('the call goes on, directly', 10_000, () => directly(scene.a, scene.b));
+      scene.a.onHook();
+      scene.b.onHook();
+      await until('both idle', 10_000, () => isIdle(scene.a) && isIdle(scene.b));
+    });
+  },
+);
 
 interface Scene {
   readonly primary: Child;
@@ -78,28 +75,7 @@ async function setScene(): Promise<Scene> {
     freeHost(2427),
   ]);
   const scratch = scratchDirectory('mgcp');
-  const mgwConfig = join(scratch, 'osmo-mgw.cfg');
-  writeFileSync(
-    mgwConfig,
-    [
-      'line vty',
-      ' no login',
-      ` bind ${mgwHost}`,
-      'ctrl',
-      ` bind ${mgwHost}`,
-      'mgcp',
-      ' domain mgw',
-      ` bind ip ${mgwHost}`,
-      ' bind port 2427',
-      ' rtp port-range 41002 41999',
-      ` rtp bind-ip ${mgwHost}`,
-      ' number endpoints 31',
-      ' no rtp keep-alive',
-      '',
-    ].join('\n'),
-  );
-  const mgw = new Child('osmo-mgw', 'osmo-mgw', ['-c', mgwConfig]);
-  await mgw.waitForOutput(/Configured for MGCP/, 10_000);
+  const mgw = await startOsmoMgw(mgwHost, scratch);
   const agent = (host: string, partner: string): Promise<Child> =>
     startAgent(scratch, host, partner, [
       `    - { name: mgw, addresses: ["${mgwHost}:2427"], profile: media }`,
@@ -111,7 +87,7 @@ async function setScene(): Promise<Scene> {
   const a = await startGateway('rgw1', oneHost, primaryHost);
   const b = await startGateway('rgw2', otherHost, primaryHost);
   await until('lines armed', 10_000, () => isIdle(a) && isIdle(b));
-  return { primary, a, b, mgw: { connections: () => countConnections(mgwHost) } };
+  return { primary, a, b, mgw };
 }
 
 async function startAgent(
@@ -225,24 +201,4 @@ function mediaSocket(line: SimLine): Promise<Socket> {
 function directly(a: SimLine, b: SimLine): boolean {
   const ports = (line: SimLine) => [...line.connections.values()].map(({ port }) => port);
   return ports(b).some((port) => a.talksTo.includes(port)) && ports(a).some((port) => b.talksTo.includes(port));
-}
-
-/** osmo-mgw's own word, on its VTY. */
-function countConnections(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(4243, host);
-    let text = '';
-    socket.once('error', reject);
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-      if (!text.includes('rtpbridge/1f@mgw') && !text.includes('rtpbridge/1e@mgw')) return;
-      socket.destroy();
-      resolve(text.match(/CONN:/g)?.length ?? 0);
-    });
-    socket.setTimeout(3_000, () => {
-      socket.destroy();
-      resolve(text.match(/CONN:/g)?.length ?? 0);
-    });
-    socket.write('terminal length 0\r\nshow mgcp\r\n');
-  });
 }

@@ -16,6 +16,7 @@ import {
   mediaAddress,
   parseAddress,
   type Role,
+  RtpMedia,
   silentLog,
 } from '../../src/internal.ts';
 import { MemoryLocations } from '../../src/location/memory.ts';
@@ -46,6 +47,8 @@ export interface CrossingOptions {
   readonly numbers?: DiallingPlanSettings;
   /** Settings of a SIP proxy, registrar and user agent on each controller; absent: there is none. */
   readonly sip?: Readonly<Record<string, unknown>>;
+  /** Do the gateways send and hear speech? */
+  readonly speech?: boolean;
 }
 
 export const sipDomain = 'example.com';
@@ -155,6 +158,7 @@ export class CrossingWorld {
       lines: 2,
       disconnectedMs: 2_000,
       ...(this.options.codecs === undefined ? {} : { habits: { codecs: this.options.codecs } }),
+      media: this.#mediaAt(mgcpGatewayHost),
       aware,
     });
     this.megaco = new MegacoGateway(this.#services(megacoGatewayHost), {
@@ -163,6 +167,7 @@ export class CrossingWorld {
       controllers: [megacoAddress(primaryHost)],
       lines: 2,
       aware,
+      media: this.#mediaAt(megacoGatewayHost),
     });
     await this.mgcp.start();
     await this.megaco.start();
@@ -183,6 +188,12 @@ export class CrossingWorld {
     return this.packets
       .filter(({ from, to }) => [from, to].some((end) => end.host === host && end.port === 5060))
       .map(({ bytes }) => bytes.toString('latin1'));
+  }
+
+  #mediaAt(host: string): RtpMedia | undefined {
+    if (this.options.speech !== true) return undefined;
+    const network = this.network.host(host);
+    return new RtpMedia({ clock: network.clock, random: this.random, network, host });
   }
 
   /** kill -9. */

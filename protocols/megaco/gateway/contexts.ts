@@ -18,7 +18,7 @@ export interface ContextsParts {
   /** A new ephemeral termination. */
   makeRtp(): SimTermination;
   /** The local address and port for a new one. */
-  rtpAddress(): { readonly host: string; readonly port: number };
+  rtpAddress(termination: SimTermination): { readonly host: string; readonly port: number };
   /** The code with which a Modify of an ephemeral termination is refused. */
   fault?(): number | undefined;
   /** Commands on ROOT. */
@@ -49,7 +49,10 @@ export class Contexts {
 
   clear(): void {
     for (const members of this.#contexts.values())
-      for (const termination of members.values()) termination.contextId = contextNull;
+      for (const termination of members.values()) {
+        termination.contextId = contextNull;
+        termination.hush();
+      }
     this.#contexts.clear();
   }
 
@@ -187,16 +190,10 @@ export class Contexts {
   #subtract(contextId: number, termination: SimTermination, command: Command): CommandReply {
     this.#contexts.get(contextId)?.delete(termination.id);
     termination.contextId = contextNull;
+    const statistics = termination.statistics();
     termination.reset();
     const audit = command.descriptors.find(({ kind }) => kind === 'Audit');
     const silent = audit?.kind === 'Audit' && audit.items.length === 0;
-    const statistics: Descriptor = {
-      kind: 'Statistics',
-      statistics: [
-        { name: 'nt/os', value: '0' },
-        { name: 'nt/or', value: '0' },
-      ],
-    };
     return {
       verb: 'Subtract',
       terminationId: termination.id,
@@ -211,13 +208,14 @@ export class Contexts {
         for (const { localControl, local, remote } of descriptor.streams) {
           if (localControl !== undefined) termination.localControl = localControl;
           if (local !== undefined) {
-            termination.local = this.#choose(local);
+            termination.local = this.#choose(termination, local);
             chosen = true;
           }
           if (remote !== undefined) termination.remote = remote;
         }
       } else if (descriptor.kind === 'Signals') termination.play(descriptor);
     }
+    termination.speak();
     // Last: a state that is already so is reported with everything else in place.
     for (const descriptor of descriptors) if (descriptor.kind === 'Events') termination.arm(descriptor);
     return {
@@ -228,8 +226,8 @@ export class Contexts {
   }
 
   /** The first payload type, our address, a free port (§7.1.8). */
-  #choose(local: string): string {
-    const { host, port } = this.#parts.rtpAddress();
+  #choose(termination: SimTermination, local: string): string {
+    const { host, port } = this.#parts.rtpAddress(termination);
     return (
       local
         .split(/\r?\n(?=v=)/)[0]

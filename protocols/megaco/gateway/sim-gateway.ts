@@ -15,8 +15,10 @@ import {
   type Listener,
   type Logger,
   maxAlternates,
+  type SimulatedMedia,
   sameAddress,
   TransactionIds,
+  toneOfLine,
 } from '../../../src/internal.ts';
 import { createMegacoAdapter } from '../adapter.ts';
 import {
@@ -50,6 +52,8 @@ export interface SimGatewayOptions {
   readonly linePackages?: readonly string[];
   /** Codes with which the next Modify commands of ephemeral terminations are refused: faults that pass. */
   readonly faults?: number[];
+  /** Speech of its lines; absent: it is not simulated. */
+  readonly media?: SimulatedMedia | undefined;
   readonly tMaxMs?: number;
   /** §9.2: at power-up it waits a random part of this. */
   readonly maxWaitMs?: number;
@@ -129,7 +133,9 @@ export class SimGateway {
           this.#nextRtp += 1;
           return this.#termination(`rtp/${this.#nextRtp}`, 'rtp');
         },
-        rtpAddress: () => {
+        rtpAddress: (termination) => {
+          termination.stream ??= options.media?.open(this.#toneBeside(termination));
+          if (termination.stream !== undefined) return { host: options.listen.host, port: termination.stream.port };
           this.#nextPort = this.#nextPort >= 60_000 ? 30_000 : this.#nextPort + 2;
           return { host: options.listen.host, port: this.#nextPort };
         },
@@ -155,6 +161,7 @@ export class SimGateway {
 
   async start(): Promise<void> {
     await this.#endpoint.start();
+    await this.options.media?.start();
     const { clock, random } = this.#services;
     const waitMs = (this.options.maxWaitMs ?? 0) * random.fraction();
     if (waitMs === 0) this.restart();
@@ -174,6 +181,13 @@ export class SimGateway {
     this.#inactivity?.();
     for (const line of this.lines) line.stop();
     await this.#endpoint.stop();
+    await this.options.media?.stop();
+  }
+
+  /** The tone of the line that an ephemeral termination is together with. */
+  #toneBeside({ contextId }: SimTermination): number {
+    const line = this.contexts.members(contextId).find(({ kind }) => kind === 'line');
+    return toneOfLine(`${line?.id ?? ''}@${this.options.name}`);
   }
 
   #termination(id: string, kind: 'line' | 'rtp'): SimTermination {

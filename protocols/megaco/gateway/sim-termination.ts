@@ -1,5 +1,5 @@
 /** A termination of the simulated gateway: an analog line with a handset, or an ephemeral RTP end (RFC 3525 §6.2, Annex E.9, E.12). */
-import { type Cancel, type Clock, NumberingPlan } from '../../../src/internal.ts';
+import { type Cancel, type Clock, NumberingPlan, type SimulatedStream, silentCounters } from '../../../src/internal.ts';
 import {
   contextNull,
   type Descriptor,
@@ -9,8 +9,9 @@ import {
   type Parameter,
   type RequestedEvent,
   type SignalsDescriptor,
+  type StatisticsDescriptor,
 } from '../codec/messages.ts';
-import { fromH248Digits } from '../line-commands.ts';
+import { fromH248Digits, mediaModeOf } from '../line-commands.ts';
 import { timeStamp } from '../service-change.ts';
 
 const noEvents: EventsDescriptor = { kind: 'Events', requestId: undefined, events: [] };
@@ -28,6 +29,8 @@ export class SimTermination {
   localControl: LocalControl | undefined;
   local: string | undefined;
   remote: string | undefined;
+  /** The speech of an ephemeral termination, where that is simulated. */
+  stream: SimulatedStream | undefined;
   readonly #clock: Clock;
   readonly #observed: (termination: SimTermination, requestId: number, event: ObservedEvent) => void;
   readonly #keys: string[] = [];
@@ -96,11 +99,36 @@ export class SimTermination {
     this.localControl = undefined;
     this.local = undefined;
     this.remote = undefined;
+    this.hush();
     this.#stopCollecting();
   }
 
   stop(): void {
     this.#timer?.();
+  }
+
+  /** Nothing is left of its speech. */
+  hush(): void {
+    this.stream?.close();
+    this.stream = undefined;
+  }
+
+  /** Its mode or the other party's description has changed. */
+  speak(): void {
+    this.stream?.set(this.remote, this.localControl?.mode === undefined ? 'none' : mediaModeOf(this.localControl.mode));
+  }
+
+  /** Annex E.11.4, E.12.4: octets and packets, sent and received. */
+  statistics(): StatisticsDescriptor {
+    const { octetsSent, octetsReceived, packetsSent, packetsReceived, packetsLost } =
+      this.stream?.counters ?? silentCounters;
+    const values = { 'nt/os': octetsSent, 'nt/or': octetsReceived };
+    const rtp = { 'rtp/ps': packetsSent, 'rtp/pr': packetsReceived, 'rtp/pl': packetsLost };
+    const all = this.stream === undefined ? values : { ...values, ...rtp };
+    return {
+      kind: 'Statistics',
+      statistics: Object.entries(all).map(([name, value]) => ({ name, value: String(value) })),
+    };
   }
 
   /** Replaces the events; `strict=state` reports at once what is so already (Annex E.9.2). */
@@ -133,6 +161,7 @@ export class SimTermination {
     }
     if (items.includes('Events')) descriptors.push(this.events);
     if (items.includes('Signals')) descriptors.push(this.signals);
+    if (items.includes('Statistics') && this.kind === 'rtp') descriptors.push(this.statistics());
     if (items.includes('Packages'))
       descriptors.push({ kind: 'Packages', packages: this.packages.map((name) => ({ name, version: 1 })) });
     return descriptors;

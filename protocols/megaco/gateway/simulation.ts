@@ -8,6 +8,7 @@ import {
   type SimulatedGatewayOptions,
   type SimulatedLine,
   type SimulationServices,
+  toneOfLine,
 } from '../../../src/internal.ts';
 import { decode, plainNaming } from '../codec/codec.ts';
 import type { Encoding } from '../codec/messages.ts';
@@ -51,6 +52,7 @@ class SimulatedMegacoGateway implements SimulatedGateway {
       aware: options.aware,
       encoding: encodings.find((each) => each === options.encoding) ?? 'compact',
       retryMs: 1_000,
+      media: options.media,
       onChange: () => {
         for (const line of this.lines) options.onChange?.(line);
       },
@@ -100,6 +102,14 @@ class SimulatedMegacoLine implements SimulatedLine {
     };
   }
 
+  get toneHz(): number {
+    return toneOfLine(this.name);
+  }
+
+  get heard(): SimulatedLine['heard'] {
+    return mediaOf(this.#gateway, this.line)?.stream?.heard;
+  }
+
   get controller(): ControllerAddress | undefined {
     return this.#gateway.controller;
   }
@@ -127,6 +137,7 @@ class SimulatedMegacoLine implements SimulatedLine {
       hook: this.line.hook,
       hears: this.signal,
       context: this.line.contextId,
+      speaks: this.toneHz,
       media:
         ephemeral === undefined
           ? undefined

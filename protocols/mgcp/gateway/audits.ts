@@ -1,4 +1,5 @@
 /** What the simulated gateway tells when it is audited (RFC 3435 §2.3.10, §2.3.11). */
+import { type MediaCounters, silentCounters } from '../../../src/internal.ts';
 import { type MgcpCommand, type MgcpResponse, type Parameter, parameter, respond } from '../codec/messages.ts';
 import { writeRequestedEvents, writeSignals } from '../codec/values/events.ts';
 import { writeConnectionParameters } from '../codec/values/lists.ts';
@@ -87,10 +88,10 @@ export function auditConnectionOn(line: SimLine, command: MgcpCommand): MgcpResp
   return respond(command.transactionId, 200, 'OK', parameters, sdp);
 }
 
-function connectionValue({ callId, mode }: SimConnection, code: string): string {
+function connectionValue({ callId, mode, stream }: SimConnection, code: string): string {
   if (code === 'C') return callId;
   if (code === 'M') return mode;
-  return code === 'P' ? writeConnectionParameters(counters) : '';
+  return code === 'P' ? writeConnectionParameters(countersOf(stream?.counters)) : '';
 }
 
 export const packages = (gateway: CommandedGateway, version: string): string => {
@@ -105,13 +106,20 @@ export const packages = (gateway: CommandedGateway, version: string): string => 
 
 export const connectionModes: ReadonlySet<string> = new Set(['sendonly', 'recvonly', 'sendrecv', 'inactive']);
 
-/** Nothing is sent and nothing lost in a simulation. */
-export const counters: ReadonlyMap<string, number> = new Map([
-  ['PS', 0],
-  ['OS', 0],
-  ['PR', 0],
-  ['OR', 0],
-  ['PL', 0],
-  ['JI', 0],
-  ['LA', 0],
-]);
+/** Connection parameters (RFC 3435 §3.2.2.7); where speech is not simulated, nothing is sent and nothing lost. */
+export const countersOf = ({
+  packetsSent,
+  octetsSent,
+  packetsReceived,
+  octetsReceived,
+  packetsLost,
+}: MediaCounters = silentCounters): ReadonlyMap<string, number> =>
+  new Map([
+    ['PS', packetsSent],
+    ['OS', octetsSent],
+    ['PR', packetsReceived],
+    ['OR', octetsReceived],
+    ['PL', packetsLost],
+    ['JI', 0],
+    ['LA', 0],
+  ]);

@@ -1,5 +1,5 @@
 /** The simulated gateway as its commands see it: how it is provisioned, its lines, and to whom they report. */
-import type { AllowRule, ControllerAddress, ControlPeer } from '../../../src/internal.ts';
+import type { AllowRule, ControllerAddress, ControlPeer, SimulatedMedia } from '../../../src/internal.ts';
 import type { GatewayHabits } from './habits.ts';
 import type { SimLine } from './sim-line.ts';
 
@@ -22,6 +22,8 @@ export interface SimGatewayOptions {
   readonly red?: boolean;
   /** Does it list package BA (RFC 3624)? */
   readonly bulk?: boolean;
+  /** Speech of its lines; absent: it is not simulated. */
+  readonly media?: SimulatedMedia | undefined;
   /** RFC 3435 §4.4.7: Tdinit; the first wait is a random part of it. */
   readonly disconnectedMs?: number;
   readonly tMaxMs?: number;

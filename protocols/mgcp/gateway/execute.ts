@@ -6,7 +6,7 @@ import { option, readOptions, writeConnectionParameters } from '../codec/values/
 import { isAllOf, isAnyOf } from '../codec/values/names.ts';
 import { readAudio } from '../codec/values/sdp.ts';
 import { unknownCritical } from '../path.ts';
-import { auditConnectionOn, auditEndpointOn, connectionModes, counters, packages } from './audits.ts';
+import { auditConnectionOn, auditEndpointOn, connectionModes, countersOf, packages } from './audits.ts';
 import type { CommandedGateway } from './commanded-gateway.ts';
 import { defaultCodecs, fax, refusalOf } from './habits.ts';
 import type { NotificationRequest } from './notification.ts';
@@ -184,15 +184,12 @@ function deleteOn(line: SimLine, command: MgcpCommand): MgcpResponse {
     return line.connections.has(id)
       ? respond(command.transactionId, 516, 'Incorrect call id')
       : respond(command.transactionId, 515, 'Incorrect connection id');
-  for (const each of doomed) line.connections.delete(each.id);
+  const [last] = doomed;
+  const report = writeConnectionParameters(countersOf(last?.stream?.counters));
+  for (const each of doomed) line.delete(each);
   line.changed();
   applyRequest(line, command);
-  return respond(
-    command.transactionId,
-    250,
-    'OK',
-    id === undefined ? [] : [{ code: 'P', value: writeConnectionParameters(counters) }],
-  );
+  return respond(command.transactionId, 250, 'OK', id === undefined ? [] : [{ code: 'P', value: report }]);
 }
 
 const isKnown = (code: string, gateway: CommandedGateway): boolean =>

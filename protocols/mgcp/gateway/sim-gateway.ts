@@ -17,6 +17,7 @@ import {
   type PathAttribute,
   sameAddress,
   TransactionIds,
+  toneOfLine,
 } from '../../../src/internal.ts';
 import { createMgcpAdapter } from '../adapter.ts';
 import { maxDatagramBytes } from '../codec/decode.ts';
@@ -99,6 +100,7 @@ export class SimGateway implements CommandedGateway {
 
   async start(): Promise<void> {
     await this.#endpoint.start();
+    await this.options.media?.start();
     this.restart();
   }
 
@@ -116,6 +118,7 @@ export class SimGateway implements CommandedGateway {
     for (const { cancel } of this.#disconnected.values()) cancel();
     this.#transactions.stop();
     await this.#endpoint.stop();
+    await this.options.media?.stop();
   }
 
   line(index: number): SimLine | undefined {
@@ -159,6 +162,8 @@ export class SimGateway implements CommandedGateway {
       clock,
       random,
       address: this.options.listen.host,
+      media: this.options.media,
+      toneHz: toneOfLine(`${local}@${this.options.name}`),
       notify: (of, requestId, observed) => this.#notify(of, requestId, observed),
       changed: (of) => this.options.onChange?.(of),
       allocatePort: () => {

@@ -1,5 +1,5 @@
 /** One simulated analog line: handset, connections and its notification state. A person uses it by the methods at the top. */
-import type { Cancel, Clock, Random } from '../../../src/internal.ts';
+import type { Cancel, Clock, MediaMode, Random, SimulatedMedia, SimulatedStream } from '../../../src/internal.ts';
 import type { Signal } from '../codec/values/events.ts';
 import { payloadTypesOf, readAudio, writeAudio } from '../codec/values/sdp.ts';
 import { fax } from './habits.ts';
@@ -12,12 +12,16 @@ export interface SimConnection {
   local: string;
   readonly port: number;
   remote: string | undefined;
+  /** Its speech, where that is simulated. */
+  readonly stream: SimulatedStream | undefined;
 }
 
 export interface SimLineParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly address: string;
+  readonly media?: SimulatedMedia | undefined;
+  readonly toneHz: number;
   notify(line: SimLine, requestId: string, observed: readonly Signal[]): void;
   /** For a display: something to be seen or heard has changed. */
   changed(line: SimLine): void;
@@ -91,7 +95,8 @@ export class SimLine {
   }
 
   create(callId: string, mode: string, remote: string | undefined, codecs: readonly string[]): SimConnection {
-    const port = this.#parts.allocatePort();
+    const stream = this.#parts.media?.open(this.#parts.toneHz);
+    const port = stream?.port ?? this.#parts.allocatePort();
     this.#sdpVersion += 1;
     const connection: SimConnection = {
       id: this.#parts.random.hex(4).toUpperCase(),
@@ -100,10 +105,16 @@ export class SimLine {
       port,
       local: this.#describe(port, codecs),
       remote,
+      stream,
     };
     this.connections.set(connection.id, connection);
-    this.#parts.changed(this);
+    this.changed();
     return connection;
+  }
+
+  delete(connection: SimConnection): void {
+    connection.stream?.close();
+    this.connections.delete(connection.id);
   }
 
   /** The same port, for other codecs. */
@@ -118,18 +129,21 @@ export class SimLine {
     return codecs.includes(fax) ? audio.replace(/^m=.*$/m, `m=image ${port} udptl t38`) : audio;
   }
 
+  /** A connection is, or does, something else: its speech follows. */
   changed(): void {
+    for (const { mode, remote, stream } of this.connections.values()) stream?.set(remote, mediaModes[mode] ?? 'none');
     this.#parts.changed(this);
   }
 
   /** As after power-up. */
   reset(): void {
-    this.connections.clear();
+    for (const connection of [...this.connections.values()]) this.delete(connection);
     this.notification.reset();
   }
 
   stop(): void {
     this.#dialling?.();
+    for (const connection of [...this.connections.values()]) this.delete(connection);
     this.notification.stop();
   }
 
@@ -141,3 +155,11 @@ export class SimLine {
     this.#parts.activity(this);
   }
 }
+
+/** RFC 3435 §2.3.5. */
+const mediaModes: Readonly<Record<string, MediaMode>> = {
+  sendrecv: 'both',
+  recvonly: 'receive',
+  sendonly: 'send',
+  inactive: 'none',
+};

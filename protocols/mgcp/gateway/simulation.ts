@@ -8,6 +8,7 @@ import {
   type SimulatedGatewayOptions,
   type SimulatedLine,
   type SimulationServices,
+  toneOfLine,
 } from '../../../src/internal.ts';
 import { decodeDatagram } from '../codec/decode.ts';
 import type { MgcpMessage } from '../codec/messages.ts';
@@ -44,6 +45,7 @@ class SimulatedMgcpGateway implements SimulatedGateway {
       lines: options.lines,
       aware: options.aware,
       disconnectedMs: 1_000,
+      media: options.media,
       habits: Object.assign({}, ...(options.habits ?? []).map((name) => namedHabits[name] ?? {})),
       onChange: (line) => {
         const changed = this.lines.find((each) => each.line === line);
@@ -96,6 +98,14 @@ class SimulatedMgcpLine implements SimulatedLine {
     };
   }
 
+  get toneHz(): number {
+    return toneOfLine(this.name);
+  }
+
+  get heard(): SimulatedLine['heard'] {
+    return [...this.line.connections.values()][0]?.stream?.heard;
+  }
+
   get controller(): ControllerAddress | undefined {
     return this.#gateway.destination(this.line).entity;
   }
@@ -123,6 +133,7 @@ class SimulatedMgcpLine implements SimulatedLine {
       hook: this.line.hook,
       hears: this.line.hears,
       connections: [...this.line.connections.values()].map(describeConnection),
+      speaks: this.toneHz,
       notifiedEntity: entity === undefined ? undefined : formatSocketAddress(entity),
       alternates: alternates.map(formatSocketAddress),
     };
