@@ -113,7 +113,7 @@ export class MediaGateway {
     if (first === undefined || !sameAddress(first, address)) this.gateway.setAddresses([address]);
   }
 
-  /** The connection from there is gone, and its port with it. Were our requests to go there? */
+  /** The connection from there is gone, and its port with it: requests go to the port that is known (Annex D.2). Did they go there? */
   disconnected(from: ControllerAddress): boolean {
     const [first] = this.gateway.addresses();
     if (first === undefined || !sameAddress(first, from) || this.addresses.some((each) => sameAddress(each, from)))

@@ -74,9 +74,10 @@ describe('every file', () => {
   );
 
   it('has at most 500 lines, outside of codecs', () => {
-    const isCodec = (name: string) => name.includes('/codec/');
-    const sources = [...files].filter(([name]) => /^(?:src|protocols|bench|scripts)\b/.test(name) && !isCodec(name));
-    expect(sources.length).toBeGreaterThan(200);
+    // A telephone that plays every part of a call, written apart from all that it judges.
+    const isSpared = (name: string) => name.includes('/codec/') || name === 'test/support/sip-ua.ts';
+    const sources = [...files].filter(([name]) => !isSpared(name));
+    expect(sources.length).toBeGreaterThan(400);
     expect(sources.filter(([, text]) => text.trimEnd().split('\n').length > 500).map(([name]) => name)).toEqual([]);
   });
 

@@ -1,59 +1,7 @@
-/** Trunks: who may use them, what a carrier gets, and what of it the caller never sees. */
 import { describe, expect, it } from 'vitest';
-import { readTrustRule } from '../../../src/internal.ts';
 import { type CarrierOptions, SimCarrier } from '../../support/sip-carrier.ts';
-import {
-  answerTo,
-  branchOf,
-  fieldsOf,
-  type Peer,
-  request,
-  SipWorld,
-  type SipWorldOptions,
-  startLine,
-  statusOf,
-} from './world.ts';
-
-const carrierHost = '127.0.0.41:5060';
-
-interface TrunkWorld {
-  readonly world: SipWorld;
-  readonly carrier: SimCarrier;
-  readonly caller: Peer;
-}
-
-const account = { user: 'trunk1', password: 'secret' };
-
-async function up(
-  carrierOptions: CarrierOptions = {},
-  trunk: Readonly<Record<string, unknown>> = {},
-  options: SipWorldOptions = {},
-): Promise<TrunkWorld> {
-  const world = await SipWorld.up({
-    numbers: { country: '49', area: '30', emergency: ['112'] },
-    ...options,
-    trust: { trust: ['127.0.0.9'].map(readTrustRule).filter((rule) => rule !== undefined), ...options.trust },
-    config: {
-      domains: ['example.com'],
-      trunks: [{ name: 'carrier', to: [carrierHost], prefixes: ['+'], pingSeconds: 0, ...account, ...trunk }],
-      ...options.config,
-    },
-  });
-  const carrier = await SimCarrier.at(world.network, world.clock, carrierHost, carrierOptions);
-  const caller = await world.peer('127.0.0.9:5062');
-  return { world, carrier, caller };
-}
-
-const invite = (number: string, options: Parameters<typeof request>[1] = {}): string =>
-  request('INVITE', {
-    uri: `sip:${number}@example.com`,
-    from: '<sip:alice@example.com>;tag=a1',
-    to: `<sip:${number}@example.com>`,
-    fields: 'Contact: <sip:alice@127.0.0.9:5062>\r\n',
-    ...options,
-  });
-
-const cseqs = (texts: readonly string[]): readonly string[] => texts.map((text) => fieldsOf(text, 'cseq')[0] ?? '');
+import { account, carrierHost, cseqs, invite, up } from './trunk-scene.ts';
+import { answerTo, branchOf, fieldsOf, request, type SipWorldOptions, startLine, statusOf } from './world.ts';
 
 describe('RFC 3261 §22.2, RFC 8760: a challenged INVITE goes again, with credentials, CSeq + 1 and another branch', () => {
   it.each([
