@@ -416,6 +416,15 @@ describe('emergency calls', () => {
     await world.down();
   });
 
+  it('a flood of them is bounded: beyond a thousand set-ups they are shed like others', async () => {
+    const { world, caller } = await up({ answer: () => 0 });
+    void world.role.drain(60_000);
+    for (let i = 0; i < 1_010; i += 1) caller.send(invite('112', { branch: `z9hG4bKf${i}`, callId: `f${i}` }));
+    await world.run(50);
+    expect(caller.texts.filter((text) => statusOf(text) === 503)).toHaveLength(10);
+    await world.down();
+  });
+
   it('goes to whoever has the number where no trunk takes it', async () => {
     const { world, caller } = await up({}, { emergency: false });
     const desk = await world.peer('127.0.0.20:5070');
