@@ -1,14 +1,17 @@
 /**
- * The admin server: metrics and health for monitoring, plain data for the commands `status`, `calls`, `peers`, `reg` and `drain`.
- * All but metrics and health is for this machine alone: it tells who telephones whom, and it can end the process.
+ * The admin server: metrics and health for monitoring, plain data for the commands of the operator, and a stream of events.
+ * All but metrics and health is for this machine, or for those who have the token: it tells who telephones whom, and it can end the
+ * process. Where there is a token, whatever changes something needs it on this machine as well.
  */
+import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type EventKind, type EventSource, EventStreams, eventKinds, isEventKind } from './admin-stream.ts';
 import { systemClock } from './clock.ts';
 import { networkHolds, readIpNetwork } from './config/ip-network.ts';
-import { BindError } from './errors.ts';
+import { AltpathError, BindError } from './errors.ts';
 import type { Contact } from './location-service.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -31,7 +34,15 @@ export interface AdminView {
   readonly registrations: () => Iterable<readonly [record: string, contacts: readonly Contact[]]>;
   /** Begins the orderly end; returns at once. */
   readonly drain: () => void;
+  readonly events?: EventSource | undefined;
+  /** Further lists, by path: what they show of these parameters, or why not. */
+  readonly lists?: Readonly<Record<string, AdminQuery>> | undefined;
+  /** Further orders, by path. */
+  readonly orders?: Readonly<Record<string, AdminQuery>> | undefined;
 }
+
+/** Plain data. @throws AltpathError (rejects) with what is wrong with the parameters. */
+export type AdminQuery = (query: URLSearchParams) => unknown;
 
 export interface AdminServer {
   readonly address: SocketAddress;
@@ -45,17 +56,30 @@ export interface AdminList {
 }
 
 /** @throws BindError (rejects) where the address cannot be had. */
-export function startAdmin({ host, port }: SocketAddress, view: AdminView): Promise<AdminServer> {
+export function startAdmin({ host, port }: SocketAddress, view: AdminView, token?: string): Promise<AdminServer> {
   const admission = new Admission(limits, systemClock, view.metrics, 'admin');
+  const streams = view.events === undefined ? undefined : new EventStreams(systemClock, view.events);
+  /** What ends a connection that takes too long; a stream of events may take all day. */
+  const limitOf = new WeakMap<Socket, () => void>();
   const server = createServer(
     // One request per connection, so that whoever is in leaves again.
     { maxHeaderSize: 8_192, requestTimeout: requestMs, headersTimeout: requestMs, keepAlive: false },
     (request, response) => {
       const { remoteAddress = '', remotePort = 0 } = request.socket;
       admission.proven(remoteAddress, remotePort);
-      answer(request, view).then(
-        (reply) => send(request, response, reply),
+      answer(request, view, token, streams).then(
+        (reply) => {
+          if (typeof reply !== 'function') send(request, response, reply);
+          else {
+            limitOf.get(request.socket)?.();
+            reply(response);
+          }
+        },
         (error: unknown) => {
+          if (error instanceof AltpathError) {
+            send(request, response, failure(400, error.message));
+            return;
+          }
           view.log.error({ err: error, url: request.url }, 'an admin request failed');
           send(request, response, failure(500, 'internal error, see the log'));
         },
@@ -67,6 +91,7 @@ export function startAdmin({ host, port }: SocketAddress, view: AdminView): Prom
     if (!admission.admit(socket)) return;
     // Neither a slow request nor a slow reader of the answer stays longer.
     const cancel = systemClock.after(connectionMs, () => socket.destroy());
+    limitOf.set(socket, cancel);
     socket.once('close', cancel);
   });
   return new Promise((resolve, reject) => {
@@ -77,7 +102,13 @@ export function startAdmin({ host, port }: SocketAddress, view: AdminView): Prom
     server.listen(port, host, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => view.log.error({ err: error }, 'the admin server failed'));
-      resolve({ address: boundAddress(server, host), close: () => close(server, admission) });
+      resolve({
+        address: boundAddress(server, host),
+        close: () => {
+          streams?.close();
+          return close(server, admission);
+        },
+      });
     });
   });
 }
@@ -118,17 +149,30 @@ interface Reply {
   readonly body: string;
 }
 
-async function answer(request: IncomingMessage, view: AdminView): Promise<Reply> {
-  const [pathname = '/', query = ''] = (request.url ?? '/').split('?', 2);
+/** What begins the answer itself. */
+type Streaming = (response: ServerResponse) => void;
+
+async function answer(
+  request: IncomingMessage,
+  view: AdminView,
+  token: string | undefined,
+  streams: EventStreams | undefined,
+): Promise<Reply | Streaming> {
+  const [pathname = '/', words = ''] = (request.url ?? '/').split('?', 2);
+  const query = new URLSearchParams(words);
   if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'POST')
     return failure(405, 'GET and POST only');
   if (request.method === 'POST') {
-    if (pathname !== '/drain') return failure(404, `no POST ${pathname}`);
-    // A page in a browser of this machine can send a form here, but no header of its own without asking first.
-    if (!isLocal(request) || request.headers['x-altpath'] !== 'drain') return failure(403, 'from this machine only');
+    const order = view.orders?.[pathname];
+    if (pathname !== '/drain' && order === undefined) return failure(404, `no POST ${pathname}`);
+    const refusal = mayOrder(request, token);
+    if (refusal !== undefined) return refusal;
+    if (order !== undefined) return json(200, await order(query));
     view.drain();
     return json(202, { draining: true });
   }
+  const list = view.lists?.[pathname];
+  if (list !== undefined) return mayRead(request, token) ?? json(200, await list(query));
   switch (pathname) {
     case '/metrics':
       return { status: 200, type: view.metrics.contentType, body: await view.metrics.text() };
@@ -141,14 +185,54 @@ async function answer(request: IncomingMessage, view: AdminView): Promise<Reply>
     case '/peers':
     case '/registrations':
     case '/explain':
-      if (!isLocal(request)) return failure(403, 'from this machine only');
-      return json(200, await data(pathname, new URLSearchParams(query), view));
-    default:
+      return mayRead(request, token) ?? json(200, await data(pathname, query, view));
+    case '/events':
+      return mayRead(request, token) ?? stream(request, query, streams);
+    default: {
+      const paths = ['/metrics', '/healthz', '/status', '/calls', '/peers', '/registrations', '/explain', '/events'];
+      const orders = Object.keys(view.orders ?? {}).map((path) => `POST ${path}`);
       return failure(
         404,
-        'there are /metrics, /healthz, /status, /calls, /peers, /registrations, /explain and POST /drain',
+        `there are ${[...paths, ...Object.keys(view.lists ?? {}), ...orders].join(', ')} and POST /drain`,
       );
+    }
   }
+}
+
+function mayRead(request: IncomingMessage, token: string | undefined): Reply | undefined {
+  if (isLocal(request) || (token !== undefined && hasToken(request, token))) return undefined;
+  return token === undefined ? failure(403, 'from this machine only') : failure(401, 'give the token of adminToken');
+}
+
+/** A page in a browser of this machine can send a form here, but no header of its own without asking first. */
+function mayOrder(request: IncomingMessage, token: string | undefined): Reply | undefined {
+  if (request.headers['x-altpath'] === undefined) return failure(403, 'from this machine only');
+  if (token === undefined) return isLocal(request) ? undefined : failure(403, 'from this machine only');
+  return hasToken(request, token) ? undefined : failure(401, 'give the token of adminToken');
+}
+
+function hasToken({ headers }: IncomingMessage, token: string): boolean {
+  const given = /^Bearer[ ]+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (given === undefined) return false;
+  const [a, b] = [Buffer.from(given), Buffer.from(token)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function stream(
+  request: IncomingMessage,
+  query: URLSearchParams,
+  streams: EventStreams | undefined,
+): Reply | Streaming {
+  if (streams === undefined) return failure(404, 'no events here');
+  if (streams.isFull) return failure(503, 'too many streams of events');
+  const wanted = (query.get('kinds') ?? eventKinds.filter((kind) => kind !== 'trace' && kind !== 'log').join(','))
+    .split(',')
+    .filter((word) => word !== '');
+  const kinds = wanted.filter(isEventKind);
+  const unknown = wanted.find((word) => !isEventKind(word));
+  if (unknown !== undefined)
+    return failure(400, `no events of the kind "${unknown}": there are ${eventKinds.join(', ')}`);
+  return (response) => streams.begin(request, response, new Set<EventKind>(kinds), query.get('about') ?? undefined);
 }
 
 async function data(
@@ -156,7 +240,7 @@ async function data(
   query: URLSearchParams,
   view: AdminView,
 ): Promise<unknown> {
-  const page = { from: count(query, 'offset', 0), size: Math.min(count(query, 'limit', defaultPage), maxPage) };
+  const page = pageOf(query);
   switch (path) {
     case '/status':
       return view.status();
@@ -170,6 +254,12 @@ async function data(
       return registrations(view, query.get('record') ?? undefined, page);
   }
 }
+
+/** Which part of a list is asked for. */
+export const pageOf = (query: URLSearchParams): Page => ({
+  from: count(query, 'offset', 0),
+  size: Math.min(count(query, 'limit', defaultPage), maxPage),
+});
 
 interface Page {
   readonly from: number;

@@ -20,8 +20,16 @@ export interface LogOptions {
 /** The log of a process, with what the process alone may do to it. */
 export interface ProcessLog {
   readonly logger: Logger;
-  /** Of this logger and of all its children. */
-  setLevel(level: LogLevel): void;
+  /** As configured. */
+  readonly level: LogLevel;
+  /** The configuration says another one now. */
+  configure(level: LogLevel): void;
+  /** Of this logger and of all its children, or of those of one protocol; `core`: of those of none. */
+  setLevel(level: LogLevel, part?: string): void;
+  /** Lines below the configured level are written from this level on, if they have this text; undefined: none are. */
+  focus(level: LogLevel | undefined, about: string | undefined): void;
+  /** Tells of each line that is written, as JSON. Returns what ends that. */
+  tap(tap: (line: string) => void): () => void;
   /** Gives a slow reader a last moment for what waits. */
   close(): Promise<void>;
 }
@@ -46,20 +54,61 @@ export function openLog(options: LogOptions, metrics?: Metrics): ProcessLog {
       if (children.length < maxChildren) children.push(child);
     },
   };
+  let configured = options.level;
+  let focused: { readonly rank: number; readonly text: string } | undefined;
+  const taps = new Set<(line: string) => void>();
+  const gate = (to: { write(line: string): void }): { write(line: string): void } => ({
+    write(line) {
+      if (focused !== undefined && rankIn(line) < rankOf(configured) && !line.includes(focused.text)) return;
+      to.write(line);
+      for (const tap of taps) tap(line);
+    },
+  });
   const isReadable = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   const logger = isReadable
-    ? pino({ ...common, formatters: { log: boundedFields } }, readable(output))
-    : pino({ ...common, formatters: { log: boundedFields, level: (label) => ({ level: label }) } }, output);
+    ? pino({ ...common, formatters: { log: boundedFields } }, gate(readable(output)))
+    : pino({ ...common, formatters: { log: boundedFields, level: (label) => ({ level: label }) } }, gate(output));
   return {
     logger,
-    setLevel(level) {
+    get level() {
+      return configured;
+    },
+    configure(level) {
+      configured = level;
       for (const each of [logger, ...children]) each.level = level;
+    },
+    setLevel(level, part) {
+      for (const each of [logger, ...children]) {
+        const { protocol = 'core' } = each.bindings();
+        if (part === undefined || protocol === part) each.level = level;
+      }
+    },
+    focus(level, about) {
+      focused =
+        level === undefined || about === undefined
+          ? undefined
+          : { rank: rankOf(level), text: JSON.stringify(about).slice(1, -1) };
+      if (level === undefined) return;
+      for (const each of [logger, ...children])
+        if (focused !== undefined && focused.rank < rankOf(configured)) each.level = level;
+    },
+    tap(tap) {
+      taps.add(tap);
+      return () => taps.delete(tap);
     },
     async close() {
       for (let turn = 0; turn < closingTurns && !output.flush(); turn += 1)
         await new Promise((resolve) => setTimeout(resolve, closingTurnMs));
     },
   };
+}
+
+const rankOf = (level: LogLevel): number => logLevels.indexOf(level);
+
+/** The level that a line begins with, by name or by pino's number. */
+function rankIn(line: string): number {
+  const said = /^\{"level":"?(\w+)/.exec(line)?.[1] ?? '';
+  return /^\d+$/.test(said) ? Number(said) / 10 - 1 : logLevels.findIndex((level) => said.startsWith(level));
 }
 
 function readable(output: LogOutput): { write(line: string): void } {

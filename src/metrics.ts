@@ -28,7 +28,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Family<Cell>>();
   readonly #gauges = new Map<string, Family<Reader>>();
-  readonly #histograms = new Map<string, PromHistogram>();
+  readonly #histograms = new Map<string, Family<Histogram> & { readonly histogram: PromHistogram }>();
 
   /**
    * The same name and labels give the same counter. Keep it where messages pass: looking it up costs more than counting.
@@ -85,14 +85,30 @@ export class Metrics {
     family.series.set(seriesKey(family, admitted), { labels: admitted, read });
   }
 
-  histogram(name: string, help: string, buckets: readonly number[]): Histogram {
+  /** Keep it, as a counter. The same name with other labels is another series. @throws AltpathError as `counter` does. */
+  histogram(name: string, help: string, buckets: readonly number[], labels: Labels = {}): Histogram {
     const full = `altpath_${name}`;
-    let histogram = this.#histograms.get(full);
-    if (histogram === undefined) {
-      histogram = new PromHistogram({ name: full, help, buckets: [...buckets], registers: [this.#registry] });
-      this.#histograms.set(full, histogram);
+    let family = this.#histograms.get(full);
+    if (family === undefined) {
+      const labelNames = Object.keys(labels).sort();
+      const histogram = new PromHistogram({
+        name: full,
+        help,
+        buckets: [...buckets],
+        labelNames,
+        registers: [this.#registry],
+      });
+      family = { series: new Map(), labelNames, histogram };
+      this.#histograms.set(full, family);
     }
-    return histogram;
+    const admitted = admit(full, family, labels);
+    const key = seriesKey(family, admitted);
+    let series = family.series.get(key);
+    if (series === undefined) {
+      series = family.labelNames.length === 0 ? family.histogram : family.histogram.labels(admitted);
+      family.series.set(key, series);
+    }
+    return series;
   }
 
   /** Prometheus text exposition format. */

@@ -39,6 +39,8 @@ export interface TransmitError {
 export interface NetworkEvents {
   /** One whole message: a datagram, or what the stream framing cut out of a connection. `bytes` are the receiver's to keep. */
   received(bytes: Buffer, flow: Flow): void;
+  /** A message is given to the flow to be sent. Absent where nobody keeps a trace. */
+  sent?(bytes: Uint8Array, flow: Flow): void;
   /** The peer of this flow could not be reached: an ICMP error on a connected datagram flow, or the connection failed or ended. */
   failed(flow: Flow, error: TransmitError): void;
   /** Bytes that no framing can make sense of; the connection is closed right after. `bytes` are the start of what was there. */

@@ -5,6 +5,7 @@ import type { MemberLink } from './cluster/member-link.ts';
 import type { Cluster } from './cluster.ts';
 import type { EventSink } from './controller/events.ts';
 import type { DnsClient } from './dns.ts';
+import type { CallWatch } from './journal/call-journal.ts';
 import type { LocationService } from './location-service.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -30,6 +31,8 @@ export interface CoreServices {
   readonly callControl: CallControl;
   /** Where a program that runs the controller hears of calls, switches and peers. */
   readonly events?: EventSink | undefined;
+  /** Where roles tell of their calls, for lists, records, metrics and the log. */
+  readonly journal?: CallWatch | undefined;
 }
 
 export interface Role {

@@ -8,17 +8,20 @@ import {
   ControllerPool,
   type CoreServices,
   defaultPoolOptions,
+  formatAddress,
   type Listener,
   type NamedHop,
   RateLimitedLog,
   Receiver,
   type Role,
+  TakeoverLog,
   Transmitter,
   type TrustSettings,
   wellKnownSecret,
 } from '../../src/internal.ts';
 import { createSipAdapter } from './adapter.ts';
 import { CallEvents } from './call-events.ts';
+import { SipCallWatch } from './call-watch.ts';
 import type { SipMessage } from './codec/messages.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { Identity } from './identity.ts';
@@ -35,6 +38,7 @@ import { LostBindings } from './registrar/lost-bindings.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
 import { checkedTls, readTls } from './tls.ts';
+import type { ServerObserver } from './transactions/host.ts';
 import { TransactionLayer } from './transactions/layer.ts';
 import { transactionBudget } from './transactions/memory.ts';
 import { DialogOffsets } from './trunks/dialog-offsets.ts';
@@ -134,7 +138,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     (via, flow) => trust.backWays(via, flow),
     transactionBudget(config.limits.maxTransactionBytes),
   );
-  if (services.events !== undefined) layer.observer = new CallEvents(services.events);
+  const watch = services.journal === undefined ? undefined : new SipCallWatch(clock, services.journal);
+  layer.observer = observers(services.events === undefined ? undefined : new CallEvents(services.events), watch);
+  const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
   const flows: Flows = new Flows({
@@ -191,8 +197,12 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     ends: new DialogEnds(),
     contacts: (record) => resolver.contactsOf(record),
     knows: registration.knows,
+    watch,
   });
   const proxy = new ProxyCore({
+    watch,
+    takenOver: (partner, what, callId) =>
+      takeovers.adopted(formatAddress(partner), what, callId, pool.find(partner)?.lastHeardMs),
     reports,
     clock,
     layer,
@@ -268,6 +278,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       carried.stop();
       userAgent.stop();
       trunkService.stop();
+      watch?.stop();
+      takeovers.stop();
       layer.stop();
       lostBindings.stop();
       transmitter.stop();
@@ -302,6 +314,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       upMs: Math.round(clock.now() - startedMs),
       backups: cluster.backups,
       backupFor: cluster.backupFor,
+      takeovers: takeovers.list(),
     }),
     calls: () => proxy.calls(),
     peers: () =>
@@ -314,3 +327,18 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       })),
   };
 }
+
+/** Both are told, in this order. */
+const observers = (first: CallEvents | undefined, second: SipCallWatch | undefined): ServerObserver | undefined =>
+  first === undefined || second === undefined
+    ? (first ?? second)
+    : {
+        accepted(request, flow) {
+          first.accepted(request);
+          second.accepted(request, flow);
+        },
+        answered(request, status) {
+          first.answered(request, status);
+          second.answered(request, status);
+        },
+      };

@@ -4,8 +4,10 @@
  */
 import type { Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
+import type { CallWatch } from '../journal/call-journal.ts';
 import type { Contact } from '../location-service.ts';
 import type { Logger } from '../log.ts';
+import { type LogFields, logEvent } from '../log-events.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
 import { Call, type Routed } from './call.ts';
@@ -16,6 +18,7 @@ import type { DiallingPlan } from './dialling-plan.ts';
 import { type Leg, otherSide, type ReleaseReason } from './leg.ts';
 import type { LegProvider } from './leg-provider.ts';
 import { NumberingPlan } from './numbering-plan.ts';
+import { ReportedCalls } from './reported-calls.ts';
 
 export interface CallControlParts {
   readonly clock: Clock;
@@ -25,6 +28,7 @@ export interface CallControlParts {
   /** Where a number or an address of record is now, best first. */
   locate(identity: string): readonly Contact[];
   readonly events?: EventSink | undefined;
+  readonly journal?: CallWatch | undefined;
   /** What may be dialled beside the numbers of the providers: users, trunks, emergency numbers. */
   readonly dialling?: Dialling | undefined;
 }
@@ -44,6 +48,7 @@ export class CallControl {
   readonly #providers = new Map<string, LegProvider>();
   readonly #counts = new Map<string, ProviderCounts>();
   readonly #calls = new Set<Call>();
+  readonly #reported: ReportedCalls | undefined;
   /** By what was added; there are as many as protocols. */
   readonly #plans = new Map<string, { readonly version: number; readonly plan: NumberingPlan }>();
   /** Calls for which a line was asked for already: once is enough. */
@@ -51,6 +56,7 @@ export class CallControl {
 
   constructor(parts: CallControlParts) {
     this.#parts = parts;
+    this.#reported = parts.journal === undefined ? undefined : new ReportedCalls(parts.journal);
     this.#ids = new CallIds(parts.random);
     this.recovery = new CallRecovery({
       clock: parts.clock,
@@ -103,6 +109,11 @@ export class CallControl {
     return this.#parts.dialling?.plan.isOwnContext(context) === true;
   }
 
+  /** The endpoints that have this number, as messages name them. */
+  endpointsOf(number: string): readonly string[] {
+    return [...this.#providers.values()].flatMap((provider) => provider.endpointOf?.(number) ?? []);
+  }
+
   /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
   numberingPlan(extra: readonly string[]): NumberingPlan {
     const key = extra.join('|');
@@ -136,6 +147,7 @@ export class CallControl {
     call.attach('caller', attach(call), protocol);
     this.#counts.get(protocol)?.begun.add();
     this.#tell(protocol, call, 'begun');
+    this.#reported?.begun(protocol, call);
     call.begin();
     return call;
   }
@@ -149,6 +161,7 @@ export class CallControl {
     if (stays === undefined) {
       call.stop();
       this.#calls.delete(call);
+      this.#reported?.left(call);
     } else if (!this.recovery.continueOneSided(call, stays)) {
       call.on(otherSide(stays), { kind: 'failed', reason: 'gatewayLost' });
     }
@@ -162,7 +175,9 @@ export class CallControl {
 
   #restored(protocol: string, callId: string, state: CallState): Call {
     this.#counts.get(protocol)?.restored.add();
-    return this.#newCall(protocol, callId, state);
+    const call = this.#newCall(protocol, callId, state);
+    this.#reported?.restored(protocol, call);
+    return call;
   }
 
   #newCall(protocol: string, callId: string | undefined, state: CallState | undefined): Call {
@@ -173,6 +188,7 @@ export class CallControl {
         timers: provider?.timers,
         callIdFor: (number) => this.#ids.make(number),
         route: (number, routed) => this.#route(number, routed),
+        ringing: () => this.#reported?.ringing(call),
         answered: () => this.#answered(protocol, call),
         ended: (ended, reason) => this.#ended(protocol, ended, reason),
         relay: provider?.relay,
@@ -184,17 +200,39 @@ export class CallControl {
   }
 
   #route(number: string, call: Call): Routed {
+    this.#reported?.dialled(call, number);
     const contacts = this.#locate(number);
     if (contacts.length === 0) return this.#claim(number, call);
     let reason: ReleaseReason = 'unavailable';
+    const tried: string[] = [];
     for (const contact of contacts) {
       const placed = this.#providers.get(contact.protocol)?.place(contact, call) ?? 'unavailable';
-      if (typeof placed !== 'string') return { leg: placed, protocol: contact.protocol };
+      if (typeof placed !== 'string') {
+        this.#explain('numberRouted', {
+          number,
+          caller: call.caller?.name,
+          protocol: contact.protocol,
+          contact: contact.target,
+          tried,
+        });
+        return { leg: placed, protocol: contact.protocol };
+      }
+      tried.push(`${contact.target} ${placed}`);
       // Busy says more than that another of the contacts is out of reach.
       if (placed === 'busy' || reason === 'unavailable') reason = placed;
     }
-    this.#parts.log.debug({ number, reason }, 'number cannot be called');
+    this.#refused(call, number, reason, tried);
     return reason;
+  }
+
+  #refused(call: Call, number: string, reason: ReleaseReason, tried: readonly string[]): void {
+    this.#reported?.explain(call, tried.length === 0 ? `nobody has the number ${number}` : `tried ${tried.join(', ')}`);
+    this.#explain('numberRefused', { number, reason, tried });
+  }
+
+  #explain<N extends 'numberRouted' | 'numberRefused'>(name: N, fields: LogFields<N>): void {
+    const { log } = this.#parts;
+    if (log.isLevelEnabled('debug')) logEvent(log, name, fields);
   }
 
   /** A number of a line is the line's, whether it can be reached now or not; after those come users of that name. */
@@ -226,12 +264,14 @@ export class CallControl {
       if (claimed === 'later') return 'later';
       if (claimed === 'unavailable') reason = 'unavailable';
     }
+    this.#refused(call, number, reason, reason === 'unavailable' ? ['no gateway that has it answers'] : []);
     return reason;
   }
 
   #answered(protocol: string, call: Call): void {
     this.#counts.get(protocol)?.answered.add();
     this.#tell(protocol, call, 'answered');
+    this.#reported?.answered(call);
   }
 
   #tell(protocol: string, call: Call, phase: 'begun' | 'answered' | 'ended', reason?: ReleaseReason): void {
@@ -251,9 +291,11 @@ export class CallControl {
   #ended(protocol: string, call: Call, reason: ReleaseReason): void {
     this.#calls.delete(call);
     this.#tell(protocol, call, 'ended', reason);
+    this.#reported?.ended(call, reason);
     const { log, metrics } = this.#parts;
     metrics.counter('calls_ended_total', 'Calls that ended, by reason', { protocol, reason }).add();
-    log.debug({ protocol, caller: call.caller?.name, callee: call.callee?.name, reason }, 'call ended');
+    if (log.isLevelEnabled('debug'))
+      logEvent(log, 'callEnded', { protocol, caller: call.caller?.name, callee: call.callee?.name, reason });
   }
 }
 

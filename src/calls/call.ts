@@ -48,6 +48,8 @@ export interface CallParts {
   callIdFor(number: string): string;
   /** Finds the called party. `later`: `Call.routeAgain` follows. */
   route(number: string, call: Call): Routed;
+  /** The called party is alerted. */
+  ringing?(): void;
   /** The called party accepted. */
   answered(): void;
   ended(call: Call, reason: ReleaseReason): void;
@@ -217,6 +219,7 @@ export class Call {
         const [state, effects] = onCallEvent(before, next);
         this.#state = state;
         if (state.phase !== before.phase) this.#timer?.();
+        if (state.phase === 'ringing' && before.phase !== 'ringing') this.#parts.ringing?.();
         if (state.phase === 'talking' && before.phase !== 'talking') {
           this.#answeredMs = this.#parts.clock.now();
           this.#parts.answered();

@@ -28,6 +28,8 @@ export interface LegProvider {
   /** Changes with the numbers. */
   readonly numbersVersion: number;
   hasNumber(number: string): boolean;
+  /** The endpoint that has this number, as its protocol's messages name it. */
+  endpointOf?(number: string): string | undefined;
   /** Is the endpoint a party of a call? */
   isInCall(endpoint: string): boolean;
   /** Is this the number of that endpoint? */

@@ -47,6 +47,8 @@ export interface Leg {
   readonly name: string;
   /** Who calls; of a caller's leg. */
   readonly identity?: CallerIdentity | undefined;
+  /** The id that this party's messages carry, where it is another than the call's. */
+  readonly callId?: string | undefined;
   /** The call's id where the caller's leg derives it, so that every member derives the same. */
   callIdFor?(number: string): string;
   /** Invite the caller to give a number. A leg that has it already reports `digits` at once. */

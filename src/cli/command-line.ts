@@ -3,13 +3,17 @@ import yargs, { type Argv } from 'yargs';
 import { loadConfig } from '../config/load.ts';
 import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
+import { logLevels } from '../log.ts';
+import { type AdminFlags, tokenVariable } from './admin-target.ts';
 import { check } from './check.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
 import { explainCommand } from './explain.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
+import { changeLog } from './log-level.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
 import { serve } from './serve.ts';
+import { trace } from './trace.ts';
 
 /** The exit code. */
 export async function runCommandLine(
@@ -80,6 +84,8 @@ export async function runCommandLine(
     async (parsed) => print(await drain(queryFlags(parsed))),
   );
   explainCommand(parser, protocols, print);
+  traceCommand(parser);
+  logCommand(parser);
   demoCommand(parser, demonstrations);
   for (const command of protocols.flatMap(({ commands }) => commands)) parser.command(command);
 
@@ -123,11 +129,17 @@ function roleCommand(
 
 function queryCommand(parser: Argv, what: Query, describe: string): void {
   parser.command(
-    what === 'reg' ? 'reg [record]' : what,
+    what === 'reg' ? 'reg [record]' : what === 'calls' ? 'calls [record]' : what,
     describe,
     (command) => {
       adminFlags(command).option('limit', { type: 'number', default: 1_000, describe: 'rows to show; 0: all' });
       if (what === 'reg') command.positional('record', { type: 'string', describe: 'part of a record' });
+      if (what === 'calls')
+        command
+          .positional('record', { type: 'string', describe: 'only of this number, user or call id' })
+          .option('failed', { type: 'boolean', default: false, describe: 'the last ones that failed, and why' })
+          .option('ended', { type: 'boolean', default: false, describe: 'the last ones that ended' })
+          .example('altpath calls --failed', 'why did it fail?');
       return command.example(`altpath ${what} --json`, 'for machines');
     },
     async (parsed) => print(await query(what, queryFlags(parsed), Date.now(), word(parsed, 'record'))),
@@ -137,6 +149,7 @@ function queryCommand(parser: Argv, what: Query, describe: string): void {
 const adminFlags = (command: Argv): Argv =>
   command
     .option('admin', { type: 'string', requiresArg: true, describe: 'ip:port of its admin server [127.0.0.1:9060]' })
+    .option('token', { type: 'string', requiresArg: true, describe: `its adminToken, or in ${tokenVariable}` })
     .option('config', {
       type: 'string',
       requiresArg: true,
@@ -145,11 +158,74 @@ const adminFlags = (command: Argv): Argv =>
     })
     .option('json', { type: 'boolean', default: false, describe: 'for machines' });
 
+const adminWords = (flags: Flags): AdminFlags => {
+  const admin = flags['admin'];
+  const written: readonly unknown[] = Array.isArray(admin) ? admin : admin === undefined ? [] : [admin];
+  return { admin: written.map(String), config: word(flags, 'config'), token: word(flags, 'token') };
+};
+
+function traceCommand(parser: Argv): void {
+  parser.command(
+    'trace [about]',
+    'the messages of a call, a number, an endpoint or a peer, as a ladder',
+    (command) =>
+      adminFlags(command)
+        .positional('about', { type: 'string', describe: 'a call id, a number, an endpoint, or ip[:port] of a peer' })
+        .option('follow', { type: 'boolean', default: false, alias: 'f', describe: 'messages as they come' })
+        .option('mermaid', { type: 'boolean', default: false, describe: 'as a Mermaid sequence diagram' })
+        .option('pcap', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'write them to this file, for Wireshark and sngrep',
+        })
+        .option('limit', { type: 'number', default: 500, describe: 'messages to show: the newest' })
+        .example('altpath trace 200', 'what was said about number 200')
+        .example('altpath trace 127.0.0.1:5070 --follow', 'with one peer, as it happens')
+        .example('altpath trace --admin 127.0.0.1:9060 --admin 127.0.0.2:9060 200', 'as two members saw it'),
+    (parsed) =>
+      trace(
+        {
+          ...adminWords(parsed),
+          about: word(parsed, 'about'),
+          follow: parsed['follow'] === true,
+          form: parsed['json'] === true ? 'json' : parsed['mermaid'] === true ? 'mermaid' : 'ladder',
+          pcap: word(parsed, 'pcap'),
+          limit: typeof parsed['limit'] === 'number' && parsed['limit'] > 0 ? Math.floor(parsed['limit']) : 500,
+        },
+        print,
+      ),
+  );
+}
+
+function logCommand(parser: Argv): void {
+  parser.command(
+    'log [level]',
+    'how much the running altpath logs, for some minutes; without a level: how much it does now',
+    (command) =>
+      adminFlags(command)
+        .positional('level', { type: 'string', choices: [...logLevels, 'restore'], describe: 'restore: as configured' })
+        .option('for', { type: 'string', requiresArg: true, describe: 'only lines about this call, peer or number' })
+        .option('part', { type: 'string', requiresArg: true, describe: 'only of this protocol, or core' })
+        .option('minutes', { type: 'number', default: 10, describe: 'then as configured again; 0: until it ends' })
+        .example('altpath log debug --for 200', 'every decision about number 200, for ten minutes')
+        .example('altpath log debug --part core --minutes 1', 'everything that no protocol says, for a minute'),
+    async (parsed) =>
+      print(
+        await changeLog(queryFlags(parsed), {
+          level: word(parsed, 'level'),
+          about: word(parsed, 'for'),
+          part: word(parsed, 'part'),
+          minutes: typeof parsed['minutes'] === 'number' ? parsed['minutes'] : 10,
+        }),
+      ),
+  );
+}
+
 function queryFlags(flags: Flags): QueryFlags {
   const limit = flags['limit'];
   return {
-    admin: word(flags, 'admin'),
-    config: word(flags, 'config'),
+    ...adminWords(flags),
+    list: flags['failed'] === true ? 'failed' : flags['ended'] === true ? 'ended' : 'open',
     json: flags['json'] === true,
     limit: typeof limit === 'number' && Number.isInteger(limit) && limit >= 0 ? limit : 1_000,
   };

@@ -8,8 +8,8 @@ import { type Explanation, explain } from '../controller/explain.ts';
 import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { AltpathError, ConfigError } from '../errors.ts';
 import { AddressResolver } from '../signaling/address-resolver.ts';
+import { adminTarget } from './admin-target.ts';
 import { word } from './flags.ts';
-import { adminAddress } from './query.ts';
 import { isRow, table } from './table.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
@@ -24,6 +24,7 @@ export function explainCommand(parser: Argv, protocols: readonly ProtocolEntry[]
         .option('from', { type: 'string', requiresArg: true, describe: 'who calls: a line, or a URI' })
         .option('file', { type: 'string', requiresArg: true, describe: 'explain this file; nothing need be running' })
         .option('node', { type: 'string', requiresArg: true, describe: 'with --file: as this node' })
+        .option('token', { type: 'string', requiresArg: true, describe: 'its adminToken' })
         .option('admin', {
           type: 'string',
           requiresArg: true,
@@ -56,10 +57,13 @@ export async function explained(protocols: readonly ProtocolEntry[], flags: Flag
 
 async function ask(number: string, from: string | undefined, flags: Flags): Promise<Explanation> {
   const search = new URLSearchParams({ number, ...(from === undefined ? {} : { from }) });
-  const answer = await askAdmin(
-    adminAddress({ admin: word(flags, 'admin'), config: word(flags, 'config') }),
-    `/explain?${search}`,
-  );
+  const admin = word(flags, 'admin');
+  const { address, token } = adminTarget({
+    admin: admin === undefined ? [] : [admin],
+    config: word(flags, 'config'),
+    token: word(flags, 'token'),
+  });
+  const answer = await askAdmin(address, `/explain?${search}`, { token });
   if (!isExplanation(answer))
     throw new AltpathError('ERR_ADMIN', 'the answer makes no sense: another version of altpath?');
   return answer;

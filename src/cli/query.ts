@@ -1,38 +1,44 @@
 /** Commands that ask a running altpath over its admin server: status, calls, peers, reg, drain. */
 import { askAdmin } from '../admin-client.ts';
-import { coreSchema, defaultAdminPort } from '../config/core-schema.ts';
-import { readSource } from '../config/source.ts';
-import { AltpathError, ConfigError } from '../errors.ts';
-import type { SocketAddress } from '../signaling/controller-address.ts';
+import { AltpathError } from '../errors.ts';
+import { type AdminFlags, type AdminTarget, adminTarget } from './admin-target.ts';
+import { type CallList, callTable } from './call-table.ts';
+import { readable } from './readable.ts';
 import { isRow, outline, type Row, table } from './table.ts';
 
-export interface QueryFlags {
-  readonly admin?: string | undefined;
-  readonly config?: string | undefined;
+export interface QueryFlags extends AdminFlags {
   readonly json: boolean;
   /** Rows to show at most; 0: all. */
   readonly limit: number;
+  /** Of calls: those under way, the last that ended, or the last that failed. */
+  readonly list?: CallList | undefined;
 }
 
 export type Query = 'status' | 'calls' | 'peers' | 'reg';
 
 /** The text to print. @throws AltpathError (rejects) with a sentence for the operator. */
 export async function query(what: Query, flags: QueryFlags, nowMs: number, record?: string): Promise<string> {
-  const address = adminAddress(flags);
+  const target = adminTarget(flags);
   if (what === 'status') {
-    const status = await askAdmin(address, '/status');
+    const status = await askAdmin(target.address, '/status', target);
     if (!isRow(status)) throw noSense();
-    return flags.json ? JSON.stringify(status, undefined, 2) : outline(status);
+    return flags.json ? JSON.stringify(status, undefined, 2) : outline(readable(status, nowMs));
   }
   const path = what === 'reg' ? 'registrations' : what;
+  const list = flags.list ?? 'open';
   const { total, rows } = await fetchRows(
-    address,
+    target,
     path,
     flags.limit === 0 ? Number.POSITIVE_INFINITY : flags.limit,
-    record,
+    what === 'calls' ? callFilter(list, record) : record === undefined ? {} : { record },
   );
   if (flags.json) return JSON.stringify(rows, undefined, 2);
-  const noun = what === 'reg' ? 'contacts' : what;
+  const noun =
+    what === 'reg'
+      ? 'contacts'
+      : what === 'calls' && list !== 'open'
+        ? `calls ${list === 'failed' ? 'have failed' : 'have ended'}`
+        : what;
   if (total === 0) return `no ${noun}`;
   const shown =
     what === 'reg'
@@ -40,20 +46,23 @@ export async function query(what: Query, flags: QueryFlags, nowMs: number, recor
           rows.map((row) => registration(row, nowMs)),
           registrationColumns,
         )
-      : table(rows, columnsOf(rows));
+      : what === 'calls' && rows.every(({ id }) => typeof id === 'string')
+        ? callTable(rows, list, nowMs)
+        : readableTable(rows, nowMs);
   return rows.length < total ? `${shown}\n${rows.length} of ${total} ${noun} (more with --limit)` : shown;
 }
 
 export async function drain(flags: QueryFlags): Promise<string> {
-  await askAdmin(adminAddress(flags), '/drain', 'POST');
+  const { address, token } = adminTarget(flags);
+  await askAdmin(address, '/drain', { method: 'POST', token });
   return flags.json ? JSON.stringify({ draining: true }) : 'draining: new work goes to the backup; it ends by itself';
 }
 
 async function fetchRows(
-  address: SocketAddress,
+  { address, token }: AdminTarget,
   path: string,
   limit: number,
-  record: string | undefined,
+  filter: Readonly<Record<string, string>>,
 ): Promise<{ total: number; rows: readonly Row[] }> {
   const rows: Row[] = [];
   for (;;) {
@@ -61,8 +70,8 @@ async function fetchRows(
       offset: String(rows.length),
       limit: String(Math.min(pageSize, limit - rows.length)),
     });
-    if (record !== undefined) search.set('record', record);
-    const page = await askAdmin(address, `/${path}?${search}`);
+    for (const [name, value] of Object.entries(filter)) search.set(name, value);
+    const page = await askAdmin(address, `/${path}?${search}`, { token });
     if (!isRow(page) || !Array.isArray(page['items']) || typeof page['total'] !== 'number') throw noSense();
     rows.push(...page['items'].filter(isRow));
     const total = page['total'];
@@ -101,22 +110,17 @@ const registrationColumns = [
 const addressText = ({ transport, host, port }: Row): string =>
   `${transport}:${String(host).includes(':') ? `[${host}]` : host}:${port}`;
 
+const callFilter = (list: CallList, about: string | undefined): Readonly<Record<string, string>> => ({
+  ...(list === 'open' ? {} : { [list]: '1' }),
+  ...(about === undefined ? {} : { about }),
+});
+
+function readableTable(rows: readonly Row[], nowMs: number): string {
+  const shown = rows.map((row) => readable(row, nowMs));
+  return table(shown, columnsOf(shown));
+}
+
 const columnsOf = (rows: readonly Row[]): readonly string[] => [...new Set(rows.flatMap((row) => Object.keys(row)))];
-
-/** By flag, else by the file, else where config/default.yaml puts it. */
-export function adminAddress({ admin, config }: Pick<QueryFlags, 'admin' | 'config'>): SocketAddress {
-  const written = admin ?? (config === undefined ? undefined : adminInFile(config)) ?? `127.0.0.1:${defaultAdminPort}`;
-  const parsed = coreSchema.shape.admin.safeParse(written);
-  if (!parsed.success) throw new ConfigError(`--admin: ${parsed.error.issues[0]?.message ?? 'no address'}`);
-  if (parsed.data === 'off') throw new ConfigError('the admin server is off there: nothing to ask');
-  return parsed.data;
-}
-
-function adminInFile(file: string): string | undefined {
-  const { value } = readSource(file);
-  const admin = isRow(value) ? value['admin'] : undefined;
-  return typeof admin === 'string' ? admin : undefined;
-}
 
 const noSense = (): AltpathError =>
   new AltpathError('ERR_ADMIN', 'the answer makes no sense: another version of altpath?');

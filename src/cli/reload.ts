@@ -45,9 +45,9 @@ export function reload({ started, current, roles, log, load }: Reloading): Confi
       ...(needsRestart.length === 0 ? [] : [`needs a restart: ${listed(needsRestart)}`]),
     ];
     // The line about it passes the level that lets more pass.
-    if (isMore(to, from)) log.setLevel(to);
+    if (isMore(to, from)) log.configure(to);
     logger.info({ file: current.file, changed, needsRestart }, `reloaded ${current.file}: ${words.join('; ')}`);
-    if (isMore(from, to)) log.setLevel(to);
+    if (isMore(from, to)) log.configure(to);
     return fresh;
   } catch (error) {
     if (!(error instanceof AltpathError)) throw error;

@@ -1,8 +1,10 @@
 /** `altpath run` and its like: one controller that lives until a signal or `altpath drain` ends it. */
+import { systemClock } from '../clock.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RunningController } from '../controller/controller.ts';
 import type { RoleSetup } from '../controller/protocol-entry.ts';
 import { openLog } from '../log.ts';
+import { LogControl } from '../log-control.ts';
 import { Metrics } from '../metrics.ts';
 import { reload } from './reload.ts';
 import { ProcessSignals } from './signals.ts';
@@ -19,22 +21,26 @@ export async function serve({ version, load }: ServeRequest): Promise<void> {
   const metrics = new Metrics();
   const log = openLog(started.core.log, metrics);
   const signals = new ProcessSignals(log.logger);
+  const logControl = new LogControl(log, systemClock);
   const controller = new RunningController({
     version,
     config: started,
     log: log.logger,
+    logControl,
     metrics,
     drain: () => signals.end({ signal: 'drain', text: 'altpath drain' }),
   });
   try {
     await controller.start();
     signals.onHangUp(() => {
+      controller.reopenRecords();
       controller.config = reload({ started, current: controller.config, roles: controller.roles, log, load });
     });
     const { text } = await signals.ended;
     await controller.end(text);
   } finally {
     await controller.close();
+    logControl.stop();
     await log.close();
     signals.dispose();
   }

@@ -23,6 +23,16 @@ const admin = parsed<SocketAddress | 'off'>(
   (text) => `"${text}" is no address for the admin server: write ip:port, such as 127.0.0.1:9060, or off`,
 );
 
+const collector = parsed<SocketAddress>(
+  (text) => {
+    const address = readAddress(text, { port: 9060 });
+    return address === undefined || address.transport !== 'udp' || address.user !== undefined
+      ? undefined
+      : { host: address.host, port: address.port };
+  },
+  (text) => `"${text}" is no HEP collector: write host:port, such as 127.0.0.1:9060`,
+);
+
 const location = parsed<string>(
   (text) => (/^(memory|sqlite:.+)$/.test(text.trim()) ? text.trim() : undefined),
   (text) => `"${text}" is no location store: write memory, or sqlite:PATH such as sqlite:./var/locations.sqlite`,
@@ -65,6 +75,29 @@ export const coreSchema = section({
   admin: admin.prefault('off'),
   /** Floating addresses (VRRP): listeners on them are bound when the address is here, and never send from another. */
   vip: z.array(ipAddress).max(16).default([]),
+  /** Who shows it may read from other machines; where it is set, drain and log need it everywhere. */
+  adminToken: secretField(16).optional(),
+  /** The last messages, for `altpath trace`. */
+  trace: z
+    .union([
+      z.literal('off'),
+      section({
+        /** Memory for them; about 2,000 to the megabyte. */
+        maxBytes: wholeNumber(65_536, 1_073_741_824).default(16_777_216),
+      }),
+    ])
+    .prefault({}),
+  /** Every message as it passes, to a collector such as Homer. */
+  capture: section({
+    hep: collector.optional(),
+    agentId: wholeNumber(0, 4_294_967_295).default(2_001),
+    password: secretField(1).optional(),
+  }).prefault({}),
+  /** One JSON line for each call attempt that has ended. */
+  callRecords: section({
+    /** A path, or `stdout`. */
+    file: z.string().min(1).optional(),
+  }).prefault({}),
   /** Where registrations live; a relative path counts from the working directory. */
   location: location.prefault('memory'),
   cluster: section({

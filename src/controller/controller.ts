@@ -13,6 +13,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { openLocation } from '../location/open.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
+import type { LogControl } from '../log-control.ts';
 import type { Metrics } from '../metrics.ts';
 import { FloatingAddresses } from '../network/floating.ts';
 import { createNetwork } from '../network/node-network.ts';
@@ -25,6 +26,7 @@ import { formatAddress, formatSocketAddress, type SocketAddress } from '../signa
 import { clusterSecret } from './cluster-secret.ts';
 import { ControllerEvents } from './events.ts';
 import { type Explanation, explain } from './explain.ts';
+import { type ClusterView, Observation } from './observation.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 import { startLink } from './start-link.ts';
 
@@ -33,6 +35,8 @@ export interface ControllerParts {
   readonly config: LoadedConfig<RoleSetup>;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How its log is turned while it runs; absent where the log is another program's. */
+  readonly logControl?: LogControl | undefined;
   /** Somebody asks at the admin server for the orderly end. */
   drain(): void;
 }
@@ -55,9 +59,12 @@ export class RunningController {
   #stopObserving: (() => void) | undefined;
   #link: MemberLink | undefined;
   #floating: FloatingAddresses | undefined;
+  #observation: Observation | undefined;
+  readonly #logControl: LogControl | undefined;
 
   constructor(parts: ControllerParts) {
-    const { version, config, log, metrics } = parts;
+    const { version, config, log, metrics, logControl } = parts;
+    this.#logControl = logControl;
     this.#version = version;
     this.#config = config;
     this.#log = log;
@@ -115,8 +122,26 @@ export class RunningController {
     };
   }
 
+  /** Calls under way, of every protocol. */
   calls(): readonly Row[] {
-    return this.#rows((role) => role.calls());
+    return this.#observation?.calls().map((row) => ({ ...row })) ?? [];
+  }
+
+  /** The file of call records was renamed: a new one is begun. */
+  reopenRecords(): void {
+    this.#observation?.reopenRecords();
+  }
+
+  #cluster(): ClusterView {
+    const takeovers = [...this.#roles.values()].flatMap((role) => {
+      const { takeovers: list } = role.status();
+      return Array.isArray(list) ? list.map((each: Row) => ({ protocol: role.name, ...each })) : [];
+    });
+    return {
+      state: this.#state,
+      members: this.peers().filter(({ kind, provenance }) => kind === 'member' || provenance === 'configured'),
+      takeovers,
+    };
   }
 
   peers(): readonly Row[] {
@@ -143,7 +168,24 @@ export class RunningController {
     const locations = openLocation(core.location, parts);
     this.#locations = locations;
     await locations.open();
-    if (core.admin !== 'off') this.#admin = await startAdmin(core.admin, this.#view(locations));
+    const readers = [...roles.values()].flatMap(({ name, reader }) =>
+      reader === undefined ? [] : [[name, reader] as const],
+    );
+    const observation = new Observation({
+      ...parts,
+      core,
+      readers: new Map(readers),
+      events: this.events,
+      gatewayHosts: (name) => gatewayHosts(this.peers(), name),
+      member: node,
+      logControl: this.#logControl,
+      protocols: [...roles.keys()],
+      cluster: () => this.#cluster(),
+    });
+    this.#observation = observation;
+    if (core.admin !== 'off')
+      this.#admin = await startAdmin(core.admin, this.#view(locations, observation), core.adminToken);
+    await observation.start();
 
     const sections = [...roles.values()].map(({ section }) => section);
     const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
@@ -165,9 +207,11 @@ export class RunningController {
       locate: (number) => resolver.locate(number),
       dialling: resolver,
       events: this.events,
+      journal: observation.journal,
     });
     this.#callControl = callControl;
     this.#resolver = resolver;
+    observation.know(callControl, locations);
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
     const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
     this.#link = link;
@@ -175,7 +219,7 @@ export class RunningController {
       const services: CoreServices = {
         ...parts,
         random: systemRandom,
-        network,
+        network: observation.networkFor(network, setup.name),
         dns,
         locations,
         resolver,
@@ -188,6 +232,7 @@ export class RunningController {
         },
         link,
         events: this.events,
+        journal: observation.journal,
       };
       const role = setup.createRole(services, trust);
       this.#roles.set(setup.name, role);
@@ -221,6 +266,7 @@ export class RunningController {
     this.#roles.clear();
     this.#floating?.stop();
     await this.#link?.stop();
+    this.#observation?.stop();
     this.#callControl?.stop();
     this.#stopObserving?.();
     const locations = this.#locations;
@@ -246,7 +292,7 @@ export class RunningController {
     return () => cancel();
   }
 
-  #view(locations: LocationService): AdminView {
+  #view(locations: LocationService, observation: Observation): AdminView {
     return {
       metrics: this.#metrics,
       log: this.#log,
@@ -257,6 +303,9 @@ export class RunningController {
       registrations: () => locations.records(),
       explain: (number, from) => this.explain(number, from),
       drain: this.#drain,
+      events: observation,
+      lists: observation.lists,
+      orders: observation.orders,
     };
   }
 }
@@ -264,6 +313,18 @@ export class RunningController {
 export type ControllerState = 'starting' | 'ready' | 'draining' | 'stopped';
 
 type Row = Readonly<Record<string, unknown>>;
+
+/** The hosts at which the gateway with this name is. */
+function gatewayHosts(peers: readonly Row[], name: string): readonly string[] {
+  const isNamed = ({ kind, name: each }: Row): boolean =>
+    kind === 'gateway' && typeof each === 'string' && each.toLowerCase() === name.toLowerCase();
+  return peers.filter(isNamed).flatMap(({ addresses }) => (Array.isArray(addresses) ? addresses.flatMap(hostOf) : []));
+}
+
+const hostOf = (address: unknown): readonly string[] =>
+  typeof address === 'object' && address !== null && 'host' in address && typeof address.host === 'string'
+    ? [address.host]
+    : [];
 
 /** Waits for `work`, but no longer than this. */
 async function within(limitMs: number, work: Promise<unknown>): Promise<void> {

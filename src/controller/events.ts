@@ -51,7 +51,11 @@ export interface EventSink {
   /** Is there anybody to tell? Else nothing needs to be put together. */
   readonly isHeard: boolean;
   emit(event: ControllerEvent): void;
+  /** A message has just been sent to another address than the one that failed. */
+  moved?(from: string, to: string, because: string): void;
 }
+
+type Marker = (from: string, to: string, because: string) => void;
 
 type Handler = (event: ControllerEvent) => void;
 
@@ -59,6 +63,7 @@ export class ControllerEvents implements EventSink {
   readonly #log: Logger;
   readonly #handlers = new Set<Handler>();
   readonly #streams = new Set<EventStream>();
+  readonly #markers = new Set<Marker>();
   #ended = false;
 
   constructor(log: Logger) {
@@ -67,6 +72,18 @@ export class ControllerEvents implements EventSink {
 
   get isHeard(): boolean {
     return this.#handlers.size > 0;
+  }
+
+  moved(from: string, to: string, because: string): void {
+    for (const marker of this.#markers) marker(from, to, because);
+  }
+
+  /** Calls it for each message that is sent to an alternate, right after it was. Returns what ends that. */
+  onMoved(marker: Marker): () => void {
+    this.#markers.add(marker);
+    return () => {
+      this.#markers.delete(marker);
+    };
   }
 
   emit(event: ControllerEvent): void {

@@ -7,6 +7,7 @@ import type { TrustSettings } from '../config/trust-rules.ts';
 import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';
 import type { Directory } from '../signaling/directory.ts';
+import type { MessageReader } from '../trace/message-reader.ts';
 
 /** A flag of one protocol's command. */
 export interface ProtocolFlag {
@@ -30,6 +31,8 @@ export interface ProtocolEntryParts<C extends RoleSection> {
   createRole(services: CoreServices, config: C, core: TrustSettings): Role;
   /** Settings of the section that `Role.reload` takes over, `auth.users` with all that is under it; the others need a restart. */
   readonly reloads?: readonly string[];
+  /** What its recorded messages say. */
+  readonly reader?: MessageReader;
   /** Does its role talk with the other members over the link? */
   readonly usesLink?: boolean;
   /** Its users and trunks as the section has them, for `altpath explain` without a running controller. */
@@ -52,6 +55,7 @@ export interface RoleSetup {
   /** The protocol's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
   readonly usesLink: boolean;
+  readonly reader: MessageReader | undefined;
   readonly warnings: readonly string[];
   createRole(services: CoreServices, core: TrustSettings): Role;
   directory(plan: DiallingPlan): Directory | undefined;
@@ -76,6 +80,7 @@ export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<
     configSchema,
     reloads = [],
     usesLink = false,
+    reader,
     flags = [],
     examples = [],
     commands = [],
@@ -88,6 +93,7 @@ export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<
       section: config,
       reloads,
       usesLink,
+      reader,
       warnings: parts.warnings?.(config) ?? [],
       createRole: (services, core) => parts.createRole(services, config, core),
       directory: (plan) => parts.directory?.(config, plan),

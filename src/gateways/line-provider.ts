@@ -252,6 +252,10 @@ export class LineProvider implements LegProvider {
     return this.lines.numbers();
   }
 
+  endpointOf(number: string): string | undefined {
+    return this.lines.byNumber(number)?.endpoint;
+  }
+
   get numbersVersion(): number {
     return this.lines.version;
   }

@@ -23,6 +23,7 @@ export interface TableParts {
 }
 
 export class ConnectionTable {
+  readonly sent: NetworkEvents['sent'];
   readonly #parts: TableParts;
   /** Connections that somebody may use, by peer (and by name, for those we opened with TLS). */
   readonly #byPeer = new Map<string, Connection>();
@@ -36,6 +37,7 @@ export class ConnectionTable {
 
   constructor(parts: TableParts) {
     this.#parts = parts;
+    this.sent = parts.events.sent;
     parts.metrics.gauge('connections', 'Open connections', () => this.#open.size, {
       listener: formatAddress(parts.local),
     });

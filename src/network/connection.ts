@@ -28,6 +28,8 @@ export interface ConnectionOwner {
   dial(connection: Connection): void;
   opened(connection: Connection): void;
   received(bytes: Buffer, connection: Connection): void;
+  /** Told of what is given to a connection to be sent, where somebody wants to know. */
+  readonly sent?: ((bytes: Uint8Array, connection: Connection) => void) | undefined;
   malformed(bytes: Buffer, connection: Connection, reason: string): void;
   failed(connection: Connection, error: TransmitError): void;
   countEnd(cause: EndCause): void;
@@ -91,6 +93,7 @@ export class Connection implements Flow {
   }
 
   send(bytes: Uint8Array): void {
+    this.#table.sent?.(bytes, this);
     switch (this.#state) {
       case 'open':
         this.#write(bytes);

@@ -6,7 +6,7 @@
  *        └──no socket to be had──► plain: goes through the listener's socket, ICMP errors unseen
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import type { Flow, FlowOptions, NetworkEvents, TransmitError } from '../network.ts';
+import type { Flow, NetworkEvents, TransmitError } from '../network.ts';
 import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { briefMs, maxDatagramBytes, maxQueuedMessages } from './limits.ts';
@@ -19,7 +19,7 @@ export interface PeerListener {
   readonly local: ControllerAddress;
   readonly isOpen: boolean;
   readonly events: NetworkEvents;
-  flowTo(remote: SocketAddress, options?: FlowOptions): Flow;
+  sendConnected(bytes: Uint8Array, remote: SocketAddress): void;
   send(bytes: Uint8Array, remote: SocketAddress): void;
   sendPlain(bytes: Uint8Array, remote: SocketAddress): void;
   receive(bytes: Buffer, from: RemoteInfo, peer?: ConnectedPeer): void;
@@ -68,6 +68,12 @@ export class ConnectedPeer implements Flow {
   }
 
   send(bytes: Uint8Array): void {
+    this.#listener.events.sent?.(bytes, this);
+    this.sendOn(bytes);
+  }
+
+  /** @internal What is recorded as sent already. */
+  sendOn(bytes: Uint8Array): void {
     if (!this.#listener.isOpen) return;
     if (bytes.length > maxDatagramBytes)
       this.#listener.report(this.remote, {
@@ -111,7 +117,7 @@ export class ConnectedPeer implements Flow {
         break;
       case 'retired':
         if (this.#isBrief) this.#listener.send(bytes, this.remote);
-        else this.#listener.flowTo(this.remote, { connected: true }).send(bytes);
+        else this.#listener.sendConnected(bytes, this.remote);
     }
   }
 

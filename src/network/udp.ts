@@ -123,6 +123,11 @@ class UdpListener implements Listener {
     this.#sender.send(bytes, remote);
   }
 
+  /** @internal What a retired peer is still asked to send. */
+  sendConnected(bytes: Uint8Array, remote: SocketAddress): void {
+    if (this.isOpen) this.#peer(remote).sendOn(bytes);
+  }
+
   /** @internal What a retiring peer had not sent yet leaves through our socket, also while we close. */
   sendPlain(bytes: Uint8Array, remote: SocketAddress): void {
     this.#sender.sendPublicly(bytes, remote);
@@ -218,6 +223,7 @@ class DatagramFlow implements Flow {
   }
 
   send(bytes: Uint8Array): void {
+    this.#listener.events.sent?.(bytes, this);
     this.#listener.send(bytes, this.remote);
   }
 

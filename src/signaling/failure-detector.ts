@@ -10,6 +10,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
 import { type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
@@ -216,10 +217,7 @@ export class FailureDetector {
       }));
     }
     if (pool.answered(peer)) {
-      log.info(
-        { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs },
-        'peer answers again: held before it gets new work',
-      );
+      logEvent(log, 'peerReturned', { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs });
       this.#host.returned(peer.address);
     }
   }
@@ -227,8 +225,7 @@ export class FailureDetector {
   #refuses(peer: Peer, retryAfterMs: number): void {
     const { pool, log, clock } = this.#host;
     const forMs = Math.min(retryAfterMs, maxRefusingMs);
-    if (pool.refuses(peer, clock.now() + forMs))
-      log.warn({ peer: peer.key, forMs }, 'peer takes no new work: it goes to its alternates');
+    if (pool.refuses(peer, clock.now() + forMs)) logEvent(log, 'peerRefuses', { peer: peer.key, forMs });
     this.watchAiling();
   }
 

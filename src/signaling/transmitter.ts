@@ -6,6 +6,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
 import { TokenBucket } from '../token-bucket.ts';
@@ -283,16 +284,16 @@ export class Transmitter implements DeliveryHost {
         reason: because,
       })
       .add();
-    this.#parts.log.debug(
-      {
+    const { log } = this.#parts;
+    if (log.isLevelEnabled('debug'))
+      logEvent(log, 'messageMoved', {
         from: formatAddress(from),
         to: formatAddress(to),
         because,
         tried: tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`),
-      },
-      'message moves to the alternate',
-    );
+      });
     const { events, protocol } = this.#parts;
+    events?.moved?.(formatAddress(from), formatAddress(to), because);
     if (events?.isHeard === true)
       events.emit({
         kind: 'switch',
@@ -328,10 +329,7 @@ export class Transmitter implements DeliveryHost {
       metrics
         .counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason: failure })
         .add();
-      log.warn(
-        { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 },
-        'peer is down: what is open moves to its alternates',
-      );
+      logEvent(log, 'peerDied', { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 });
       this.#tellOfPeer(address, 'died', failure);
     }
     if (peer !== undefined) {
@@ -391,8 +389,8 @@ export class Transmitter implements DeliveryHost {
         0,
       );
       if (to === undefined || !this.maySwitch(to)) continue;
-      this.explainSwitch(address, to, 'down');
       this.flowTo(to)?.send(bytes);
+      this.explainSwitch(address, to, 'down');
     }
   }
 

@@ -67,6 +67,13 @@ class EchoRole implements Role {
       alternates: [this.#backup()],
       q: 500,
     };
+    const call = this.#services.journal?.begin({
+      protocol: 'echo',
+      callId: 'c1',
+      caller: 'a\u001b[31m',
+      callee: 'b',
+    });
+    call?.ringing();
     await this.#services.locations.save('zone', [
       { ...contact, expiresMs: this.#services.clock.now() + 60_000, updatedMs: this.#services.clock.now() },
     ]);

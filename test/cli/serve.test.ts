@@ -235,9 +235,17 @@ describe('altpath: asking a running process', () => {
       roles: { echo: { listening: ready['addresses'], zones: ['NORTH'] } },
     });
     expect(await ask('status')).toMatch(/^state +ready$/m);
-    expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([{ protocol: 'echo', state: 'flying' }]);
+    expect(JSON.parse(await ask('calls', '--json'))).toMatchObject([
+      { protocol: 'echo', state: 'ringing', callId: 'c1' },
+    ]);
     // The escape sequence in the caller's name does not reach the terminal.
-    expect(await ask('calls')).toBe('protocol  id  state   from    to\necho      c1  flying  a?[31m  b\n');
+    expect(await ask('calls')).toMatch(
+      /^protocol {2}state {4}caller {2}callee {2}since +call\necho +ringing {2}a\?\[31m {2}b +[\d.]+ s ago +c1\n$/,
+    );
+    expect(await ask('calls', '--failed')).toBe('no calls have failed\n');
+    expect(await ask('log')).toMatch(/^level +info$/m);
+    expect(await ask('log', 'debug', '--part', 'echo', '--minutes', '1')).toMatch(/^until +in (?:60|59(?:\.\d)?) s$/m);
+    expect(await ask('trace')).toBe('no messages yet\n');
     expect(await ask('peers')).toBe('no peers\n');
     expect(await ask('reg')).toMatch(
       /^record +contact +expires +q +alternates\nzone +echo:1 +\d+ s +0\.5 +udp:127\.0\.0\.9:1\n$/,

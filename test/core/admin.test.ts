@@ -132,7 +132,7 @@ describe('admin server', () => {
   it('drains on a POST of the command, once per POST', async () => {
     let drains = 0;
     const server = await serve({ drain: () => ++drains });
-    expect(await askAdmin(server.address, '/drain', 'POST')).toEqual({ draining: true });
+    expect(await askAdmin(server.address, '/drain', { method: 'POST' })).toEqual({ draining: true });
     expect(drains).toBe(1);
   });
 

@@ -87,6 +87,7 @@ class DatagramFlow implements Flow {
     const { host } = this.#socket;
     const { network } = host;
     if (!this.#socket.isOpen || host.crashed) return;
+    this.#socket.events.sent?.(bytes, this);
     const packet = network.packet('udp', host.source(this.local), this.remote, Buffer.from(bytes));
     // The tap may have killed us in the middle of this send.
     if (packet === undefined || host.silent) return;

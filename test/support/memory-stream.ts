@@ -138,6 +138,7 @@ class StreamEnd implements Flow {
   send(bytes: Uint8Array): void {
     const copy = Buffer.from(bytes);
     if (this.#dead()) return;
+    this.#socket.events.sent?.(copy, this);
     if (this.#state === 'open') this.#write(copy);
     else if (this.#state === 'ended')
       this.#later(0, () => this.#socket.events.failed(this, { reason: 'closed', detail: 'the connection has ended' }));

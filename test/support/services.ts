@@ -1,15 +1,34 @@
-/** Services of one controller in a test, with a call control and an address resolver of its own as every process has one. */
-import { AddressResolver, CallControl, type CoreServices, type DiallingPlan } from '../../src/internal.ts';
+/** Services of one controller in a test, with a call control, a journal and an address resolver of its own as every process has one. */
+import {
+  AddressResolver,
+  CallControl,
+  CallJournal,
+  type Clock,
+  type CoreServices,
+  type DiallingPlan,
+} from '../../src/internal.ts';
+
+const journals = new WeakMap<Clock, CallJournal>();
 
 export function withCallControl(
   services: Omit<CoreServices, 'callControl' | 'resolver'>,
   plan?: DiallingPlan,
 ): CoreServices {
   const resolver = new AddressResolver({ ...services, plan });
+  const journal = new CallJournal(services.clock);
+  journals.set(services.clock, journal);
   const callControl = new CallControl({
     ...services,
+    journal,
     locate: (number) => resolver.locate(number),
     dialling: resolver,
   });
-  return { ...services, resolver, callControl };
+  return { ...services, resolver, callControl, journal };
+}
+
+/** Of the program that began last with this clock. */
+export function journalOf(clock: Clock): CallJournal {
+  const journal = journals.get(clock);
+  if (journal === undefined) throw new Error('no program has this clock');
+  return journal;
 }

@@ -12,6 +12,7 @@ import {
   type RateLimitedLog,
   sameAddress,
 } from '../../../src/internal.ts';
+import type { SipCallWatch } from '../call-watch.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
@@ -20,6 +21,7 @@ import type { ServerTransaction } from '../transactions/server.ts';
 import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
 import { restored, type TrunkFields } from '../trunks/rewriting.ts';
 import { TrunkAttempts } from '../trunks/trunk-attempts.ts';
+import { type RoutingExplanation, routeOf } from './explain-routing.ts';
 import { forwardedText } from './forward.ts';
 import { ignoreAnswer, type RelayParts, RepeatedSuccess } from './relay.ts';
 import { type DialogProof, offsetKind } from './route-user.ts';
@@ -37,6 +39,9 @@ export interface BranchParts extends RelayParts {
   readonly dialogs: DialogProof;
   readonly offsets: DialogOffsets;
   readonly timerCMs: number;
+  readonly explain?: RoutingExplanation | undefined;
+  /** Is told what becomes of the branches of calls. */
+  readonly watch?: SipCallWatch | undefined;
   /** Tells once when a subscriber has renewed his binding over a flow of ours. */
   onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
   /** Names a flow for those who come back by it. */
@@ -115,6 +120,12 @@ export class Branch implements ClientUser {
           { callId: this.#context.request.callId, hop: this.#target.hop, why: resolution.error.detail },
           'no address for the next hop',
         );
+        this.#context.parts.watch?.sent(this.#context.request, undefined, routeOf(this.#target), true);
+        this.#context.parts.watch?.branchUnreachable(
+          this.#context.request,
+          [],
+          `no address for ${this.#target.hop.host}: ${resolution.error.detail}`,
+        );
         this.#failed();
         return;
       }
@@ -162,6 +173,8 @@ export class Branch implements ClientUser {
       return;
     }
     if (status < 300 && transaction.bypassFlow !== undefined) this.#cancelBypassed(transaction, transaction.bypassFlow);
+    if (status >= 300 && !this.#ended)
+      this.#context.parts.watch?.branchRefused(this.#context.request, status, message.reason, transaction.hop);
     if (status < 300) {
       this.#answered = true;
       this.#context.onSuccess(message);
@@ -182,6 +195,7 @@ export class Branch implements ClientUser {
 
   onTimeout(): void {
     if (this.#ended) return;
+    this.#context.parts.watch?.branchTimedOut(this.#context.request, this.#transaction?.hop);
     if (!this.#goesElsewhere(408)) this.#context.onBranchTimeout();
     this.#end();
   }
@@ -190,6 +204,7 @@ export class Branch implements ClientUser {
     if (this.#ended) return;
     const { reports } = this.#context.parts;
     const [first] = tried;
+    this.#context.parts.watch?.branchUnreachable(this.#context.request, tried);
     reports.info('no hop took the request', first === undefined ? '' : formatAddress(first.address), () => ({
       callId: this.#context.request.callId,
       method: this.#context.request.method,
@@ -237,6 +252,7 @@ export class Branch implements ClientUser {
     this.#provisional = false;
     this.#cancel?.abandon();
     this.#cancel = undefined;
+    this.#context.parts.watch?.moved(this.#context.request, from, to, because);
     log.info(
       {
         callId: this.#context.request.callId,
@@ -335,7 +351,11 @@ export class Branch implements ClientUser {
     const dialog =
       this.#attempts === undefined || !this.#isNewCall ? plan.dialog : parts.dialogs.write(request, offsetKind(offset));
     this.#addresses = addresses;
-    if (request.method === 'INVITE') this.#armTimerC();
+    if (request.method === 'INVITE') {
+      this.#armTimerC();
+      parts.watch?.sent(request, addresses[0], routeOf(target), plan.recordRoute);
+    }
+    parts.explain?.sent(request, target, addresses);
     this.#transaction = layer.request(
       request.method,
       branch,
@@ -416,6 +436,7 @@ export class Branch implements ClientUser {
   }
 
   #timerCFired(): void {
+    this.#context.parts.watch?.branchTimedOut(this.#context.request, this.#transaction?.hop);
     if (this.#provisional) {
       this.#wantsCancel = true;
       this.#sendCancel();

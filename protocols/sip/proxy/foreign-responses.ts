@@ -25,7 +25,7 @@ import { viaAddress, withoutTopVia } from '../transactions/way-back.ts';
 import { restoredByMark } from '../trunks/rewriting.ts';
 import type { Trunks } from '../trunks/trunks.ts';
 import { forkMark } from './forward.ts';
-import { takeovers } from './route-planning.ts';
+import { type TakenOver, takeovers } from './route-planning.ts';
 import { adoptRecordRoute } from './takeover.ts';
 import { type BranchKey, isOtherVersion } from './via-branch.ts';
 
@@ -39,6 +39,7 @@ export interface ForeignResponseParts {
   readonly log: Logger;
   readonly timerCMs: number;
   readonly trunks: Trunks;
+  readonly takenOver?: TakenOver | undefined;
 }
 
 export class ForeignResponses {
@@ -91,7 +92,10 @@ export class ForeignResponses {
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     // What a carrier asks is for us to answer, once the caller has sent his request again: he knows nothing of the carrier.
     if ((message.status === 401 || message.status === 407) && this.#parts.trunks.from(flow) !== undefined) return;
-    if (!isOwn) this.#takeovers.add();
+    if (!isOwn && partner !== undefined) {
+      this.#takeovers.add();
+      this.#parts.takenOver?.(partner, 'response', message.callId);
+    }
     this.#adoptResponse(restoredByMark(message), next, isOwn ? undefined : partner);
   }
 

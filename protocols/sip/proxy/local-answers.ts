@@ -1,5 +1,6 @@
 /** Answers of our own: refusals, and what we say of ourselves to OPTIONS (RFC 3261 §8.2, §11.2, §16.3). */
 import type { Flow } from '../../../src/internal.ts';
+import type { SipCallWatch } from '../call-watch.ts';
 import { response, toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme } from '../codec/uri.ts';
@@ -8,15 +9,20 @@ import type { TransactionLayer } from '../transactions/layer.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { reply } from '../transactions/way-back.ts';
 import type { Refusal } from './admission.ts';
+import type { RoutingExplanation } from './explain-routing.ts';
 import { stampedVia } from './forward.ts';
 import type { Routing } from './route-preprocessing.ts';
 
 export class LocalAnswers {
   readonly #layer: TransactionLayer;
   readonly #identity: Identity;
+  readonly #explain: RoutingExplanation | undefined;
+  readonly #watch: SipCallWatch | undefined;
   #draining = false;
 
-  constructor(layer: TransactionLayer, identity: Identity) {
+  constructor(layer: TransactionLayer, identity: Identity, explain?: RoutingExplanation, watch?: SipCallWatch) {
+    this.#explain = explain;
+    this.#watch = watch;
     this.#layer = layer;
     this.#identity = identity;
   }
@@ -31,10 +37,13 @@ export class LocalAnswers {
   }
 
   refuse(server: ServerTransaction, request: SipMessage, refusal: Refusal): void {
+    if (refusal.status >= 300) this.#explain?.refused(request, server.flow, refusal);
     server.respond(refusal.status, this.#answer(request, server.flow, refusal));
   }
 
   refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {
+    this.#explain?.refused(request, flow, refusal);
+    this.#watch?.refused(request, flow, refusal.status, refusal.reason);
     reply(this.#layer.transmitter, request, flow, toBytes(this.#answer(request, flow, refusal)));
   }
 

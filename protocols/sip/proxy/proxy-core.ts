@@ -7,7 +7,6 @@ import {
   type Assembler,
   type Cluster,
   type ControllerAddress,
-  type Counter,
   type Flow,
   type Metrics,
   UnorderedSet,
@@ -19,6 +18,7 @@ import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
 import { parseNameAddr, parseVia, unfold } from '../codec/values.ts';
 import type { SipConfig } from '../config.ts';
 import type { Identity } from '../identity.ts';
+import { MessageCounts } from '../message-counts.ts';
 import { nameAddrAlternates, viaAlternates } from '../path.ts';
 import { requestKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
@@ -27,6 +27,7 @@ import { reply } from '../transactions/way-back.ts';
 import type { Trunks } from '../trunks/trunks.ts';
 import { Admission, type Refusal, type Standing } from './admission.ts';
 import type { CarriedInvites } from './carried-invites.ts';
+import { RoutingExplanation } from './explain-routing.ts';
 import type { FlowNaming } from './flow-naming.ts';
 import type { TargetGroups } from './flow-targets.ts';
 import type { Flows } from './flows.ts';
@@ -34,7 +35,7 @@ import { ForeignResponses } from './foreign-responses.ts';
 import { type Fork, ForkControl, type Pass } from './fork-control.ts';
 import { LocalAnswers } from './local-answers.ts';
 import { type ContextParts, ResponseContext } from './response-context.ts';
-import { RoutePlanning } from './route-planning.ts';
+import { RoutePlanning, type TakenOver } from './route-planning.ts';
 import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
 import { type DialogProof, kindOf } from './route-user.ts';
 import { StatelessForwarding } from './stateless-forwarding.ts';
@@ -54,6 +55,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly trust: PathTrust;
   readonly dialogs: DialogProof;
   readonly trunks: Trunks;
+  readonly takenOver?: TakenOver | undefined;
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
@@ -100,13 +102,16 @@ export class ProxyCore {
   readonly #emergencies = new Set<ResponseContext>();
   /** Contexts whose branches are counted. */
   readonly #forks = new Map<ResponseContext, Fork>();
-  readonly #requests: Counter;
-  readonly #responses: Counter;
+  readonly #explanation: RoutingExplanation;
+  readonly #counts: MessageCounts;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
+    const explain = new RoutingExplanation(parts.log, parts.layer.transmitter.pool);
+    this.#explanation = explain;
     this.#context = {
       ...parts,
+      explain,
       member: (address) => parts.assembler.member(address),
       flowToken: (flow) => parts.flows.tokenOf(flow),
       onRenewal: (subscriber, run) => parts.flows.onRenewal(subscriber, run),
@@ -133,7 +138,7 @@ export class ProxyCore {
       mayLead: (address) => parts.mayLead(address),
     });
     this.#planning = new RoutePlanning(parts);
-    this.#answers = new LocalAnswers(layer, identity);
+    this.#answers = new LocalAnswers(layer, identity, explain, parts.watch);
     this.#stateless = new StatelessForwarding(parts);
     this.#foreign = new ForeignResponses(parts);
     const { backups, backupFor } = parts.cluster;
@@ -150,8 +155,7 @@ export class ProxyCore {
       isEmergency: (request, way) => this.#targets.isEmergency(request, way),
       authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
     });
-    this.#requests = metrics.counter('sip_requests_total', 'SIP requests received');
-    this.#responses = metrics.counter('sip_responses_total', 'SIP responses received');
+    this.#counts = new MessageCounts(metrics);
   }
 
   /** Requests without a final answer yet. */
@@ -186,10 +190,10 @@ export class ProxyCore {
     // Nothing readable is left of what a stranger made up.
     if (message === undefined) return;
     if (message.isRequest) {
-      this.#requests.add();
+      this.#counts.request(message.method);
       this.#onRequest(message, flow);
     } else {
-      this.#responses.add();
+      this.#counts.response(message.method, message.status);
       this.#onResponse(message, flow);
     }
   }
@@ -286,6 +290,7 @@ export class ProxyCore {
       else this.#answers.refuse(this.#layer.accept(request, flow, key), request, targets);
       return;
     }
+    this.#explanation.routed(request, flow, standing, targets);
     const server = this.#layer.accept(request, flow, key);
     const fork = this.#forkControl.take(request, routing, targets, pass);
     if (fork !== undefined && 'status' in fork) {

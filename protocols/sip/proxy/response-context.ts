@@ -77,6 +77,7 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
   /** @internal */
   onProvisional(response: SipMessage): void {
     if (response.status === 100 || this.server.isFinal) return;
+    this.parts.watch?.ringing(this.request);
     this.#disarmTrying();
     relay(this, response);
   }

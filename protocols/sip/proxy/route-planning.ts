@@ -1,5 +1,5 @@
 /** What is written into a forwarded request besides its target (RFC 3261 §16.6): Record-Route, Path, the flow's token, the proof of the dialog. */
-import type { Counter, Flow, Metrics } from '../../../src/internal.ts';
+import type { ControllerAddress, Counter, Flow, Metrics } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { SipConfig } from '../config.ts';
 import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
@@ -21,7 +21,11 @@ export interface PlanParts {
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
   readonly userAgent: OwnRequests & { isOwn(flow: Flow): boolean };
+  readonly takenOver?: TakenOver | undefined;
 }
+
+/** A message of this partner's is handled here. */
+export type TakenOver = (partner: ControllerAddress, what: 'request' | 'response', callId: string) => void;
 
 export class RoutePlanning {
   readonly #parts: PlanParts;
@@ -41,7 +45,10 @@ export class RoutePlanning {
     const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
     // Nobody without a name speaks in a partner's.
     const standIn = standing === 'stranger' || standing === 'emergency' ? undefined : routing.standIn;
-    if (standIn !== undefined) this.#takeovers.add();
+    if (standIn !== undefined) {
+      this.#takeovers.add();
+      this.#parts.takenOver?.(standIn, 'request', request.callId);
+    }
     const path = request.method === 'REGISTER' && isEdge;
     const { flowNaming } = this.#parts;
     const outbound = path && flowNaming.isOutbound(request);

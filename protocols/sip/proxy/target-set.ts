@@ -214,7 +214,7 @@ export class TargetSet {
     const named = this.#parts.trust.alternates(nameAddrAlternates(next), routing.from, isSecure(address.transport));
     // A user agent need not keep the tag (RFC 3261 §12.1): what the operator configured beside this hop counts then.
     const alternates = named.length > 0 ? named : this.#parts.trust.configuredBeside(address);
-    const common = { hop, alternates, barred, pushRoutes: none, q: 1_000 };
+    const common = { hop, alternates, barred, pushRoutes: none, route: 'Route header', q: 1_000 };
     // A strict router behind us takes its own URI as Request-URI and finds the target last in Route.
     if (strictNext)
       return [
@@ -226,7 +226,15 @@ export class TargetSet {
   /** Where the URI itself says. */
   #direct({ uri, requestUri, strict }: Routing): ProxyTarget {
     const rewriteRoutes = strict ? none : undefined;
-    return { requestUri, hop: uriHop(uri), alternates: none, pushRoutes: none, rewriteRoutes, q: 1_000 };
+    return {
+      requestUri,
+      hop: uriHop(uri),
+      alternates: none,
+      pushRoutes: none,
+      rewriteRoutes,
+      route: 'direct',
+      q: 1_000,
+    };
   }
 
   #byToken(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal | undefined {
@@ -267,7 +275,9 @@ export class TargetSet {
         ? routing.requestUri
         : redial(routing.requestUri, uri.user, best.stripDigits, best.prepend);
     const { hop, others, pushRoutes } = set;
-    return [[{ requestUri, hop, alternates: others, pushRoutes, resolved: this.#learn, q: 1_000 }]];
+    return [
+      [{ requestUri, hop, alternates: others, pushRoutes, resolved: this.#learn, route: nameOf(best), q: 1_000 }],
+    ];
   }
 
   /** A route's hops as they are sent to; made once for each list of the configuration. */
@@ -288,6 +298,12 @@ export class TargetSet {
     return popRoutes > 0 && standIn === undefined && hops?.some(({ host }) => host === from.remote.host) === true;
   }
 }
+
+/** As lists and metrics show it: what the operator wrote of it. */
+const nameOf = (route: SipConfig['routes'][number] | undefined): string =>
+  route === undefined
+    ? 'default'
+    : `route ${[route.domain, route.prefix].filter((word) => word !== undefined).join(' ')}`;
 
 interface HopSet {
   readonly hop: NamedHop;

@@ -1,5 +1,5 @@
 /** Digest on SIP messages: 401 for those who register, 407 for those who call through us (RFC 3261 §22.2, §22.3). */
-import type { Flow, RateLimitedLog } from '../../../src/internal.ts';
+import { type Flow, limitedEvent, type RateLimitedLog } from '../../../src/internal.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { type ChallengedBy, callOf, challenge } from './challenge.ts';
@@ -34,7 +34,7 @@ export function authenticate(
     case 'refused':
       // RFC 7616 §3.4: failures are logged, but not the name given: it is now and then the password.
       if (verdict.reason !== 'noCredentials')
-        log.info('authentication failed', flow.remote.host, () => ({
+        limitedEvent(log, 'authenticationFailed', flow.remote.host, () => ({
           to: request.to.uri,
           from: flow.remote,
           reason: verdict.reason,

@@ -11,8 +11,9 @@ import type {
   LocationService,
   Logger,
   Metrics,
+  RateLimitedLog,
 } from '../../../src/internal.ts';
-import { isIpLiteral, LocationFullError } from '../../../src/internal.ts';
+import { isIpLiteral, LocationFullError, limitedEvent } from '../../../src/internal.ts';
 import { response } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
@@ -40,6 +41,8 @@ export interface RegistrarParts {
   readonly locations: LocationService;
   readonly clock: Clock;
   readonly log: Logger;
+  /** For lines that a sender can cause with every request. */
+  readonly reports?: RateLimitedLog | undefined;
   readonly metrics: Metrics;
   readonly identity: Pick<Identity, 'isLocal' | 'record' | 'localTag' | 'localHeaders' | 'isSelf' | 'hasSeveral'>;
   readonly flows: Pick<Flows, 'bindingToken' | 'bound' | 'isGone' | 'isLost'>;
@@ -256,7 +259,15 @@ export class Registrar {
   }
 
   #refuse(request: SipMessage, flow: Flow, respond: Respond, { status, reason, fields }: Refusal): void {
-    this.#parts.log.debug({ to: request.to.uri, from: flow.remote, status, reason }, 'registration refused');
+    // A first challenge is no refusal; wrong credentials have a line of their own.
+    const { reports } = this.#parts;
+    if (status !== 401 && reports !== undefined)
+      limitedEvent(reports, 'registrationRefused', flow.remote.host, () => ({
+        to: request.to.uri,
+        from: flow.remote,
+        status,
+        reason,
+      }));
     this.#respond(request, flow, respond, status, reason, fields);
   }
 

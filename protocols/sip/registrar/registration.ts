@@ -85,6 +85,7 @@ export function createRegistration(
     locations,
     clock,
     log,
+    reports: failures,
     metrics,
     identity,
     flows,

@@ -28,7 +28,7 @@ export interface TransactionTimers {
 export const nextWaitMs = (waitMs: number, capMs: number): number => Math.min(waitMs * 2, capMs);
 
 export interface ServerObserver {
-  accepted(request: SipMessage): void;
+  accepted(request: SipMessage, flow: Flow): void;
   answered(request: SipMessage, status: number): void;
 }
 

@@ -78,7 +78,7 @@ export class TransactionLayer implements TransactionHost {
   accept(request: SipMessage, flow: Flow, key = requestKey(request)): ServerTransaction {
     const transaction = new ServerTransaction(this, flat(key), request, flow);
     this.#servers.set(transaction.key, transaction);
-    this.observer?.accepted(request);
+    this.observer?.accepted(request, flow);
     return transaction;
   }
 

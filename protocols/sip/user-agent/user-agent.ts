@@ -36,6 +36,8 @@ export interface UserAgentParts extends AgentParts {
   contacts(record: string): readonly Contact[];
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
+  /** Whoever observes the proxy's calls. */
+  readonly watch?: { withdraw(request: SipMessage): void } | undefined;
 }
 
 export class UserAgent implements LegProvider {
@@ -213,10 +215,12 @@ export class UserAgent implements LegProvider {
       this.#refuse(request, flow, key, 400, fromTag === '' ? 'Bad Request - From tag' : 'Bad Request - Contact', '');
       return;
     }
+    const server = parts.layer.accept(request, flow, key);
+    parts.watch?.withdraw(request);
     const leg = new IncomingCall({
       agent: parts,
       invite: request,
-      server: parts.layer.accept(request, flow, key),
+      server,
       dialog,
       number,
       offer: body.kind === 'description' ? body.text : undefined,

@@ -1,0 +1,147 @@
+/** Figures of calls: attempts, answers and network effectiveness by route (ITU-T E.425 §2.4), delays, and why calls fail. */
+import type { Counter, Histogram, Metrics } from '../metrics.ts';
+import type { CallJournal } from './call-journal.ts';
+import type { CallChange, ObservedCall } from './observed-call.ts';
+
+export interface CallTotals {
+  begun: number;
+  answered: number;
+  failed: number;
+  /** By reason. */
+  readonly failures: Record<string, number>;
+}
+
+interface RouteCounts {
+  readonly attempts: Counter;
+  readonly answers: Counter;
+  readonly effective: Counter;
+}
+
+interface Delays {
+  readonly postDial: Histogram;
+  readonly setUp: Histogram;
+  readonly talk: Histogram;
+}
+
+export class CallMetrics {
+  /** Since the process began. */
+  readonly totals: CallTotals = { begun: 0, answered: 0, failed: 0, failures: {} };
+  readonly #metrics: Metrics;
+  readonly #routes = new Map<string, RouteCounts>();
+  readonly #delays = new Map<string, Delays>();
+  readonly #failures = new Map<string, Counter>();
+  readonly #stopListening: () => void;
+
+  constructor(metrics: Metrics, journal: CallJournal) {
+    this.#metrics = metrics;
+    metrics.gauge('calls_open', 'Calls that this controller sees under way', () => journal.open.size);
+    this.#stopListening = journal.listen((call, change) => {
+      this.#count(call, change);
+      if (change === 'ended') this.#ended(call);
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+  }
+
+  #count(call: ObservedCall, change: CallChange): void {
+    const { totals } = this;
+    if (change === 'begun' && !call.isAdopted) totals.begun += 1;
+    else if (change === 'answered') totals.answered += 1;
+    else if (change === 'ended' && call.hasFailed) {
+      totals.failed += 1;
+      const reason = call.outcome?.reason ?? 'unknown';
+      totals.failures[reason] = (totals.failures[reason] ?? 0) + 1;
+    }
+  }
+
+  #ended(call: ObservedCall): void {
+    const { protocol, outcome, begunMs, ringingMs, answeredMs, endedMs = 0 } = call;
+    // Its attempt was another member's, or was counted before this process.
+    if (!call.isAdopted) {
+      const counts = this.#countsOf(protocol, call.route ?? 'none');
+      counts.attempts.add();
+      if (answeredMs !== undefined) counts.answers.add();
+      if (answeredMs !== undefined || partiesDecided.has(outcome?.reason ?? '')) counts.effective.add();
+      const delays = this.#delaysOf(protocol);
+      const toldMs = ringingMs ?? answeredMs;
+      if (toldMs !== undefined) delays.postDial.observe((toldMs - begunMs) / 1_000);
+      if (answeredMs !== undefined) {
+        delays.setUp.observe((answeredMs - begunMs) / 1_000);
+        delays.talk.observe((endedMs - answeredMs) / 1_000);
+      }
+    }
+    if (call.hasFailed) this.#failuresOf(protocol, outcome?.reason ?? 'unknown').add();
+  }
+
+  #countsOf(protocol: string, route: string): RouteCounts {
+    const key = `${protocol} ${route}`;
+    let counts = this.#routes.get(key);
+    if (counts === undefined) {
+      const labels = { protocol, route };
+      const { counter } = bound(this.#metrics);
+      counts = {
+        attempts: counter('call_attempts_total', 'Call attempts that ended, by route', labels),
+        answers: counter('call_answers_total', 'Of these, answered: for the answer seizure ratio', labels),
+        effective: counter(
+          'call_effective_total',
+          'Of these, answered or ended by the called party or the caller: for the network effectiveness ratio',
+          labels,
+        ),
+      };
+      // The label follows the configuration; were there ever more, the metrics bound them.
+      if (this.#routes.size < maxRoutes) this.#routes.set(key, counts);
+    }
+    return counts;
+  }
+
+  #delaysOf(protocol: string): Delays {
+    let delays = this.#delays.get(protocol);
+    if (delays === undefined) {
+      const labels = { protocol };
+      const { histogram } = bound(this.#metrics);
+      delays = {
+        postDial: histogram('call_post_dial_delay_seconds', 'From the attempt to ringing', delayBuckets, labels),
+        setUp: histogram('call_setup_seconds', 'From the attempt to the answer', setUpBuckets, labels),
+        talk: histogram('call_talk_seconds', 'From the answer to the end', talkBuckets, labels),
+      };
+      this.#delays.set(protocol, delays);
+    }
+    return delays;
+  }
+
+  #failuresOf(protocol: string, reason: string): Counter {
+    const key = `${protocol} ${reason}`;
+    let counter = this.#failures.get(key);
+    if (counter === undefined) {
+      counter = this.#metrics.counter('call_failures_total', 'Calls that failed, by reason', { protocol, reason });
+      if (this.#failures.size < maxRoutes) this.#failures.set(key, counter);
+    }
+    return counter;
+  }
+}
+
+const bound = (metrics: Metrics): Pick<Metrics, 'counter' | 'histogram'> => ({
+  counter: (...words) => metrics.counter(...words),
+  histogram: (...words) => metrics.histogram(...words),
+});
+
+/** The network did its part: the called party was busy, did not answer or did not want, or the caller gave up or misdialled. */
+const partiesDecided: ReadonlySet<string> = new Set([
+  'busy',
+  'noAnswer',
+  'declined',
+  'cancelled',
+  'unknownNumber',
+  'incompleteNumber',
+  'unavailable',
+  'redirected',
+  'normal',
+]);
+
+const delayBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20];
+const setUpBuckets = [0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 180];
+const talkBuckets = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
+
+const maxRoutes = 1_000;
