@@ -37,14 +37,15 @@ export function editForTrunk(edit: Edit, request: SipMessage, fields: TrunkField
   const from = request.fieldIndex(H.from);
   if (credentials !== '') edit.insert(request.fieldStart(from), credentials);
   if (fromUri === undefined || request.toTag !== '') return;
-  edit.replace(
-    request.valueStart(from),
-    request.valueStop(from),
-    `<${fromUri}>${request.fromTag === '' ? '' : `;tag=${request.fromTag}`}`,
-  );
+  const isHidden = isPrivate(request);
+  const shown = isHidden ? `"Anonymous" <${anonymous}>` : `<${fromUri}>`;
+  const tag = request.fromTag === '' ? '' : `;tag=${request.fromTag}`;
+  edit.replace(request.valueStart(from), request.valueStop(from), shown + tag);
   // Who the caller says that he is, nobody vouches for (RFC 3325 §5); we vouch for the line that he calls on.
   for (const id of assertedNames) dropNamed(edit, request, id);
-  edit.insert(request.fieldStart(from), `P-Asserted-Identity: <${fromUri}>\r\n`);
+  // Else the carrier would show what we assert.
+  const privacy = isHidden && namedField(request, 'privacy') < 0 ? 'Privacy: id\r\n' : '';
+  edit.insert(request.fieldStart(from), `P-Asserted-Identity: <${fromUri}>\r\n${privacy}`);
 }
 
 /** The answer as the sender of the request may expect it: his CSeq and his From. */
@@ -87,6 +88,17 @@ function editRack(edit: Edit, request: SipMessage, offsetOf: TrunkFields['rackOf
     `${rseq} ${Number(cseq) + (offsetOf?.(Number(cseq)) ?? 0)} ${method}`,
   );
 }
+
+/**
+ * Does the caller keep his identity to himself (RFC 3323 §4.1.1.3, §4.2, RFC 3325 §9.3)? Then the carrier has to know whom it serves, and
+ * shows nobody.
+ */
+function isPrivate(request: SipMessage): boolean {
+  if (/@anonymous\.invalid\b/i.test(request.from.uri)) return true;
+  return request.allNamed('Privacy').some((value) => /(?:^|[;,\s])(?:id|user|header)(?:$|[;,\s])/i.test(value));
+}
+
+const anonymous = 'sip:anonymous@anonymous.invalid';
 
 function dropNamed(edit: Edit, request: SipMessage, name: string): void {
   for (let i = namedField(request, name); i >= 0; i = namedField(request, name, i))

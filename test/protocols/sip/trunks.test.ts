@@ -195,6 +195,22 @@ describe('what a carrier is told of the caller', () => {
   });
 
   it.each([
+    ['Privacy: id\r\n', '<sip:alice@example.com>;tag=a1'],
+    ['Privacy: header;critical\r\n', '<sip:alice@example.com>;tag=a1'],
+    ['', '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=a1'],
+  ])('RFC 3325 §9.3: %jfrom %s is nobody in From; the carrier still knows whom it serves', async (fields, from) => {
+    const { world, carrier, caller } = await up({}, { from: '+493055500' });
+    caller.send(invite('03012345', { from, fields: `${fields}Contact: <sip:alice@127.0.0.9:5062>\r\n` }));
+    await world.run();
+    const sent = carrier.of('INVITE').at(-1) ?? '';
+    expect(fieldsOf(sent, 'from')).toEqual(['"Anonymous" <sip:anonymous@anonymous.invalid>;tag=a1']);
+    expect(fieldsOf(sent, 'p-asserted-identity')).toEqual([`<sip:+493055500@${carrierHost}>`]);
+    expect(fieldsOf(sent, 'privacy').join()).toBe(fields === '' ? 'id' : fields.replace(/^Privacy: |\r\n$/g, ''));
+    expect(fieldsOf(caller.last, 'from')).toEqual([from]);
+    await world.down();
+  });
+
+  it.each([
     ['national', '03012345'],
     ['digits', '493012345'],
     ['dialled', '12345'],
