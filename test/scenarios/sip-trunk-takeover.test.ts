@@ -1,6 +1,7 @@
 /** docs/adr/0020: a controller dies while its carrier asks for credentials, and while it is registered there. No call is placed twice. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Flow, readTrustRule } from '../../src/internal.ts';
+import { membersAhead } from '../../protocols/sip/trunks/trunk-service.ts';
+import { type ControllerAddress, type Flow, readTrustRule } from '../../src/internal.ts';
 import { type CarrierOptions, SimCarrier } from '../support/sip-carrier.ts';
 import { domain, hosts, SipWorld } from '../support/sip-world.ts';
 
@@ -238,5 +239,26 @@ describe('registration with a carrier follows the living', () => {
     carrier.silent = false;
     await world.clock.advanceAsync(1_900_000);
     expect(contacts(carrier)).toHaveLength(1);
+  });
+});
+
+describe('which member registers', () => {
+  const at = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 5_060 });
+  const [a, b, c] = [at('192.0.2.1'), at('192.0.2.2'), at('192.0.2.3')];
+
+  it('the first of the operator’s list, also where ours is a wildcard', () => {
+    const cluster = { secret: 's', backups: [a, c], backupFor: [a, c] };
+    expect(membersAhead({ ...cluster, order: [a, b, c] }, b)).toEqual([a]);
+    expect(membersAhead({ ...cluster, order: [a, at('0.0.0.0'), c] }, b)).toEqual([a]);
+    expect(membersAhead({ ...cluster, backups: [b, c], backupFor: [b, c], order: [at('0.0.0.0'), b, c] }, a)).toEqual(
+      [],
+    );
+  });
+
+  it('a primary rather than its mere backup; of two that are each other’s backup the lower address', () => {
+    expect(membersAhead({ secret: 's', backups: [], backupFor: [a] }, b)).toEqual([a]);
+    expect(membersAhead({ secret: 's', backups: [b], backupFor: [] }, a)).toEqual([]);
+    expect(membersAhead({ secret: 's', backups: [a], backupFor: [a] }, b)).toEqual([a]);
+    expect(membersAhead({ secret: 's', backups: [b], backupFor: [b] }, a)).toEqual([]);
   });
 });

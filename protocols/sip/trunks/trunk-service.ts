@@ -5,6 +5,7 @@ import {
   type Clock,
   type Cluster,
   type ControllerAddress,
+  formatSocketAddress,
   KeyedHash,
   type Logger,
   partnersOf,
@@ -97,7 +98,9 @@ export function membersAhead(cluster: Cluster, self: ControllerAddress): readonl
   const { order, backups, backupFor } = cluster;
   const isSelf = ({ host, port }: ControllerAddress): boolean => host === self.host && port === self.port;
   if (order !== undefined) {
-    const at = order.findIndex(isSelf);
+    // Our own entry may be a wildcard: it is the one that is no partner's.
+    const partners = new Set([...backups, ...backupFor].map(formatSocketAddress));
+    const at = order.findIndex((each) => !partners.has(formatSocketAddress(each)));
     return order.slice(0, Math.max(0, at));
   }
   const named = new Set(backups.map(addressKey));
