@@ -32,6 +32,7 @@ export * from './cluster/member-link.ts';
 export * from './cluster/member-probes.ts';
 export * from './cluster/members.ts';
 export * from './cluster/ownership.ts';
+export * from './cluster/replay-window.ts';
 export * from './cluster.ts';
 export * from './config/duplicates.ts';
 export * from './config/fields.ts';

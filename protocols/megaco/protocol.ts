@@ -3,7 +3,6 @@
  * Which gateways there are and which are ours is the core's GatewayController's, calls are its CallControl's.
  */
 import {
-  type Audited,
   type CommandOutcome,
   type ControllerAddress,
   type ControllerNode,
@@ -12,12 +11,9 @@ import {
   type Gateway,
   GatewayController,
   type GatewayProtocol,
-  gatewayIn,
   isUnknown,
-  type KeptMedia,
   type Line,
   LineDriver,
-  type LineSnapshot,
   type Logger,
   type PathAttribute,
 } from '../../src/internal.ts';
@@ -68,7 +64,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   readonly handOver: MegacoHandOver;
   readonly #parts: ControllerParts;
   readonly #abilities: LineAbilities;
-  readonly #takeover: MegacoTakeover;
+  readonly audits: MegacoTakeover;
   readonly #registrations: Registrations;
 
   constructor(parts: ControllerParts) {
@@ -102,7 +98,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       gateway: new MegacoLineGateway(lineParts),
       lineProvider: () => this.controller.lineProvider,
     });
-    this.#takeover = new MegacoTakeover({
+    this.audits = new MegacoTakeover({
       clock,
       log,
       takeoverMs,
@@ -120,7 +116,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       log,
       version: config.version,
       driver: this.driver,
-      takeover: this.#takeover,
+      takeover: this.audits,
       controller: () => this.controller,
       abandon: ({ gateway }) => parts.endpoint().abandon(gateway),
       depart: (mg) => this.#depart(mg),
@@ -130,7 +126,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       clock,
       log,
       mediaGateways: this.mediaGateways,
-      takeover: this.#takeover,
+      takeover: this.audits,
       controller: () => this.controller,
       endpoint: parts.endpoint,
       self: () => parts.node.self(),
@@ -149,20 +145,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   stop(): void {
     this.driver.stop();
     this.handOver.stop();
-    this.#takeover.stop();
-  }
-
-  /** Gateways and lines as configured; says what changed. */
-  provision({ gateways, lines, digitMap }: MegacoConfig): readonly string[] {
-    return this.controller.provision({
-      gateways,
-      lines: lines.map(({ termination, ...line }) => ({
-        ...line,
-        endpoint: termination,
-        gateway: gatewayIn(termination),
-      })),
-      digitMap,
-    });
+    this.audits.stop();
   }
 
   configured(gateway: Gateway, settings: MegacoGatewayConfig): void {
@@ -272,7 +255,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
         const events = descriptors.flatMap((descriptor) =>
           descriptor.kind === 'ObservedEvents' ? descriptor.events : [],
         );
-        if (!mg.controlled) this.#takeover.begin(mg, undefined);
+        if (!mg.controlled) this.audits.begin(mg, undefined);
         const line = this.controller.lineProvider.lines.byEndpoint(`${terminationId}@${mg.name}`);
         if (line === undefined) {
           done(plain);
@@ -367,40 +350,6 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     this.handOver.release([...stale]);
   }
 
-  audit(gateway: Gateway, lines: readonly Line[], audited: Audited<AuditedLine>): void {
-    this.#takeover.audit(gateway, lines, audited);
-  }
-
-  snapshots(audits: readonly AuditedLine[]): ReadonlyMap<LineSnapshot, AuditedLine> {
-    return this.#takeover.snapshots(audits);
-  }
-
-  /** A gateway answers the controller that it obeys alone. */
-  pairable(): Iterable<Line> {
-    return [];
-  }
-
-  adopt(line: Line, audited: AuditedLine, kept: KeptMedia | undefined): void {
-    this.#takeover.adopt(line, audited, kept);
-  }
-
-  /** Nothing that we know is less than what its audit says; what is requested is requested anew. */
-  refresh(line: Line): boolean {
-    this.driver.renew(line);
-    return this.driver.observed(line).media !== undefined;
-  }
-
-  unreachable(line: Line, code: number | undefined): void {
-    const gateway = this.mediaGateways.byName(line.gateway);
-    if (code !== undefined) line.isMissing = true;
-    else if (gateway?.controlled === true) this.controller.control.lost(gateway.gateway);
-  }
-
-  taken({ name }: Gateway): void {
-    const mg = this.mediaGateways.byName(name);
-    if (mg?.controlled === true) this.#afterRegistration(mg);
-  }
-
   /** What a gateway is given depends on the packages of its ROOT: the path attribute as a property, and a watch on our silence. */
   #afterRegistration(mg: MediaGateway): void {
     const [line] = this.controller.lineProvider.lines.of(mg.name);
@@ -444,7 +393,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
 
   back({ name }: Gateway): void {
     const mg = this.mediaGateways.byName(name);
-    if (mg !== undefined && !mg.controlled) this.#takeover.begin(mg, undefined);
+    if (mg !== undefined && !mg.controlled) this.audits.begin(mg, undefined);
   }
 
   /** Calls that go on and gateways that have not left yet are waited for. */

@@ -1,3 +1,5 @@
+import { ReplayWindow } from '../../src/internal.ts';
+
 /**
  * Replay protection of one sender by the sequence number of its authentication header, as RFC 2402 §3.4.3 has it: a window of 64
  * behind the highest number. The integrity check of RFC 3525 §10.2 does not cover the number, so whoever replays could write a new one:
@@ -6,9 +8,7 @@
  */
 export class ReplayGuard {
   readonly #tHistMs: number;
-  #highest: number | undefined;
-  /** Bit 0 is the highest number itself. */
-  #seen = 0n;
+  readonly #window = new ReplayWindow();
   /** Check value → when it came first, the oldest first. */
   readonly #values = new Map<string, number>();
 
@@ -21,7 +21,8 @@ export class ReplayGuard {
     const value = authData.toLowerCase();
     const firstMs = this.#values.get(value);
     if (firstMs !== undefined) return nowMs - firstMs < this.#tHistMs;
-    if (!this.#isNew(Number.parseInt(sequenceNum, 16))) return false;
+    // The window counts from 1 (RFC 2402 §3.3.2); whoever begins with 0 is heard as well.
+    if (!this.#window.admit(Number.parseInt(sequenceNum, 16) + 1)) return false;
     if (this.#values.size >= maxValues)
       for (const oldest of this.#values.keys()) {
         this.#values.delete(oldest);
@@ -30,26 +31,8 @@ export class ReplayGuard {
     this.#values.set(value, nowMs);
     return true;
   }
-
-  #isNew(sequence: number): boolean {
-    const highest = this.#highest;
-    if (highest === undefined || sequence > highest) {
-      const ahead = highest === undefined ? windowSize : sequence - highest;
-      this.#seen = ahead >= windowSize ? 1n : ((this.#seen << BigInt(ahead)) | 1n) & windowMask;
-      this.#highest = sequence;
-      return true;
-    }
-    const behind = highest - sequence;
-    if (behind >= windowSize) return false;
-    const bit = 1n << BigInt(behind);
-    if ((this.#seen & bit) !== 0n) return false;
-    this.#seen |= bit;
-    return true;
-  }
 }
 
-const windowSize = 64;
-const windowMask = (1n << 64n) - 1n;
 const maxValues = 1_024;
 
 /**

@@ -127,7 +127,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     config,
     controller,
     parse: (fresh) => megacoConfigSchema.safeParse(fresh).data,
-    provision: (provisioned) => megaco.provision(provisioned),
+    provision: ({ gateways, lines, digitMap }) =>
+      controller.provision({
+        gateways,
+        lines: lines.map(({ termination, ...line }) => ({ ...line, endpoint: termination })),
+        digitMap,
+      }),
     stop() {
       megaco.stop();
       limited.close();

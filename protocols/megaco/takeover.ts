@@ -4,6 +4,7 @@
  */
 import {
   type Audited,
+  type AuditProtocol,
   type Cancel,
   type Clock,
   type Gateway,
@@ -48,7 +49,7 @@ export interface Departures {
   settled(): void;
 }
 
-export class MegacoTakeover {
+export class MegacoTakeover implements AuditProtocol<AuditedLine> {
   readonly #parts: TakeoverParts;
   /** What the gateways of the round have said so far. */
   readonly #said = new Map<MediaGateway, readonly AuditedLine[]>();
@@ -183,6 +184,29 @@ export class MegacoTakeover {
     this.#said.clear();
     const numbers = new Map([...this.#parts.numbers()].map((number) => [digest(number), number]));
     return new Map(audits.map((line) => [lineSnapshot(line, (of) => numbers.get(of)), line]));
+  }
+
+  /** A gateway answers the controller that it obeys alone. */
+  pairable(): Iterable<Line> {
+    return [];
+  }
+
+  /** Nothing that we know is less than what its audit says; what is requested is requested anew. */
+  refresh(line: Line): boolean {
+    const { driver } = this.#parts;
+    driver.renew(line);
+    return driver.observed(line).media !== undefined;
+  }
+
+  unreachable(line: Line, code: number | undefined): void {
+    const mg = this.#parts.mediaGateways.byName(line.gateway);
+    if (code !== undefined) line.isMissing = true;
+    else if (mg?.controlled === true) this.#parts.controller().control.lost(mg.gateway);
+  }
+
+  taken({ name }: Gateway): void {
+    const mg = this.#parts.mediaGateways.byName(name);
+    if (mg?.controlled === true) this.#parts.taken(mg);
   }
 
   /** Media of no call stay known under a name that no call has: the next desired state takes the line out of its context. */

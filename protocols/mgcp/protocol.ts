@@ -4,6 +4,7 @@
  */
 import {
   type Audited,
+  type AuditProtocol,
   addressKey,
   type ControllerAddress,
   type ControllerNode,
@@ -15,7 +16,6 @@ import {
   type Gateway,
   GatewayController,
   type GatewayProtocol,
-  gatewayIn,
   type KeptMedia,
   type Line,
   LineDriver,
@@ -58,8 +58,11 @@ export interface CallAgentParts {
   readonly endpoint: MgcpEndpoint;
 }
 
-export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayConfig, EndpointAudit> {
+export class CallAgent
+  implements TransactionUser, GatewayProtocol<MgcpGatewayConfig, EndpointAudit>, AuditProtocol<EndpointAudit>
+{
   readonly name = 'mgcp';
+  readonly audits = this;
   readonly controller: GatewayController<MgcpGatewayConfig, EndpointAudit>;
   readonly transactions: MgcpTransactions;
   readonly driver: MgcpLineDriver;
@@ -139,15 +142,6 @@ export class CallAgent implements TransactionUser, GatewayProtocol<MgcpGatewayCo
     this.driver.stop();
     this.transactions.stop();
     this.#strangers.close();
-  }
-
-  /** Gateways and lines as configured; says what changed. */
-  provision({ gateways, lines, digitMap }: MgcpConfig): readonly string[] {
-    return this.controller.provision({
-      gateways,
-      lines: lines.map((line) => ({ ...line, gateway: gatewayIn(line.endpoint) })),
-      digitMap,
-    });
   }
 
   configured(gateway: Gateway, { profile }: MgcpGatewayConfig): void {

@@ -69,7 +69,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
       const addresses = provisioned.gateways.flatMap((gateway) => gateway.addresses);
       const watched = addresses.filter(({ host }) => isIpLiteral(host));
       if (watched.length <= maxWatchedGateways) for (const address of watched) pool.admit(address, 'configured');
-      return agent.provision(provisioned);
+      return agent.controller.provision(provisioned);
     },
     stop: () => agent.stop(),
     status: () => ({}),

@@ -75,7 +75,8 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     });
     this.takeover = new GatewayTakeover({
       log,
-      protocol,
+      protocol: protocol.name,
+      audits: protocol.audits,
       driver: protocol.driver,
       recovery: callControl.recovery,
       lineProvider,

@@ -9,10 +9,11 @@ import type { Line } from './line.ts';
 import type { LineCommander } from './line-driver.ts';
 
 /** `A`: what its gateways say of one line when audited. */
-export interface GatewayProtocol<G extends GatewayProvision, A> extends AuditProtocol<A> {
+export interface GatewayProtocol<G extends GatewayProvision, A> {
   /** As contacts and the members' link name it. */
   readonly name: string;
   readonly driver: LineCommander;
+  readonly audits: AuditProtocol<A>;
   /** How gateways change hands; absent: they answer whoever asks, and follow whoever commands them. */
   readonly handOver?: HandOver | undefined;
   /** Media of calls that begin at these lines runs through it. */

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
 import { isIpLiteral } from '../signaling/controller-address.ts';
-import type { GatewayProvision } from './gateway-config.ts';
+import { type GatewayProvision, gatewayIn } from './gateway-config.ts';
 import { GatewayNames } from './gateway-names.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
@@ -14,7 +14,8 @@ import type { LineProvider } from './line-provider.ts';
 
 export interface Provisioning<G extends GatewayProvision> {
   readonly gateways: readonly G[];
-  readonly lines: readonly LineProvision[];
+  /** The gateway is named in the endpoint. */
+  readonly lines: readonly Omit<LineProvision, 'gateway'>[];
 }
 
 export interface GatewayProvisioningParts<G extends GatewayProvision> {
@@ -107,12 +108,12 @@ export class GatewayProvisioning<G extends GatewayProvision> {
     this.#names.watch(name, addresses);
   }
 
-  #lines(lines: readonly LineProvision[]): readonly string[] {
+  #lines(lines: Provisioning<G>['lines']): readonly string[] {
     const { log, registry } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
     const wanted = lines.flatMap((line): readonly LineProvision[] => {
       const { number, endpoint } = line;
-      const gateway = registry.byName(line.gateway);
+      const gateway = registry.byName(gatewayIn(endpoint));
       if (gateway !== undefined) return [{ ...line, gateway: gateway.name }];
       log.warn({ number, endpoint }, 'line on a gateway that is not configured: left out');
       return [];

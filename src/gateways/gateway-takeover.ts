@@ -34,7 +34,8 @@ export interface AuditProtocol<A> {
 
 export interface GatewayTakeoverParts<A> {
   readonly log: Logger;
-  readonly protocol: AuditProtocol<A> & { readonly name: string };
+  readonly protocol: string;
+  readonly audits: AuditProtocol<A>;
   readonly driver: { apply(line: Line): void };
   readonly recovery: CallRecovery;
   lineProvider(): LineProvider;
@@ -99,7 +100,7 @@ export class GatewayTakeover<A = unknown> {
     const batches = this.#wanted;
     this.#wanted = new Map();
     for (const [gateway, answers] of batches)
-      this.#parts.protocol.audit(gateway, [...answers.keys()], (line, audit, code) => {
+      this.#parts.audits.audit(gateway, [...answers.keys()], (line, audit, code) => {
         if (audit === undefined && code !== undefined) this.#codes.set(line, code);
         answers.get(line)?.(audit);
       });
@@ -122,11 +123,11 @@ export class GatewayTakeover<A = unknown> {
   }
 
   #completed({ snapshots: round }: AuditRound<A>): void {
-    const { protocol } = this.#parts;
-    const audits = [...round.values()].filter((audit) => audit !== undefined);
-    const snapshots = audits.length === 0 ? new Map<LineSnapshot, A>() : protocol.snapshots(audits);
+    const { audits } = this.#parts;
+    const answers = [...round.values()].filter((audit) => audit !== undefined);
+    const snapshots = answers.length === 0 ? new Map<LineSnapshot, A>() : audits.snapshots(answers);
     if (!this.#isPairing && hasLooseEnd([...snapshots.keys()])) {
-      const others = [...protocol.pairable()].map(({ endpoint }) => endpoint).filter((each) => !round.has(each));
+      const others = [...audits.pairable()].map(({ endpoint }) => endpoint).filter((each) => !round.has(each));
       if (others.length > 0) {
         this.#isPairing = true;
         this.#begin([...round.keys(), ...others]);
@@ -140,14 +141,14 @@ export class GatewayTakeover<A = unknown> {
     this.#codes.clear();
     for (const [endpoint, audit] of round) {
       const line = this.#lineAt(endpoint);
-      if (line !== undefined && audit === undefined && scope.has(line)) protocol.unreachable(line, codes.get(line));
+      if (line !== undefined && audit === undefined && scope.has(line)) audits.unreachable(line, codes.get(line));
     }
     this.#restore(snapshots, scope);
     for (const run of this.#idle.splice(0)) queueMicrotask(run);
   }
 
   #restore(snapshots: ReadonlyMap<LineSnapshot, A>, scope: ReadonlySet<Line>): void {
-    const { came, driver, gatewayOf, log, protocol, recovery } = this.#parts;
+    const { audits, came, driver, gatewayOf, log, protocol, recovery } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
     const fresh: LineSnapshot[] = [];
     const gateways = new Set<Gateway>();
@@ -160,7 +161,7 @@ export class GatewayTakeover<A = unknown> {
       else fresh.push(snapshot);
     }
     const calls = recovery.report({
-      protocol: protocol.name,
+      protocol,
       snapshots: fresh,
       isOurs: (endpoint) => {
         const line = this.#lineAt(endpoint);
@@ -170,7 +171,7 @@ export class GatewayTakeover<A = unknown> {
         const line = this.#lineAt(snapshot.endpoint);
         const audit = snapshots.get(snapshot);
         if (line === undefined || audit === undefined) return;
-        protocol.adopt(line, audit, kept);
+        audits.adopt(line, audit, kept);
         line.controlled = true;
         line.isMissing = false;
         came(line.gateway);
@@ -186,14 +187,14 @@ export class GatewayTakeover<A = unknown> {
     });
     if (snapshots.size > 0)
       log.info({ gateways: [...gateways].map(({ name }) => name), lines: scope.size, calls }, 'taken over by audit');
-    for (const gateway of gateways) protocol.taken?.(gateway);
+    for (const gateway of gateways) audits.taken?.(gateway);
   }
 
   /** What it does is compared with its desired state. */
   #refresh(line: Line, { hook }: LineSnapshot, audit: A): void {
-    const { driver, protocol } = this.#parts;
+    const { audits, driver } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
-    const hasMedia = protocol.refresh(line, audit);
+    const hasMedia = audits.refresh(line, audit);
     if (!hasMedia && line.desired.state === 'talking') line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
     if (hook !== line.hook) lineProvider[hook === 'off' ? 'offHook' : 'onHook'](line);
     driver.apply(line);
