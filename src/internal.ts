@@ -105,6 +105,7 @@ export * from './signaling/directory.ts';
 export * from './signaling/failover.ts';
 export * from './signaling/name-resolver.ts';
 export * from './signaling/path-attribute.ts';
+export * from './signaling/peer-news.ts';
 export * from './signaling/protocol-adapter.ts';
 export * from './signaling/receiver.ts';
 export * from './signaling/transmitter.ts';

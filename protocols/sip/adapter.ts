@@ -1,5 +1,6 @@
 /** SIP as the core sees it (src/signaling/protocol-adapter.ts): decode, encode, identity of a transaction, and where AlternatePath sits. */
 import {
+  type Assembler,
   alternatePathTag,
   bracketed,
   type ControllerAddress,
@@ -26,7 +27,20 @@ const probeBranch = `${magicCookie}probe`;
 export const probeIdOf = ({ via }: SipMessage): string | undefined =>
   via.branch?.startsWith(probeBranch) === true ? via.branch.slice(probeBranch.length) : undefined;
 
-export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapter<SipMessage> {
+/**
+ * What we compose ourselves, in one pass with what we forward: our attribute stands in it already, wherever one of our addresses does
+ * (`Identity` writes those, with the path that the Assembler gives).
+ */
+export type ComposedText = string;
+
+/** What puts together whatever leaves the SIP role. */
+export type SipAssembler = Assembler<SipMessage | ComposedText>;
+
+export interface SipAdapter extends ProtocolAdapter<SipMessage> {
+  encode(message: SipMessage | ComposedText, path: PathAttribute | undefined): Buffer;
+}
+
+export function createSipAdapter(placement: Placement = 'header'): SipAdapter {
   return {
     protocol: 'sip',
     framing: createFraming,
@@ -34,7 +48,10 @@ export function createSipAdapter(placement: Placement = 'header'): ProtocolAdapt
     isKeepAlive,
     keepAliveAnswer,
     decode,
-    encode: (message, path) => (path === undefined ? encode(message) : encodeWith(message, path, placement)),
+    encode(message, path) {
+      if (typeof message === 'string') return toBytes(message);
+      return path === undefined ? encode(message) : encodeWith(message, path, placement);
+    },
     paths,
     probe,
   };

@@ -1,6 +1,5 @@
 /** Who this proxy is on the wire: its addresses and domains, and the header text it writes over each of its sockets. */
 import {
-  type Assembler,
   addressKind,
   bracketed,
   type ControllerAddress,
@@ -18,6 +17,7 @@ import {
   shownHost,
   type Transport,
 } from '../../src/internal.ts';
+import type { SipAssembler } from './adapter.ts';
 import type { SipMessage } from './codec/messages.ts';
 import { isSipScheme, type SipUri, unescapeText } from './codec/uri.ts';
 import { sipDefaultPort } from './config.ts';
@@ -49,7 +49,7 @@ export interface IdentityOptions {
 
 export class Identity {
   readonly #options: IdentityOptions;
-  readonly #assembler: Assembler<SipMessage>;
+  readonly #assembler: SipAssembler;
   readonly #domains: ReadonlySet<string>;
   /** Hosts that mean this element whatever the domain: sockets, advertised host, partners. */
   readonly #hosts = new Set<string>();
@@ -70,7 +70,7 @@ export class Identity {
   readonly #standIns = new Map<string, LocalHeaders>();
   readonly #localTags: KeyedHash;
 
-  constructor(options: IdentityOptions, assembler: Assembler<SipMessage>) {
+  constructor(options: IdentityOptions, assembler: SipAssembler) {
     this.#options = options;
     this.#localTags = new KeyedHash(options.secret, 'SIP local tag');
     this.#assembler = assembler;
@@ -111,6 +111,11 @@ export class Identity {
   /** The first of our addresses. Known once the sockets are bound. */
   get address(): SocketAddress {
     return this.#addresses[0] ?? { host: 'localhost', port: 0 };
+  }
+
+  /** All of them, as others reach us. */
+  get addresses(): readonly ControllerAddress[] {
+    return this.#addresses;
   }
 
   /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */

@@ -11,6 +11,7 @@ import {
   formatAddress,
   type Listener,
   type NamedHop,
+  PeerNews,
   RateLimitedLog,
   Receiver,
   type Role,
@@ -19,12 +20,13 @@ import {
   type TrustSettings,
   wellKnownSecret,
 } from '../../src/internal.ts';
-import { createSipAdapter } from './adapter.ts';
+import { createSipAdapter, type SipAssembler } from './adapter.ts';
 import { CallEvents } from './call-events.ts';
 import { SipCallWatch } from './call-watch.ts';
 import type { SipMessage } from './codec/messages.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { Identity } from './identity.ts';
+import { Partners } from './partners.ts';
 import { CarriedInvites } from './proxy/carried-invites.ts';
 import { FlowNaming } from './proxy/flow-naming.ts';
 import { FlowTokens } from './proxy/flow-token.ts';
@@ -72,19 +74,19 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       'sip.auth.invite needs cluster.secret, the same on all members: with the well-known one anybody can prove any dialog',
     );
 
-  const assembler: Assembler<SipMessage> = new Assembler({
+  const assembler: SipAssembler = new Assembler({
     adapter,
     cluster,
     addressOf: (flow) => identity.localHeaders(flow).address,
     isDead: (member) => pool.find(member)?.health === 'down',
   });
-  const partners: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];
+  const partnerAddresses: readonly ControllerAddress[] = [...cluster.backups, ...cluster.backupFor];
   const identity: Identity = new Identity(
     {
       domains: config.domains,
       advertise: config.advertise,
       placement: config.placement,
-      partners,
+      partners: partnerAddresses,
       secret: cluster.secret,
     },
     assembler,
@@ -98,7 +100,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   for (const [record] of locations.records()) directory.note(record);
 
   let tls = readTls(config);
-  const receiver = new Receiver({
+  const receiver = new Receiver<SipMessage>({
     adapter,
     clock,
     network,
@@ -108,11 +110,28 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     tls,
     limits: config.limits,
     maxMessageBytes: config.limits.maxMessageBytes,
+    assembler,
     onMessage: (message, flow) => proxy.onMessage(message, flow),
     onFailed(flow, error) {
       transmitter.flowFailed(flow, error);
+      if (error.reason === 'refused') partners.refused(flow);
       if (flow.reliable) lostBindings.ended(flow);
     },
+  });
+  const news = new PeerNews({
+    protocol: 'sip',
+    events: services.events,
+    nameOf: (address) => partners.at(address)?.address,
+    wasThere: (address) => partners.at(address)?.state !== 'unknown',
+  });
+  const partners: Partners = new Partners({
+    services,
+    log,
+    news,
+    holdMs: timers.holdMs,
+    transmitter: () => transmitter,
+    addresses: () => identity.addresses,
+    isDraining: () => proxy.isDraining,
   });
   const transmitter: Transmitter = new Transmitter({
     clock,
@@ -121,6 +140,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     metrics,
     protocol: 'sip',
     events: services.events,
+    news,
+    answered: (address) => partners.answered(address),
     listeners: () => receiver.listeners,
     probe: (to, flow) => {
       const id = random.hex(16);
@@ -135,6 +156,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     clock,
     transmitter,
     timers,
+    (text, flow) => assembler.octets(text, flow),
     (via, flow) => trust.backWays(via, flow),
     transactionBudget(config.limits.maxTransactionBytes),
   );
@@ -145,13 +167,14 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
   const flows: Flows = new Flows({
     tokens,
-    members: partners,
+    members: partnerAddresses,
     ports: config.listen.map(({ port }) => port),
     clock,
     downSinceMs(member) {
       const peer = pool.find(member);
       return peer?.health === 'down' ? peer.downSinceMs : undefined;
     },
+    deadSinceMs: (member) => partners.deadSinceMs(member),
     flowById: (id) => transmitter.flowById(id),
     datagramFlow: (isSocket, remote) =>
       receiver.listeners.find(({ local }) => local.transport === 'udp' && isSocket(local))?.flowTo(remote),
@@ -160,7 +183,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const carried = new CarriedInvites({
     clock,
     transmitter: () => transmitter,
-    partners,
+    partners: partnerAddresses,
     silenceMs: timers.silenceMs,
     isDown: (partner) => pool.find(partner)?.health === 'down',
     lastHeardMs: (partner) => pool.find(partner)?.lastHeardMs ?? 0,
@@ -249,7 +272,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   /** The hops that the operator names are trusted, watched, and stand for one another where they are listed together. */
   function knowHops(table: RoutingTable): void {
     const sets = [...table.routes.map(({ to }) => to), table.defaultRoute ?? []];
-    const hops: readonly NamedHop[] = [...partners, ...sets.flat()];
+    const hops: readonly NamedHop[] = [...partnerAddresses, ...sets.flat()];
     trust.know(hops);
     trust.knowSets(sets);
     for (const hop of hops)
@@ -264,6 +287,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       identity.bound(listeners);
       tokens.is(identity.address);
       knowHops(config);
+      partners.start();
       announce(log, 'sip', 'SIP proxy and registrar', listeners);
       trunkService.start({ ...identity.address, transport: config.listen[0]?.transport ?? 'udp' });
       return listeners;
@@ -271,10 +295,12 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     async drain(limitMs) {
       proxy.drain();
       trunkService.leave();
+      partners.tell();
       const until = clock.now() + limitMs;
       while (proxy.pending > 0 && clock.now() < until) await new Promise<void>((resolve) => clock.after(50, resolve));
     },
     async stop() {
+      partners.stop();
       carried.stop();
       userAgent.stop();
       trunkService.stop();
@@ -315,16 +341,11 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       backups: cluster.backups,
       backupFor: cluster.backupFor,
       takeovers: takeovers.list(),
+      draining: proxy.isDraining,
+      members: partners.list(),
     }),
     calls: () => proxy.calls(),
-    peers: () =>
-      pool.peers().map(({ address, provenance, health, failure, lastHeardMs }) => ({
-        ...address,
-        provenance,
-        health,
-        failure,
-        lastHeardMs,
-      })),
+    peers: () => partners.peers(pool.peers()),
   };
 }
 

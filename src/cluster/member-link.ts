@@ -55,6 +55,8 @@ export interface LinkedMember {
   readonly heardMs: number;
   /** It speaks, and does not hear us. */
   readonly isDeaf: boolean;
+  /** How far its clock is ahead of ours. */
+  readonly clockDifferenceMs: number;
   readonly roles: ReadonlyMap<string, LinkedRole>;
 }
 
@@ -303,6 +305,7 @@ export class MemberLink {
   #compareClocks(known: Linked, wallMs: number): void {
     const { log, clock, wallClock } = this.#parts;
     const differenceMs = wallMs - (wallClock?.() ?? clock.now());
+    known.clockDifferenceMs = Math.round(differenceMs);
     if (known.isClockReported || Math.abs(differenceMs) <= maxClockDifferenceMs) return;
     known.isClockReported = true;
     log.warn(
@@ -345,14 +348,17 @@ export class MemberLink {
       address: this.#listener === undefined ? undefined : formatSocketAddress(this.#listener.local),
       member: this.member,
       partners: this.#parts.partners.map(formatSocketAddress),
-      heard: [...this.#members.values()].map(({ member, version, startedMs, provenMs, isDeaf, roles }) => ({
-        member,
-        version,
-        upMs: Math.round(now - startedMs),
-        provenMsAgo: Math.round(now - provenMs),
-        hearsUs: !isDeaf,
-        roles: [...roles.keys()],
-      })),
+      heard: [...this.#members.values()].map(
+        ({ member, version, startedMs, provenMs, isDeaf, clockDifferenceMs, roles }) => ({
+          member,
+          version,
+          upMs: Math.round(now - startedMs),
+          provenMsAgo: Math.round(now - provenMs),
+          hearsUs: !isDeaf,
+          clockDifferenceMs,
+          roles: [...roles.keys()],
+        }),
+      ),
     };
   }
 }
@@ -375,6 +381,7 @@ class Linked implements LinkedMember {
   heardMs: number;
   isDeaf = false;
   isClockReported = false;
+  clockDifferenceMs = 0;
 
   constructor(member: string, boot: Boot, now: number, window = new ReplayWindow()) {
     this.member = member;

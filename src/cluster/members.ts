@@ -13,6 +13,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import {
   addressKey,
   type ControllerAddress,
@@ -20,10 +21,12 @@ import {
   formatSocketAddress,
   type SocketAddress,
 } from '../signaling/controller-address.ts';
-import type { LinkedRole, RoleWord } from './link-content.ts';
+import { PeerNews } from '../signaling/peer-news.ts';
+import { type Judging, Known, type Member, type MemberState, sameSet } from './known-member.ts';
+import type { RoleWord } from './link-content.ts';
 import type { LinkedMember, MemberLink } from './member-link.ts';
 
-export type MemberState = 'unknown' | 'alive' | 'suspect' | 'dead' | 'returning' | 'leaving';
+export type { Member, MemberState } from './known-member.ts';
 
 export interface MembersParts {
   readonly clock: Clock;
@@ -45,41 +48,35 @@ export interface MembersParts {
   /** A state, or what a member says, is different now. */
   changed(): void;
   readonly events?: EventSink | undefined;
+  /** Shared with whoever else notices deaths and returns. */
+  readonly news?: PeerNews | undefined;
+  readonly metrics?: Metrics | undefined;
   /** Our own process stood still: see `MemberLink.noticeAbsence`. */
   absent?(): void;
-}
-
-export interface Member {
-  readonly address: ControllerAddress;
-  readonly key: string;
-  readonly state: MemberState;
-  /** Since when it lives without a pause, by our clock. */
-  readonly aliveSinceMs: number;
-  readonly lastHeardMs: number;
-  /** Members whose gateways it serves. */
-  readonly serves: ReadonlySet<string>;
-  readonly guests: ReadonlySet<string>;
-  /** Its named alternates, undefined while it has told none. */
-  readonly alternates: readonly string[] | undefined;
-  readonly hints: ReadonlyMap<string, string>;
-  /** It speaks on the link and does not hear us. */
-  readonly isDeaf: boolean;
-  /** It was heard on the link in its present life: members of the version before never are. */
-  readonly isLinked: boolean;
 }
 
 export class Members {
   readonly #parts: MembersParts;
   readonly #members = new Map<string, Known>();
+  readonly #news: PeerNews;
   readonly #endings: Cancel[] = [];
   #startedMs = 0;
   #ticking: Cancel | undefined;
 
   constructor(parts: MembersParts) {
     this.#parts = parts;
+    this.#news = parts.news ?? new PeerNews({ protocol: parts.role, events: parts.events });
     for (const address of parts.partners) {
       const key = addressKey(address);
-      if (!this.#members.has(key)) this.#members.set(key, new Known(address, key));
+      if (this.#members.has(key)) continue;
+      const member = new Known(address, key);
+      this.#members.set(key, member);
+      parts.metrics?.gauge(
+        'member_up',
+        'Does this other member live (1), by the member link or by its signaling address?',
+        () => (member.state === 'dead' || member.state === 'unknown' ? 0 : 1),
+        { protocol: parts.role, member: formatAddress(address) },
+      );
     }
   }
 
@@ -115,6 +112,18 @@ export class Members {
 
   byKey(key: string): Member | undefined {
     return this.#members.get(key);
+  }
+
+  /** The member that has this address among its own. */
+  at(address: ControllerAddress): Member | undefined {
+    const key = addressKey(address);
+    const known = this.#members.get(key);
+    if (known !== undefined) return known;
+    const members = [...this.#members.values()];
+    return (
+      members.find(({ addresses }) => addresses.includes(key)) ??
+      members.find((each) => each.address.host === address.host && each.address.port === address.port)
+    );
   }
 
   /** Whose members: `mgcp`, `megaco`. */
@@ -201,7 +210,7 @@ export class Members {
         if (member.doubtCounter !== undefined && linked.provenCounter >= member.doubtCounter)
           member.doubtCounter = undefined;
       }
-      const isNew = member.read(word);
+      const isNew = member.read(word, linked);
       if (isRestarted) member.restartedMs = member.aliveSinceMs = linked.startedMs;
       this.#judge(member);
       if (isNew || isRestarted) this.#parts.changed();
@@ -333,113 +342,44 @@ export class Members {
     return this.hasLink ? 'suspect' : 'alive';
   }
 
-  #say({ address, state }: Known, before: MemberState): void {
-    const { log } = this.#parts;
+  /** One line for a death and one for a return; what is no news, or only the end of a hold time, is for those who look closely. */
+  #say(member: Known, before: MemberState): void {
+    const { log, metrics, role } = this.#parts;
+    const { address, state } = member;
     const line = { member: formatSocketAddress(address), state, before };
-    this.#tell(address, state, before);
-    if (state === 'dead' && before !== 'unknown') log.warn(line, 'member is dead');
-    else if (state === 'suspect' && before !== 'unknown')
-      log.warn(line, 'the link to this member is silent: its signaling address is asked');
-    else log.info(line, `member is ${state}`);
-  }
-
-  #tell(address: ControllerAddress, state: MemberState, before: MemberState): void {
-    const { events, role } = this.#parts;
-    if (events?.isHeard !== true || before === 'unknown' || (state === 'dead') === (before === 'dead')) return;
-    events.emit({
-      kind: 'peer',
-      state: state === 'dead' ? 'died' : 'returned',
-      protocol: role,
-      address: formatAddress(address),
-    });
+    const wasSuspect = member.isSuspicionTold;
+    member.isSuspicionTold = state === 'suspect' && before !== 'unknown' && before !== 'dead';
+    if (member.isSuspicionTold) log.warn(line, 'the link to this member is silent: its signaling address is asked');
+    else if (state !== 'dead') {
+      const isNews = before === 'dead' ? this.#news.returned(address) : wasSuspect || isFirstNews(before, state);
+      log[isNews ? 'info' : 'debug'](line, `member is ${state}`);
+    } else if (before === 'unknown') {
+      this.#news.absent(address);
+      log.info(line, 'member is dead');
+    } else {
+      metrics?.counter('member_deaths_total', 'Times another member was found dead', { protocol: role }).add();
+      log[this.#news.died(address, 'silent') ? 'warn' : 'debug'](line, 'member is dead');
+    }
   }
 
   list(): readonly Readonly<Record<string, unknown>>[] {
-    return this.all().map(({ address, state, lastHeardMs, aliveSinceMs, serves, guests }) => ({
-      ...address,
+    return this.all().map((member) => ({
+      ...member.address,
       kind: 'member',
-      state,
-      lastHeardMs,
-      ...(state === 'dead' || state === 'unknown' ? {} : { aliveSinceMs }),
-      serves: [...serves],
-      ...(guests.size === 0 ? {} : { guests: guests.size }),
+      state: member.state,
+      lastHeardMs: member.lastHeardMs,
+      ...(member.state === 'dead' || member.state === 'unknown' ? {} : { aliveSinceMs: member.aliveSinceMs }),
+      ...(member.version === undefined ? {} : { version: member.version }),
+      ...(member.clockDifferenceMs === undefined ? {} : { clockDifferenceMs: member.clockDifferenceMs }),
+      serves: [...member.serves],
+      ...(member.guests.size === 0 ? {} : { guests: member.guests.size }),
     }));
   }
 }
 
-interface Judging {
-  readonly counter: number;
-  readonly sinceMs: number;
-  readonly judged: () => void;
-}
-
-class Known implements Member {
-  readonly judging: Judging[] = [];
-  provenCounter = 0;
-  readonly address: ControllerAddress;
-  readonly key: string;
-  state: MemberState = 'unknown';
-  aliveSinceMs = 0;
-  startedMs = 0;
-  restartedMs = Number.NEGATIVE_INFINITY;
-  provenMs = Number.NEGATIVE_INFINITY;
-  /** What proved its life before that proves nothing now. */
-  diedMs = Number.NEGATIVE_INFINITY;
-  answeredMs = Number.NEGATIVE_INFINITY;
-  refusedMs = Number.NEGATIVE_INFINITY;
-  probedMs = Number.NEGATIVE_INFINITY;
-  /** Taken for alive at this moment because our own pause explains its silence. */
-  presumedMs = Number.NEGATIVE_INFINITY;
-  suspectSinceMs: number | undefined;
-  /** The counter of ours that it has to prove before its death is out of the question. */
-  doubtCounter: number | undefined;
-  doubtMs = 0;
-  /** When it last said something without hearing us. */
-  deafHeardMs = Number.NEGATIVE_INFINITY;
-  bootRandom: string | undefined;
-  serves: ReadonlySet<string> = new Set();
-  guests: ReadonlySet<string> = new Set();
-  alternates: readonly string[] | undefined;
-  hints: ReadonlyMap<string, string> = new Map();
-  isLeaving = false;
-  isDeaf = false;
-
-  constructor(address: ControllerAddress, key: string) {
-    this.address = address;
-    this.key = key;
-  }
-
-  get isLinked(): boolean {
-    return this.bootRandom !== undefined;
-  }
-
-  get lastHeardMs(): number {
-    return Math.max(0, this.provenMs, this.answeredMs);
-  }
-
-  /** True where something is new. Its named alternates and hints outlive it. */
-  read(word: LinkedRole): boolean {
-    const isNew =
-      this.isLeaving !== word.draining || !sameSet(this.serves, word.serves) || !sameSet(this.guests, word.guests);
-    this.serves = word.serves;
-    this.guests = word.guests;
-    this.alternates = word.alternates;
-    this.hints = word.hints;
-    this.isLeaving = word.draining;
-    return isNew;
-  }
-
-  forgetWord(): void {
-    this.serves = new Set();
-    this.guests = new Set();
-    this.isLeaving = false;
-    this.isDeaf = false;
-    this.bootRandom = undefined;
-  }
-}
-
-const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
-  a.size === b.size && [...a].every((each) => b.has(each));
+/** Neither the end of a hold time nor the link's word after that of the signaling address. */
+const isFirstNews = (before: MemberState, state: MemberState): boolean =>
+  before === 'unknown' || before === 'leaving' || state === 'leaving' || (before === 'alive' && state === 'returning');
 
 /** The link may be silent for this long before the member is suspected. */
 const suspectAfter = (deadMs: number): number => (deadMs * 2) / 3;

@@ -33,8 +33,6 @@ export interface ProtocolEntryParts<C extends RoleSection> {
   readonly reloads?: readonly string[];
   /** What its recorded messages say. */
   readonly reader?: MessageReader;
-  /** Does its role talk with the other members over the link? */
-  readonly usesLink?: boolean;
   /** Its users and trunks as the section has them, for `altpath explain` without a running controller. */
   directory?(config: C, plan: DiallingPlan): Directory;
   /** What the operator ought to know of a section that is valid; one line each. */
@@ -54,7 +52,6 @@ export interface RoleSetup {
   readonly title: string;
   /** The protocol's section, parsed: what `Role.reload` takes. */
   readonly section: RoleSection;
-  readonly usesLink: boolean;
   readonly reader: MessageReader | undefined;
   readonly warnings: readonly string[];
   createRole(services: CoreServices, core: TrustSettings): Role;
@@ -74,25 +71,13 @@ export interface ProtocolEntry {
 
 /** Ties a protocol's role to its own configuration type, so that protocols of any type fit into one table. */
 export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<C>): ProtocolEntry {
-  const {
-    name,
-    title,
-    configSchema,
-    reloads = [],
-    usesLink = false,
-    reader,
-    flags = [],
-    examples = [],
-    commands = [],
-    demo,
-  } = parts;
+  const { name, title, configSchema, reloads = [], reader, flags = [], examples = [], commands = [], demo } = parts;
   const schema = configSchema.transform(
     (config): RoleSetup => ({
       name,
       title,
       section: config,
       reloads,
-      usesLink,
       reader,
       warnings: parts.warnings?.(config) ?? [],
       createRole: (services, core) => parts.createRole(services, config, core),

@@ -2,23 +2,22 @@
 import { hostname } from 'node:os';
 import { MemberLink, type MemberLinkParts } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { BindError } from '../errors.ts';
 import { formatSocketAddress } from '../signaling/controller-address.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 
 type Parts = Pick<MemberLinkParts, 'clock' | 'random' | 'log' | 'metrics' | 'network' | 'version'>;
 
 /**
- * Undefined where no role has use for it, where there are no partners, or no secret to know them by; the last has been said with the
- * warning about the secret.
+ * Undefined where there are no partners, or no secret to know them by; the latter has been said with the warning about the secret.
  * @throws BindError (rejects).
  */
 export async function startLink(
-  { core, node, roles, link: addresses }: LoadedConfig<RoleSetup>,
+  { core, node, link: addresses }: LoadedConfig<RoleSetup>,
   parts: Parts,
 ): Promise<MemberLink | undefined> {
   const { secret } = core.cluster;
   if (secret === undefined || addresses === undefined) return undefined;
-  if (![...roles.values()].some(({ usesLink }) => usesLink)) return undefined;
   const { listen, partners, unreachable, isShared } = addresses;
   if (isShared) {
     parts.log.warn(
@@ -40,7 +39,11 @@ export async function startLink(
     partners,
     member: node ?? formatSocketAddress(isWildcard ? { ...listen, host: hostname() } : listen),
   });
-  const { host, port } = await link.start();
+  const { host, port } = await link.start().catch((error: unknown) => {
+    throw error instanceof BindError
+      ? new BindError(`member link: ${error.message} (cluster.port sets another)`)
+      : error;
+  });
   parts.log.info(
     { address: formatSocketAddress({ host, port }), partners: partners.map(formatSocketAddress) },
     'member link',

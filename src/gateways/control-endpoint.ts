@@ -55,7 +55,7 @@ export class ControlEndpoint<M, R> {
       metrics,
       listen: parts.listen,
       maxMessageBytes: parts.maxMessageBytes,
-      pathFor: (flow) => assembler.path(assembler.addressOf(flow)),
+      assembler,
       answersTo: (flow) => parts.answersTo?.(flow) !== false,
       onMessage: (message, flow) => parts.onMessage(message, flow),
       onFailed: (flow, error) => {

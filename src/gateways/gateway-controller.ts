@@ -113,6 +113,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       partners: partnersOf(cluster),
       link: services.link,
       events: services.events,
+      metrics,
       probeEveryMs: timers.heartbeatMs,
       deadMs: timers.partnerDeadMs,
       holdMs: timers.holdMs,

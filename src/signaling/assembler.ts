@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts';
 import type { Flow } from '../network.ts';
 import { addressKey, type ControllerAddress, isSecure, type SocketAddress, sameAddress } from './controller-address.ts';
 import { type PathAttribute, pathAttribute } from './path-attribute.ts';
-import type { ProtocolAdapter } from './protocol-adapter.ts';
+import type { DecodeFailure, ProtocolAdapter } from './protocol-adapter.ts';
 
 export interface AssemblerParts<M> {
   readonly adapter: Pick<ProtocolAdapter<M>, 'encode' | 'probe'>;
@@ -24,6 +24,10 @@ export class Assembler<M> {
   readonly #members: readonly ControllerAddress[];
   /** By sender, home, and which members are dead: few of each. */
   readonly #paths = new Map<string, PathAttribute | undefined>();
+  /** What was asked for last: most messages leave by one socket. */
+  #latest:
+    | { readonly self: ControllerAddress; readonly state: number; readonly path: PathAttribute | undefined }
+    | undefined;
 
   constructor(parts: AssemblerParts<M>) {
     this.#parts = parts;
@@ -35,12 +39,17 @@ export class Assembler<M> {
 
   /** The octets of a message for this flow. `home`: the member in whose place it is sent; absent: we speak for ourselves. */
   octets(message: M, flow: Flow, home?: ControllerAddress): Uint8Array {
-    return this.#parts.adapter.encode(message, this.path(this.#parts.addressOf(flow), home));
+    return this.#parts.adapter.encode(message, this.path(this.addressOf(flow), home));
   }
 
   /** The octets of a question whether `to` lives; its answer is known by `id`. */
   probe(to: ControllerAddress, flow: Flow, id: string, home?: ControllerAddress): Uint8Array {
-    return this.octets(this.#parts.adapter.probe(to, this.#parts.addressOf(flow), id), flow, home);
+    return this.octets(this.#parts.adapter.probe(to, this.addressOf(flow), id), flow, home);
+  }
+
+  /** The octets of the answer that is owed to what could not be read; undefined: none is. */
+  answer({ answer }: DecodeFailure, flow: Flow): Uint8Array | undefined {
+    return answer?.(this.path(this.addressOf(flow)));
   }
 
   addressOf(flow: Flow): ControllerAddress {
@@ -53,7 +62,17 @@ export class Assembler<M> {
    * state of the members always the same object, so that its wire text can be kept beside it.
    */
   path(self: ControllerAddress, home?: ControllerAddress): PathAttribute | undefined {
-    const key = `${this.state} ${addressKey(self)}${home === undefined ? '' : ` ${addressKey(home)}`}`;
+    const { state } = this;
+    if (home !== undefined) return this.#pathOf(state, self, home);
+    const latest = this.#latest;
+    if (latest?.self === self && latest.state === state) return latest.path;
+    const path = this.#pathOf(state, self, undefined);
+    this.#latest = { self, state, path };
+    return path;
+  }
+
+  #pathOf(state: number, self: ControllerAddress, home: ControllerAddress | undefined): PathAttribute | undefined {
+    const key = `${state} ${addressKey(self)}${home === undefined ? '' : ` ${addressKey(home)}`}`;
     const known = this.#paths.get(key);
     if (known !== undefined || this.#paths.has(key)) return known;
     if (this.#paths.size >= maxPaths) this.#paths.clear();

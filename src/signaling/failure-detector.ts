@@ -12,7 +12,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
-import { type ControllerAddress, formatAddress, isReliable } from './controller-address.ts';
+import { type ControllerAddress, isReliable } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
 import type { HopFailure } from './failover.ts';
 import { Refusals } from './refusals.ts';
@@ -30,7 +30,7 @@ export interface FailureDetectorHost {
   /** The peer does not answer: what is open there moves. */
   condemned(address: ControllerAddress, failure: HopFailure, detail: string): void;
   /** A peer that was down answers. */
-  returned(address: ControllerAddress): void;
+  returned(peer: Peer): void;
 }
 
 export interface FailureDetectorOptions {
@@ -110,6 +110,15 @@ export class FailureDetector {
     if (peer === undefined || peer.provenance !== 'configured') return;
     if (this.#refusals.add(peer, retryAfterMs)) this.#refuses(peer, retryAfterMs);
     else if (!this.#isProbedLately(peer)) this.probe(address);
+  }
+
+  /** It said, to all and not to one message, that it takes no new work. */
+  withdrawn(address: ControllerAddress): void {
+    const { pool, clock } = this.#host;
+    const peer = pool.find(address);
+    if (peer === undefined) return;
+    pool.refuses(peer, clock.now() + maxRefusingMs);
+    this.watchAiling();
   }
 
   /**
@@ -195,7 +204,7 @@ export class FailureDetector {
   }
 
   #answered(peer: Peer, sentMs: number | undefined): void {
-    const { pool, clock, log } = this.#host;
+    const { pool, clock } = this.#host;
     const now = clock.now();
     if (sentMs !== undefined) {
       const tookMs = now - sentMs;
@@ -216,10 +225,7 @@ export class FailureDetector {
         failure: report.failure,
       }));
     }
-    if (pool.answered(peer)) {
-      logEvent(log, 'peerReturned', { peer: formatAddress(peer.address), returnAtMs: peer.returnAtMs });
-      this.#host.returned(peer.address);
-    }
+    if (pool.answered(peer)) this.#host.returned(peer);
   }
 
   #refuses(peer: Peer, retryAfterMs: number): void {

@@ -9,9 +9,9 @@ import { isWildcard } from '../network/local-address.ts';
 import { ownAddresses } from '../network/own-addresses.ts';
 import type { BindOptions, Flow, Listener, Network, StreamLimits, TlsOptions, TransmitError } from '../network.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
+import type { Assembler } from './assembler.ts';
 import type { ControllerAddress } from './controller-address.ts';
 import { formatAddress, formatSocketAddress } from './controller-address.ts';
-import type { PathAttribute } from './path-attribute.ts';
 import type { ProtocolAdapter } from './protocol-adapter.ts';
 
 export interface ReceiverParts<M> {
@@ -26,8 +26,8 @@ export interface ReceiverParts<M> {
   readonly maxMessageBytes: number;
   /** A whole, well-formed message. An error thrown here is our bug: it is logged and counted, and the next message is served. */
   onMessage(message: M, flow: Flow): void;
-  /** What our answer to what cannot be decoded says of our backups; absent: nothing. */
-  pathFor?(flow: Flow): PathAttribute | undefined;
+  /** Writes the answers to what cannot be decoded; absent: they say nothing of backups. */
+  readonly assembler?: Pick<Assembler<never>, 'answer'> | undefined;
   /** Is the sender of what cannot be decoded told so, where the protocol has an answer? Absent: everybody is. */
   answersTo?(flow: Flow): boolean;
   /** The way back along a flow is gone. */
@@ -107,9 +107,12 @@ export class Receiver<M> {
     const decoded = adapter.decode(bytes);
     if (!decoded.ok) {
       this.#refuse(flow, decoded.error.reason, decoded.error.offset);
-      const { answer } = decoded.error;
-      if (answer !== undefined && this.#parts.answersTo?.(flow) !== false)
-        flow.send(answer(this.#parts.pathFor?.(flow)));
+      if (decoded.error.answer !== undefined && this.#parts.answersTo?.(flow) !== false) {
+        const { assembler } = this.#parts;
+        const answer =
+          assembler === undefined ? decoded.error.answer(undefined) : assembler.answer(decoded.error, flow);
+        if (answer !== undefined) flow.send(answer);
+      }
       return;
     }
     try {

@@ -16,6 +16,7 @@ import type { ControllerPool, Peer } from './controller-pool.ts';
 import { Delivery, type DeliveryHost, type Outgoing, type Target } from './delivery.ts';
 import type { Attempt, HopFailure } from './failover.ts';
 import { FailureDetector } from './failure-detector.ts';
+import { PeerNews } from './peer-news.ts';
 
 export interface TransmitterOptions {
   /** No response of any kind for this long: the hop is silent (only where another address remains). */
@@ -58,6 +59,10 @@ export interface TransmitterParts {
   probe?(to: ControllerAddress, flow: Flow): Probe | undefined;
   readonly options?: Partial<TransmitterOptions>;
   readonly events?: EventSink | undefined;
+  /** Shared with whoever else hears of deaths and returns. */
+  readonly news?: PeerNews | undefined;
+  /** A probe was answered from there. */
+  answered?(address: ControllerAddress): void;
 }
 
 export class Transmitter implements DeliveryHost {
@@ -66,6 +71,7 @@ export class Transmitter implements DeliveryHost {
   /** Deliveries that a failure of their hop concerns, by hop. */
   readonly #open = new Map<string, UnorderedSet<Delivery>>();
   readonly #detector: FailureDetector;
+  readonly #news: PeerNews;
   readonly #prepared = new WeakSet<Peer>();
   /** Deliveries on their way to an alternate, a share at a time. */
   readonly #moving = new Set<Cancel>();
@@ -77,6 +83,7 @@ export class Transmitter implements DeliveryHost {
   constructor(parts: TransmitterParts) {
     this.#parts = parts;
     this.#options = { ...defaultTransmitterOptions, ...parts.options };
+    this.#news = parts.news ?? new PeerNews(parts);
     this.#detector = new FailureDetector({
       clock: parts.clock,
       pool: parts.pool,
@@ -86,7 +93,7 @@ export class Transmitter implements DeliveryHost {
       sendProbe: (peer) => this.#sendProbe(peer),
       watchedHops: () => this.#watchedHops(),
       condemned: (address, failure, detail) => this.#hopFailed(address, failure, detail),
-      returned: (address) => this.#tellOfPeer(address, 'returned'),
+      returned: (peer) => this.#peerReturned(peer),
     });
   }
 
@@ -145,6 +152,16 @@ export class Transmitter implements DeliveryHost {
     this.#detector.probe(to);
   }
 
+  /** Another witness knows that this peer is dead: what is open there moves, new messages avoid it until it answers probes again. */
+  condemn(address: ControllerAddress, detail: string): void {
+    this.#hopFailed(address, 'down', detail);
+  }
+
+  /** The peer says to all that it leaves: new messages avoid it, what is open there stays. */
+  withdraw(address: ControllerAddress): void {
+    this.#detector.withdrawn(address);
+  }
+
   /** The way to an address, from the first listener that fits. Peers of the pool get a flow that reports ICMP errors. */
   flowTo(to: ControllerAddress, options?: FlowOptions): Flow | undefined {
     const listener = this.#listenerFor(to);
@@ -173,7 +190,10 @@ export class Transmitter implements DeliveryHost {
    * takes no work for so long.
    */
   probeAnswered(id: string, { transport, remote }: Flow, retryAfterMs?: number): boolean {
-    return this.#detector.probeAnswered(id, { transport, host: remote.host, port: remote.port }, retryAfterMs);
+    const address = { transport, host: remote.host, port: remote.port };
+    const isOurs = this.#detector.probeAnswered(id, address, retryAfterMs);
+    if (isOurs) this.#parts.answered?.(address);
+    return isOurs;
   }
 
   /**
@@ -305,10 +325,11 @@ export class Transmitter implements DeliveryHost {
       });
   }
 
-  #tellOfPeer(address: ControllerAddress, state: 'died' | 'returned', because?: HopFailure): void {
-    const { events, protocol } = this.#parts;
-    if (events?.isHeard === true)
-      events.emit({ kind: 'peer', state, protocol, address: formatAddress(address), because });
+  #peerReturned({ address, returnAtMs }: Peer): void {
+    const { log } = this.#parts;
+    const line = { peer: formatAddress(address), returnAtMs };
+    if (this.#news.returned(address)) logEvent(log, 'peerReturned', line);
+    else log.debug(line, 'peer answers again, as is known');
   }
 
   /** Whoever cannot be probed is asked by the messages themselves (a telephone: RFC 3261 §18.4). */
@@ -329,8 +350,9 @@ export class Transmitter implements DeliveryHost {
       metrics
         .counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason: failure })
         .add();
-      logEvent(log, 'peerDied', { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 });
-      this.#tellOfPeer(address, 'died', failure);
+      const line = { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 };
+      if (this.#news.died(address, failure)) logEvent(log, 'peerDied', line);
+      else log.debug(line, 'peer is down, as is known');
     }
     if (peer !== undefined) {
       this.#detector.watchAiling();

@@ -301,9 +301,10 @@ describe('altpath: the secret of the cluster', () => {
   });
 
   it('comes from the file or from the environment', async () => {
-    const file = files.file('secret.yaml', 'cluster: { secret: 0123456789abcdef }\n');
+    const file = files.file('secret.yaml', 'cluster: { secret: 0123456789abcdef, port: 47063 }\n');
     expect(await warnings('-c', file, '--backup', '127.0.0.2')).toEqual([]);
-    const words = ['echo', ...onAnyPort, '--backup', '127.0.0.2'];
+    const port = files.file('port.yaml', 'cluster: { port: 47064 }\n');
+    const words = ['echo', '-c', port, ...onAnyPort, '--backup', '127.0.0.2'];
     const altpath = new AltpathProcess(words, { ALTPATH_CLUSTER_SECRET: '0123456789abcdef' });
     started.push(altpath);
     await altpath.logged('ready');
@@ -318,7 +319,7 @@ describe('altpath: one file for the cluster', () => {
   it('runs the node it is told to', async () => {
     const file = files.file(
       'cluster.yaml',
-      'cluster: { secret: 0123456789abcdef }\nnodes:\n  a: { echo: ["127.0.0.1:0"] }\n  b: { echo: ["127.0.0.2:7071"] }\n',
+      'cluster: { secret: 0123456789abcdef, port: 47062 }\nnodes:\n  a: { echo: ["127.0.0.1:0"] }\n  b: { echo: ["127.0.0.2:7071"] }\n',
     );
     const altpath = start('run', '-c', file, '--node', 'a');
     expect(await altpath.logged('ready')).toMatchObject({

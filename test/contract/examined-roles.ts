@@ -6,7 +6,7 @@ import { playCall } from '../protocols/megaco/call-script.ts';
 import * as megaco from '../protocols/megaco/world.ts';
 import * as mgcp from '../protocols/mgcp/world.ts';
 import type { MemoryPacket } from '../support/memory-network.ts';
-import { domain, hosts, usualWorld } from '../support/sip-world.ts';
+import { domain, hosts, linkPort, usualWorld } from '../support/sip-world.ts';
 import type { ExaminedRole } from './role.contract.ts';
 
 /** Gateways are provisioned by name: their addresses come from DNS. */
@@ -20,8 +20,8 @@ const named = (prefix: string, addresses: readonly string[], port: number) => ({
   },
 });
 
-export async function examinedMgcp(): Promise<ExaminedRole> {
-  const world = await mgcp.World.up(named('rgw', mgcp.gatewayHosts, 2427));
+export async function examinedMgcp(members: 2 | 3 = 2): Promise<ExaminedRole> {
+  const world = await mgcp.World.up({ ...named('rgw', mgcp.gatewayHosts, 2427), third: members === 3 });
   const until = async (holds: () => boolean): Promise<boolean> => {
     for (let waitedMs = 0; waitedMs < 15_000; waitedMs += 50) {
       if (holds()) return true;
@@ -34,12 +34,16 @@ export async function examinedMgcp(): Promise<ExaminedRole> {
     adapter: createMgcpAdapter(),
     primary: mgcp.primaryHost,
     backup: mgcp.backupHost,
+    third: members === 3 ? mgcp.thirdHost : undefined,
+    restart: async (host) => void (await world.startAgent(host)),
     peer: mgcp.gatewayHosts[1],
     packets: world.packets,
     role: (host) => world.roles.get(host),
     run: (ms) => world.run(ms),
     // RFC 3435 §2.4: no version.
     malformed: 'RQNT 5 aaln/1@rgw1\n',
+    // RFC 3435 §3.5.5: piggy-backing.
+    messagesIn: (text) => text.split(/^\.\r?\n/m),
     // RFC 3435 §3.5.6: a response acknowledgement is a line.
     hasNoPlace: (text) => text.startsWith('000 '),
     async call(midway) {
@@ -60,13 +64,15 @@ export async function examinedMgcp(): Promise<ExaminedRole> {
   });
 }
 
-export async function examinedMegaco(): Promise<ExaminedRole> {
-  const world = await megaco.World.up(named('gw', megaco.gatewayHosts, 2944));
+export async function examinedMegaco(members: 2 | 3 = 2): Promise<ExaminedRole> {
+  const world = await megaco.World.up({ ...named('gw', megaco.gatewayHosts, 2944), third: members === 3 });
   return erased({
     network: world.network,
     adapter: createMegacoAdapter({ mId: () => 'judge' }),
     primary: megaco.primaryHost,
     backup: megaco.backupHost,
+    third: members === 3 ? megaco.thirdHost : undefined,
+    restart: async (host) => void (await world.startController(host)),
     peer: megaco.gatewayHosts[1],
     packets: world.packets,
     role: (host) => world.roles.get(host),
@@ -85,10 +91,12 @@ export async function examinedMegaco(): Promise<ExaminedRole> {
   });
 }
 
-export async function examinedSip(): Promise<ExaminedRole> {
-  const { world, caller, callees } = await usualWorld();
+export async function examinedSip(members: 2 | 3 = 2): Promise<ExaminedRole> {
+  const { world, caller, callees } = await usualWorld({ members });
   const packets: MemoryPacket[] = [];
-  world.network.onPacket((packet) => packets.push(packet));
+  world.network.onPacket((packet) => {
+    if (packet.to.port !== linkPort) packets.push(packet);
+  });
   // A registration again: the primary has said something.
   caller.register();
   await world.clock.advanceAsync(100);
@@ -98,6 +106,9 @@ export async function examinedSip(): Promise<ExaminedRole> {
     adapter: createSipAdapter(),
     primary: hosts.primary,
     backup: hosts.backup,
+    third: members === 3 ? hosts.second : undefined,
+    restart: (host) => world.member(host, members),
+    isSignOfLife: (text) => /CSeq: \d+ OPTIONS/i.test(text),
     peer: hosts.calleeEdge,
     packets,
     role: (host) => world.roleAt(host)?.role,
@@ -130,7 +141,7 @@ const erased = <M>(examined: ExaminedRole<M>): ExaminedRole => ({
   },
 });
 
-export const examinedRoles: Readonly<Record<string, () => Promise<ExaminedRole>>> = {
+export const examinedRoles: Readonly<Record<string, (members?: 2 | 3) => Promise<ExaminedRole>>> = {
   sip: examinedSip,
   mgcp: examinedMgcp,
   megaco: examinedMegaco,

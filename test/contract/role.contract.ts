@@ -2,20 +2,25 @@
  * What every role of a controller does, whatever it speaks: the same questions to whole roles on the memory network, judged by what leaves
  * their sockets. A protocol's test brings a primary, its backup, peers of both and the adapter that reads their octets.
  */
-import { expect } from 'vitest';
-import type { ProtocolAdapter, Role } from '../../src/internal.ts';
+import { expect, vi } from 'vitest';
+import { Assembler, type ProtocolAdapter, type Role } from '../../src/internal.ts';
 import type { MemoryNetwork, MemoryPacket } from '../support/memory-network.ts';
 
 export interface ExaminedRole<M = unknown> {
   readonly network: MemoryNetwork;
   readonly adapter: Pick<ProtocolAdapter<M>, 'decode' | 'paths'>;
   readonly primary: string;
+  /** The primary's first backup. */
   readonly backup: string;
+  /** A third member, which knows the others over the member link as they know it; absent in a pair. */
+  readonly third?: string | undefined;
   /** A machine that messages of the primary go to. */
   readonly peer: string;
   /** Every signaling message so far. */
   readonly packets: readonly MemoryPacket[];
   role(host: string): Role | undefined;
+  /** A member again, after `network.crash`. */
+  restart(host: string): Promise<void>;
   run(ms: number): Promise<void>;
   /** One call from the first digit to the last hang-up; what did not happen, undefined: it went through. `midway`: the callee rings. */
   call(midway?: () => void): Promise<string | undefined>;
@@ -23,6 +28,10 @@ export interface ExaminedRole<M = unknown> {
   readonly malformed?: string;
   /** What keeps a way open and is no message; absent where there is no such thing. */
   readonly keepAlive?: string;
+  /** The messages of a datagram, where it may have several. */
+  messagesIn?(text: string): readonly string[];
+  /** Is this no more than a question whether somebody lives, or its answer? */
+  isSignOfLife?(text: string): boolean;
   /** Has this message of the primary or backup no place for the attribute, by the protocol's own rules? */
   hasNoPlace?(text: string): boolean;
 }
@@ -30,31 +39,35 @@ export interface ExaminedRole<M = unknown> {
 export type RoleCheck = <M>(examined: ExaminedRole<M>) => Promise<void>;
 
 export const roleChecks: Readonly<Record<string, RoleCheck>> = {
-  async 'names its backup in everything that leaves it'(examined) {
-    const { primary, backup } = examined;
+  async 'names its backups, in their order, in everything that leaves it'(examined) {
+    const { primary } = examined;
     expect(await examined.call()).toBeUndefined();
     const sent = sentBy(examined, primary, 0);
     expect(sent.length).toBeGreaterThan(4);
-    for (const each of sent) expect(each).toEqual({ ...each, alternates: [backup] });
+    for (const each of sent) expect(each).toEqual({ ...each, alternates: others(examined, primary) });
+  },
+
+  async 'lets nothing leave that the Assembler has not put together'(examined) {
+    const { primary, packets } = examined;
+    const assembled = watchAssembler();
+    const before = packets.length;
+    expect(await examined.call()).toBeUndefined();
+    const { malformed } = examined;
+    if (malformed !== undefined) await answersTo(examined, malformed);
+    const sent = packets.slice(before).filter(({ from }) => from.host === primary);
+    expect(sent.length).toBeGreaterThan(4);
+    const { messagesIn = (text) => [text] } = examined;
+    for (const { bytes } of sent)
+      for (const text of messagesIn(bytes.toString('latin1'))) expect(assembled(text), text).toBe(true);
   },
 
   async 'names its backup in answers to what cannot be read, and answers no keep-alive'(examined) {
-    const { malformed, keepAlive, primary, backup, peer: host } = examined;
-    const port = portOf(examined);
-    // Not every role answers strangers: another port of a peer's machine.
-    const asker = await examined.network
-      .host(host)
-      .bind({ transport: 'udp', host, port: 5_099 }, {}, { received() {}, failed() {} });
-    const answersTo = async (text: string) => {
-      const before = examined.packets.length;
-      asker.flowTo({ host: primary, port }).send(Buffer.from(text));
-      await examined.run(50);
-      return sentBy(examined, primary, before).filter(({ to, toPort }) => to === host && toPort === 5_099);
-    };
-    if (keepAlive !== undefined) expect(await answersTo(keepAlive)).toEqual([]);
+    const { malformed, keepAlive, primary } = examined;
+    if (keepAlive !== undefined) expect(await answersTo(examined, keepAlive)).toEqual([]);
     if (malformed !== undefined)
-      expect(await answersTo(malformed)).toEqual([expect.objectContaining({ alternates: [backup] })]);
-    await asker.close();
+      expect(await answersTo(examined, malformed)).toEqual([
+        expect.objectContaining({ alternates: others(examined, primary) }),
+      ]);
   },
 
   async 'is followed by the named backup where its port is closed'(examined) {
@@ -85,6 +98,54 @@ export const roleChecks: Readonly<Record<string, RoleCheck>> = {
     await role?.stop();
   },
 
+  async 'names a member that is known to be dead last'(examined) {
+    const { backup, primary, third, network } = examined;
+    if (third === undefined) return;
+    network.crash(backup);
+    await examined.run(3_000);
+    const before = examined.packets.length;
+    expect(await examined.call()).toBeUndefined();
+    const sent = sentBy(examined, primary, before);
+    expect(sent.length).toBeGreaterThan(4);
+    for (const each of sent) expect(each).toEqual({ ...each, alternates: [third, backup] });
+  },
+
+  async 'goes on as it was while a third member dies, starts, stands still and goes on'(examined) {
+    const { third, network } = examined;
+    if (third === undefined) return;
+    expect(await examined.call()).toBeUndefined();
+    const steps: (() => unknown)[] = [
+      () => network.crash(third),
+      () => network.silence(third),
+      async () => {
+        network.revive(third);
+        await examined.restart(third);
+      },
+      () => network.pause(third),
+      () => network.resume(third),
+    ];
+    for (const step of steps) {
+      const before = examined.packets.length;
+      expect(await examined.call(() => void step())).toBeUndefined();
+      await examined.run(20_000);
+      expect(await examined.call()).toBeUndefined();
+      expect(others(examined, examined.primary).flatMap((host) => workOf(examined, host, before))).toEqual([]);
+    }
+  },
+
+  async 'is followed by the third member where primary and backup are gone'(examined) {
+    const { third, primary, backup, network } = examined;
+    if (third === undefined) return;
+    expect(await examined.call()).toBeUndefined();
+    network.crash(primary);
+    await examined.run(8_000);
+    network.crash(backup);
+    await examined.run(8_000);
+    const before = examined.packets.length;
+    expect(await examined.call()).toBeUndefined();
+    expect(workOf(examined, third, before).length).toBeGreaterThan(4);
+  },
+
   async 'asks a peer that went silent whether it lives'(examined) {
     const { network, primary, peer, packets } = examined;
     expect(await examined.call()).toBeUndefined();
@@ -100,7 +161,7 @@ export const roleChecks: Readonly<Record<string, RoleCheck>> = {
 
 /** The primary dies between two calls: the next one is the backup's, and whatever the backup sends names the primary in its turn. */
 async function survives<M>(examined: ExaminedRole<M>, die: () => void): Promise<void> {
-  const { primary, backup } = examined;
+  const { primary, backup, third } = examined;
   expect(await examined.call()).toBeUndefined();
   die();
   await examined.run(6_000);
@@ -108,7 +169,48 @@ async function survives<M>(examined: ExaminedRole<M>, die: () => void): Promise<
   expect(await examined.call()).toBeUndefined();
   const sent = sentBy(examined, backup, before);
   expect(sent.length).toBeGreaterThan(4);
-  for (const each of sent) expect(each).toEqual({ ...each, alternates: [primary] });
+  // Its own backups in their order, the dead one last.
+  const alternates = third === undefined ? [primary] : [third, primary];
+  for (const each of sent) expect(each).toEqual({ ...each, alternates });
+  if (third !== undefined) expect(workOf(examined, third, before)).toEqual([]);
+}
+
+/** The other members in the operator's order. */
+const others = <M>({ primary, backup, third }: ExaminedRole<M>, host: string): readonly string[] =>
+  [primary, backup, ...(third === undefined ? [] : [third])].filter((each) => each !== host);
+
+/** What a member does for gateways, telephones and other peers beyond saying that it lives. */
+const workOf = <M>(examined: ExaminedRole<M>, host: string, since: number): readonly string[] =>
+  sentBy(examined, host, since)
+    .map(({ to, text }) => `${host} > ${to} ${text}`)
+    .filter((text) => examined.isSignOfLife?.(text) !== true);
+
+/** What the primary answers to this text; not every role answers strangers, so it comes from another port of a peer's machine. */
+async function answersTo<M>(examined: ExaminedRole<M>, text: string) {
+  const { network, packets, peer: host, primary } = examined;
+  const port = portOf(examined);
+  const asker = await network
+    .host(host)
+    .bind({ transport: 'udp', host, port: 5_099 }, {}, { received() {}, failed() {} });
+  const before = packets.length;
+  asker.flowTo({ host: primary, port }).send(Buffer.from(text));
+  await examined.run(50);
+  await asker.close();
+  return sentBy(examined, primary, before).filter(({ to, toPort }) => to === host && toPort === 5_099);
+}
+
+/** Tells of any octets whether an Assembler put them together after this call. */
+function watchAssembler(): (text: string) => boolean {
+  const known = new Set<string>();
+  for (const name of ['octets', 'answer'] as const) {
+    const own = Assembler.prototype[name] as (...parts: unknown[]) => Uint8Array | undefined;
+    vi.spyOn(Assembler.prototype, name).mockImplementation(function (this: unknown, ...parts: unknown[]) {
+      const bytes = own.apply(this, parts);
+      if (bytes !== undefined) known.add(Buffer.from(bytes).toString('latin1'));
+      return bytes as Uint8Array<ArrayBuffer>;
+    });
+  }
+  return (text) => known.has(text);
 }
 
 /** The port that the primary's messages leave from. */
@@ -120,17 +222,16 @@ const portOf = <M>({ packets, primary, network }: ExaminedRole<M>): number => {
 
 /** What a controller said to others than its partner, and whom each of its messages names. */
 function sentBy<M>(examined: ExaminedRole<M>, host: string, since: number) {
-  const { adapter, packets, primary, backup, hasNoPlace = () => false } = examined;
-  const partner = host === primary ? backup : primary;
+  const { adapter, packets, hasNoPlace = () => false } = examined;
+  const partners = others(examined, host);
   return packets.slice(since).flatMap(({ from, to, bytes }) => {
     const text = bytes.toString('latin1');
-    if (from.host !== host || to.host === partner || hasNoPlace(text)) return [];
+    if (from.host !== host || partners.includes(to.host) || hasNoPlace(text)) return [];
     const decoded = adapter.decode(bytes);
     if (!decoded.ok) throw new Error(`${decoded.error.reason}: ${text}`);
     const named = adapter.paths(decoded.value).map(({ alternates }) => alternates.map((each) => each.host));
-    // A message may bear attributes of others as well: ours names the partner.
-    return [
-      { to: to.host, toPort: to.port, text, alternates: named.find((hosts) => hosts.includes(partner)) ?? named[0] },
-    ];
+    // A message may bear attributes of others as well: ours names our partners.
+    const ours = named.find((hosts) => partners.some((partner) => hosts.includes(partner)));
+    return [{ to: to.host, toPort: to.port, text, alternates: ours ?? named[0] }];
   });
 }

@@ -6,7 +6,10 @@ import {
   type Cluster,
   type ControllerAddress,
   type DnsClient,
+  type EventSink,
   type LocationService,
+  type Logger,
+  MemberLink,
   Metrics,
   type Role,
   silentLog,
@@ -29,6 +32,9 @@ export const hosts = {
   calleeEdge: '127.0.1.2',
 } as const;
 
+/** Those that may be members of one cluster. */
+export const members = [hosts.primary, hosts.backup, hosts.second] as const;
+
 const udp = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 5_060 });
 
 const noNames: DnsClient = {
@@ -43,6 +49,7 @@ export const cautious: TrustSettings = { trust: [], allow: [], strip: 'none' };
 export interface RunningRole {
   readonly role: Role;
   readonly metrics: Metrics;
+  readonly link: MemberLink | undefined;
 }
 
 export interface NodeOptions {
@@ -52,7 +59,13 @@ export interface NodeOptions {
   readonly trust?: TrustSettings;
   readonly locations?: LocationService;
   readonly secret?: string;
+  /** Has it a member link with its partners? */
+  readonly hasLink?: boolean;
+  readonly events?: EventSink;
+  readonly log?: Logger;
 }
+
+export const linkPort = 9_061;
 
 export class SipWorld {
   readonly clock = new FakeClock();
@@ -77,24 +90,53 @@ export class SipWorld {
       backups: (options.backups ?? []).map(udp),
       backupFor: (options.backupFor ?? []).map(udp),
     };
+    const common = {
+      clock: memoryHost.clock,
+      random: seededRandom(this.#seed),
+      log: options.log ?? silentLog,
+      metrics,
+      network: memoryHost,
+    };
+    const partners = [...new Set([...cluster.backups, ...cluster.backupFor].map((each) => each.host))];
+    const link =
+      options.hasLink === true
+        ? new MemberLink({
+            ...common,
+            secret: cluster.secret,
+            member: host,
+            version: 'test',
+            listen: { host, port: linkPort },
+            partners: partners.map((each) => ({ host: each, port: linkPort })),
+          })
+        : undefined;
+    await link?.start();
     const role = createSipRole(
       withCallControl({
-        clock: memoryHost.clock,
-        random: seededRandom(this.#seed),
-        log: silentLog,
-        metrics,
-        network: memoryHost,
+        ...common,
         dns: noNames,
         locations: options.locations ?? this.locations,
         cluster,
+        link,
+        events: options.events,
       }),
       sipConfigSchema.parse({ listen: [`udp:${host}:5060`, `tcp:${host}:5060`], ...options.config }),
       options.trust ?? cautious,
     );
     await role.start();
-    const running = { role, metrics };
+    const running = { role, metrics, link };
     this.#roles.set(host, running);
     return running;
+  }
+
+  /** One of two or three members that are each other's backups, in the order of `members`; three have a member link. */
+  async member(host: string, count: 2 | 3): Promise<void> {
+    const others = members.slice(0, count).filter((each) => each !== host);
+    await this.node(host, {
+      config: { domains: [domain] },
+      backups: others,
+      backupFor: others,
+      hasLink: count === 3,
+    });
   }
 
   /** The usual pair, each the other's backup. */
@@ -144,7 +186,10 @@ export class SipWorld {
   }
 
   async stop(): Promise<void> {
-    for (const { role } of this.#roles.values()) await role.stop();
+    for (const { role, link } of this.#roles.values()) {
+      await role.stop();
+      await link?.stop();
+    }
   }
 }
 
@@ -155,14 +200,15 @@ export async function usualWorld(
     readonly seed?: number;
     readonly copiesParams?: boolean;
     readonly callees?: number;
+    readonly members?: 2 | 3;
     /** Between the edges and the pair. */
     readonly transport?: 'udp' | 'tcp';
   } = {},
 ): Promise<{ world: SipWorld; caller: SimPhone; callees: readonly SimPhone[] }> {
   const world = new SipWorld({}, options.seed);
-  await world.pair();
-  const { copiesParams = true, transport = 'udp' } = options;
-  const defaultRoute = [hosts.primary, hosts.backup].map((host) => `${transport}:${host}:5060`);
+  const { copiesParams = true, transport = 'udp', members: count = 2 } = options;
+  for (const host of members.slice(0, count)) await world.member(host, count);
+  const defaultRoute = members.slice(0, count).map((host) => `${transport}:${host}:5060`);
   await world.edge(hosts.callerEdge, { defaultRoute });
   await world.edge(hosts.calleeEdge, { defaultRoute });
   const caller = await world.phone({ address: '127.0.3.1', user: 'alice', edge: hosts.callerEdge, copiesParams });

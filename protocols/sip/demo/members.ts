@@ -40,6 +40,8 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
   const calleeEdge = at('127.0.0.12');
   const directory = mkdtempSync(join(tmpdir(), 'altpath-demo-'));
   const secret = systemRandom.hex(16);
+  // UDP, and no member listens there: its neighbour is the signaling port.
+  const linkPort = port === 65_535 ? port - 1 : port + 1;
   const processes = new Map<string, ChildProcess>();
   const timers = { holdMs, downProbeMs: 250 };
 
@@ -61,7 +63,7 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
         log: { level: 'info', format: 'json' },
         shutdownSeconds: 1,
         // Loopback only, and gone with the demo.
-        cluster: { secret },
+        cluster: { secret, port: linkPort },
         ...configs[name],
       }),
     );

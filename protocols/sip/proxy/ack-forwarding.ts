@@ -17,7 +17,7 @@ export class AckForwarding {
     this.#watched = new AbsorbTimers(transmitter.clock, watchGroups);
   }
 
-  send(key: string, target: Target, encode: (flow: Flow) => Buffer): void {
+  send(key: string, target: Target, encode: (flow: Flow) => Uint8Array): void {
     const { clock, pool } = this.#transmitter;
     const now = clock.now();
     this.#forget(now);

@@ -227,7 +227,7 @@ export class Branch implements ClientUser {
       this.#end();
       return;
     }
-    this.#patience ??= clock.after(renewalMs, () => {
+    this.#patience ??= clock.after(this.#target.renewal?.waitMs ?? 0, () => {
       this.#context.onBranchUnreachable(this.#target);
       this.#end();
     });
@@ -236,7 +236,7 @@ export class Branch implements ClientUser {
   #awaitRenewal(): void {
     const { renewal } = this.#target;
     if (renewal === undefined) return;
-    this.#renewal = this.#context.parts.onRenewal(renewal, (flow) => {
+    this.#renewal = this.#context.parts.onRenewal(renewal.subscriber, (flow) => {
       this.#renewal = undefined;
       // What was answered provisionally has arrived.
       if (this.#ended || this.#provisional) return;
@@ -461,6 +461,3 @@ export class Branch implements ClientUser {
 
 /** Final answers of one hop of a carrier that say nothing of the next one. */
 const elsewhere: ReadonlySet<number> = new Set([401, 407, 408, 500, 502, 503, 504]);
-
-/** How long a request waits for a telephone whose member has just ended: as long as it may take it to notice and connect anew. */
-const renewalMs = 4_000;

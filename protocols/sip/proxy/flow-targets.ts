@@ -177,7 +177,8 @@ export class FlowTargets {
     isFromThere = false,
   ): ProxyTarget | undefined {
     const { flows } = this.#parts;
-    const renewal = flows.mayRenew(way) ? way.subscriber : undefined;
+    const renewalWaitMs = flows.renewalWaitMs(way);
+    const renewal = renewalWaitMs > 0 ? { subscriber: way.subscriber, waitMs: renewalWaitMs } : undefined;
     const isSecure = common.requestUri.startsWith('sips:');
     const address = way.kind !== 'member' || isFromThere ? undefined : flows.memberAddress(way.address, isSecure);
     if (way.kind === 'member' && address !== undefined && (dialable.length > 0 || !flows.isDown(way.address)))

@@ -41,6 +41,8 @@ export interface FlowsParts {
   readonly clock: Clock;
   /** Since when this member is known to be down; undefined: it is not. */
   downSinceMs(member: ControllerAddress): number | undefined;
+  /** When the member link found it dead: that is soon after its death, whether anything was sent there or not. */
+  deadSinceMs?(member: ControllerAddress): number | undefined;
   /** The way to an address from the socket that this token names. */
   datagramFlow(isSocket: (local: SocketAddress) => boolean, remote: SocketAddress): Flow | undefined;
 }
@@ -62,6 +64,9 @@ export interface Binding {
 
 /** Telephones come back from a member that ended within this time, or not soon. */
 const renewalWindowMs = 10_000;
+
+/** As long as it may take a telephone to notice that its member has ended, and to connect anew. */
+const renewalWaitMs = 4_000;
 
 /** Bindings that are known with their flow; the oldest is forgotten, and found by its token alone then. */
 const maxBound = 1_000_000;
@@ -149,12 +154,19 @@ export class Flows {
     };
   }
 
-  /** Is a telephone behind this token likely to be back in a moment: did its member, or our own earlier life, end just now? */
-  mayRenew(way: FlowWay): boolean {
-    if (way.kind === 'open' || way.subscriber === '') return false;
-    const { clock, downSinceMs } = this.#parts;
-    const sinceMs = way.kind === 'member' ? downSinceMs(way.address) : way.isOld ? this.#startedMs : undefined;
-    return sinceMs === undefined ? way.kind === 'member' : clock.now() - sinceMs < renewalWindowMs;
+  /**
+   * How long a request waits for the telephone behind this token, which is likely to be back in a moment where its member, or our own
+   * earlier life, ended just now; 0: not at all. Where the death was seen as it happened, the telephone has had the time since.
+   */
+  renewalWaitMs(way: FlowWay): number {
+    if (way.kind === 'open' || way.subscriber === '') return 0;
+    const { clock, downSinceMs, deadSinceMs } = this.#parts;
+    const now = clock.now();
+    if (way.kind === 'gone') return way.isOld && now - this.#startedMs < renewalWindowMs ? renewalWaitMs : 0;
+    const deadMs = deadSinceMs?.(way.address);
+    if (deadMs !== undefined) return Math.max(0, deadMs + renewalWaitMs - now);
+    const downMs = downSinceMs(way.address);
+    return downMs === undefined || now - downMs < renewalWindowMs ? renewalWaitMs : 0;
   }
 
   /** Where this token leads; undefined where it is none of ours. */

@@ -3,7 +3,6 @@
  * next Via (docs/alternate-path.md §6); anything else is dropped (RFC 6026 §7.3).
  */
 import {
-  type Assembler,
   type Clock,
   type ControllerAddress,
   type Counter,
@@ -12,8 +11,7 @@ import {
   type Logger,
   type Metrics,
 } from '../../../src/internal.ts';
-import { probeIdOf } from '../adapter.ts';
-import { toBytes } from '../codec/encode.ts';
+import { probeIdOf, type SipAssembler } from '../adapter.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { retryAfterMs } from '../codec/retry-after.ts';
@@ -33,7 +31,7 @@ export interface ForeignResponseParts {
   readonly clock: Clock;
   readonly layer: TransactionLayer;
   readonly identity: Identity;
-  readonly assembler: Assembler<SipMessage>;
+  readonly assembler: SipAssembler;
   readonly branches: BranchKey;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -87,7 +85,8 @@ export class ForeignResponses {
     // The sender repeats a refusal until somebody acknowledges it (RFC 3261 §17.2.1), and who sent the INVITE does so no more: a dead
     // partner, or we in an earlier life. What this life sent it has acknowledged for as long as Timer D says.
     const isOrphan = !isOwn || this.#parts.clock.now() - this.#startedMs < this.#parts.timerCMs;
-    if (message.method === 'INVITE' && message.status >= 300 && isOrphan) flow.send(ackForAdopted(message));
+    if (message.method === 'INVITE' && message.status >= 300 && isOrphan)
+      flow.send(this.#layer.octets(ackForAdopted(message), flow));
     // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
     if (message.status >= 300 && param(via.params, forkMark, 1) !== undefined) return;
     // What a carrier asks is for us to answer, once the caller has sent his request again: he knows nothing of the carrier.
@@ -115,8 +114,8 @@ export class ForeignResponses {
     const to = message.status === 100 ? undefined : viaAddress(next);
     if (to === undefined || text === undefined) return;
     const adopted = partner === undefined ? text : adoptRecordRoute(text, partner, this.#identity);
-    const { transmitter } = this.#layer;
-    transmitter.sendOnce(to, () => toBytes(adopted));
+    const { transmitter, octets } = this.#layer;
+    transmitter.sendOnce(to, (flow) => octets(adopted, flow));
   }
 }
 

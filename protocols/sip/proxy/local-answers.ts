@@ -1,7 +1,7 @@
 /** Answers of our own: refusals, and what we say of ourselves to OPTIONS (RFC 3261 §8.2, §11.2, §16.3). */
 import type { Flow } from '../../../src/internal.ts';
 import type { SipCallWatch } from '../call-watch.ts';
-import { response, toBytes } from '../codec/encode.ts';
+import { response } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme } from '../codec/uri.ts';
 import type { Identity } from '../identity.ts';
@@ -44,7 +44,7 @@ export class LocalAnswers {
   refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {
     this.#explain?.refused(request, flow, refusal);
     this.#watch?.refused(request, flow, refusal.status, refusal.reason);
-    reply(this.#layer.transmitter, request, flow, toBytes(this.#answer(request, flow, refusal)));
+    reply(this.#layer, request, flow, this.#answer(request, flow, refusal));
   }
 
   /** OPTIONS to ourselves; false: it is to be proxied. */

@@ -4,14 +4,13 @@
  */
 import {
   type AddressResolver,
-  type Assembler,
   type Cluster,
   type ControllerAddress,
   type Flow,
   type Metrics,
   UnorderedSet,
 } from '../../../src/internal.ts';
-import { toBytes } from '../codec/encode.ts';
+import type { SipAssembler } from '../adapter.ts';
 import { H, type HeaderId } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
@@ -48,7 +47,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly flows: Flows;
   readonly flowNaming: FlowNaming;
   readonly config: SipConfig;
-  readonly assembler: Assembler<SipMessage>;
+  readonly assembler: SipAssembler;
   readonly resolver: AddressResolver;
   readonly cluster: Cluster;
   readonly metrics: Metrics;
@@ -176,6 +175,10 @@ export class ProxyCore {
   /** From the next request on; what is under way keeps its hops. */
   reroute(table: RoutingTable): void {
     this.#targets.reroute(table);
+  }
+
+  get isDraining(): boolean {
+    return this.#answers.isDraining;
   }
 
   /** From now on new work is refused, what is open goes on. */
@@ -392,7 +395,7 @@ export class ProxyCore {
     let isDone = false;
     this.#parts.register(request, flow, (status, text) => {
       isDone = true;
-      if (status === 401) reply(this.#layer.transmitter, request, flow, toBytes(text));
+      if (status === 401) reply(this.#layer, request, flow, text);
       else (server ?? this.#layer.accept(request, flow, key)).respond(status, text);
     });
     if (!isDone) server = this.#layer.accept(request, flow, key);

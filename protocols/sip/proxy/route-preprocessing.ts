@@ -2,7 +2,8 @@
  * Route information (RFC 3261 §16.4): which Route entries are ours or those of a partner in whose place we act, what the user parts of
  * them say, and which entry is the next hop.
  */
-import type { Assembler, ControllerAddress, Flow } from '../../../src/internal.ts';
+import type { ControllerAddress, Flow } from '../../../src/internal.ts';
+import type { SipAssembler } from '../adapter.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from '../codec/uri.ts';
@@ -36,7 +37,7 @@ export interface Routing extends Way {
 export interface RouteParts {
   readonly identity: Identity;
   readonly flows: Flows;
-  readonly assembler: Assembler<SipMessage>;
+  readonly assembler: SipAssembler;
   readonly trust: PathTrust;
 }
 

@@ -1,6 +1,5 @@
 /** Requests that are forwarded without a transaction: ACK of a 2xx, and CANCEL without its INVITE (RFC 3261 §16.6, §16.10, §16.11). */
 import type { ControllerAddress, Flow, NextHops } from '../../../src/internal.ts';
-import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { Identity } from '../identity.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
@@ -53,8 +52,8 @@ export class StatelessForwarding {
     const { branches, identity, layer } = this.#parts;
     const key = target.branchKey ?? target.requestUri;
     const branch = branches.branchFor(request, offset === 0 ? key : `${key}\n${offset}`, offset);
-    const encode = (out: Flow): Buffer =>
-      toBytes(
+    const encode = (out: Flow): Uint8Array =>
+      layer.octets(
         forwardedText(
           request,
           {
@@ -76,6 +75,7 @@ export class StatelessForwarding {
           out,
           identity,
         ),
+        out,
       );
     if (addresses.length > 1) {
       this.#acks.send(`${request.method} ${branch}`, { addresses, flow: target.flow }, encode);

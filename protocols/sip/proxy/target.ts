@@ -29,8 +29,8 @@ export interface ProxyTarget {
   readonly flowFailure?: { readonly status: number; readonly reason: string } | undefined;
   /** Other flows of the same instance, one to be tried if this one has failed (RFC 5626 §7). */
   readonly spares?: readonly ProxyTarget[] | undefined;
-  /** The subscriber behind a flow that may have ended: renewed over another flow of ours, the request goes there. */
-  readonly renewal?: string | undefined;
+  /** The subscriber behind a flow that may have ended: renewed over another flow of ours within this time, the request goes there. */
+  readonly renewal?: { readonly subscriber: string; readonly waitMs: number } | undefined;
   /** There is nowhere to send it until then. */
   readonly isAbsent?: boolean | undefined;
   /** What tells its branch from others of the same Request-URI. */

@@ -114,7 +114,7 @@ export class PathFollower {
       },
       ...(timers === undefined ? {} : { options: timers }),
     });
-    this.#receiver = new Receiver({
+    this.#receiver = new Receiver<SipMessage>({
       adapter: this.#adapter,
       clock,
       network,
@@ -254,7 +254,7 @@ export class PathFollower {
     if (open.answeredBy !== undefined || delivery === undefined || !this.#hops.trust.isTrusted(flow)) return false;
     const at = delivery.current;
     if (at === undefined || !sameAddress(at, hopOf(flow)) || !delivery.refused(retryAfterMs(response))) return false;
-    if (message.method === 'INVITE') flow.send(ackFor(bytes.toString('latin1'), response));
+    if (message.method === 'INVITE') flow.send(toBytes(ackFor(bytes.toString('latin1'), response)));
     return true;
   }
 

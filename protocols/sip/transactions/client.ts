@@ -11,7 +11,6 @@ import type {
   Outgoing,
   Target,
 } from '../../../src/internal.ts';
-import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { retryAfterMs } from '../codec/retry-after.ts';
 import { ackFor } from './hop-requests.ts';
@@ -59,7 +58,7 @@ export class ClientTransaction extends Transaction implements Outgoing {
   /** The alternate that the last response came from, while the request itself was at another hop. */
   #bypassFlow: Flow | undefined;
   #text = '';
-  #ack: Buffer | undefined;
+  #ack: Uint8Array | undefined;
   #octets = 0;
 
   constructor(host: TransactionHost, method: string, branch: string, compose: Compose, user: ClientUser) {
@@ -157,7 +156,7 @@ export class ClientTransaction extends Transaction implements Outgoing {
     this.#text = this.#compose?.(flow, to) ?? this.#text;
     // The text, and the octets of it that may be repeated.
     this.#weigh(openOctets + 2 * this.#text.length);
-    return toBytes(this.#text);
+    return this.host.octets(this.#text, flow);
   }
 
   switched(from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
@@ -177,7 +176,7 @@ export class ClientTransaction extends Transaction implements Outgoing {
     const flow = this.flow;
     if (this.#delivery?.refused(retryAfterMs(response)) !== true) return false;
     // The refusing hop's transaction ends with its ACK; ours goes on at the next hop.
-    if (this.isInvite && flow !== undefined) flow.send(ackFor(this.#text, response));
+    if (this.isInvite && flow !== undefined) flow.send(this.host.octets(ackFor(this.#text, response), flow));
     return true;
   }
 
@@ -237,8 +236,10 @@ export class ClientTransaction extends Transaction implements Outgoing {
   }
 
   #acknowledge(response: SipMessage): void {
-    this.#ack ??= ackFor(this.#text, response);
-    (this.#bypassFlow ?? this.flow)?.send(this.#ack);
+    const flow = this.#bypassFlow ?? this.flow;
+    if (flow === undefined) return;
+    this.#ack ??= this.host.octets(ackFor(this.#text, response), flow);
+    flow.send(this.#ack);
   }
 
   #armRetransmit(): void {

@@ -1,20 +1,19 @@
 /** Requests that belong to an INVITE's hop: the ACK of a refusal and CANCEL (RFC 3261 §9.1, §17.1.1.3). */
-import { toBytes } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { replaceParam, trim } from '../codec/values.ts';
 
 /** The ACK of a non-2xx (RFC 3261 §17.1.1.3): the INVITE's Request-URI, top Via, Route, From, Call-ID and CSeq number; To as in the response. */
-export function ackFor(inviteText: string, response: SipMessage): Buffer {
+export function ackFor(inviteText: string, response: SipMessage): string {
   const to = response.fieldIndex(H.to);
-  return toBytes(dialogless(inviteText, 'ACK', response.text.slice(response.fieldStart(to), response.valueStop(to))));
+  return dialogless(inviteText, 'ACK', response.text.slice(response.fieldStart(to), response.valueStop(to)));
 }
 
 /**
  * The ACK of a non-2xx whose INVITE another member sent, or we in an earlier life: all that is left of it is in the response. Its
  * branch and sent-by say which INVITE it belongs to (RFC 3261 §17.1.1.3, §17.2.3); the Request-URI is the one that the caller asked for.
  */
-export function ackForAdopted(response: SipMessage): Buffer {
+export function ackForAdopted(response: SipMessage): string {
   const { text, via } = response;
   // What the hop added to the Via as it came (RFC 3261 §18.2.1, RFC 3581 §4) is no part of it.
   const params = replaceParam(
@@ -27,7 +26,7 @@ export function ackForAdopted(response: SipMessage): Buffer {
     const index = response.fieldIndex(id);
     fields += `${text.slice(response.fieldStart(index), response.valueStop(index))}\r\n`;
   }
-  return toBytes(`ACK ${response.to.uri} SIP/2.0\r\n${fields}CSeq: ${response.cseq} ACK\r\nContent-Length: 0\r\n\r\n`);
+  return `ACK ${response.to.uri} SIP/2.0\r\n${fields}CSeq: ${response.cseq} ACK\r\nContent-Length: 0\r\n\r\n`;
 }
 
 /** The CANCEL of an INVITE that was sent (RFC 3261 §9.1), with further fields (Reason) if wanted. */

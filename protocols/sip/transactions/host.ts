@@ -8,6 +8,8 @@ export interface TransactionHost {
   readonly clock: Clock;
   readonly transmitter: Transmitter;
   readonly timers: TransactionTimers;
+  /** The octets of a text of ours: whatever leaves passes the Assembler. */
+  readonly octets: Octets;
   /** The alternates of the hop that a request came from, as far as we obey them. */
   readonly alternatesOf: AlternatesOf;
   readonly absorbTimers: AbsorbTimers;
@@ -31,6 +33,8 @@ export interface ServerObserver {
   accepted(request: SipMessage, flow: Flow): void;
   answered(request: SipMessage, status: number): void;
 }
+
+export type Octets = (text: string, flow: Flow) => Uint8Array;
 
 export type AlternatesOf = (via: Via, flow: Flow) => readonly ControllerAddress[];
 

@@ -3,7 +3,7 @@ import type { Clock, Flow, OctetBudget, Target, Transmitter } from '../../../src
 import type { SipMessage } from '../codec/messages.ts';
 import { AbsorbTimers } from './absorb-timers.ts';
 import { ClientTransaction, type ClientUser, type Compose } from './client.ts';
-import type { AlternatesOf, Keyed, ServerObserver, TransactionHost, TransactionTimers } from './host.ts';
+import type { AlternatesOf, Keyed, Octets, ServerObserver, TransactionHost, TransactionTimers } from './host.ts';
 import { clientKey, flat, requestKey, serverKey } from './keys.ts';
 import { transactionBudget } from './memory.ts';
 import { ServerTransaction } from './server.ts';
@@ -15,7 +15,7 @@ export class TransactionLayer implements TransactionHost {
   readonly clock: Clock;
   readonly transmitter: Transmitter;
   readonly timers: TransactionTimers;
-
+  readonly octets: Octets;
   /** The alternates of the hop that a request came from, as far as we obey them. */
   readonly alternatesOf: AlternatesOf;
   /** @internal */
@@ -29,12 +29,14 @@ export class TransactionLayer implements TransactionHost {
     clock: Clock,
     transmitter: Transmitter,
     timers: TransactionTimers,
+    octets: Octets,
     alternatesOf: AlternatesOf = () => none,
     memory: OctetBudget = transactionBudget(),
   ) {
     this.clock = clock;
     this.transmitter = transmitter;
     this.timers = timers;
+    this.octets = octets;
     this.alternatesOf = alternatesOf;
     this.absorbTimers = new AbsorbTimers(clock);
     this.memory = memory;

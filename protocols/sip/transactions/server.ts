@@ -1,6 +1,5 @@
 /** A server transaction (RFC 3261 §17.2): runs its machine, keeps its timers, and repeats its response, also to who acts in the place of the sender. */
 import type { Flow } from '../../../src/internal.ts';
-import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { nextWaitMs, type TransactionHost } from './host.ts';
 import { flat } from './keys.ts';
@@ -126,11 +125,10 @@ export class ServerTransaction extends Transaction {
           this.#request = undefined;
           this.#weigh(absorbingOctets + (this.#last?.length ?? 0));
         }
-        sendBack(this.host.transmitter, this.flow, this.#back, toBytes(text), this.#turn);
+        this.#sendBack(text);
         break;
       case 'repeat':
-        if (this.#last !== undefined)
-          sendBack(this.host.transmitter, this.flow, this.#back, toBytes(this.#last), this.#turn);
+        if (this.#last !== undefined) this.#sendBack(this.#last);
         break;
       case 'armRetransmit':
         if (this.flow.reliable) break;
@@ -161,6 +159,11 @@ export class ServerTransaction extends Transaction {
       case 'reportTransportError':
         break;
     }
+  }
+
+  #sendBack(text: string): void {
+    const { transmitter, octets } = this.host;
+    sendBack(transmitter, this.flow, this.#back, octets(text, this.flow), this.#turn);
   }
 
   /** @internal */

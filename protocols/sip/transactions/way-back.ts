@@ -7,15 +7,20 @@ import { isUnicast } from '../codec/uri.ts';
 import type { Via } from '../codec/values.ts';
 import { sipDefaultPort } from '../config.ts';
 import { viaTransport } from '../path.ts';
-import type { AlternatesOf } from './host.ts';
+import type { AlternatesOf, TransactionHost } from './host.ts';
 
 /** Sends a response that belongs to no transaction of ours. */
-export const reply = (transmitter: Transmitter, request: SipMessage, flow: Flow, bytes: Buffer): void =>
+export const reply = (
+  { transmitter, octets }: Pick<TransactionHost, 'transmitter' | 'octets'>,
+  request: SipMessage,
+  flow: Flow,
+  text: string,
+): void =>
   sendBack(
     transmitter,
     flow,
     replyWay(request.via, flow, () => none),
-    bytes,
+    octets(text, flow),
     0,
   );
 
@@ -77,7 +82,7 @@ export function sendBack(
   transmitter: Transmitter,
   straight: Flow,
   way: ReplyWay | undefined,
-  bytes: Buffer,
+  bytes: Uint8Array,
   turn: number,
 ): void {
   if (way === undefined) {

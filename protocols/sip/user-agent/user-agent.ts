@@ -13,7 +13,7 @@ import type {
   Metrics,
   ReleaseReason,
 } from '../../../src/internal.ts';
-import { response as responseText, toBytes } from '../codec/encode.ts';
+import { response as responseText } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
@@ -238,7 +238,7 @@ export class UserAgent implements LegProvider {
 
   #refuseStateless(request: SipMessage, flow: Flow, status: number, reason: string): void {
     const text = responseText(request, status, reason, { topVia: stampedVia(request, flow) });
-    replyStateless(this.#parts.layer.transmitter, request, flow, toBytes(text));
+    replyStateless(this.#parts.layer, request, flow, text);
   }
 
   /** The number of a line that a URI of ours means. Names are told from numbers by their first character, before anything is looked up. */

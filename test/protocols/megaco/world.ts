@@ -27,6 +27,7 @@ const linkPort = 9061;
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
+export const thirdHost = '127.0.0.3';
 export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
 
 export interface WorldOptions {
@@ -34,6 +35,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly linesPerGateway?: number;
   readonly backup?: boolean;
+  /** A third controller; each is then the others' backup, in the order of the list. */
+  readonly third?: boolean;
   /** DNS: the address of a name. */
   readonly names?: ReadonlyMap<string, string>;
   readonly transport?: 'udp' | 'tcp';
@@ -73,6 +76,7 @@ export class World {
     const world = new World(options);
     await world.startController(primaryHost);
     if (options.backup !== false) await world.startController(backupHost);
+    if (options.third === true) await world.startController(thirdHost);
     await world.run(100);
     for (const [index] of gatewayHosts.entries()) await world.startGateway(index);
     await world.run(1_000);
@@ -82,10 +86,12 @@ export class World {
   async startController(host: string): Promise<Role> {
     const { linesPerGateway = 2 } = this.options;
     const hasBackup = this.options.backup !== false;
+    const three = this.options.third === true ? [primaryHost, backupHost, thirdHost] : undefined;
+    const others = three?.filter((each) => each !== host).map((each) => `${this.transport}:${each}:2944`);
     const config = megacoConfigSchema.parse({
       listen: [`${this.transport}:${host}:2944`],
-      backup: hasBackup && host === primaryHost ? [`${this.transport}:${backupHost}:2944`] : [],
-      backupFor: host === backupHost ? [`${this.transport}:${primaryHost}:2944`] : [],
+      backup: others ?? (hasBackup && host === primaryHost ? [`${this.transport}:${backupHost}:2944`] : []),
+      backupFor: others ?? (host === backupHost ? [`${this.transport}:${primaryHost}:2944`] : []),
       gateways: gatewayHosts.map((address, index) => ({
         name: `gw${index + 1}`,
         addresses: [`${this.transport}:${address}:2944`],
@@ -99,7 +105,11 @@ export class World {
       ),
       ...this.options.config,
     });
-    const services = this.services(host, { backups: config.backup, backupFor: config.backupFor });
+    const services = this.services(host, {
+      backups: config.backup,
+      backupFor: config.backupFor,
+      order: three?.map((each) => this.address(each)),
+    });
     const link = await this.#startLink(host, services, [...config.backup, ...config.backupFor]);
     this.servicesOf.set(host, services);
     const role = createMegacoRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });

@@ -25,6 +25,7 @@ const linkPort = 9061;
 
 export const primaryHost = '127.0.0.1';
 export const backupHost = '127.0.0.2';
+export const thirdHost = '127.0.0.3';
 export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
 
 export interface WorldOptions {
@@ -32,6 +33,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly linesPerGateway?: number;
   readonly backup?: boolean;
+  /** A third controller; each is then the others' backup, in the order of the list. */
+  readonly third?: boolean;
   /** DNS: the address of a name. */
   readonly names?: ReadonlyMap<string, string>;
   readonly config?: Record<string, unknown>;
@@ -67,6 +70,7 @@ export class World {
   /** Both call agents, both gateways, all lines armed. Lines are 200, 201 (gateway 1) and 202, 203 (gateway 2) by default. */
   static async up(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
+    if (options.third === true) await world.startAgent(thirdHost);
     if (options.backup !== false) await world.startAgent(backupHost);
     await world.startAgent(primaryHost);
     await world.run(2_500);
@@ -78,10 +82,12 @@ export class World {
   async startAgent(host: string, own: Record<string, unknown> = {}): Promise<Role> {
     const { linesPerGateway = 2 } = this.options;
     const hasBackup = this.options.backup !== false;
+    const three = this.options.third === true ? [primaryHost, backupHost, thirdHost] : undefined;
+    const others = three?.filter((each) => each !== host).map((each) => `${each}:2727`);
     const config = mgcpConfigSchema.parse({
       listen: [`${host}:2727`],
-      backup: hasBackup && host === primaryHost ? [`${backupHost}:2727`] : [],
-      backupFor: host === backupHost ? [`${primaryHost}:2727`] : [],
+      backup: others ?? (hasBackup && host === primaryHost ? [`${backupHost}:2727`] : []),
+      backupFor: others ?? (host === backupHost ? [`${primaryHost}:2727`] : []),
       gateways: gatewayHosts.map((address, index) => ({ name: `rgw${index + 1}`, addresses: [`${address}:2427`] })),
       lines: gatewayHosts.flatMap((_, gateway) =>
         Array.from({ length: linesPerGateway }, (__, index) => ({
@@ -93,7 +99,7 @@ export class World {
       ...own,
     });
     const backups = config.backup.length > 0 ? config.backup : config.backupFor;
-    const services = this.services(host, { backups, backupFor: config.backupFor });
+    const services = this.services(host, { backups, backupFor: config.backupFor, order: three?.map(address) });
     const link = await this.#startLink(host, services, [...backups, ...config.backupFor]);
     this.servicesOf.set(host, services);
     const role = createMgcpRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
@@ -201,10 +207,7 @@ export class World {
     for (const gateway of this.gateways) await gateway.stop();
   }
 
-  services(
-    host: string,
-    cluster: { backups: readonly ControllerAddress[]; backupFor: readonly ControllerAddress[] },
-  ): CoreServices {
+  services(host: string, cluster: Omit<CoreServices['cluster'], 'secret'>): CoreServices {
     const network = this.network.host(host);
     return withCallControl({
       clock: network.clock,
