@@ -7,19 +7,22 @@ import type { SipMessage } from './codec/messages.ts';
 
 export class CallEvents {
   readonly #events: EventSink;
+  readonly #isToldElsewhere: (request: SipMessage) => boolean;
 
-  constructor(events: EventSink) {
+  /** `isToldElsewhere`: the request is of a call with a line, of which call control tells. */
+  constructor(events: EventSink, isToldElsewhere: (request: SipMessage) => boolean = () => false) {
     this.#events = events;
+    this.#isToldElsewhere = isToldElsewhere;
   }
 
   /** A request that has a server transaction from now on. */
   accepted(request: SipMessage): void {
-    if (this.#events.isHeard && isBeginning(request)) this.#tell(request, 'begun');
+    if (this.#events.isHeard && isBeginning(request) && !this.#isToldElsewhere(request)) this.#tell(request, 'begun');
   }
 
   /** Its final response goes back. */
   answered(request: SipMessage, status: number): void {
-    if (!this.#events.isHeard) return;
+    if (!this.#events.isHeard || this.#isToldElsewhere(request)) return;
     if (isBeginning(request)) {
       if (status < 300) this.#tell(request, 'answered');
       else this.#tell(request, 'ended', String(status));

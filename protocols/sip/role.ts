@@ -161,7 +161,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     transactionBudget(config.limits.maxTransactionBytes),
   );
   const watch = services.journal === undefined ? undefined : new SipCallWatch(clock, services.journal);
-  layer.observer = observers(services.events === undefined ? undefined : new CallEvents(services.events), watch);
+  layer.observer = observers(services.events === undefined
+      ? undefined
+      : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)), watch);
   const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
@@ -205,7 +207,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     toProxy: (message, flow) => proxy.onMessage(message, flow),
     toUserAgent: (message) => userAgent.onResponse(message),
   });
-  const userAgent = new UserAgent({
+  const userAgent: UserAgent = new UserAgent({
     clock,
     random,
     log,

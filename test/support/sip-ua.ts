@@ -254,7 +254,7 @@ export class SimPhone {
       branch,
       dialog.remoteTag,
       method === 'INVITE' ? this.#offer() : fields,
-      method === 'INVITE' ? sdp : body,
+      method === 'INVITE' && body === '' ? sdp : body,
     );
     this.#start(branch, method, text, this.#nextHop(dialog), final, undefined);
   }

@@ -38,6 +38,12 @@ export interface ForeignResponseParts {
   readonly timerCMs: number;
   readonly trunks: Trunks;
   readonly takenOver?: TakenOver | undefined;
+  readonly userAgent: {
+    /** Does this host in a Via name the user agent beside us, or beside another member? */
+    isNamed(host: string): boolean;
+    /** A response to a request that the user agent of another member sent, or ours in an earlier life. */
+    adopt(response: SipMessage): void;
+  };
 }
 
 export class ForeignResponses {
@@ -94,6 +100,10 @@ export class ForeignResponses {
     if (!isOwn && partner !== undefined) {
       this.#takeovers.add();
       this.#parts.takenOver?.(partner, 'response', message.callId);
+    }
+    if (this.#parts.userAgent.isNamed(next.host)) {
+      this.#parts.userAgent.adopt(restoredByMark(message));
+      return;
     }
     this.#adoptResponse(restoredByMark(message), next, isOwn ? undefined : partner);
   }

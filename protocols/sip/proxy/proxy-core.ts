@@ -81,6 +81,10 @@ export interface LocalUserAgent extends OwnRequests {
   takes(request: SipMessage, flow: Flow): boolean;
   /** A request for a number of a line, outside of any dialog that is known. */
   onRequest(request: SipMessage, flow: Flow, uri: SipUri, key: string): void;
+  /** Does this host in a Via name a member's user agent? */
+  isNamed(host: string): boolean;
+  /** A response to a request that the user agent of another member sent, or ours in an earlier life. */
+  adopt(response: SipMessage): void;
 }
 
 export class ProxyCore {

@@ -91,6 +91,10 @@ export function createRegistration(
     flows,
     rules: { ...config.registrar, serviceRoute: config.serviceRoute },
     authorize(request, record, flow) {
+      if (isLine(record)) {
+        claimed.add();
+        return refusal(403, 'Forbidden - the number of a line');
+      }
       if (!auth.register) return undefined;
       const who = authenticate(digest, request, flow, 'registrar', failures);
       if (who.kind === 'refused') return who.refusal;
@@ -99,6 +103,16 @@ export function createRegistration(
     places,
     trustedAlternates: (named, from) => trust.alternates(named, from),
   });
+
+  const claimed = metrics.counter(
+    'sip_line_numbers_claimed_total',
+    'Registrations for the number of a line that were refused',
+  );
+  /** Nobody else answers for a line's number. */
+  const isLine = (record: string): boolean => {
+    const [user] = splitRecord(record);
+    return isNumber.test(user) && services.callControl.numberOf(user) !== undefined;
+  };
 
   const knows = (uri: SipUri): boolean => {
     const record = identity.record(uri);
@@ -147,6 +161,8 @@ export function createRegistration(
     return uri.user === undefined || locations.lookup(identity.record(uri)).length > 0;
   }
 }
+
+const isNumber = /^\+?[0-9*#]+$/;
 
 /** RFC 3261 §22.1. */
 const unchallenged: ReadonlySet<string> = new Set(['ACK', 'CANCEL']);

@@ -39,6 +39,8 @@ export interface DialogEnd {
   receive(request: SipMessage, flow: Flow): void;
   /** A response of the peer has come over a flow that only this token names. */
   cameOver?(token: string, response: SipMessage): void;
+  /** A response to a request of this end, of which no transaction is here. */
+  onResponse?(response: SipMessage): void;
   /** The process ends: nothing more is sent. */
   stop(): void;
 }

@@ -23,6 +23,7 @@ import { stampedVia } from '../proxy/forward.ts';
 import { reply as replyStateless } from '../transactions/way-back.ts';
 import { type AgentParts, allow, answerText, ownContact, reply, supported, unsupportedIn } from './agent.ts';
 import { callerOf, escapeUser } from './caller-identity.ts';
+import { userAgentHost } from './derived-ids.ts';
 import { dialogOfInvite } from './dialog.ts';
 import { IncomingCall } from './incoming-call.ts';
 import { OutgoingCall } from './outgoing-call.ts';
@@ -97,7 +98,7 @@ export class UserAgent implements LegProvider {
       return;
     }
     if (request.method === 'INVITE') {
-      this.#onInvite(request, flow, number, key);
+      this.#onInvite(request, flow, uri, number, key);
       return;
     }
     const server = layer.accept(request, flow, key);
@@ -124,6 +125,26 @@ export class UserAgent implements LegProvider {
   /** A response on its way from the proxy core to the user agent. */
   onResponse(response: SipMessage): void {
     this.#parts.layer.client(response)?.receive(response, this.#parts.inner.flow);
+  }
+
+  isNamed(host: string): boolean {
+    return host === userAgentHost;
+  }
+
+  /** A 2xx for a leg that is not known here is left alone: its sender repeats it until a member has made the leg again. */
+  adopt(response: SipMessage): void {
+    const end = this.#parts.ends.find(response.callId, response.fromTag);
+    if (end?.onResponse === undefined) this.#stray.add();
+    else end.onResponse(response);
+  }
+
+  /** Does a request belong to a call of call control's, which tells of its calls itself? */
+  hasCallOf({ via, callId, toTag, uri }: SipMessage): boolean {
+    return (
+      this.isNamed(via.host) ||
+      this.#parts.ends.find(callId, toTag) !== undefined ||
+      (uri !== undefined && this.isFor(uri))
+    );
   }
 
   stop(): void {
@@ -186,7 +207,7 @@ export class UserAgent implements LegProvider {
 
   // --------------------------------------------------------------------------------------------------------------------------
 
-  #onInvite(request: SipMessage, flow: Flow, number: string, key: string): void {
+  #onInvite(request: SipMessage, flow: Flow, uri: SipUri, number: string, key: string): void {
     const parts = this.#parts;
     const { callId, fromTag } = request;
     const localTag = parts.ids.calledTag(callId, fromTag, number);
@@ -204,6 +225,13 @@ export class UserAgent implements LegProvider {
     if (body.kind === 'refused') {
       const { status, reason, fields } = body.refusal;
       this.#refuse(request, flow, key, status, reason, fields);
+      return;
+    }
+    const isTrusted = parts.trust.isTrusted(flow);
+    const caller = callerOf(request, isTrusted);
+    // No telephone is a line: whoever says so without being trusted lies.
+    if (!isTrusted && caller.number !== undefined && this.isFor(parseUri(request.from.uri) ?? uri)) {
+      this.#refuse(request, flow, key, 403, 'Forbidden - From is the number of a line', '');
       return;
     }
     if (answerInterval(request).kind === 'tooSmall') {
@@ -224,7 +252,7 @@ export class UserAgent implements LegProvider {
       dialog,
       number,
       offer: body.kind === 'description' ? body.text : undefined,
-      caller: callerOf(request, parts.trust.isTrusted(flow)),
+      caller,
     });
     parts.callControl.begin(this.protocol, (call) => leg.attach(call));
   }
