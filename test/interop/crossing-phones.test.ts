@@ -106,6 +106,24 @@ describe.skipIf(absent)(`a SIP telephone and lines${absent === undefined ? '' : 
       expect((await at.controller.stop('SIGTERM')).code).toBe(0);
     });
 
+    it(`baresip holds a ${kind} line, and takes it back`, async () => {
+      const at = await site(kind, 'manual');
+      at.phone.dial(`sip:${number}@${at.proxy}`);
+      await person(at, 'until 1 hears ring', 'offhook 1', 'until 1 talking');
+      await at.phone.waitFor('CALL_ESTABLISHED');
+      for (let turn = 0; turn < 3; turn += 1) {
+        const before = at.gateway.output.length;
+        const line = () => at.gateway.output.slice(before).trim().split('\n').at(-1) ?? '';
+        at.phone.hold();
+        await until('the line sends nothing', 5_000, () => line().includes('off-hook') && !line().includes('talks to'));
+        at.phone.resume();
+        await until('the line talks again', 5_000, () => line().includes('talks to'));
+      }
+      at.phone.hangUp();
+      await person(at, 'until 1 hears busy', 'onhook 1', 'until 1 idle');
+      await at.phone.stop();
+    });
+
     it(`baresip calls a ${kind} line, which hangs up`, async () => {
       const at = await site(kind, 'manual');
       at.phone.dial(`sip:${number}@${at.proxy}`);

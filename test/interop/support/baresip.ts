@@ -75,6 +75,14 @@ export class Phone {
     this.#command('hangup');
   }
 
+  hold(): void {
+    this.#command('hold');
+  }
+
+  resume(): void {
+    this.#command('resume');
+  }
+
   async stop(): Promise<void> {
     this.#socket.destroy();
     await this.child.stop();

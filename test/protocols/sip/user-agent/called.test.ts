@@ -390,6 +390,21 @@ describe('RFC 3261 §15 the end', () => {
     expect(rig.peer.responses('INVITE').at(-1)?.status).toBe(487);
   });
 
+  it('a program hears of each call once, from whoever began it', async () => {
+    rig = await Rig.up();
+    await rig.talking();
+    rig.inDialog('BYE');
+    await rig.run(10);
+    expect(rig.heard).toEqual(['sip begun', 'sip answered', 'sip ended']);
+    rig.heard.length = 0;
+    const leg = await rig.outgoing();
+    rig.peer.respond(rig.peer.lastOf('INVITE'), 200, 'OK', { body: peerSdp });
+    await rig.run(10);
+    leg.say({ kind: 'hungUp' });
+    await rig.run(10);
+    expect(rig.heard).toEqual(['line begun', 'line answered', 'line ended']);
+  });
+
   it('leaves nothing behind, after 200 calls', async () => {
     rig = await Rig.up();
     await rig.run(70_000);

@@ -10,6 +10,7 @@ import {
   CallControl,
   type CallerIdentity,
   type Contact,
+  type EventSink,
   type Flow,
   type Leg,
   type LegEvent,
@@ -159,22 +160,22 @@ class ScriptedLines implements LegProvider {
 export class Peer {
   readonly got: SipMessage[] = [];
   readonly host: string;
-  readonly #rig: Rig;
+  readonly #network: MemoryNetwork;
   #listener: Listener | undefined;
   #flow: Flow | undefined;
   #serial = 0;
   #behindNat = false;
   localTag = 'peer1';
 
-  constructor(rig: Rig, host: string) {
-    this.#rig = rig;
+  constructor(network: MemoryNetwork, host: string) {
+    this.#network = network;
     this.host = host;
   }
 
   /** `behindNat`: on a connection, with a Contact that nobody can reach. */
   async start(behindNat = false): Promise<void> {
     this.#behindNat = behindNat;
-    this.#listener = await this.#rig.network
+    this.#listener = await this.#network
       .host(this.host)
       .bind(
         { transport: behindNat ? 'tcp' : 'udp', host: this.host, port: 5_060 },
@@ -287,9 +288,11 @@ export class Rig {
   readonly network = new MemoryNetwork(this.clock, {}, 1);
   readonly metrics = new Metrics();
   readonly lines = new ScriptedLines();
-  readonly peer = new Peer(this, peerHost);
+  readonly peer = new Peer(this.network, peerHost);
   readonly callControl: CallControl;
   readonly role: Role;
+  /** What a program that runs the controller hears of calls. */
+  readonly heard: string[] = [];
 
   constructor(config: Readonly<Record<string, unknown>>, secret: string, seed: number) {
     const host = this.network.host(proxyHost);
@@ -308,8 +311,15 @@ export class Rig {
       q: 1_000,
       updatedMs: 0,
     };
+    const events: EventSink = {
+      isHeard: true,
+      emit: (event) => {
+        if (event.kind === 'call') this.heard.push(`${event.protocol} ${event.phase}`);
+      },
+    };
     this.callControl = new CallControl({
       ...parts,
+      events,
       locate: (number) => (number === lineNumber ? [contact] : resolver.locate(number)),
     });
     this.callControl.register(this.lines);
@@ -321,6 +331,7 @@ export class Rig {
         locations,
         resolver,
         callControl: this.callControl,
+        events,
         cluster: { secret, backups: [{ transport: 'udp', host: '127.0.0.2', port: 5_060 }], backupFor: [] },
       },
       sipConfigSchema.parse({
