@@ -50,6 +50,8 @@ export interface AdmissionParts {
   readonly dialogs: DialogProof;
   readonly metrics: Metrics;
   isMember(host: string): boolean;
+  /** Does the user agent beside us send it in a dialog whose peer may not lead it to configured hops? */
+  isGuarded(flow: Flow): boolean;
   /** Is a user registered here, or has a line this number? */
   isCallable(uri: SipUri): boolean;
   /** Is the other end of this flow a trunk's? */
@@ -77,6 +79,7 @@ export class Admission {
     const { isOn, trust, isTrunk } = this.#parts;
     if (request.toTag === '' && isTrunk(flow) && !this.#parts.isMember(flow.remote.host)) return 'trunk';
     if (!isOn) return 'open';
+    if (this.#parts.isGuarded(flow)) return 'dialog';
     if (trust.isTrusted(flow)) {
       // What a member forwards within a dialog it judged by itself, for senders that may not have our routes.
       return request.toTag === '' || !this.#parts.isMember(flow.remote.host) ? 'trusted' : 'party';

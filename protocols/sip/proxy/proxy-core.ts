@@ -77,6 +77,8 @@ export interface LocalUserAgent extends OwnRequests {
   hasLine(number: string): boolean;
   /** Did it send what came over this flow? */
   isOwn(flow: Flow): boolean;
+  /** ... in a dialog whose peer may not lead it to configured hops? */
+  isGuarded(flow: Flow): boolean;
   /** A request with a To tag; false: of no dialog of the user agent's. */
   takes(request: SipMessage, flow: Flow): boolean;
   /** A request for a number of a line, outside of any dialog that is known. */
@@ -153,6 +155,7 @@ export class ProxyCore {
       dialogs: parts.dialogs,
       metrics,
       isMember: (host) => members.has(host),
+      isGuarded: (flow) => parts.userAgent.isGuarded(flow),
       isCallable: (uri) => resolver.contactsOf(identity.record(uri)).length > 0 || parts.userAgent.isFor(uri),
       isTrunk: (flow) => parts.trunks.from(flow) !== undefined,
       isEmergency: (request, way) => this.#targets.isEmergency(request, way),

@@ -128,20 +128,25 @@ export function requestText(
   );
 }
 
-/** Sends through our proxy core; what comes of it is the user's. */
+/** Sends through our proxy core; what comes of it is the user's. `dialog`: the request is one of it. */
 export function send(
   agent: AgentParts,
   method: string,
   branch: string,
   text: string,
   user: ClientUser,
+  dialog?: Dialog,
 ): ClientTransaction {
-  const target = { addresses: [userAgentAddress], flow: agent.inner.flow };
+  const target = { addresses: [userAgentAddress], flow: flowFor(agent, dialog) };
   return agent.layer.request(method, branch, target, () => text, user);
 }
 
 /** An ACK has no transaction (RFC 3261 §13.2.2.4). */
-export const sendAck = (agent: AgentParts, text: string): void => agent.inner.flow.send(toBytes(text));
+export const sendAck = (agent: AgentParts, text: string, dialog: Dialog): void =>
+  flowFor(agent, dialog).send(toBytes(text));
+
+const flowFor = ({ inner }: AgentParts, dialog: Dialog | undefined): Flow =>
+  dialog?.isGuarded === true ? inner.guarded : inner.flow;
 
 /** Our Contact for a socket: the number that is called, at our address there, with our backups. */
 export function ownContact({ route, secureRoute }: LocalHeaders, number: string, secure: boolean): string {

@@ -25,6 +25,11 @@ export interface Dialog {
   readonly routes: readonly string[];
   /** The flow that leads to the peer, where its own URIs do not: the flow token of the proxy core. */
   readonly token: string | undefined;
+  /**
+   * The peer is none whom the operator named: what it says of its whereabouts leads to no hop that the operator named. Not in the record: a
+   * successor sends where the record says.
+   */
+  readonly isGuarded?: boolean | undefined;
   readonly localCseq: number;
   /** -1: none yet. */
   readonly remoteCseq: number;
@@ -60,7 +65,12 @@ export function fromRecord(
 }
 
 /** RFC 3261 §12.1.1: the dialog that an INVITE opens at us; undefined where its Contact is none. */
-export function dialogOfInvite(invite: SipMessage, localTag: string, token: string | undefined): Dialog | undefined {
+export function dialogOfInvite(
+  invite: SipMessage,
+  localTag: string,
+  token: string | undefined,
+  isGuarded: boolean,
+): Dialog | undefined {
   const target = contactOf(invite);
   if (target === undefined) return undefined;
   return {
@@ -73,6 +83,7 @@ export function dialogOfInvite(invite: SipMessage, localTag: string, token: stri
     target,
     routes: invite.list(H.recordRoute),
     token,
+    isGuarded,
     localCseq: 0,
     remoteCseq: invite.cseq,
   };
@@ -86,11 +97,12 @@ export interface InviteSent {
   /** Where the INVITE went: the target of a peer that names none (a 180 without Contact). */
   readonly requestUri: string;
   readonly cseq: number;
+  readonly isGuarded: boolean;
 }
 
 /** RFC 3261 §12.1.2: the dialog that a response opens, early or confirmed. */
 export function dialogOfResponse(sent: InviteSent, response: SipMessage, token: string | undefined): Dialog {
-  const { callId, localTag, local, remote, requestUri, cseq } = sent;
+  const { callId, localTag, local, remote, requestUri, cseq, isGuarded } = sent;
   return {
     role: 'uac',
     callId,
@@ -101,6 +113,7 @@ export function dialogOfResponse(sent: InviteSent, response: SipMessage, token: 
     target: contactOf(response) ?? requestUri,
     routes: [...response.list(H.recordRoute)].reverse(),
     token,
+    isGuarded,
     localCseq: cseq,
     remoteCseq: -1,
   };

@@ -17,8 +17,11 @@ export interface InnerPathParts {
 export class InnerPath {
   /** What the user agent sends over: nothing is lost on it. */
   readonly flow: Flow;
+  /** The same, for requests of dialogs with peers that may not lead us to configured hops. */
+  readonly guarded: Flow;
   /** What the core sees the user agent's requests come over. */
   readonly fromUserAgent: Flow;
+  readonly fromGuarded: Flow;
   readonly #log: Logger;
   readonly #errors: Counter;
   #stopped = false;
@@ -30,19 +33,23 @@ export class InnerPath {
     });
     const { host, port } = userAgentAddress;
     const end = { transport: 'udp', local: { host, port }, remote: { host, port }, close: () => undefined } as const;
-    this.flow = {
+    const to = (id: string, from: () => Flow): Flow => ({
       ...end,
       reliable: true,
-      id: 'user agent',
-      send: (bytes) => this.#pass(bytes, (message) => toProxy(message, this.fromUserAgent)),
-    };
-    this.fromUserAgent = {
+      id,
+      send: (bytes) => this.#pass(bytes, (message) => toProxy(message, from())),
+    });
+    const from = (id: string, back: () => Flow): Flow => ({
       ...end,
       // Responses go back over it by the address of the Via (way-back.ts), without a socket to look for.
       reliable: false,
-      id: 'from the user agent',
-      send: (bytes) => this.#pass(bytes, (message) => toUserAgent(message, this.flow)),
-    };
+      id,
+      send: (bytes) => this.#pass(bytes, (message) => toUserAgent(message, back())),
+    });
+    this.flow = to('user agent', () => this.fromUserAgent);
+    this.guarded = to('user agent, guarded', () => this.fromGuarded);
+    this.fromUserAgent = from('from the user agent', () => this.flow);
+    this.fromGuarded = from('from the user agent, guarded', () => this.guarded);
   }
 
   stop(): void {

@@ -25,6 +25,8 @@ export interface OutgoingCallParts {
   readonly name: string;
   /** Our domain, for From. */
   readonly host: string;
+  /** Is a user called, whose telephone may not lead us to hops that the operator named? Else such a hop is meant. */
+  readonly isGuarded: boolean;
   /** May who is called know the number of a caller who keeps it to himself (RFC 3325 §9)? */
   readonly mayAssert: boolean;
 }
@@ -88,7 +90,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   progress(): void {}
 
   alert(callId: string, offer: string | undefined, caller?: CallerIdentity): void {
-    const { call, requestUri, host, mayAssert } = this.#parts;
+    const { call, requestUri, host, mayAssert, isGuarded } = this.#parts;
     const agent = this.#agent;
     const { ids } = agent;
     this.#callId = ids.callId(callId);
@@ -97,7 +99,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       caller?.presentation === 'restricted' ? 'anonymous' : (caller?.number ?? call.caller?.name ?? 'line');
     const { from, fields } = callerFields(caller, call.caller?.name ?? 'anonymous', host, mayAssert);
     const local = { callId: this.#callId, localTag: this.#localTag, local: from, remote: `<${requestUri}>` };
-    const early = new EarlyDialogs({ ...local, requestUri, cseq: inviteCseq });
+    const early = new EarlyDialogs({ ...local, requestUri, cseq: inviteCseq, isGuarded });
     const branch = ids.branch(this.#callId, this.#localTag, inviteCseq, 'INVITE');
     const dialogPart = dialogFields({ ...nobody, ...local }, inviteCseq, 'INVITE');
     const reliable = offer === undefined ? 'Supported: timer\r\n' : 'Supported: 100rel, timer\r\n';
@@ -242,7 +244,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const branch = agent.ids.branch(callId, localTag, cseq, 'PRACK', remoteTag);
     const fields = `RAck: ${rseq} ${invited} INVITE\r\n`;
     const text = dialogRequest(agent, early.dialog, 'PRACK', cseq, branch, this.#sent?.contactUser ?? '', { fields });
-    send(agent, 'PRACK', branch, text, ignored);
+    send(agent, 'PRACK', branch, text, ignored, early.dialog);
   }
 
   #onSuccess(response: SipMessage): void {
@@ -304,7 +306,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const { callId, localTag, remoteTag } = dialog;
     const branch = agent.ids.branch(callId, localTag, cseq, 'ACK', remoteTag);
     const contactUser = this.#sent?.contactUser ?? '';
-    return (answer) => sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, branch, contactUser, { body: answer }));
+    return (answer) =>
+      sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, branch, contactUser, { body: answer }), dialog);
   }
 
   #hangUp(dialog: Dialog, response: SipMessage): void {

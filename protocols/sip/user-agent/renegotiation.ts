@@ -258,14 +258,13 @@ export class Renegotiation {
     this.#on({ kind: 'inviteSent', hasOffer: true });
     const text = dialogRequest(agent, host.dialog, 'INVITE', cseq, branch, contactUser, { fields, body });
     const sent = host.dialog;
-    const acknowledge = (answer?: string): void => {
+    let said: string | undefined;
+    const acknowledge = (answer = said): void => {
+      said = answer;
       const ackBranch = agent.ids.branch(callId, localTag, cseq, 'ACK', remoteTag);
-      sendAck(
-        agent,
-        dialogRequest(agent, { ...sent, ...pathOf(host.dialog) }, 'ACK', cseq, ackBranch, contactUser, {
-          body: answer,
-        }),
-      );
+      const dialog = { ...sent, ...pathOf(host.dialog) };
+      const body = answer;
+      sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, ackBranch, contactUser, { body }), dialog);
     };
     let isAnswered = false;
     const user: ClientUser = {
@@ -289,7 +288,7 @@ export class Renegotiation {
       onTimeout: () => this.#lost(),
       onTransportError: () => this.#lost(),
     };
-    send(agent, 'INVITE', branch, text, user);
+    send(agent, 'INVITE', branch, text, user, sent);
   }
 
   #onTaken(

@@ -221,6 +221,7 @@ export class Session implements RenegotiationHost {
       branch,
       dialogRequest(this.agent, this.dialog, method, cseq, branch, this.contactUser, content),
       user,
+      this.dialog,
     );
   }
 }

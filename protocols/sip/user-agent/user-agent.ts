@@ -76,7 +76,12 @@ export class UserAgent implements LegProvider {
 
   /** Did the user agent send it? */
   isOwn(flow: Flow): boolean {
-    return flow === this.#parts.inner.fromUserAgent;
+    return flow === this.#parts.inner.fromUserAgent || this.isGuarded(flow);
+  }
+
+  /** ... in a dialog whose peer may not lead it to hops that the operator named? */
+  isGuarded(flow: Flow): boolean {
+    return flow === this.#parts.inner.fromGuarded;
   }
 
   /** A request with a To tag; false: of no dialog of ours. */
@@ -154,7 +159,7 @@ export class UserAgent implements LegProvider {
 
   // --- for call control -----------------------------------------------------------------------------------------------------
 
-  place(_contact: Contact, call: Call): Leg | ReleaseReason {
+  place(contact: Contact, call: Call): Leg | ReleaseReason {
     const { state } = call;
     const number = 'number' in state ? state.number : undefined;
     const { identity } = this.#parts;
@@ -166,6 +171,7 @@ export class UserAgent implements LegProvider {
       requestUri: `sip:${escapeUser(number)}@${host}`,
       name: number,
       host,
+      isGuarded: !('trunk' in contact && contact.trunk !== undefined),
       mayAssert: false,
     });
   }
@@ -228,6 +234,8 @@ export class UserAgent implements LegProvider {
       return;
     }
     const isTrusted = parts.trust.isTrusted(flow);
+    const { host, port } = flow.remote;
+    const isGuarded = !isTrusted && !parts.trust.isConfigured({ host, port, transport: flow.transport });
     const caller = callerOf(request, isTrusted);
     // No telephone is a line: whoever says so without being trusted lies.
     if (!isTrusted && caller.number !== undefined && this.isFor(parseUri(request.from.uri) ?? uri)) {
@@ -238,7 +246,7 @@ export class UserAgent implements LegProvider {
       this.#refuse(request, flow, key, 422, 'Session Interval Too Small', `Min-SE: ${minimumSeconds}\r\n`);
       return;
     }
-    const dialog = dialogOfInvite(request, localTag, parts.flowNaming.tokenFor(request, flow));
+    const dialog = dialogOfInvite(request, localTag, parts.flowNaming.tokenFor(request, flow), isGuarded);
     if (dialog === undefined || fromTag === '') {
       this.#refuse(request, flow, key, 400, fromTag === '' ? 'Bad Request - From tag' : 'Bad Request - Contact', '');
       return;

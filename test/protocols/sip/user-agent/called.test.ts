@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { lineSdp, peerSdp, Rig } from './rig.ts';
+import { lineSdp, peerHost, peerSdp, Rig } from './rig.ts';
 
 let rig: Rig;
 
@@ -440,6 +440,29 @@ describe('who may call a line, and under which name', () => {
     const final = (callId: string) => rig.peer.got.find((message) => message.callId === callId)?.status;
     expect([final('claims'), final('trunk')]).toEqual([407, 407]);
     expect(rig.lines.legs).toHaveLength(1);
+  });
+
+  it('a stranger’s Contact leads us to no hop that the operator named', async () => {
+    const trunk = '127.0.0.77';
+    for (const [contact, byes] of [
+      [`sip:+49900@${trunk}:5060`, 0],
+      [`sip:7001@${peerHost}:5060`, 1],
+    ] as const) {
+      rig = await Rig.up({
+        auth: { invite: true, users: [{ user: '7001', password: 'secret' }] },
+        routes: [{ prefix: '+49', to: [`${trunk}:5060`] }],
+      });
+      const sent: string[] = [];
+      rig.network.onPacket(({ to, bytes }) => {
+        if (bytes.toString('latin1').startsWith('BYE ')) sent.push(to.host);
+      });
+      const fields = `Contact: <${contact}>\r\n`;
+      const leg = await rig.talking({ from: '<sip:stranger@elsewhere.example>', contact: false, fields });
+      leg.say({ kind: 'hungUp' });
+      await rig.run(400);
+      expect(sent).toHaveLength(byes);
+      if (byes === 0) await rig.stop();
+    }
   });
 
   it('the number of a line is no name for a telephone: not in From, and not in REGISTER', async () => {
