@@ -161,9 +161,12 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     transactionBudget(config.limits.maxTransactionBytes),
   );
   const watch = services.journal === undefined ? undefined : new SipCallWatch(clock, services.journal);
-  layer.observer = observers(services.events === undefined
+  layer.observer = observers(
+    services.events === undefined
       ? undefined
-      : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)), watch);
+      : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)),
+    watch,
+  );
   const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
@@ -223,6 +226,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     contacts: (record) => resolver.contactsOf(record),
     knows: registration.knows,
     watch,
+    isTrunk: (flow) => trunks.from(flow) !== undefined,
   });
   const proxy = new ProxyCore({
     watch,

@@ -33,6 +33,11 @@ export class EarlyDialogs {
     this.#sent = sent;
   }
 
+  /** The INVITE that they are of. */
+  get invited(): InviteSent {
+    return this.#sent;
+  }
+
   of(tag: string): EarlyDialog | undefined {
     return this.#byTag.get(tag);
   }

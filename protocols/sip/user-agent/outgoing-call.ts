@@ -14,7 +14,7 @@ import { type EarlyDialog, EarlyDialogs } from './early-dialogs.ts';
 import { userAgentAddress } from './inner-path.ts';
 import { refuseMethod, Session } from './session.ts';
 import { descriptionOf, OwnDescription } from './session-description.ts';
-import { agreedInterval, wantedFields } from './session-timer.ts';
+import { agreedInterval, askedInterval, wantedFields, withInterval } from './session-timer.ts';
 
 export interface OutgoingCallParts {
   readonly agent: AgentParts;
@@ -324,10 +324,32 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
 
   #onFailure(response: SipMessage): void {
     if (this.#isFinal) return;
+    if (response.status === 422 && this.#inviteAgain(response)) return;
     this.#isFinal = true;
     const { reason, cause } = reasonOfFinal(response);
     this.#report({ kind: 'failed', reason, cause });
     this.#close();
+  }
+
+  /**
+   * RFC 4028 §7.3: the INVITE goes again, once, with the interval that is asked for. A backup that sends the first one again hears the same
+   * 422 and sends the same second one.
+   */
+  #inviteAgain(response: SipMessage): boolean {
+    const sent = this.#sent;
+    const seconds = askedInterval(response);
+    if (sent === undefined || seconds === undefined || this.#cancel !== undefined) return false;
+    const { invited } = sent.early;
+    if (invited.cseq !== inviteCseq) return false;
+    const cseq = inviteCseq + 1;
+    const branch = this.#agent.ids.branch(this.#callId, this.#localTag, cseq, 'INVITE');
+    const text = withInterval(sent.text, seconds)
+      .replace(sent.branch, branch)
+      .replace(`CSeq: ${inviteCseq} INVITE`, `CSeq: ${cseq} INVITE`);
+    this.#isProceeding = false;
+    const transaction = send(this.#agent, 'INVITE', branch, text, this);
+    this.#sent = { ...sent, text, branch, transaction, early: new EarlyDialogs({ ...invited, cseq }) };
+    return true;
   }
 
   /** RFC 3261 §9.1: not before a provisional response. */

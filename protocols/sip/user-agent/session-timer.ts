@@ -18,6 +18,16 @@ export const wantedSeconds = 180;
 /** In our INVITE: the called party refreshes. */
 export const wantedFields = `Session-Expires: ${wantedSeconds};refresher=uas\r\nMin-SE: ${minimumSeconds}\r\n`;
 
+/** RFC 4028 §7.3: the interval that a 422 asks for, if it is longer than ours. */
+export function askedInterval(response: SipMessage): number | undefined {
+  const seconds = secondsOf(response.named('Min-SE'));
+  return seconds === undefined || seconds <= wantedSeconds || seconds > maxSeconds ? undefined : seconds;
+}
+
+/** The request with that interval. */
+export const withInterval = (text: string, seconds: number): string =>
+  text.replace(wantedFields, `Session-Expires: ${seconds};refresher=uas\r\nMin-SE: ${seconds}\r\n`);
+
 export type TimerAnswer =
   | { readonly kind: 'tooSmall' }
   /** `fields`: for our 2xx. */

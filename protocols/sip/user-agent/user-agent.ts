@@ -39,6 +39,8 @@ export interface UserAgentParts extends AgentParts {
   knows(uri: SipUri): boolean;
   /** Whoever observes the proxy's calls. */
   readonly watch?: { withdraw(request: SipMessage): void } | undefined;
+  /** Is the other end of this flow a trunk's? */
+  isTrunk(flow: Flow): boolean;
 }
 
 export class UserAgent implements LegProvider {
@@ -171,7 +173,7 @@ export class UserAgent implements LegProvider {
       requestUri: `sip:${escapeUser(number)}@${host}`,
       name: number,
       host,
-      isGuarded: !('trunk' in contact && contact.trunk !== undefined),
+      isGuarded: contact.trunk === undefined,
       mayAssert: false,
     });
   }
@@ -235,7 +237,8 @@ export class UserAgent implements LegProvider {
     }
     const isTrusted = parts.trust.isTrusted(flow);
     const { host, port } = flow.remote;
-    const isGuarded = !isTrusted && !parts.trust.isConfigured({ host, port, transport: flow.transport });
+    const isNamed = parts.isTrunk(flow) || parts.trust.isConfigured({ host, port, transport: flow.transport });
+    const isGuarded = !isTrusted && !isNamed;
     const caller = callerOf(request, isTrusted);
     // No telephone is a line: whoever says so without being trusted lies.
     if (!isTrusted && caller.number !== undefined && this.isFor(parseUri(request.from.uri) ?? uri)) {

@@ -290,6 +290,37 @@ describe('RFC 4028 session timers', () => {
     expect(leg.commands).not.toContain('modify');
   });
 
+  it('§7.3 a called party that wants a longer interval (422) is asked once more with that', async () => {
+    rig = await Rig.up();
+    const leg = await rig.outgoing();
+    const first = rig.peer.lastOf('INVITE');
+    rig.peer.respond(first, 422, 'Session Interval Too Small', { fields: 'Min-SE: 1800\r\n' });
+    await rig.run(10);
+    const second = rig.peer.lastOf('INVITE');
+    expect([second.callId, second.fromTag, second.cseq]).toEqual([first.callId, first.fromTag, 2]);
+    expect([second.named('Session-Expires'), second.named('Min-SE')]).toEqual(['1800;refresher=uas', '1800']);
+    expect(second.body).toBe(first.body);
+    rig.peer.respond(second, 183, 'Session Progress', { body: peerSdp, fields: 'Require: 100rel\r\nRSeq: 1\r\n' });
+    await rig.run(10);
+    expect(rig.peer.lastOf('PRACK').named('RAck')).toBe('1 2 INVITE');
+    rig.peer.respond(second, 200, 'OK', { body: peerSdp });
+    await rig.run(10);
+    expect(rig.peer.lastOf('ACK').cseq).toBe(2);
+    expect(leg.last('connect')).toEqual([peerSdp]);
+  });
+
+  it('§7.3 ... and not a third time', async () => {
+    rig = await Rig.up();
+    const leg = await rig.outgoing();
+    for (const seconds of [1_800, 3_600]) {
+      const fields = `Min-SE: ${seconds}\r\n`;
+      rig.peer.respond(rig.peer.lastOf('INVITE'), 422, 'Session Interval Too Small', { fields });
+      await rig.run(10);
+    }
+    expect(rig.peer.requests('INVITE')).toHaveLength(2);
+    expect(leg.last('release')?.[0]).toBe('unavailable');
+  });
+
   it('a refresh that nobody knows (481) ends the call', async () => {
     rig = await Rig.up();
     const leg = await rig.talking({ fields: 'Session-Expires: 100;refresher=uas\r\n' });
