@@ -108,8 +108,10 @@ function ownPlaces(
     places.push({
       kind: 'user',
       name: `${directory.protocol} user ${dialled}`,
-      hops: registered.map((contact) => ({ address: contact.target, state: registrationState(contact) })),
-      ...(registered.length > 0 ? {} : { passedOver: isOffline ? 'who is registered is not known' : 'not registered' }),
+      hops: isOffline
+        ? [{ address: 'where it registered', state: 'unknown' }]
+        : registered.map((contact) => ({ address: contact.target, state: registrationState(contact) })),
+      ...(registered.length > 0 || isOffline ? {} : { passedOver: 'not registered' }),
     });
   }
   return places;
@@ -153,9 +155,11 @@ function refusal(
 
 function verdict(way: readonly Place[], refused: string | undefined, isEmergency: boolean): string {
   if (refused !== undefined) return `refused: ${refused}`;
-  const [first, ...others] = way.filter(({ passedOver, kind }) => passedOver === undefined || kind !== 'user');
+  const [first, ...others] = way.filter(({ passedOver, kind }) => passedOver === undefined || kind === 'trunk');
   if (first === undefined)
-    return way.length > 0 ? 'not reachable now' : 'nobody has this number, and no trunk or route takes it';
+    return way[0] === undefined
+      ? 'nobody has this number, and no trunk or route takes it'
+      : `not reachable now: ${way[0].name}, ${way[0].passedOver ?? ''}`;
   const then = others.length === 0 ? '' : `, then ${others.map(({ name }) => name).join(', ')}`;
   return `${isEmergency ? 'emergency call' : 'call'} to ${first.name}${first.sent === undefined ? '' : ` as ${first.sent}`}${then}`;
 }

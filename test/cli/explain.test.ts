@@ -71,7 +71,7 @@ describe('altpath explain --file', () => {
     ['200', 'call to mgcp line 200'],
     ['+49 30 200', 'call to mgcp line 200'],
     ['sip:%2B4930201@example.com', 'call to mgcp line 201'],
-    ['300', 'not reachable now'],
+    ['300', 'call to sip user 300'],
     ['alice', 'nobody has this number, and no trunk or route takes it'],
   ])('%s: %s', async (number, expected) => {
     expect(await say(number)).toMatch(new RegExp(`\\n${expected}$`));
@@ -104,7 +104,12 @@ it('altpath explain asks the running controller', async () => {
   try {
     const text = await explained(protocols, { number: '03012345', admin: controller.admin });
     expect(text).toMatch(/\ncall to local as sip:\+493012345@127\.0\.0\.77:5060;user=phone, then world$/);
-    expect(await explained(protocols, { number: '200', admin: controller.admin })).toContain('out of service');
+    expect(await explained(protocols, { number: '200', admin: controller.admin })).toMatch(
+      /\nnot reachable now: mgcp line 200, its gateway /,
+    );
+    expect(await explained(protocols, { number: '300', admin: controller.admin })).toMatch(
+      /\nnot reachable now: sip user 300, not registered$/,
+    );
   } finally {
     await controller.stop();
   }
