@@ -41,6 +41,8 @@ export interface LineCommand {
   readonly actions: readonly ActionRequest[];
   /** undefined: nothing of the line is to remain. */
   readonly desired: DesiredLine | undefined;
+  /** Keys as events (RFC 4733) are asked for, which a call can do without. */
+  readonly asksForEvents: boolean;
 }
 
 export function nextCommand(
@@ -55,6 +57,7 @@ export function nextCommand(
     termination,
     actions,
     desired,
+    asksForEvents: kind === 'bring' && actions.some(({ commands }) => commands.some(asksForEvents)),
   });
   if (observed.isMisplaced) return command('find', [whereIs(termination)]);
   if (leftovers.length > 0) return command('empty', leftovers.map(emptied));
@@ -62,6 +65,12 @@ export function nextCommand(
   if (observed.confirmed === desired) return undefined;
   return command('bring', actionsFor({ ...goal, desired, playing }, media));
 }
+
+/** Does Local ask for keys as events? */
+export const asksForEvents = ({ descriptors }: Command): boolean =>
+  descriptors.some(
+    (each) => each.kind === 'Media' && each.streams.some(({ local }) => local?.includes('telephone-event') === true),
+  );
 
 /** A line's media as the gateway has confirmed it. */
 export interface LineMedia {

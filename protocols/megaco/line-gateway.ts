@@ -11,7 +11,7 @@ import type {
 } from '../../src/internal.ts';
 import type { ActionRequest } from './codec/messages.ts';
 import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
-import { afterEvent, errorIn, nothingObserved, onResult, unrequested } from './line-results.ts';
+import { afterEvent, errorIn, mayMeanMedia, nothingObserved, onResult, unrequested } from './line-results.ts';
 import type { MediaGateway } from './media-gateways.ts';
 import type { MegacoResponse } from './transactions.ts';
 
@@ -29,7 +29,8 @@ export interface LineGatewayParts {
   digitMap(): string;
   /** For a display; undefined where the line's gateway cannot be told who calls. */
   localTime(line: Line): (() => string) | undefined;
-  chooseLocal(offer: string | undefined): string;
+  /** `hasEvents`: keys as events may be asked for. */
+  chooseLocal(offer: string | undefined, hasEvents: boolean): string;
   control(): LineControl;
   /** 402 or 504: its gateway obeys another controller, or refuses commands for this line. */
   notObeyed(line: Line): void;
@@ -43,7 +44,7 @@ export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine,
       termination: parts.terminationOf(line),
       number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
       digitMap: parts.digitMap(),
-      chooseLocal: (offer) => parts.chooseLocal(offer),
+      chooseLocal: (offer) => parts.chooseLocal(offer, parts.mediaGatewayOf(line)?.refusesEvents !== true),
       packages: parts.mediaGatewayOf(line)?.packages,
       localTime: parts.localTime(line),
     });
@@ -68,7 +69,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   /** A transaction under way is somebody else's to settle. */
   submit(
     line: Line,
-    { actions, desired }: LineCommand,
+    { actions, asksForEvents, desired }: LineCommand,
     ended: (result: MegacoResponse | undefined) => void,
   ): undefined {
     const { mediaGatewayOf, log, request } = this.#parts;
@@ -83,6 +84,7 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
       const refusal = errorIn(error, replied);
       if (refusal !== undefined) {
         const { code, text } = refusal;
+        if (asksForEvents && mayMeanMedia(code)) mg.refusesEvents = true;
         log.info({ line: line.endpoint, state: desired?.state, code, text }, 'command refused');
       }
       ended(outcome.response);

@@ -56,6 +56,8 @@ export function onResult(
     .filter(({ contextId, commands }) => isReal(contextId) && commands.some(({ verb }) => verb === 'Add'))
     .map(({ contextId }) => contextId);
   const media = observed.media?.callId === desired.media?.callId ? observed.media : undefined;
+  // It is asked again, without.
+  if (command.asksForEvents && mayMeanMedia(error.code)) return { observed: { ...observed, media, leftovers } };
   return { observed: { ...observed, media, leftovers }, report: { kind: 'refused', reason: 'noResources' } };
 }
 
@@ -83,6 +85,11 @@ const holdsSomething = ({ contextId, commands, error }: ActionReply): boolean =>
 
 /** Unknown context or termination, termination in a context or not in it: 411, 430, 431, 433, 434, 435. */
 const stale = new Set([411, 430, 431, 433, 434, 435]);
+
+/** Syntax, an unknown property or value, not implemented, no such media: what Local asks for may be meant. */
+export const mayMeanMedia = (code: number): boolean => mediaErrors.has(code);
+
+const mediaErrors: ReadonlySet<number> = new Set([400, 403, 422, 442, 445, 449, 501, 515]);
 
 /** The first error that counts: those of optional commands do not (RFC 3525 §8.2.2); ours are the Subtracts. */
 export function errorIn(

@@ -36,6 +36,8 @@ export class MediaGateway {
   mId: MId | undefined;
   /** The packages that its ROOT and its lines have, as far as it said. */
   packages: ReadonlySet<string> = new Set();
+  /** It does not take keys as events in Local (RFC 4733). */
+  refusesEvents = false;
 
   readonly #provisioned: Encoding;
 

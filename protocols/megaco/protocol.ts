@@ -88,7 +88,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       request: (mg, actions, ended) => this.#request(mg, actions, ended),
       digitMap: () => h248DigitMap(this.controller.digitMap),
       localTime: (line) => this.#abilities.localTime(line),
-      chooseLocal: (offer) => chooseLocal(config.payloadTypes, offer),
+      chooseLocal: (offer, hasEvents) => chooseLocal(config.payloadTypes, offer, hasEvents),
       control: () => this.controller.control,
       notObeyed: (line) => this.#notObeyed(line),
     };

@@ -5,11 +5,11 @@ import { isFaxDescription, payloadTypes, ptimeOf, telephoneEventIn } from '../..
  * Local with everything to choose (RFC 3525 §7.1.8): one group, one media line with our payload types; of those, the ones that the
  * other party offers, if it has made an offer.
  */
-export function chooseLocal(own: readonly number[], offer?: string): string {
+export function chooseLocal(own: readonly number[], offer?: string, hasEvents = true): string {
   if (offer === undefined) return audio(own, []);
   if (isFaxDescription(offer)) return 'v=0\nc=IN IP4 $\nm=image $ udptl t38';
   const ptime = ptimeOf(offer);
-  const events = telephoneEventIn(offer);
+  const events = hasEvents ? telephoneEventIn(offer) : undefined;
   return audio(
     [...common(own, offer), ...(events === undefined ? [] : [events])],
     [

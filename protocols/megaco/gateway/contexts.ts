@@ -10,6 +10,7 @@ import {
   contextNull,
   type Descriptor,
 } from '../codec/messages.ts';
+import { asksForEvents } from '../line-commands.ts';
 import { matchesTermination } from '../termination-pattern.ts';
 import type { SimTermination } from './sim-termination.ts';
 
@@ -21,6 +22,7 @@ export interface ContextsParts {
   rtpAddress(termination: SimTermination): { readonly host: string; readonly port: number };
   /** The code with which a Modify of an ephemeral termination is refused. */
   fault?(): number | undefined;
+  readonly refusesEvents?: boolean | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
 }
@@ -178,6 +180,8 @@ export class Contexts {
   #add(contextId: number, command: Command): CommandReply {
     const members = this.#contexts.get(contextId);
     if (members === undefined) return failure(command, 421, 'Illegal combination of actions');
+    if (this.#parts.refusesEvents === true && asksForEvents(command))
+      return failure(command, 449, 'Unsupported or unknown parameter or property value');
     const choose = command.terminationId === '$' || command.terminationId === 'rtp/$';
     const termination = choose ? this.#parts.makeRtp() : this.#parts.lines.get(command.terminationId);
     if (termination === undefined) return failure(command, 430, 'Unknown TerminationID');

@@ -52,6 +52,8 @@ export interface SimGatewayOptions {
   readonly linePackages?: readonly string[];
   /** Codes with which the next Modify commands of ephemeral terminations are refused: faults that pass. */
   readonly faults?: number[];
+  /** It does not know keys as events: 449 to a Local that asks for them. */
+  readonly refusesEvents?: boolean;
   /** Speech of its lines; absent: it is not simulated. */
   readonly media?: SimulatedMedia | undefined;
   readonly tMaxMs?: number;
@@ -141,6 +143,7 @@ export class SimGateway {
         },
         root: (command) => this.#root(command),
         fault: () => options.faults?.shift(),
+        refusesEvents: options.refusesEvents,
       },
       1 + Math.floor(random.fraction() * 1_000_000),
     );

@@ -49,6 +49,31 @@ describe('hold and resume of a line', () => {
   });
 });
 
+describe('keys as events (RFC 4733)', () => {
+  it('are not asked for again of a gateway that refuses them: the call is made without', async () => {
+    const world = await World.up({ gateway: { refusesEvents: true } });
+    const party = joinParty(world.servicesOf.get(primaryHost), '900');
+    const [gateway] = world.gateways;
+    const line = gateway?.lines[0];
+    if (gateway === undefined || line === undefined) throw new Error('no line');
+    const refusals = () => world.packets.filter(({ bytes }) => bytes.includes('=449{')).length;
+    for (let call = 0; call < 2; call += 1) {
+      party.call('200', sdp(5_000, 'a=rtpmap:101 telephone-event/8000').replace('AVP 0', 'AVP 0 101'));
+      await world.run(500);
+      expect(line.signal).toBe('al/ri');
+      line.offHook();
+      await world.run(200);
+      expect(mediaOf(gateway, line)?.local).toMatch(/RTP\/AVP 0$/m);
+      expect(mediaOf(gateway, line)?.localControl?.mode).toBe('SendReceive');
+      line.onHook();
+      await world.run(200);
+      expect([gateway.contexts.size, gateway.contexts.ephemerals]).toEqual([0, 0]);
+    }
+    expect(party.heard('release')).toEqual(['normal', 'normal']);
+    expect(refusals()).toBe(1);
+  });
+});
+
 describe('fax (T.38)', () => {
   const fax = sdp(0, 'm=image 6100 udptl t38');
 
