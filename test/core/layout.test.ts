@@ -94,4 +94,22 @@ describe('every file', () => {
     expect(graph.size).toBeGreaterThan(250);
     expect(circles(graph)).toEqual([]);
   });
+
+  it('exports no value that nobody imports', () => {
+    // For members that take a sealed call over.
+    const isSpared = (word: string) => ['isCrossingCallId', 'toRecord', 'fromRecord'].includes(word);
+    const bare = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|(?<![:'"])\/\/.*$/gm, '');
+    const words = new Map([...files].map(([name, text]) => [name, new Set(bare(text).match(/[\w$]+/g))] as const));
+    const unused = [...files].flatMap(([name, text]) =>
+      /^(?:src|protocols)\//.test(name)
+        ? [...text.matchAll(/^export (?:abstract )?(?:async )?(?:const|function\*?|class|let) ([\w$]+)/gm)].flatMap(
+            ([, word = '']) =>
+              isSpared(word) || [...words].some(([other, said]) => other !== name && said.has(word))
+                ? []
+                : [`${name}: ${word}`],
+          )
+        : [],
+    );
+    expect(unused).toEqual([]);
+  });
 });

@@ -213,9 +213,5 @@ export function unsupportedIn(request: SipMessage): string | undefined {
 
 const known: ReadonlySet<string> = new Set(['100rel', 'timer']);
 
-/** Does this option stand in Supported or Require? */
-export const hasOption = (message: SipMessage, option: string): boolean =>
-  [...message.list(H.supported), ...message.list(H.require)].some((each) => each.toLowerCase() === option);
-
 /** Requests and responses with a Contact refresh the target (RFC 3261 §12.2). */
 const targetRefreshing: ReadonlySet<string> = new Set(['INVITE', 'UPDATE']);

@@ -46,7 +46,7 @@ export function reasonOfFinal(response: SipMessage): {
   return { reason: finerReason(reasonOfStatus(response.status), cause), cause };
 }
 
-export function reasonOfStatus(status: number): ReleaseReason {
+function reasonOfStatus(status: number): ReleaseReason {
   switch (status) {
     case 486:
     case 600:

@@ -41,7 +41,7 @@ export function offerOf(message: SipMessage): Body {
  * The lines of a description that are SDP, without attributes of ours that others may not plant; undefined where it is none. A description
  * goes on into messages of other protocols: no line of it may look like anything else there.
  */
-export function readDescription(body: string): string | undefined {
+function readDescription(body: string): string | undefined {
   const lines = body.split(/\r\n|\n|\r/, maxLines + 1);
   if (lines.length > maxLines || !/^v=0\s*$/.test(lines[0] ?? '')) return undefined;
   const kept: string[] = [];

@@ -13,7 +13,7 @@ export interface SessionInterval {
 export const minimumSeconds = 90;
 
 /** What we ask for. */
-export const wantedSeconds = 180;
+const wantedSeconds = 180;
 
 /** In our INVITE: the called party refreshes. */
 export const wantedFields = `Session-Expires: ${wantedSeconds};refresher=uas\r\nMin-SE: ${minimumSeconds}\r\n`;
