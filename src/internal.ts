@@ -68,6 +68,7 @@ export * from './gateways/lines.ts';
 export * from './gateways/local-time.ts';
 export * from './gateways/outgoing-machine.ts';
 export * from './gateways/reply-cache.ts';
+export * from './gateways/roaming-gateways.ts';
 export * from './gateways/round-trip.ts';
 export * from './gateways/rtp-media.ts';
 export * from './gateways/simulated-gateway.ts';

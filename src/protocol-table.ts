@@ -6,6 +6,7 @@ import type { Demonstration } from './cli/demo.ts';
 import { defineProtocol, type ProtocolEntry } from './controller/protocol-entry.ts';
 import { gatewayDemo } from './gateways/demo.ts';
 import { gatewayCommand } from './gateways/gateway-command.ts';
+import { roamingWarnings } from './gateways/gateway-config.ts';
 import { gatewayReloads } from './gateways/gateway-role.ts';
 
 export const protocols: readonly ProtocolEntry[] = [
@@ -40,6 +41,7 @@ export const protocols: readonly ProtocolEntry[] = [
     title: 'MGCP call agent',
     configSchema: mgcp.mgcpConfigSchema,
     reader: mgcp.mgcpReader,
+    warnings: ({ gateways }) => roamingWarnings(gateways),
     createRole: mgcp.createMgcpRole,
     reloads: gatewayReloads,
     flags: mgcp.mgcpFlags,
@@ -52,6 +54,7 @@ export const protocols: readonly ProtocolEntry[] = [
     title: 'MEGACO gateway controller',
     configSchema: megaco.megacoConfigSchema,
     reader: megaco.megacoReader,
+    warnings: ({ gateways }) => roamingWarnings(gateways, ({ security }) => security !== undefined),
     createRole: megaco.createMegacoRole,
     reloads: gatewayReloads,
     flags: megaco.megacoFlags,

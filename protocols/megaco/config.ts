@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   addressField,
   callerIdSettings,
+  gatewayAddresses,
   gatewayTimers,
   lineNumber,
   milliseconds,
@@ -69,8 +70,8 @@ const terminations = section({
 const gateway = section({
   /** Its mId, or the device name or domain name in it. */
   name: z.string().regex(/^[A-Za-z0-9[<][A-Za-z0-9.:/_\]>-]{0,79}$/, 'must be a name such as gw1 or an mId'),
-  /** Where it lives, best first: nothing from another host is believed to be it. */
-  addresses: z.array(address()).min(1).max(8),
+  /** Where it lives, best first: nothing from another host is believed to be it; or `any`: known by its mId, wherever it is. */
+  addresses: gatewayAddresses(address),
   /** The member that it normally is with; absent: the first of the nodes, or the one whose backup we are. */
   home: address().optional(),
   /** What we write before it has said anything, the role's `encoding` if absent; afterwards it is answered in its own encoding. */

@@ -185,6 +185,14 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     this.handOver.membersChanged();
   }
 
+  askAt(_gateway: Gateway, address: ControllerAddress, id: number): void {
+    this.#parts.endpoint().ask(address, id);
+  }
+
+  redirect(gateway: Gateway): void {
+    this.#parts.endpoint().redirect(gateway);
+  }
+
   askMember(partner: ControllerAddress, id: number): void {
     this.#parts.endpoint().ask(partner, id);
   }

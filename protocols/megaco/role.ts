@@ -30,7 +30,12 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
 
   const mId = (): MId => config.mid ?? addressMId(node.self());
   const formatFor = (to: ControllerAddress): PeerFormat =>
-    megaco.mediaGateways.at(to)?.format ?? { encoding: 'pretty', version: 1 };
+    megaco.mediaGateways.at(to)?.format ?? claimantAt(to)?.format ?? { encoding: 'pretty', version: 1 };
+  /** Who says to be there, and is asked. */
+  const claimantAt = (to: ControllerAddress) => {
+    const gateway = controller.roaming.claimant(to);
+    return gateway && megaco.mediaGateways.byName(gateway.name);
+  };
   const adapter = createMegacoAdapter({
     mId,
     namingOf: (sender) => megaco.mediaGateways.byMId(sender)?.naming ?? plainNaming,
@@ -70,12 +75,26 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       const mg = megaco.mediaGateways.at(to);
       return mg && controller.standsInFor(mg.name);
     },
-    securityFor: (host) => megaco.mediaGateways.atHost(host)?.security,
+    securityFor(host, sender) {
+      const claimed = sender === undefined ? undefined : megaco.mediaGateways.byMId(sender);
+      const mg = claimed !== undefined && controller.roaming.has(claimed.gateway) ? claimed : undefined;
+      return (mg ?? megaco.mediaGateways.atHost(host))?.security;
+    },
     admits: (message, flow) => {
       services.link?.noticeAbsence();
-      for (const id of repliesIn(message)) controller.probes.heard(id, remoteOf(flow));
+      const from = remoteOf(flow);
+      for (const id of repliesIn(message)) {
+        controller.probes.heard(id, from);
+        controller.roaming.heard(id, from);
+      }
       const { host } = flow.remote;
       const { mediaGateways } = megaco;
+      // Where it is asked for its signature, or for an answer of its own.
+      const claimed = controller.roaming.size === 0 ? undefined : mediaGateways.byMId(message.mId);
+      if (claimed !== undefined && controller.roaming.has(claimed.gateway)) {
+        if (claimed.security === undefined || message.authentication !== undefined) return true;
+        return strangers.mayAnswer(host) ? 'refused' : false;
+      }
       if (mediaGateways.sender(message, flow) !== undefined || isPartner(host)) return true;
       // What a provisioned host answers is matched by its transaction id, whatever it calls itself.
       if (mediaGateways.atHost(host) !== undefined && !hasRequest(message)) return true;
@@ -89,8 +108,21 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
     members: () => controller.members,
     disconnected: (from) => megaco.disconnected(from),
     heard: (message, flow) => {
-      if (message.encoding === undefined || message.body.kind === 'error') return;
-      megaco.mediaGateways.sender(message, flow)?.encoding.heard(message.encoding);
+      const { mediaGateways } = megaco;
+      const claimed = controller.roaming.size === 0 ? undefined : mediaGateways.byMId(message.mId);
+      if (claimed !== undefined && controller.roaming.has(claimed.gateway)) {
+        const again = () => endpoint.receive(message, flow);
+        const isSigned = claimed.security !== undefined;
+        // Only a request says a name; what answers ours is known by its transaction.
+        if (!isSigned && !hasRequest(message)) return mediaGateways.sender(message, flow) !== undefined;
+        const verdict = controller.roaming.judge(claimed.gateway, remoteOf(flow), isSigned, again);
+        // RFC 3525 Annex D.1.4: it shall not take us for dead meanwhile.
+        if (verdict === 'held') endpoint.pend(message, flow);
+        if (verdict !== 'admitted') return false;
+      }
+      if (message.encoding === undefined || message.body.kind === 'error') return true;
+      mediaGateways.sender(message, flow)?.encoding.heard(message.encoding);
+      return true;
     },
     onRequest: (incoming) => {
       const mg = megaco.mediaGateways.sender(incoming.message, incoming.flow);

@@ -58,11 +58,11 @@ export interface EndpointParts
   /** The member in whose place we speak to this address; undefined: for ourselves. */
   homeFor?(to: ControllerAddress): ControllerAddress | undefined;
   /** The keys shared with this address, if any: messages are then signed, and unsigned ones refused. */
-  securityFor?(host: string): SecurityAssociation | undefined;
+  securityFor?(host: string, sender?: MId): SecurityAssociation | undefined;
   /** May this sender be heard at all? Called before anything is remembered of it. `refused`: it may not, and is told so. */
   admits(message: MegacoMessage, flow: Flow): boolean | 'refused';
-  /** A message that is admitted and authentic. */
-  heard?(message: MegacoMessage, flow: Flow): void;
+  /** A message that is admitted and authentic. False: it is not to be read all the same. */
+  heard?(message: MegacoMessage, flow: Flow): boolean;
   onRequest(incoming: IncomingRequest): void;
   /** The peer could not make sense of what we sent. */
   onMessageError?(error: ErrorDescriptor, message: MegacoMessage, flow: Flow): void;
@@ -173,6 +173,18 @@ export class MegacoEndpoint {
     this.#transactions.redirect(peer);
   }
 
+  /** A message that was held back by `heard`. */
+  receive(message: MegacoMessage, flow: Flow): void {
+    if (this.#parts.admits(message, flow) === true) this.#read(message, flow);
+  }
+
+  /** What it asks for takes a while. */
+  pend({ body }: MegacoMessage, flow: Flow): void {
+    if (body.kind === 'error') return;
+    for (const { kind, transactionId } of body.transactions.filter((each) => each.kind === 'request'))
+      if (kind === 'request') this.#send(flow, [{ kind: 'pending', transactionId }]);
+  }
+
   #onMessage(message: MegacoMessage, flow: Flow): void {
     const admission = this.#parts.admits(message, flow);
     if (admission !== true) {
@@ -189,7 +201,11 @@ export class MegacoEndpoint {
       this.#sendError(flow, message, 402, 'unauthorized');
       return;
     }
-    this.#parts.heard?.(message, flow);
+    if (this.#parts.heard?.(message, flow) === false) return;
+    this.#read(message, flow);
+  }
+
+  #read(message: MegacoMessage, flow: Flow): void {
     if (message.body.kind === 'error') {
       this.#parts.onMessageError?.(message.body.error, message, flow);
       return;
@@ -300,7 +316,7 @@ export class MegacoEndpoint {
 
   /** `replayed`: it is authentic, and was said before. */
   #authentic(message: MegacoMessage, flow: Flow): boolean | 'replayed' {
-    const security = this.#parts.securityFor?.(flow.remote.host);
+    const security = this.#parts.securityFor?.(flow.remote.host, message.mId);
     if (security === undefined) return true;
     const { authentication, bytes } = message;
     if (authentication === undefined || bytes === undefined) return false;

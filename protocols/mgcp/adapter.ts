@@ -56,7 +56,7 @@ export const keepAlive = (from: ControllerAddress, id: number): MgcpCommand =>
   ]);
 
 /** What asks a gateway whether it lives. */
-const auditOf = (to: ControllerAddress, id: number, domain = domainOf(to)): MgcpCommand =>
+export const auditOf = (to: ControllerAddress, id: number, domain = domainOf(to)): MgcpCommand =>
   command('AUEP', id, `*@${domain}`, []);
 
 /** A number is the transaction id itself; any other text becomes one. */

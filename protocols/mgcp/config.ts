@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   addressField,
   callerIdSettings,
+  gatewayAddresses,
   gatewayTimers,
   lineNumber,
   milliseconds,
@@ -30,11 +31,8 @@ const gateway = section({
   name: z
     .string()
     .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?$/, 'must be a name such as rgw1 or rgw1.example.net'),
-  /** Where it listens, best first. */
-  addresses: z
-    .array(addressField(() => gatewayPort))
-    .min(1)
-    .max(8),
+  /** Where it listens, best first; or `any`: known by its name, wherever it is (an access network with DHCP). */
+  addresses: gatewayAddresses(() => addressField(() => gatewayPort)),
   /** The call agent that controls it when all live; absent: the one without `backupFor`. */
   home: addressField(() => callAgentPort).optional(),
   /** `lines`: residential, we learn what it bears. `media`: RTP endpoints only, such as osmo-mgw: no events, no audits. */

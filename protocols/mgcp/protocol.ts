@@ -24,11 +24,12 @@ import {
   RateLimitedLog,
   type Unit,
 } from '../../src/internal.ts';
-import { keepAlive } from './adapter.ts';
+import { auditOf, keepAlive } from './adapter.ts';
 import { accepts, canPlayKeys, learnCapabilities, localConnectionOptions } from './capabilities.ts';
 import {
   type MgcpCommand,
   type MgcpDatagram,
+  type MgcpResponse,
   type Parameter,
   parameter,
   type Reply,
@@ -162,12 +163,15 @@ export class CallAgent
 
   onDatagram(datagram: MgcpDatagram, flow: Flow): void {
     const from = remoteOf(flow);
-    const { members, probes } = this.controller;
+    const { members, probes, roaming } = this.controller;
     this.#parts.services.link?.noticeAbsence();
     if (members.find(from) !== undefined) {
       const [first] = datagram.messages;
       if (first?.kind === 'response') probes.heard(first.transactionId, from);
       heardServedMembers(members, from, datagram);
+    } else if (roaming.size > 0) {
+      for (const message of datagram.messages)
+        if (message.kind === 'response') roaming.heard(message.transactionId, from);
     }
     this.transactions.onDatagram(datagram, flow);
   }
@@ -177,6 +181,7 @@ export class CallAgent
     const from = remoteOf(flow);
     const { members, ownership } = this.controller;
     if (members.find(from) !== undefined) return `partner ${addressKey(from)}`;
+    if (!this.#isWhereItMayBe(command, flow)) return undefined;
     const gateway = this.#gatewayOf(command, flow);
     if (gateway === undefined) {
       this.#countStranger();
@@ -190,6 +195,20 @@ export class CallAgent
     if (!ownership.isCertain) return undefined;
     if (ownership.isReleased(gateway.name) && command.verb !== 'RSIP') return undefined;
     return gateway.name;
+  }
+
+  /** A gateway that may be anywhere has to be where its command comes from, before anything of it is remembered. */
+  #isWhereItMayBe(command: MgcpCommand, flow: Flow): boolean {
+    const { gateways, roaming } = this.controller;
+    if (roaming.size === 0) return true;
+    const gateway = gateways.byName(readEndpointName(command.endpoint)?.domain ?? '');
+    if (gateway === undefined || !roaming.has(gateway)) return true;
+    const from = remoteOf(flow);
+    const again = () => this.transactions.onDatagram({ messages: [command] }, flow);
+    const verdict = roaming.judge(gateway, from, false, again);
+    // RFC 3435 §3.5.6: it shall not take us for dead meanwhile.
+    if (verdict === 'held') this.#sendOnce(from, respond(command.transactionId, 100, 'Pending'));
+    return verdict === 'admitted';
   }
 
   trusts(peer: ControlPeer, flow: Flow): boolean {
@@ -404,11 +423,22 @@ export class CallAgent
     return this.controller.settingsOf(name)?.localConnectionOptions ?? this.#parts.config.localConnectionOptions;
   }
 
+  askAt({ name, dialect }: Gateway, address: ControllerAddress, id: number): void {
+    this.#sendOnce(address, { ...auditOf(address, id, name), pathless: dialect.has('noPath') });
+  }
+
+  redirect(gateway: Gateway): void {
+    this.transactions.redirect(gateway);
+  }
+
   askMember(partner: ControllerAddress, id: number): void {
     const message = keepAlive(this.#parts.node.self(), id);
-    const whole = { ...message, parameters: [...message.parameters, this.#servedMembers()] };
+    this.#sendOnce(partner, { ...message, parameters: [...message.parameters, this.#servedMembers()] });
+  }
+
+  #sendOnce(to: ControllerAddress, message: MgcpCommand | MgcpResponse): void {
     const { endpoint, node } = this.#parts;
-    endpoint.transmitter.sendOnce(partner, (flow) => node.assembler.octets({ messages: [whole] }, flow));
+    endpoint.transmitter.sendOnce(to, (flow) => node.assembler.octets({ messages: [message] }, flow));
   }
 
   #servedMembers(): Parameter {

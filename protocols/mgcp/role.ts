@@ -7,6 +7,7 @@ import {
   isIpLiteral,
   type Role,
   type TrustSettings,
+  writtenAddresses,
 } from '../../src/internal.ts';
 import { createMgcpAdapter } from './adapter.ts';
 import { maxDatagramBytes } from './codec/decode.ts';
@@ -66,7 +67,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     parse: (fresh) => mgcpConfigSchema.safeParse(fresh).data,
     provision: (provisioned) => {
       // ICMP errors need a socket per peer: worth it for gateways that can be counted.
-      const addresses = provisioned.gateways.flatMap((gateway) => gateway.addresses);
+      const addresses = provisioned.gateways.flatMap(writtenAddresses);
       const watched = addresses.filter(({ host }) => isIpLiteral(host));
       if (watched.length <= maxWatchedGateways) for (const address of watched) pool.admit(address, 'configured');
       return agent.controller.provision(provisioned);

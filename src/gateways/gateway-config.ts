@@ -8,8 +8,8 @@ import { maxMembers } from './transaction-ids.ts';
 /** What the controller reads of a gateway's provisioning. */
 export interface GatewayProvision {
   readonly name: string;
-  /** Best first. */
-  readonly addresses: readonly ControllerAddress[];
+  /** Best first; `any`: it may be anywhere, and is known by its name. */
+  readonly addresses: 'any' | readonly ControllerAddress[];
   /** The member that it is with when all live. */
   readonly home?: ControllerAddress | undefined;
 }
@@ -52,6 +52,32 @@ export const provisioningSettings = <G extends z.ZodType, L extends z.ZodType>(
     .max(64)
     .default([]),
 });
+
+/** Where a gateway lives: a list of addresses, or `any`. */
+export const gatewayAddresses = <A extends z.ZodType<ControllerAddress, string>>(address: () => A) =>
+  z.preprocess(
+    (value) => (Array.isArray(value) && value.length === 1 && value[0] === 'any' ? 'any' : value),
+    z.union([z.literal('any'), z.array(address()).min(1).max(8)], {
+      error: 'must be a list of addresses, or any: known by its name, wherever it is',
+    }),
+  );
+
+/** As written, none where it may be anywhere. */
+export const writtenAddresses = ({ addresses }: Pick<GatewayProvision, 'addresses'>): readonly ControllerAddress[] =>
+  addresses === 'any' ? [] : addresses;
+
+/** What the operator ought to know: for each gateway that a name alone lets in. `isSigned`: its messages prove themselves. */
+export function roamingWarnings<G extends GatewayProvision>(
+  gateways: readonly G[],
+  isSigned: (gateway: G) => boolean = () => false,
+): readonly string[] {
+  const open = gateways.filter((gateway) => gateway.addresses === 'any' && !isSigned(gateway)).map(({ name }) => name);
+  if (open.length === 0) return [];
+  const shown = `${open.slice(0, 3).join(', ')}${open.length > 3 ? ` and ${open.length - 3} more` : ''}`;
+  return [
+    `addresses: any lets in whoever says the name of ${shown} while it does not answer elsewhere: use it in an access network that strangers cannot send into`,
+  ];
+}
 
 export const lineNumber = () => z.string().regex(/^[0-9*#]{1,15}$/, 'must be up to 15 digits, * or #');
 

@@ -5,6 +5,7 @@
 import { GatewayOwnership } from '../cluster/gateway-ownership.ts';
 import { MemberProbes } from '../cluster/member-probes.ts';
 import { Members } from '../cluster/members.ts';
+import { speaks } from '../cluster/precedence.ts';
 import { defaultHome, partnersOf } from '../cluster.ts';
 import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
@@ -20,6 +21,7 @@ import { GatewayTakeover } from './gateway-takeover.ts';
 import type { Line } from './line.ts';
 import { LineControl } from './line-control.ts';
 import { LineProvider } from './line-provider.ts';
+import { RoamingGateways } from './roaming-gateways.ts';
 
 export interface GatewayControllerParts<G extends GatewayProvision, A> {
   readonly services: CoreServices;
@@ -41,6 +43,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   readonly members: Members;
   readonly probes: MemberProbes;
   readonly ownership: GatewayOwnership;
+  readonly roaming: RoamingGateways;
   readonly liveness: GatewayLiveness;
   readonly takeover: GatewayTakeover<A>;
   /** Which lines we command. */
@@ -106,6 +109,18 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
         if (line !== undefined) this.control.unanswered(line);
       },
     });
+    this.roaming = new RoamingGateways({
+      clock,
+      log,
+      metrics,
+      protocol: protocol.name,
+      nextId: () => parts.node.ids.unguessable(),
+      ask: (gateway, address, id) => protocol.askAt(gateway, address, id),
+      moved: (gateway, address) => {
+        protocol.located(gateway, [address]);
+        protocol.redirect(gateway);
+      },
+    });
     this.members = new Members({
       clock,
       log,
@@ -120,6 +135,8 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       word: () => this.#word(),
       probe: (partner) => this.probes.ask(partner),
       changed: () => {
+        for (const member of this.members.all())
+          if (speaks(member)) this.roaming.learn(member.hints, ({ name }) => this.serves(name));
         protocol.membersChanged?.();
         this.ownership.evaluate();
       },
@@ -161,8 +178,10 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       added: (line, gateway) => this.control.added(line, gateway),
       withdrawn: (line) => this.takeover.drop(line),
       serve: (lines) => this.takeover.begin(lines.filter((line) => this.#mayTake(line))),
+      roaming: this.roaming,
       removed: (gateway) => {
         this.liveness.forget(gateway);
+        this.roaming.forget(gateway);
         protocol.removed(gateway);
       },
     });
@@ -184,6 +203,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     this.ownership.stop();
     this.liveness.stop();
     this.lineProvider.stop();
+    this.roaming.stop();
     this.#provisioning.stop();
   }
 
@@ -324,7 +344,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       addresses,
       alternates: this.#parts.services.cluster.backups.map(addressKey),
       serves: isHome ? [...new Set([...word.serves, ...addresses])] : word.serves,
-      hints: this.#parts.protocol.hints?.() ?? {},
+      hints: { ...this.#parts.protocol.hints?.(), ...this.roaming.hints(({ name }) => this.serves(name)) },
     };
   }
 

@@ -28,6 +28,10 @@ export interface GatewayProtocol<G extends GatewayProvision, A> {
   /** It is provisioned no more. */
   removed(gateway: Gateway): void;
 
+  /** Asks whoever is at this address, as if it were the gateway, for a sign of life, with this transaction id. */
+  askAt(gateway: Gateway, address: ControllerAddress, id: number): void;
+  /** What it has not answered yet goes to its first address of now. */
+  redirect(gateway: Gateway): void;
   /** An audit that changes nothing; any answer is a sign of life. */
   ping(gateway: Gateway, done: (answered: boolean) => void): void;
   /** May it be asked whether it lives, and what its lines do? */

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../log.ts';
 import type { CoreServices } from '../role.ts';
 import { isIpLiteral } from '../signaling/controller-address.ts';
-import { type GatewayProvision, gatewayIn } from './gateway-config.ts';
+import { type GatewayProvision, gatewayIn, writtenAddresses } from './gateway-config.ts';
 import { GatewayNames } from './gateway-names.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
@@ -11,6 +11,7 @@ import type { Line, LineProvision } from './line.ts';
 import { lineChanges } from './line-changes.ts';
 import type { LineCommander } from './line-driver.ts';
 import type { LineProvider } from './line-provider.ts';
+import type { RoamingGateways } from './roaming-gateways.ts';
 
 export interface Provisioning<G extends GatewayProvision> {
   readonly gateways: readonly G[];
@@ -24,6 +25,7 @@ export interface GatewayProvisioningParts<G extends GatewayProvision> {
   readonly registry: GatewayRegistry;
   readonly protocol: Pick<GatewayProtocol<G, unknown>, 'configured' | 'located'>;
   readonly driver: LineCommander;
+  readonly roaming: RoamingGateways;
   lineProvider(): LineProvider;
   added(line: Line, gateway: Gateway): void;
   /** It is provisioned no more: what is being asked of it does not matter. */
@@ -97,12 +99,18 @@ export class GatewayProvisioning<G extends GatewayProvision> {
   }
 
   #configure(configured: G): void {
-    const { protocol, registry } = this.#parts;
-    const { name, addresses } = configured;
+    const { protocol, registry, roaming } = this.#parts;
+    const { name } = configured;
+    const addresses = writtenAddresses(configured);
+    const roams = configured.addresses === 'any';
     const literals = addresses.filter(({ host }) => isIpLiteral(host));
     const known = registry.byName(name);
     const gateway = known ?? registry.add(name, literals);
     protocol.configured(gateway, configured);
+    const hasRoamed = roaming.has(gateway);
+    roaming.provision(gateway, roams);
+    // It stays where it proved to be.
+    if (roams && hasRoamed) return;
     // A name stays where it was until DNS has spoken.
     if (known === undefined || literals.length === addresses.length) protocol.located(gateway, literals);
     this.#names.watch(name, addresses);

@@ -74,7 +74,7 @@ class DatagramFlow implements Flow {
 
   constructor(socket: DatagramSocket, remote: SocketAddress, connected: boolean) {
     this.#socket = socket;
-    this.local = socket.local;
+    this.local = { ...socket.local, host: socket.host.network.shown(socket.local.host) };
     this.remote = remote;
     this.#connected = connected;
   }
@@ -88,7 +88,7 @@ class DatagramFlow implements Flow {
     const { network } = host;
     if (!this.#socket.isOpen || host.crashed) return;
     this.#socket.events.sent?.(bytes, this);
-    const packet = network.packet('udp', host.source(this.local), this.remote, Buffer.from(bytes));
+    const packet = network.packet('udp', this.#source, this.remote, Buffer.from(bytes));
     // The tap may have killed us in the middle of this send.
     if (packet === undefined || host.silent) return;
     const { latencyMs, loss, duplication, reordering, reorderMs } = network.conditions;
@@ -103,12 +103,19 @@ class DatagramFlow implements Flow {
 
   close(): void {}
 
+  get #source(): SocketAddress {
+    const { host, port } = this.#socket.host.source(this.#socket.local);
+    return { host: this.#socket.host.network.shown(host), port };
+  }
+
   #arrive(packet: MemoryPacket): void {
     const { host } = this.#socket;
     const { network } = host;
-    const target = network.find(packet.to.host);
+    const made = network.made(packet.to.host);
+    if (made === undefined) return;
+    const target = network.find(made);
     if (network.blocked(host, target) || !network.arrives(packet)) return;
-    const socket = target?.datagramSocket(packet.to);
+    const socket = target?.datagramSocket({ host: made, port: packet.to.port });
     if (socket !== undefined) socket.receive(packet.bytes, packet.from);
     else if (this.#connected) network.clock.after(network.conditions.latencyMs, () => this.#refused(target));
   }

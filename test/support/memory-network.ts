@@ -75,6 +75,8 @@ export class MemoryNetwork {
   conditions: Conditions;
   readonly #hosts = new Map<string, Host>();
   readonly #cuts = new Set<string>();
+  /** Addresses that datagrams of these machines come from and go to now. */
+  readonly #renumbered = new Map<string, string>();
   readonly #packetTaps = new Set<Tap>();
   readonly #arrivalTaps = new Set<Tap>();
   #sequence = 0;
@@ -125,6 +127,22 @@ export class MemoryNetwork {
       this.#cuts.delete(`${this.#name(b)} ${this.#name(a)}`);
     }
     this.#resume();
+  }
+
+  /** The access network gives the machine another address: its program goes on, and nobody is at the old one. For datagrams only. */
+  renumber(address: string, to: string): void {
+    this.#renumbered.set(address, to);
+  }
+
+  /** @internal The address by which others know the machine that was made with this one. */
+  shown(address: string): string {
+    return this.#renumbered.get(address) ?? address;
+  }
+
+  /** @internal The address that the machine was made with which is known by this one; undefined: nobody is. */
+  made(address: string): string | undefined {
+    for (const [made, shown] of this.#renumbered) if (shown === address) return made;
+    return this.#renumbered.has(address) ? undefined : address;
   }
 
   /**

@@ -6,14 +6,14 @@ import { encodeText } from '../../../protocols/megaco/codec/text/encode.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
 import { MediaGateway } from '../../../protocols/megaco/media-gateways.ts';
 import { auditedLine, type GatewayPicture } from '../../../protocols/megaco/snapshot.ts';
-import { Gateway } from '../../../src/internal.ts';
+import { Gateway, writtenAddresses } from '../../../src/internal.ts';
 
 /** A gateway that answers each question as `says` does, undefined for silence; in the order that they are asked. */
 function audit(lines: readonly string[], says: (question: string) => string | undefined) {
   const [gateway] = megacoConfigSchema.parse({ gateways: ['gw1=127.0.0.1'] }).gateways;
   if (gateway === undefined) throw new Error('no gateway');
   const defaults = { encoding: 'compact', tHistMs: 30_000 } as const;
-  const mg = new MediaGateway(new Gateway(gateway.name, gateway.addresses), gateway, defaults);
+  const mg = new MediaGateway(new Gateway(gateway.name, writtenAddresses(gateway)), gateway, defaults);
   const questions: string[] = [];
   const waiting: (() => void)[] = [];
   const result: { picture?: GatewayPicture | undefined; answers: number } = { answers: 0 };
