@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
 import type { HandOver, Unit } from './hand-over.ts';
 import type { RoleWord } from './link-content.ts';
-import type { Members } from './members.ts';
+import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
 import { isLiving, isReachable, Precedence, speaks } from './precedence.ts';
 
@@ -260,8 +260,12 @@ export class GatewayOwnership {
       case 'theirs':
         if (others.length > 0) break;
         if (isHome) {
-          if (members.all().every(({ state }) => state !== 'unknown'))
-            this.#step(machine, { kind: 'serves', who: 'nobody' });
+          // Who answers at its signaling address will say over the link in a moment whether it serves us.
+          const linkEndsMs = this.#startedMs + linkPatienceMs;
+          const isSilent = ({ state, isLinked }: Member): boolean =>
+            state === 'unknown' || (state === 'suspect' && !isLinked && now < linkEndsMs);
+          if (!members.all().some(isSilent)) this.#step(machine, { kind: 'serves', who: 'nobody' });
+          else if (now < linkEndsMs) at(linkEndsMs);
         } else if (isGone) {
           const graceEndsMs = this.#startedMs + startGraceMs;
           if (owner !== undefined && owner.lastHeardMs === 0 && now < graceEndsMs) at(graceEndsMs);
@@ -311,8 +315,8 @@ export class GatewayOwnership {
       .members()
       .all()
       .filter((member) => speaks(member) && member.guests.has(gateway));
-    if (home !== undefined && isClaim(home.state)) {
-      // It is with us anyhow, once nobody else holds it.
+    const isWithUs = home !== undefined && isClaim(home.state);
+    if (isWithUs) {
       if (hosts.length === 0) this.#guests.delete(gateway);
       return Number.POSITIVE_INFINITY;
     }
@@ -321,6 +325,8 @@ export class GatewayOwnership {
       this.#guests.delete(gateway);
       return Number.POSITIVE_INFINITY;
     }
+    // It is with us anyhow, once the others have let it go.
+    if (isWithUs) return Number.POSITIVE_INFINITY;
     const target = this.#precedence.serverOf(unit.home);
     if (machine.state === 'ours' && target !== undefined) this.#step(machine, { kind: 'alive' });
     if (machine.state === 'theirs' || machine.state === 'releasing') this.#guests.delete(gateway);
@@ -477,3 +483,6 @@ const graceMs = 3_000;
 /** After a pause of ours: members that are not heard within this time are gone. */
 const absenceSettledMs = 1_500;
 const recheckMs = 250;
+
+/** Members of the version before, and those whose link is cut, are not waited for longer than this. */
+const linkPatienceMs = 1_500;

@@ -1,7 +1,17 @@
 /** Members that serve gateways by `GatewayOwnership`, and gateways that send events and move on by themselves when nobody answers. */
 import { GatewayOwnership } from '../../../src/cluster/gateway-ownership.ts';
 import type { Unit } from '../../../src/cluster/hand-over.ts';
-import { addressKey, type ControllerAddress, type Flow, type Listener, type Logger } from '../../../src/internal.ts';
+import { speaks } from '../../../src/cluster/precedence.ts';
+import {
+  addressKey,
+  type ControllerAddress,
+  type Flow,
+  GatewayRegistry,
+  type Listener,
+  type Logger,
+  Metrics,
+  RoamingGateways,
+} from '../../../src/internal.ts';
 import type { Conditions } from '../../support/memory-network.ts';
 import { LinkWorld, type Node, signaling } from './link-world.ts';
 
@@ -13,12 +23,17 @@ const gatewayAddress = (index: number): ControllerAddress => ({
   port: 2427,
 });
 
+/** What a gateway gets from its access network, the `turn`th time. */
+const givenHost = (index: number, turn: number): string => `127.1.${index}.${turn}`;
+
 export interface OwnershipWorldOptions {
   readonly members: number;
   /** The index of the home of each gateway. */
   readonly homes: readonly number[];
   /** Do gateways hear from their old owner who the new one is (as by a hand-off), or must the new one reach them? */
   readonly tellsGateways?: boolean;
+  /** Are gateways known by their names, wherever they are? */
+  readonly roaming?: boolean;
   readonly conditions?: Partial<Conditions>;
   readonly seed?: number;
 }
@@ -29,6 +44,8 @@ export class OwnerNode {
   readonly ownership: GatewayOwnership;
   /** Gateways whose state it knows and that it commands. */
   readonly owned = new Set<string>();
+  readonly #registry: GatewayRegistry;
+  readonly roaming: RoamingGateways;
   readonly #world: OwnershipWorld;
   readonly #asking = new Map<string, Set<() => void>>();
   isRunning = true;
@@ -38,6 +55,27 @@ export class OwnerNode {
     this.index = index;
     const { clock } = world.links.network.host(hostOf(index));
     const self = signaling(hostOf(index));
+    let id = 0;
+    this.#registry = new GatewayRegistry(clock);
+    this.roaming = new RoamingGateways({
+      clock,
+      log: world.log,
+      metrics: new Metrics(),
+      protocol: 'echo',
+      nextId: () => {
+        id += 1;
+        return id;
+      },
+      ask: ({ name }, to, asked) => this.node.send(`ask ${name} ${asked}`, to),
+      moved: (gateway, to) => gateway.setAddresses([to]),
+    });
+    for (const gateway of world.options.homes.keys()) {
+      const known = this.#registry.add(
+        String(gateway),
+        world.options.roaming === true ? [] : [gatewayAddress(gateway)],
+      );
+      this.roaming.provision(known, world.options.roaming === true);
+    }
     this.ownership = new GatewayOwnership({
       clock,
       log: world.log,
@@ -64,14 +102,18 @@ export class OwnerNode {
           for (const gateway of this.#of(unit)) {
             const had = this.owned.delete(gateway);
             if (had && world.options.tellsGateways === true && to !== undefined)
-              this.node.send(`goto ${gateway} ${to.host}`, gatewayAddress(Number(gateway)));
+              this.#tell(gateway, `goto ${gateway} ${to.host}`);
           }
         },
       },
     });
     this.node = node({
-      word: () => this.ownership.word(),
-      changed: () => this.ownership.evaluate(),
+      word: () => ({ ...this.ownership.word(), hints: this.roaming.hints(({ name }) => this.ownership.serves(name)) }),
+      changed: () => {
+        for (const member of this.node.members.all())
+          if (speaks(member)) this.roaming.learn(member.hints, ({ name }) => this.ownership.serves(name));
+        this.ownership.evaluate();
+      },
       absent: () => this.ownership.absent(),
       received: (text, flow) => this.#received(text, flow),
     });
@@ -114,22 +156,32 @@ export class OwnerNode {
       this.#asking.set(gateway, asking);
     }
     asking.add(done);
-    this.node.send(`audit ${gateway}`, gatewayAddress(Number(gateway)));
+    this.#tell(gateway, `audit ${gateway}`);
     const these = asking;
     this.#world.links.network.host(hostOf(this.index)).clock.after(2_000, () => {
       if (these.delete(done)) done();
     });
   }
 
+  #tell(gateway: string, text: string): void {
+    for (const address of this.#registry.byName(gateway)?.addresses() ?? []) this.node.send(text, address);
+  }
+
   #received(text: string, flow: Flow): void {
     this.node.link?.noticeAbsence();
     const [verb, gateway = '', number] = text.split(' ');
+    const from: ControllerAddress = { transport: 'udp', ...flow.remote };
+    const known = this.#registry.byName(gateway);
+    if (verb === 'answer') this.roaming.heard(Number(number), from);
+    else if (verb === 'event' && known !== undefined && this.roaming.has(known)) {
+      if (this.roaming.judge(known, from, false, () => this.#received(text, flow)) !== 'admitted') return;
+    }
     if (verb === 'state') {
       const asking = this.#asking.get(gateway);
       this.#asking.delete(gateway);
       if (asking === undefined || !(this.ownership.serves(gateway) && this.ownership.isCertain)) return;
       this.owned.add(gateway);
-      this.node.send(`own ${gateway}`, gatewayAddress(Number(gateway)));
+      this.#tell(gateway, `own ${gateway}`);
       for (const done of asking) done();
     } else if (verb === 'event') {
       if (!this.ownership.isCertain || this.ownership.isReleased(gateway)) return;
@@ -165,6 +217,7 @@ export class SimpleGateway {
         received: (bytes, flow) => {
           const [verb, , word] = bytes.toString().split(' ');
           if (verb === 'audit') flow.send(Buffer.from(`state ${this.name}`));
+          else if (verb === 'ask') flow.send(Buffer.from(`answer ${this.name} ${word}`));
           else if (verb === 'own') this.entity = flow.remote.host;
           else if (verb === 'goto') this.entity = word ?? '';
           else if (verb === 'ok' && Number(word) === this.#number) {
@@ -206,6 +259,7 @@ export class OwnershipWorld {
   longestDoubleMs = 0;
   readonly #doubleSince = new Map<string, number>();
   #unsettledUntilMs = 0;
+  #turns = 0;
 
   constructor(options: OwnershipWorldOptions, log: Logger) {
     this.options = options;
@@ -256,6 +310,12 @@ export class OwnershipWorld {
   /** From here on members need an exchange to agree. */
   disturbed(): void {
     this.#unsettledUntilMs = this.links.clock.now() + 300;
+  }
+
+  /** The access network gives it another address. */
+  renumber(gateway: number): void {
+    this.#turns += 1;
+    this.links.network.renumber(gatewayHost(gateway), givenHost(gateway, this.#turns));
   }
 
   owners(gateway: number): readonly number[] {
