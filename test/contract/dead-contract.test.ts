@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AddressResolver, Assembler } from '../../src/internal.ts';
-import { examinedRoles } from './examined-roles.ts';
+import { type ExaminedWorld, examinedRoles } from './examined-roles.ts';
 import { roleChecks } from './role.contract.ts';
 
 /** The adapter's function that throws now. */
@@ -56,11 +56,11 @@ afterEach(() => {
 });
 
 /** Does any check of this role fail? */
-async function isNoticed(protocol: string): Promise<boolean> {
+async function isNoticed(protocol: string, world: ExaminedWorld = {}): Promise<boolean> {
   for (const check of Object.values(roleChecks))
     try {
       const up = examinedRoles[protocol];
-      if (up !== undefined) await check(await up());
+      if (up !== undefined) await check(await up(world));
     } catch {
       return true;
     }
@@ -72,22 +72,41 @@ describe.each(['sip', 'mgcp', 'megaco'])('the role of %s', (protocol) => {
     expect(await isNoticed(protocol)).toBe(false);
   });
 
-  const own = protocol === 'sip' ? ['isKeepAlive'] : [];
+  const own = protocol === 'sip' ? ['isKeepAlive', 'keepAliveAnswer'] : [];
   it.each(['decode', 'encode', 'paths', 'probe', ...own])('needs %s of its adapter', async (name) => {
     broken.name = name;
     expect(await isNoticed(protocol)).toBe(true);
   });
 
-  const members = ['partner'] as const;
-  it.each(['octets', 'probe', 'path', ...(protocol === 'sip' ? members : (['addressOf'] as const))] as const)(
+  it.runIf(protocol !== 'mgcp')('needs framing of its adapter, over connections', async () => {
+    const failure = async () => {
+      try {
+        return await (await examinedRoles[protocol]?.({ transport: 'tcp' }))?.call();
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(await failure()).toBeUndefined();
+    broken.name = 'framing';
+    expect(await failure()).toBeDefined();
+  });
+
+  const members = protocol === 'sip' ? (['partner', 'backup', 'member'] as const) : [];
+  it.each(['octets', 'answer', 'probe', 'path', 'addressOf', ...members] as const)(
     'needs %s of the Assembler',
     async (name) => {
       vi.spyOn(Assembler.prototype, name).mockImplementation(() => {
         throw new Error(`${name} is broken`);
       });
-      expect(await isNoticed(protocol)).toBe(true);
+      expect(await isNoticed(protocol, { isOneWay: true })).toBe(true);
     },
   );
+
+  it.runIf(protocol !== 'sip')('needs the time to live of names of the AddressResolver', async () => {
+    // A name that would be good for ever is asked for again after a minute.
+    vi.spyOn(AddressResolver.prototype, 'ttlMs').mockReturnValue(Number.MAX_SAFE_INTEGER);
+    expect(await isNoticed(protocol)).toBe(true);
+  });
 
   it('needs the places of numbers of the AddressResolver', async () => {
     vi.spyOn(AddressResolver.prototype, protocol === 'sip' ? 'contactsOf' : 'locate').mockImplementation(() => {

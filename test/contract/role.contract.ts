@@ -3,7 +3,7 @@
  * their sockets. A protocol's test brings a primary, its backup, peers of both and the adapter that reads their octets.
  */
 import { expect, vi } from 'vitest';
-import { Assembler, type ProtocolAdapter, type Role } from '../../src/internal.ts';
+import { Assembler, type ControllerAddress, type ProtocolAdapter, type Role } from '../../src/internal.ts';
 import type { MemoryNetwork, MemoryPacket } from '../support/memory-network.ts';
 
 export interface ExaminedRole<M = unknown> {
@@ -22,12 +22,24 @@ export interface ExaminedRole<M = unknown> {
   /** A member again, after `network.crash`. */
   restart(host: string): Promise<void>;
   run(ms: number): Promise<void>;
-  /** One call from the first digit to the last hang-up; what did not happen, undefined: it went through. `midway`: the callee rings. */
-  call(midway?: () => void): Promise<string | undefined>;
+  /**
+   * One call from the first digit to the last hang-up; what did not happen, undefined: it went through. `midway`: the callee rings; `late`:
+   * they talk.
+   */
+  call(midway?: () => void, late?: () => Promise<void>): Promise<string | undefined>;
   /** What the primary cannot read but answers; absent where the answer has no place for the attribute. */
   readonly malformed?: string;
   /** What keeps a way open and is no message; absent where there is no such thing. */
   readonly keepAlive?: string;
+  /** What keeps a connection open, and what the peer waits for. */
+  readonly ping?: {
+    readonly transport: ControllerAddress['transport'];
+    readonly port: number;
+    readonly ask: string;
+    readonly answer: string;
+  };
+  /** A gateway that is provisioned by its DNS name gets another address, and the name says so, for a time to live of 30 s. */
+  renumber?(): void;
   /** The messages of a datagram, where it may have several. */
   messagesIn?(text: string): readonly string[];
   /** Is this no more than a question whether somebody lives, or its answer? */
@@ -83,6 +95,45 @@ export const roleChecks: Readonly<Record<string, RoleCheck>> = {
 
   async 'loses no call that rings when it dies'(examined) {
     expect(await examined.call(() => examined.network.crash(examined.primary))).toBeUndefined();
+  },
+
+  async 'takes back a call that its backup stood in for, when that is gone in its turn'(examined) {
+    const { network, primary, backup } = examined;
+    let isOver = false;
+    const outcome = await examined.call(
+      () => network.crash(primary),
+      async () => {
+        await examined.run(2_000);
+        network.revive(primary);
+        await examined.restart(primary);
+        await examined.run(20_000);
+        network.crash(backup);
+        isOver = true;
+      },
+    );
+    expect([outcome, isOver]).toEqual([undefined, true]);
+  },
+
+  async 'answers what keeps a connection open'(examined) {
+    const { network, ping, primary } = examined;
+    if (ping === undefined) return;
+    const { transport, port, ask, answer } = ping;
+    const heard: string[] = [];
+    const events = { received: (bytes: Buffer) => void heard.push(bytes.toString('latin1')), failed() {} };
+    const client = await network.host('127.0.9.8').bind({ transport, host: '127.0.9.8', port: 5_098 }, {}, events);
+    client.flowTo({ host: primary, port }).send(Buffer.from(ask));
+    await examined.run(50);
+    await client.close();
+    expect(heard).toEqual([answer]);
+  },
+
+  async 'follows a peer whose name leads elsewhere'(examined) {
+    const { renumber } = examined;
+    if (renumber === undefined) return;
+    expect(await examined.call()).toBeUndefined();
+    renumber();
+    await examined.run(38_000);
+    expect(await examined.call()).toBeUndefined();
   },
 
   async 'hands everything to its backup before it leaves'(examined) {

@@ -9,7 +9,7 @@ afterEach(() => {
 describe.each(Object.entries(examinedRoles))('the role of %s', (_protocol, up) => {
   describe.each([2, 3] as const)('of %i members', (members) => {
     it.each(Object.entries(roleChecks))('%s', async (_name, check) => {
-      await check(await up(members));
+      await check(await up({ members }));
     });
   });
 });

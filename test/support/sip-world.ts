@@ -66,6 +66,7 @@ export interface NodeOptions {
 }
 
 export const linkPort = 9_061;
+export const webSocketPort = 5_080;
 
 export class SipWorld {
   readonly clock = new FakeClock();
@@ -129,12 +130,20 @@ export class SipWorld {
   }
 
   /** One of two or three members that are each other's backups, in the order of `members`; three have a member link. */
-  async member(host: string, count: 2 | 3): Promise<void> {
+  async member(
+    host: string,
+    count: 2 | 3,
+    {
+      isOneWay = false,
+      webSocket = false,
+    }: { readonly isOneWay?: boolean | undefined; readonly webSocket?: boolean } = {},
+  ): Promise<void> {
     const others = members.slice(0, count).filter((each) => each !== host);
+    const listen = [`udp:${host}:5060`, `tcp:${host}:5060`, `ws:${host}:${webSocketPort}`].slice(0, webSocket ? 3 : 2);
     await this.node(host, {
-      config: { domains: [domain] },
-      backups: others,
-      backupFor: others,
+      config: { domains: [domain], listen },
+      backups: isOneWay && host !== hosts.primary ? [] : others,
+      backupFor: isOneWay && host === hosts.primary ? [] : others,
       hasLink: count === 3,
     });
   }
@@ -201,13 +210,17 @@ export async function usualWorld(
     readonly copiesParams?: boolean;
     readonly callees?: number;
     readonly members?: 2 | 3;
+    /** Only the primary has a backup. */
+    readonly isOneWay?: boolean | undefined;
+    /** Do the members listen for browsers, too? */
+    readonly webSocket?: boolean;
     /** Between the edges and the pair. */
-    readonly transport?: 'udp' | 'tcp';
+    readonly transport?: 'udp' | 'tcp' | undefined;
   } = {},
 ): Promise<{ world: SipWorld; caller: SimPhone; callees: readonly SimPhone[] }> {
   const world = new SipWorld({}, options.seed);
   const { copiesParams = true, transport = 'udp', members: count = 2 } = options;
-  for (const host of members.slice(0, count)) await world.member(host, count);
+  for (const host of members.slice(0, count)) await world.member(host, count, options);
   const defaultRoute = members.slice(0, count).map((host) => `${transport}:${host}:5060`);
   await world.edge(hosts.callerEdge, { defaultRoute });
   await world.edge(hosts.calleeEdge, { defaultRoute });

@@ -13,7 +13,11 @@ export async function playCall(
   world: World,
   caller: string,
   callee: string,
-  options: { readonly patienceMs?: number; readonly retries?: boolean; readonly during?: (phase: string) => void } = {},
+  options: {
+    readonly patienceMs?: number;
+    readonly retries?: boolean;
+    readonly during?: (phase: string) => void | Promise<void>;
+  } = {},
 ): Promise<CallOutcome> {
   const { patienceMs = 15_000, during = () => undefined } = options;
   const outcome: CallOutcome = { redialled: 0, stuckAt: undefined };
@@ -28,10 +32,10 @@ export async function playCall(
   const a = world.line(caller);
   const b = world.line(callee);
 
-  during('going off-hook');
+  await during('going off-hook');
   a.offHook();
   if (!(await until('dial tone', () => a.signal === 'cg/dt' && a.collecting))) return outcome;
-  during('dialling');
+  await during('dialling');
   a.dial(callee);
   const rings = await until('ringing', () => {
     // The callee's gateway has not found its new controller yet: a person tries again.
@@ -45,14 +49,14 @@ export async function playCall(
     return b.signal === 'al/ri';
   });
   if (!rings) return outcome;
-  during('ringing');
+  await during('ringing');
   await world.run(60);
   b.offHook();
   if (!(await until('talking', () => world.talking(caller, callee)))) return outcome;
-  during('talking');
+  await during('talking');
   await world.run(200);
   if (!(await until('still talking', () => world.talking(caller, callee) && a.signal === undefined))) return outcome;
-  during('hanging up');
+  await during('hanging up');
   a.onHook();
   if (!(await until('busy tone', () => b.signal === 'cg/bt'))) return outcome;
   b.onHook();
