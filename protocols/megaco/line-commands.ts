@@ -3,7 +3,14 @@
  * there (RFC 3525 §9.1 rule 2): leaving a context and arming events go together, so that no hook change falls between (§6.2.4: Subtract
  * clears the events; Annex E.9: `strict=state` reports a state that exists already).
  */
-import type { DesiredLine, MediaMode, Tone } from '../../src/internal.ts';
+import {
+  type CallRecord,
+  type DesiredLine,
+  isSameRecord,
+  type MediaMode,
+  type Tone,
+  withRecord,
+} from '../../src/internal.ts';
 import { displayPackage, displaySignal, ringWithCaller } from './caller-id.ts';
 import {
   type ActionRequest,
@@ -81,6 +88,8 @@ export interface LineMedia {
   readonly mode: MediaMode | undefined;
   readonly local: string | undefined;
   readonly remote: string | undefined;
+  /** The record of the other party that lies beside it. */
+  readonly record?: CallRecord | undefined;
 }
 
 export interface LineGoal {
@@ -91,6 +100,8 @@ export interface LineGoal {
   /** Annex B form, with timers in seconds: T start, S short, L long. */
   readonly digitMap: string;
   chooseLocal(offer: string | undefined): string;
+  /** The record that the line is to have, sealed for it. */
+  sealed?(): Uint8Array | undefined;
   /** What the gateway may still be playing to the line. */
   readonly playing: Tone | undefined;
   /** What the gateway is known to have. */
@@ -139,7 +150,7 @@ function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly Actio
                   streamId: 1,
                   localControl: { mode, properties: [] },
                   local: goal.chooseLocal(media.remote),
-                  remote: media.remote,
+                  remote: media.remote === undefined ? undefined : withRecord(media.remote, goal.sealed?.()),
                 },
               ],
             },
@@ -150,9 +161,14 @@ function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly Actio
     return actions;
   }
   const commands: Command[] = [modify(termination, descriptors)];
-  const remote = media.remote !== undefined && media.remote !== have.remote ? media.remote : undefined;
+  const wanted = media.remote ?? have.remote;
+  // A new setting replaces the one before (§7.1.8): the record goes with every description, and a description with every new record.
+  const isTold =
+    wanted !== undefined &&
+    (wanted !== have.remote || (media.record !== undefined && !isSameRecord(media.record, have.record)));
+  const remote = isTold ? withRecord(wanted, goal.sealed?.()) : undefined;
   if (media.mode !== have.mode || remote !== undefined) {
-    const local = changedLocal(remote, have.remote, goal);
+    const local = changedLocal(wanted === have.remote ? undefined : wanted, have.remote, goal);
     const stream = { streamId: 1, localControl: { mode, properties: [] }, local, remote };
     commands.push(modify(have.rtp, [{ kind: 'Media', streams: [stream] }]));
   }

@@ -11,8 +11,9 @@ import type {
 } from '../../src/internal.ts';
 import type { ActionRequest } from './codec/messages.ts';
 import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
-import { afterEvent, errorIn, mayMeanMedia, nothingObserved, onResult, unrequested } from './line-results.ts';
+import { afterEvent, errorIn, mayMeanMedia, mediaIn, nothingObserved, onResult, unrequested } from './line-results.ts';
 import type { MediaGateway } from './media-gateways.ts';
+import type { RecordPlace } from './record-place.ts';
 import type { MegacoResponse } from './transactions.ts';
 
 export type MegacoLineDriver = LineDriver<ObservedLine, LineCommand, MegacoResponse>;
@@ -34,19 +35,22 @@ export interface LineGatewayParts {
   control(): LineControl;
   /** 402 or 504: its gateway obeys another controller, or refuses commands for this line. */
   notObeyed(line: Line): void;
+  place(): RecordPlace;
 }
 
 export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine, LineCommand, MegacoResponse> => ({
   nothing: nothingObserved,
   nextCommand: (desired, observed, { line }) => {
     const call = line.leg?.call.state;
+    const mg = parts.mediaGatewayOf(line);
     return nextCommand(desired, observed, {
       termination: parts.terminationOf(line),
       number: call !== undefined && 'number' in call && call.number !== '' ? call.number : undefined,
       digitMap: parts.digitMap(),
-      chooseLocal: (offer) => parts.chooseLocal(offer, parts.mediaGatewayOf(line)?.refusesEvents !== true),
-      packages: parts.mediaGatewayOf(line)?.packages,
+      chooseLocal: (offer) => parts.chooseLocal(offer, mg?.refusesEvents !== true),
+      packages: mg?.packages,
       localTime: parts.localTime(line),
+      sealed: () => (mg === undefined || desired === undefined ? undefined : parts.place().sealed(line, desired, mg)),
     });
   },
   onResult,
@@ -69,10 +73,10 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
   /** A transaction under way is somebody else's to settle. */
   submit(
     line: Line,
-    { actions, asksForEvents, desired }: LineCommand,
+    { actions, asksForEvents, desired, termination }: LineCommand,
     ended: (result: MegacoResponse | undefined) => void,
   ): undefined {
-    const { mediaGatewayOf, log, request } = this.#parts;
+    const { mediaGatewayOf, log, place, request } = this.#parts;
     const mg = mediaGatewayOf(line);
     if (mg === undefined) return;
     request(mg, actions, (outcome) => {
@@ -86,6 +90,9 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
         const { code, text } = refusal;
         if (asksForEvents && mayMeanMedia(code)) mg.refusesEvents = true;
         log.info({ line: line.endpoint, state: desired?.state, code, text }, 'command refused');
+      } else if (desired?.media?.record !== undefined) {
+        const { contextId, rtp } = mediaIn(replied, termination) ?? {};
+        place().learn(mg, actions, contextId, rtp);
       }
       ended(outcome.response);
     });

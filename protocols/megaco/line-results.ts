@@ -74,7 +74,15 @@ function mediaAfter(
   const contextId = heard?.contextId ?? kept?.contextId;
   const rtp = heard?.rtp ?? kept?.rtp;
   if (contextId === undefined || rtp === undefined) return undefined;
-  return { callId, contextId, rtp, mode, local: heard?.local ?? kept?.local, remote: remote ?? kept?.remote };
+  return {
+    callId,
+    contextId,
+    rtp,
+    mode,
+    local: heard?.local ?? kept?.local,
+    remote: remote ?? kept?.remote,
+    record: media.record ?? kept?.record,
+  };
 }
 
 /** Neither the null context nor one of the reserved ids. */
@@ -108,14 +116,14 @@ export function errorIn(
   return undefined;
 }
 
-interface HeardMedia {
+export interface HeardMedia {
   readonly contextId: number | undefined;
   readonly rtp: string | undefined;
   readonly local: string | undefined;
 }
 
 /** What the replies to Add and Modify tell of the ephemeral termination beside the line. */
-function mediaIn(actions: readonly ActionReply[], termination: string): HeardMedia | undefined {
+export function mediaIn(actions: readonly ActionReply[], termination: string): HeardMedia | undefined {
   for (const { contextId, commands } of actions) {
     if (!isReal(contextId)) continue;
     const reply = commands.find(({ verb, terminationId }) => verb !== 'Subtract' && terminationId !== termination);

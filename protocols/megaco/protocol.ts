@@ -16,6 +16,7 @@ import {
   LineDriver,
   type Logger,
   type PathAttribute,
+  type RecordHabit,
 } from '../../src/internal.ts';
 import { isForeign } from './audit.ts';
 import {
@@ -37,6 +38,7 @@ import { h248DigitMap } from './line-commands.ts';
 import { type LineGatewayParts, type MegacoLineDriver, MegacoLineGateway, megacoLines } from './line-gateway.ts';
 import { type MediaGateway, MediaGateways } from './media-gateways.ts';
 import { commandsFor, packagesIn, packagesQuestion } from './packages.ts';
+import { RecordPlace, recordHabit } from './record-place.ts';
 import { Registrations } from './registration.ts';
 import { chooseLocal } from './sdp.ts';
 import { servicesOf } from './service-change.ts';
@@ -57,6 +59,7 @@ export interface ControllerParts {
 
 export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, AuditedLine> {
   readonly name = 'megaco';
+  readonly tellsCall = false;
   readonly controller: GatewayController<MegacoGatewayConfig, AuditedLine>;
   readonly arrivalMs: number;
   readonly mediaGateways: MediaGateways;
@@ -91,7 +94,9 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       chooseLocal: (offer, hasEvents) => chooseLocal(config.payloadTypes, offer, hasEvents),
       control: () => this.controller.control,
       notObeyed: (line) => this.#notObeyed(line),
+      place: () => place,
     };
+    const place = new RecordPlace({ ...lineParts, records: callControl.records });
     this.driver = new LineDriver({
       clock,
       protocol: megacoLines(lineParts),
@@ -104,7 +109,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
       takeoverMs,
       mediaGateways: this.mediaGateways,
       driver: this.driver,
-      numbers: () => callControl.numbers(),
+      records: callControl.records,
+      numbers: () => callControl.diallable(),
       controller: () => this.controller,
       handOver: () => this.handOver,
       request: (mg, actions, ended) => this.#request(mg, actions, ended),
@@ -379,6 +385,11 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
 
   canPlayKeys(line: Line): boolean {
     return this.#abilities.canPlayKeys(line);
+  }
+
+  recordHabit({ gateway }: Line, hasRemote: boolean): RecordHabit {
+    const mg = this.mediaGateways.byName(gateway);
+    return mg === undefined ? 'unknown' : recordHabit(mg, hasRemote);
   }
 
   /** An audit that changes nothing. */

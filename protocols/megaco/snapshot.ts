@@ -1,5 +1,5 @@
 /** What a gateway's answers to an audit say of each line: pure. */
-import { type LineSnapshot, type MediaSnapshot, mediaAddress, type Tone } from '../../src/internal.ts';
+import { type LineSnapshot, type MediaSnapshot, readRecords, type Tone } from '../../src/internal.ts';
 import { contextNull, type Descriptor } from './codec/messages.ts';
 import { mediaModeOf, toneOf } from './line-commands.ts';
 import { meaningOf } from './request-ids.ts';
@@ -89,7 +89,10 @@ function mediaIn(contextId: number, line: string, picture: GatewayPicture): Audi
       if (descriptor.kind !== 'Media') continue;
       const [stream] = descriptor.streams;
       const mode = mediaModeOf(stream?.localControl?.mode);
-      return { contextId, rtp: termination, mode, local: stream?.local, remote: stream?.remote };
+      const local = stream?.local === undefined ? undefined : readRecords(stream.local).description;
+      const { description: remote, sealed = [] } =
+        stream?.remote === undefined ? { description: undefined } : readRecords(stream.remote);
+      return { contextId, rtp: termination, mode, local, remote, ...(sealed.length === 0 ? {} : { sealed }) };
     }
     return { contextId, rtp: termination, mode: 'receive', local: undefined, remote: undefined };
   }
@@ -102,17 +105,8 @@ export const lineSnapshot = (
   numberOf: (digest: number) => string | undefined,
 ): LineSnapshot => {
   if (media === undefined) return { ...snapshot, media: [] };
-  const { mode, local, remote } = media;
+  const { mode, local, remote, record, sealed } = media;
+  const number = record?.number ?? numberOf(digest);
   // H.248 knows no call: which ends belong together is told by their addresses.
-  return { ...snapshot, media: [{ callId: undefined, number: numberOf(digest), mode, local, remote }] };
+  return { ...snapshot, media: [{ callId: undefined, number, mode, local, remote, record, sealed }] };
 };
-
-/** Is there an end whose other end none of these lines has? */
-export function hasLooseEnd(lines: readonly AuditedLine[]): boolean {
-  const media = lines.map((line) => line.media).filter((each) => each !== undefined);
-  const locals = new Set(media.map(({ local }) => mediaAddress(local)));
-  const remotes = new Set(media.map(({ remote }) => mediaAddress(remote)));
-  return media.some(
-    ({ local, remote }) => !locals.has(mediaAddress(remote) ?? '') && !remotes.has(mediaAddress(local)),
-  );
-}

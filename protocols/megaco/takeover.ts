@@ -5,6 +5,7 @@
 import {
   type Audited,
   type AuditProtocol,
+  type CallRecords,
   type Cancel,
   type Clock,
   type Gateway,
@@ -31,6 +32,7 @@ export interface TakeoverParts {
   readonly takeoverMs: number;
   readonly mediaGateways: MediaGateways;
   readonly driver: MegacoLineDriver;
+  readonly records: CallRecords | undefined;
   /** Every number that a party may have. */
   numbers(): Iterable<string>;
   controller(): GatewayController<MegacoGatewayConfig, AuditedLine>;
@@ -139,11 +141,26 @@ export class MegacoTakeover implements AuditProtocol<AuditedLine> {
         return;
       }
       mg.packages = playedPackages(picture);
-      const said = new Map(lines.map((line) => [line, auditedLine(line.endpoint, terminationOf(line), picture)]));
+      const said = new Map(
+        lines.map((line) => [
+          line,
+          this.#withRecord(auditedLine(line.endpoint, terminationOf(line), picture), line.gateway),
+        ]),
+      );
       this.#said.set(mg, [...(this.#said.get(mg) ?? []), ...[...said.values()].filter((each) => each !== undefined)]);
       for (const [line, each] of said) audited(line, each, each === undefined ? unknownTermination : undefined);
       this.#awaitNoMore();
     });
+  }
+
+  /** What is known of a party that is no line: from the gateway itself, or from another member. */
+  #withRecord(line: AuditedLine | undefined, gateway: string): AuditedLine | undefined {
+    if (line?.media === undefined) return line;
+    const { media, snapshot } = line;
+    const place = { gateway, endpoint: snapshot.endpoint, callId: undefined };
+    const isOf = ({ number }: { readonly number: string }): boolean => digest(number) === line.digest;
+    const record = this.#parts.records?.find(place, media.sealed ?? [], isOf);
+    return record === undefined ? line : { ...line, media: { ...media, record } };
   }
 
   /** A gateway of the dead controller that has not come yet. */
@@ -213,7 +230,12 @@ export class MegacoTakeover implements AuditProtocol<AuditedLine> {
   adopt(line: Line, { media, snapshot }: AuditedLine, kept: KeptMedia | undefined): void {
     this.#parts.driver.adopt(line, {
       ...nothingObserved,
-      media: media && { ...media, remote: kept?.media.remote ?? media.remote, callId: kept?.callId ?? '' },
+      media: media && {
+        ...media,
+        remote: kept?.media.remote ?? media.remote,
+        record: kept?.media.record,
+        callId: kept?.callId ?? '',
+      },
       playing: snapshot.tone,
     });
   }

@@ -2,9 +2,10 @@
  * Asking an endpoint what it is doing: AuditEndpoint, then AuditConnection for each of its connections (RFC 3435 §2.3.10, §2.3.11),
  * put together as the core's snapshot of a line (snapshot.ts).
  */
-import type { CommandOutcome, Gateway } from '../../src/internal.ts';
-import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './codec/messages.ts';
+import { type CommandOutcome, type Gateway, isCrossingCallId } from '../../src/internal.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameter, parameterValues } from './codec/messages.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
+import { recordIn } from './record-places.ts';
 import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
 export interface AuditParts {
@@ -33,7 +34,9 @@ export function auditEndpoint(
       const code = outcome.kind === 'answered' ? outcome.response.code : undefined;
       if (response !== undefined)
         withIds(response, (ids) =>
-          auditConnections(ids, [], (found) => answer(snapshotOf(name, response, found), code)),
+          auditConnections(ids, [], (found) =>
+            withEntity(found, (whole) => answer(snapshotOf(name, response, whole), code)),
+          ),
         );
       else if (code === undefined || code === 500 || code === 501) answer(undefined, code);
       // It may pass: transient errors by definition (§2.4), others perhaps.
@@ -53,6 +56,24 @@ export function auditEndpoint(
     ask('AUEP', [{ code: 'F', value: 'I' }], (outcome) => {
       const second = successOf(outcome);
       done(second && idsIn(second));
+    });
+  }
+
+  /** A call with a party that is no line, of which nothing lies beside the description: the notified entity may tell. */
+  function withEntity(
+    found: readonly AuditedConnection[] | undefined,
+    done: (found: readonly AuditedConnection[] | undefined) => void,
+  ): void {
+    const lacks = ({ callId, sealed = [] }: AuditedConnection): boolean =>
+      callId !== undefined && isCrossingCallId(callId) && sealed.length === 0;
+    if (found?.some(lacks) !== true) {
+      done(found);
+      return;
+    }
+    ask('AUEP', [{ code: 'F', value: 'N' }], (outcome) => {
+      const response = successOf(outcome);
+      const record = response === undefined ? undefined : recordIn(parameter(response, 'N') ?? '');
+      done(record === undefined ? found : found.map((each) => (lacks(each) ? { ...each, sealed: [record] } : each)));
     });
   }
 

@@ -2,7 +2,14 @@
  * Pure: the next command that lies between what an endpoint's gateway has and what its line is to be doing (one at a time, RFC 3435
  * §4.4.4), and its parameters.
  */
-import { type DesiredLine, desiredIdle, type MediaMode } from '../../src/internal.ts';
+import {
+  type CallRecord,
+  type DesiredLine,
+  desiredIdle,
+  isSameRecord,
+  type MediaMode,
+  withRecord,
+} from '../../src/internal.ts';
 import type { Parameter } from './codec/messages.ts';
 import { type RequestStyle, requestKey, requestParameters } from './requests.ts';
 import type { Draft } from './transactions.ts';
@@ -24,6 +31,8 @@ export interface Connection {
   readonly mode: MediaMode;
   /** The remote description the gateway was given. */
   readonly remote: string | undefined;
+  /** The record of the other party that lies beside it. */
+  readonly record?: CallRecord | undefined;
   /** The gateway's own description. */
   readonly local: string | undefined;
 }
@@ -66,11 +75,19 @@ function lineStep(desired: DesiredLine, { connection, requested }: ObservedEndpo
   if (
     media !== undefined &&
     connection?.isNamed === true &&
-    (!isMode(connection, desired) || (media.remote !== undefined && media.remote !== connection.remote))
+    (!isMode(connection, desired) ||
+      (media.remote !== undefined && media.remote !== connection.remote) ||
+      isRecordNew(desired, connection))
   )
     return { kind: 'modify', connection, request };
   return request ? { kind: 'request', request } : undefined;
 }
+
+/** Is there a record to be put beside a remote description, or another than lies there? */
+const isRecordNew = ({ media }: DesiredLine, connection: Connection): boolean =>
+  media?.record !== undefined &&
+  (media.remote ?? connection.remote) !== undefined &&
+  !isSameRecord(media.record, connection.record);
 
 /** Nothing is sent before there is a remote description: 527 (RFC 3435 §2.3.5). */
 export const effectiveMode = ({ media }: DesiredLine, connection?: Connection): MediaMode =>
@@ -94,6 +111,8 @@ export interface CommandStyle extends RequestStyle {
   localConnectionOptions(offer: string | undefined): string;
   /** Our name for `N:`. */
   readonly routing: readonly Parameter[];
+  /** The record that the line is to have, sealed for it; undefined where there is none, or the gateway does not keep it here. */
+  readonly sealed?: Uint8Array | undefined;
 }
 
 export function draftOf(command: LineCommand, endpoint: string, style: CommandStyle): Draft {
@@ -122,10 +141,13 @@ export function draftOf(command: LineCommand, endpoint: string, style: CommandSt
           { code: 'L', value: style.localConnectionOptions(media?.remote) },
           { code: 'M', value: wireMode(desired, style.dialect) },
         ],
-        media?.remote,
+        media?.remote === undefined ? undefined : withRecord(media.remote, style.sealed),
       );
     case 'modify': {
       const { connection } = command;
+      const remote = media?.remote ?? connection.remote;
+      // The record goes with the whole description: what is told of it anew replaces what was told before.
+      const isTold = remote !== undefined && (remote !== connection.remote || isRecordNew(desired, connection));
       return draft(
         'MDCX',
         [
@@ -133,7 +155,7 @@ export function draftOf(command: LineCommand, endpoint: string, style: CommandSt
           ...changedOptions(media?.remote, connection.remote, style),
           { code: 'M', value: wireMode(desired, style.dialect, connection) },
         ],
-        media?.remote === connection.remote ? undefined : media?.remote,
+        isTold ? withRecord(remote, style.sealed) : undefined,
       );
     }
     case 'request':

@@ -10,10 +10,12 @@ import type {
   LineProtocol,
   Logger,
 } from '../../src/internal.ts';
-import { isSuccess, type MgcpResponse, type Parameter } from './codec/messages.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { draftOf, type LineCommand, nextCommand, type ObservedEndpoint } from './line-commands.ts';
 import { nothingObserved, onResult, unrequested } from './line-results.ts';
+import { isBesideRemote, type RecordPlaces, withEntityRecord } from './record-places.ts';
+import type { Draft } from './transactions.ts';
 
 export type MgcpLineDriver = LineDriver<ObservedEndpoint, LineCommand, MgcpResponse>;
 
@@ -37,6 +39,7 @@ export interface LineGatewayParts {
   control(): LineControl;
   commands(): GatewayCommands;
   routing(gateway: Gateway, flow: Flow, dialect: ReadonlySet<string>): readonly Parameter[];
+  places(): RecordPlaces;
 }
 
 export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
@@ -52,23 +55,29 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
   }
 
   submit(line: Line, command: LineCommand, ended: (result: MgcpResponse | undefined) => void) {
-    const { commands, control, digitMap, localConnectionOptions, localTime, log, quarantine, routing } = this.#parts;
+    const { commands, control, digitMap, localConnectionOptions, localTime, log, places, quarantine, routing } =
+      this.#parts;
     const gateway = control().gatewayOf(line);
     if (gateway === undefined) return undefined;
     this.#serial = (this.#serial + 1) % 0xffff_ffff;
     const serial = this.#serial;
+    const sealed = places().sealed(line, command.desired);
+    let sent: Draft | undefined;
     const pending = commands().submit({
       peer: gateway,
-      draft: (flow, dialect) =>
-        draftOf(command, line.endpoint, {
+      draft: (flow, dialect) => {
+        sent = draftOf(command, line.endpoint, {
           serial,
           localConnectionOptions: (offer) => localConnectionOptions(gateway, dialect, offer),
           digitMap: digitMap(),
           quarantine,
           localTime: () => localTime(gateway),
           dialect,
-          routing: routing(gateway, flow, dialect),
-        }),
+          routing: withEntityRecord(routing(gateway, flow, dialect), sealed, dialect),
+          sealed: isBesideRemote(dialect) ? sealed : undefined,
+        });
+        return sent;
+      },
       ended: (outcome) => {
         if (outcome.kind !== 'answered') {
           ended(undefined);
@@ -77,6 +86,8 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
         const { code, comment } = outcome.response;
         if (!isSuccess(code))
           log.debug({ endpoint: line.endpoint, command: command.kind, code, comment }, 'command refused');
+        else if (sealed !== undefined && sent !== undefined)
+          places().learn(gateway, line.endpoint, sent, parameter(outcome.response, 'I') ?? valueIn(sent, 'I'));
         ended(outcome.response);
       },
     });
@@ -93,3 +104,6 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
     control.takeOut([line]);
   }
 }
+
+const valueIn = ({ parameters }: Draft, code: string): string | undefined =>
+  parameters.find((each) => each.code === code)?.value;

@@ -43,9 +43,9 @@ function succeeded(
       const id = parameter(response, 'I');
       if (id === undefined || id === '' || media === undefined || local === undefined)
         return { observed, report: refused('noResources') };
-      const { callId, remote } = media;
+      const { callId, remote, record } = media;
       const mode = effectiveMode(command.desired);
-      return { observed: { ...observed, connection: { callId, id, isNamed: true, mode, remote, local } } };
+      return { observed: { ...observed, connection: { callId, id, isNamed: true, mode, remote, local, record } } };
     }
     case 'modify': {
       // It may have been deleted by the gateway meanwhile.
@@ -55,6 +55,7 @@ function succeeded(
         ...connection,
         mode: effectiveMode(command.desired, connection),
         remote: media?.remote ?? connection.remote,
+        record: media?.record ?? connection.record,
         // §3.3.2: a description comes back where the session changed.
         local: local ?? connection.local,
       };

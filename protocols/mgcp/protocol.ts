@@ -22,6 +22,7 @@ import {
   type LineSnapshot,
   localTime,
   RateLimitedLog,
+  type RecordHabit,
   type Unit,
 } from '../../src/internal.ts';
 import { auditOf, keepAlive } from './adapter.ts';
@@ -44,6 +45,7 @@ import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.
 import { unrequested } from './line-results.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import { unknownCritical } from './path.ts';
+import { RecordPlaces, recordHabit, withRecords } from './record-places.ts';
 import { Restarts } from './restart.ts';
 import { Routing } from './routing.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';
@@ -64,6 +66,7 @@ export class CallAgent
 {
   readonly name = 'mgcp';
   readonly audits = this;
+  readonly tellsCall = true;
   readonly controller: GatewayController<MgcpGatewayConfig, EndpointAudit>;
   readonly transactions: MgcpTransactions;
   readonly driver: MgcpLineDriver;
@@ -79,7 +82,7 @@ export class CallAgent
   constructor(parts: CallAgentParts) {
     this.#parts = parts;
     const { services, config, node, endpoint } = parts;
-    const { clock, log } = services;
+    const { clock, log, callControl } = services;
     const { assembler } = node;
     this.#strangers = new RateLimitedLog(log, clock);
     this.transactions = new MgcpTransactions(clock, endpoint, assembler, this);
@@ -94,6 +97,7 @@ export class CallAgent
       hasPath: (gateway, flow) => this.#routing.hasPath(gateway, flow),
       probe: (gateway) => audit(gateway),
     });
+    const places = new RecordPlaces({ log, records: callControl.records, commands: () => this.#commands });
     this.driver = new LineDriver({
       clock,
       protocol: mgcpLines,
@@ -105,6 +109,7 @@ export class CallAgent
         digitMap: () => this.controller.digitMap,
         localTime: ({ name }) => localTime(clock.wallNow(), this.controller.settingsOf(name)?.timeZone).join('/'),
         control: () => this.controller.control,
+        places: () => places,
         commands: () => this.#commands,
         routing: (gateway, flow, dialect) => this.#routing.parameters(gateway, flow, dialect),
       }),
@@ -346,7 +351,12 @@ export class CallAgent
   snapshots(audits: readonly EndpointAudit[]): ReadonlyMap<LineSnapshot, EndpointAudit> {
     const { lines } = this.controller.lineProvider;
     const endpointOf = (number: string) => lines.byNumber(number)?.endpoint;
-    return new Map(withUnnamedMedia(audits, { dialled: dialledNumber, endpointOf }).map((each) => [each, each]));
+    const { records } = this.#parts.services.callControl;
+    const known = withUnnamedMedia(audits, { dialled: dialledNumber, endpointOf }).map((audit) => {
+      const gateway = lines.byEndpoint(audit.endpoint)?.gateway;
+      return records === undefined || gateway === undefined ? audit : withRecords(audit, gateway, records);
+    });
+    return new Map(known.map((each) => [each, each]));
   }
 
   /** Any gateway answers whoever asks (RFC 3435 §2.3.10). */
@@ -395,6 +405,11 @@ export class CallAgent
   canPlayKeys(line: Line): boolean {
     const gateway = this.controller.control.gatewayOf(line);
     return gateway !== undefined && canPlayKeys(gateway);
+  }
+
+  recordHabit(line: Line, hasRemote: boolean): RecordHabit {
+    const gateway = this.controller.control.gatewayOf(line);
+    return gateway === undefined ? 'unknown' : recordHabit(gateway, hasRemote);
   }
 
   /** Any answer, also an error, is a sign of life (RFC 3435 §2.3.10). */

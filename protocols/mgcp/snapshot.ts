@@ -3,7 +3,14 @@
  * §2.3.10), so each question has a second source: the event states or the requested events tell the hook, the RequestIdentifier, which is
  * ours or a partner's, what the line was doing and in which call.
  */
-import type { LineSnapshot, LineState, MediaMode, MediaSnapshot, Tone } from '../../src/internal.ts';
+import {
+  type LineSnapshot,
+  type LineState,
+  type MediaMode,
+  type MediaSnapshot,
+  readRecords,
+  type Tone,
+} from '../../src/internal.ts';
 import { type MgcpResponse, parameter } from './codec/messages.ts';
 import { readRequestedEvents, readSignals } from './codec/values/events.ts';
 import { isAbsent } from './codec/values/sdp.ts';
@@ -11,7 +18,11 @@ import type { Connection, Stray } from './line-commands.ts';
 import { callTokenOf, lineStateOf, toneOf } from './requests.ts';
 
 /** A connection as its audit shows it; `callId` is undefined where the gateway does not tell it. */
-export type AuditedConnection = Omit<Connection, 'callId' | 'isNamed'> & { readonly callId: string | undefined };
+export type AuditedConnection = Omit<Connection, 'callId' | 'isNamed' | 'record'> & {
+  readonly callId: string | undefined;
+  /** What stands beside the remote description in our attribute. */
+  readonly sealed?: readonly Uint8Array[] | undefined;
+};
 
 /** Media whose call is known (RFC 3435 §2.1.3.2). */
 export type NamedMedia = MediaSnapshot & { readonly callId: string };
@@ -30,14 +41,16 @@ export function connectionOf(id: string, response: MgcpResponse | undefined): Au
   if (response === undefined) return { callId: undefined, id, mode: 'receive', local: undefined, remote: undefined };
   const mode = (parameter(response, 'M') ?? '').toLowerCase();
   const [local, remote] = response.sdp;
-  const known = (sdp: string | undefined) => (sdp === undefined || isAbsent(sdp) ? undefined : sdp);
+  const known = (sdp: string | undefined) => (sdp === undefined || isAbsent(sdp) ? undefined : readRecords(sdp));
+  const given = known(remote);
   const callId = (parameter(response, 'C') ?? '').toUpperCase();
   return {
     callId: callId === '' ? undefined : callId,
     id,
     mode: modes.get(mode) ?? 'receive',
-    local: known(local),
-    remote: known(remote),
+    local: known(local)?.description,
+    remote: given?.description,
+    sealed: given?.sealed,
   };
 }
 
@@ -67,7 +80,10 @@ export function snapshotOf(
   for (const each of connections ?? [unseen]) {
     const { callId } = each;
     if (callId === undefined) unnamed.push({ id: each.id, callId });
-    else named.push({ ...each, callId, isNamed: true });
+    else {
+      const { id, mode, local, remote } = each;
+      named.push({ id, mode, local, remote, callId, isNamed: true });
+    }
   }
   return {
     endpoint: name,
@@ -76,7 +92,10 @@ export function snapshotOf(
     state,
     isPartial: unnamed.length > 0,
     collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
-    media: named.map(({ callId, mode, local, remote }): NamedMedia => ({ callId, mode, local, remote })),
+    media: named.map(({ callId, mode, local, remote }): NamedMedia => {
+      const sealed = connections?.find((each) => each.callId === callId)?.sealed;
+      return { callId, mode, local, remote, ...(sealed === undefined || sealed.length === 0 ? {} : { sealed }) };
+    }),
     connections: named,
     unnamed,
     callToken: callTokenOf(requestId),

@@ -57,7 +57,7 @@ const minBulk = 4;
 export function observedOf(audit: EndpointAudit, kept: KeptMedia | undefined): ObservedEndpoint {
   const connection = audit.connections.find((each) => each.callId === kept?.media.callId);
   return {
-    connection: connection && { ...connection, remote: kept?.media.remote },
+    connection: connection && { ...connection, remote: kept?.media.remote, record: kept?.media.record },
     strays: straysOf(audit, connection),
     requested: undefined,
   };

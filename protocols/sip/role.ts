@@ -227,6 +227,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     knows: registration.knows,
     watch,
     isTrunk: (flow) => trunks.from(flow) !== undefined,
+    records: () => [...locations.records()].map(([record]) => record),
+    flowTo: (to) => receiver.listeners.find(({ local }) => local.transport === to.transport)?.flowTo(to),
+    predecessor: () => cluster.backupFor.find((each) => pool.find(each)?.health === 'down') ?? cluster.backupFor[0],
   });
   const proxy = new ProxyCore({
     watch,

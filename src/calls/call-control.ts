@@ -13,6 +13,7 @@ import type { Random } from '../random.ts';
 import { Call, type Routed } from './call.ts';
 import { CallIds } from './call-ids.ts';
 import type { CallState } from './call-machine.ts';
+import type { CallRecords } from './call-records.ts';
 import { CallRecovery } from './call-recovery.ts';
 import type { DiallingPlan } from './dialling-plan.ts';
 import { type Leg, otherSide, type ReleaseReason } from './leg.ts';
@@ -31,6 +32,8 @@ export interface CallControlParts {
   readonly journal?: CallWatch | undefined;
   /** What may be dialled beside the numbers of the providers: users, trunks, emergency numbers. */
   readonly dialling?: Dialling | undefined;
+  /** What successors must know of parties that are no lines. */
+  readonly records?: CallRecords | undefined;
 }
 
 /** As the address resolver knows it. */
@@ -43,6 +46,7 @@ export interface Dialling {
 export class CallControl {
   /** Calls from what gateways say after a takeover. */
   readonly recovery: CallRecovery;
+  readonly records: CallRecords | undefined;
   readonly #parts: CallControlParts;
   readonly #ids: CallIds;
   readonly #providers = new Map<string, LegProvider>();
@@ -57,15 +61,17 @@ export class CallControl {
   constructor(parts: CallControlParts) {
     this.#parts = parts;
     this.#reported = parts.journal === undefined ? undefined : new ReportedCalls(parts.journal);
+    this.records = parts.records;
     this.#ids = new CallIds(parts.random);
     this.recovery = new CallRecovery({
       clock: parts.clock,
       log: parts.log,
       provider: (protocol) => this.#providers.get(protocol),
       providers: () => this.#providers.values(),
-      isReachable: (number) => parts.locate(number).length > 0,
+      isReachable: (number) => this.#locate(number).length > 0,
       calls: () => this.#calls,
       restored: (protocol, callId, state) => this.#restored(protocol, callId, state),
+      dropped: (call) => this.#calls.delete(call),
     });
   }
 
@@ -97,6 +103,18 @@ export class CallControl {
     for (const provider of this.#providers.values()) yield* provider.numbers();
   }
 
+  /** Every number that leads to some party now, as far as providers can tell. */
+  *diallable(): Iterable<string> {
+    yield* this.numbers();
+    for (const provider of this.#providers.values()) yield* provider.diallable?.() ?? [];
+  }
+
+  /** Is it a line's, and known here what the line is doing? */
+  isServed(number: string): boolean {
+    for (const provider of this.#providers.values()) if (provider.hasNumber(number)) return provider.isServed(number);
+    return false;
+  }
+
   /** The number that a party of some provider has and that is meant by this one; undefined: there is none. */
   numberOf(dialled: string): string | undefined {
     for (const form of this.#parts.dialling?.plan.forms(dialled) ?? [dialled])
@@ -112,6 +130,16 @@ export class CallControl {
   /** The endpoints that have this number, as messages name them. */
   endpointsOf(number: string): readonly string[] {
     return [...this.#providers.values()].flatMap((provider) => provider.endpointOf?.(number) ?? []);
+  }
+
+  /**
+   * A number of a line that is not served here, or not yet: its gateway is asked, and `ready` called whatever came of it. False: it is known
+   * what the line is doing, or nothing can be found out.
+   */
+  claim(number: string, ready: () => void): boolean {
+    for (const provider of this.#providers.values())
+      if (provider.hasNumber(number)) return !provider.isServed(number) && provider.claim(number, ready) === 'later';
+    return false;
   }
 
   /** What may be dialled: the numbers of every provider, and what a protocol's operator adds for its own lines. */
@@ -158,7 +186,10 @@ export class CallControl {
    */
   leave(call: Call, gone: readonly Leg[]): void {
     const stays = call.sideBeside(gone);
-    if (stays === undefined) {
+    const remote = stays === 'caller' ? call.caller : stays === 'callee' ? call.callee : undefined;
+    if (stays === undefined || remote?.record !== undefined) {
+      // A party that is no line goes with the line that keeps its record.
+      remote?.abandon?.();
       call.stop();
       this.#calls.delete(call);
       this.#reported?.left(call);
@@ -168,6 +199,7 @@ export class CallControl {
   }
 
   stop(): void {
+    this.records?.stop();
     this.recovery.stop();
     for (const call of this.#calls) call.stop();
     this.#calls.clear();

@@ -19,6 +19,7 @@ import {
   type MediaSnapshot,
   type RebuiltCall,
   type RebuiltParty,
+  type RemoteParty,
   type RestorablePart,
   rebuild,
   talkingMode,
@@ -54,6 +55,8 @@ export interface CallRecoveryParts {
   calls(): Iterable<Call>;
   /** A new call in this state, counted for the protocol. */
   restored(protocol: string, callId: string, state: CallState): Call;
+  /** It came to nothing. */
+  dropped(call: Call): void;
   /** How long an end of a half-built call waits for its other end. */
   readonly holdMs?: number;
 }
@@ -150,7 +153,8 @@ export class CallRecovery {
 
   /** False: none of its ends is ours. */
   #restore(rebuilt: RebuiltCall, report: AuditReport, earlier: ReadonlyMap<CallEnd, WaitingEnd | OneSided>): boolean {
-    const { caller, callee, callId } = rebuilt;
+    const { caller, callee, callId, remote } = rebuilt;
+    if (remote !== undefined) return this.#restoreWithRemote(rebuilt, remote, report);
     const parties = [caller, callee].filter((party) => party !== undefined);
     const known = new Map([...earlier].map(([end, held]) => [keyOf(end.protocol, end.snapshot.endpoint), held]));
     const isHeld = (party: RebuiltParty): boolean => known.has(keyOf(party.protocol, party.endpoint));
@@ -173,6 +177,45 @@ export class CallRecovery {
     this.#attach(call, 'caller', caller, offering ? undefined : (talking?.caller ?? ringing?.caller));
     this.#attach(call, 'callee', callee, talking?.callee ?? ringing?.callee);
     call.resume();
+    return true;
+  }
+
+  /** A line and a party that is none. */
+  #restoreWithRemote(rebuilt: RebuiltCall, remote: RemoteParty, report: AuditReport): boolean {
+    const { side, record, line, hasHungUp } = remote;
+    const party = rebuilt.caller ?? rebuilt.callee;
+    const snapshot = report.snapshots.find(({ endpoint }) => endpoint === party?.endpoint);
+    if (party === undefined || snapshot === undefined || !report.isOurs(party.endpoint)) return false;
+    const lineSide = otherSide(side);
+    const mirrored = mirrorOf(party, record.protocol);
+    const whole = side === 'caller' ? { ...rebuilt, caller: mirrored } : { ...rebuilt, callee: mirrored };
+    const isRouted = rebuilt.phase !== 'offering' || hasHungUp;
+    const call = this.#parts.restored(party.protocol, rebuilt.callId, stateOf(whole));
+    const resumed = isRouted
+      ? this.#parts.provider(record.protocol)?.resume?.({
+          record,
+          call,
+          side,
+          line,
+          description: offerOf(party),
+          remote: party.media?.remote,
+        })
+      : undefined;
+    if (isRouted && resumed === undefined) {
+      call.stop();
+      this.#parts.dropped(call);
+      report.adopt(snapshot, undefined);
+      report.restoreLine(snapshot.endpoint, dispositionOf(snapshot));
+      return false;
+    }
+    report.adopt(snapshot, keptOf(party, mirrored, rebuilt.callId));
+    if (resumed !== undefined) call.attach(side, resumed.leg, record.protocol);
+    const { ringing, talking } = partsOf(whole);
+    this.#attach(call, lineSide, party, (talking ?? ringing)?.[lineSide]);
+    call.resume();
+    resumed?.begin();
+    if (hasHungUp) call.on(lineSide, { kind: 'hungUp' });
+    else if (line === 'lifted') call.on(lineSide, { kind: 'answered', description: undefined });
     return true;
   }
 
@@ -266,6 +309,13 @@ function keptOf(party: RebuiltParty, other: RebuiltParty | undefined, callId: st
   const remote = isSameMedia(media.remote, given) ? given : media.remote;
   return { media: { ...media, remote }, callId: media.callId ?? callId };
 }
+
+/** What the line's gateway was told of the other party, as if that had a line. */
+const mirrorOf = ({ media }: RebuiltParty, protocol: string): RebuiltParty => ({
+  protocol,
+  endpoint: '',
+  media: media && { callId: media.callId, mode: media.mode, local: media.remote, remote: media.local },
+});
 
 interface WaitingEnd {
   readonly end: CallEnd;

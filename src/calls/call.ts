@@ -1,5 +1,6 @@
 /** A call under way: performs the machine's effects on its two legs, and holds its one timer. */
 import type { Cancel, Clock } from '../clock.ts';
+import { crossingCallId } from './call-ids.ts';
 import {
   beginCall,
   type CallEffect,
@@ -9,7 +10,9 @@ import {
   type CallTimer,
   onCallEvent,
 } from './call-machine.ts';
-import type { Leg, LegEvent, ModifyRefusal, ReleaseReason, Side } from './leg.ts';
+import type { CallRecord } from './call-record.ts';
+import { type Leg, type LegEvent, type ModifyRefusal, otherSide, type ReleaseReason, type Side } from './leg.ts';
+import { withoutRecord } from './record-text.ts';
 
 export interface CallTimers {
   /** The caller gives no number for this long. */
@@ -74,6 +77,9 @@ export class Call {
   readonly #relayed: boolean;
   /** Effects may raise events at once: they wait their turn. */
   readonly #waiting: CallEvent[] = [];
+  /** What waits until the effects of the event under way have been performed. */
+  readonly #afterwards: (() => void)[] = [];
+  readonly #isRestored: boolean;
   #busy = false;
 
   constructor(parts: CallParts, restored?: RestoredCallState) {
@@ -83,6 +89,7 @@ export class Call {
     this.#state = restored?.state ?? { phase: 'dialling' };
     this.#callId = restored?.callId;
     this.#relayed = restored === undefined;
+    this.#isRestored = restored !== undefined;
   }
 
   get phase(): CallPhase {
@@ -127,6 +134,30 @@ export class Call {
     this.#legs[side] = { leg, protocol };
   }
 
+  /** The record of the other party than this side's, if that is no line. */
+  recordBeside(side: Side): CallRecord | undefined {
+    return this.#leg(otherSide(side))?.record;
+  }
+
+  /**
+   * For a party that is no line, before it says what it cannot take back: `run` once its record is with the other party's gateway, or with
+   * another member, or neither can be had.
+   */
+  whenKept(side: Side, run: () => void): void {
+    if (this.#busy) {
+      this.#afterwards.push(() => this.whenKept(side, run));
+      return;
+    }
+    const leg = this.#leg(otherSide(side));
+    if (leg?.whenSettled === undefined) run();
+    else leg.whenSettled(run);
+  }
+
+  /** Another member had it before. */
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
   get answeredMs(): number | undefined {
     return this.#answeredMs;
   }
@@ -151,8 +182,9 @@ export class Call {
     if (this.#state.phase === 'routing') this.#route(this.#state.number);
   }
 
-  on(side: Side, event: LegEvent): void {
+  on(side: Side, said: LegEvent): void {
     const { relay } = this.#parts;
+    const event = withoutPlanted(said);
     if (relay === undefined || !this.#relayed) this.#raise({ kind: 'leg', side, event });
     else this.#throughRelay(relay, side, event);
   }
@@ -232,6 +264,7 @@ export class Call {
       }
     } finally {
       this.#busy = false;
+      for (const run of this.#afterwards.splice(0)) run();
     }
   }
 
@@ -273,7 +306,7 @@ export class Call {
         this.#leg(effect.side)?.digit(effect.signal, effect.durationMs);
         return;
       case 'release':
-        this.#leg(effect.side)?.release(effect.reason, effect.cause);
+        this.#release(effect.side, effect.reason, effect.cause);
         return;
       case 'disarm':
         this.#timer?.();
@@ -294,7 +327,20 @@ export class Call {
       return;
     }
     this.attach('callee', routed.leg, routed.protocol);
+    const isRemote = routed.leg.record !== undefined || this.caller?.record !== undefined;
+    if (isRemote && !this.#isRestored) this.#callId = crossingCallId(this.#callId.slice(0, 16), number);
     this.#raise({ kind: 'routed' });
+  }
+
+  /**
+   * A party that is no line is told first: while the line has its media, a backup finds the call and ends it, if we die between the two.
+   * Who has left by itself needs no word.
+   */
+  #release(side: Side, reason: ReleaseReason, cause: number | undefined): void {
+    const leg = this.#leg(side);
+    if (leg === undefined) return;
+    if (leg.record !== undefined || this.recordBeside(side) === undefined) leg.release(reason, cause);
+    else this.#parts.clock.after(0, () => leg.release(reason, cause));
   }
 
   #leg(side: Side): Leg | undefined {
@@ -329,4 +375,11 @@ interface Party {
 export interface RestoredCallState {
   readonly state: CallState;
   readonly callId: string | undefined;
+}
+
+/** Of what a party says of its media, our own attribute is nothing to anybody: it is not passed on, whoever wrote it. */
+function withoutPlanted(event: LegEvent): LegEvent {
+  if (!('description' in event) || event.description === undefined) return event;
+  const description = withoutRecord(event.description);
+  return description === event.description ? event : { ...event, description };
 }

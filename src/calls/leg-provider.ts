@@ -4,8 +4,21 @@
  */
 import type { Contact } from '../location-service.ts';
 import type { Call, CallTimers, MediaRelay } from './call.ts';
+import type { CallRecord } from './call-record.ts';
 import type { Leg, ReleaseReason, Side } from './leg.ts';
-import type { LineSnapshot, RestorablePart } from './rebuild.ts';
+import type { LinePhase, LineSnapshot, RestorablePart } from './rebuild.ts';
+
+export interface ResumedParty {
+  readonly record: CallRecord;
+  readonly call: Call;
+  readonly side: Side;
+  /** How far the other party's line is. */
+  readonly line: LinePhase;
+  /** That line's description, as the party was told it or is to be told it. */
+  readonly description: string | undefined;
+  /** The party's own, as that line's gateway was given it. */
+  readonly remote: string | undefined;
+}
 
 export interface LegProvider {
   /** As contacts name it (`Contact.protocol`). */
@@ -25,17 +38,26 @@ export interface LegProvider {
   claim(number: string, ready: () => void): 'later' | 'unavailable' | 'unknownNumber';
   /** Every number that a party of this provider may be dialled by. */
   numbers(): Iterable<string>;
+  /** Further numbers that lead to parties of this provider now, for a lookup among all of them. */
+  diallable?(): Iterable<string>;
   /** Changes with the numbers. */
   readonly numbersVersion: number;
   hasNumber(number: string): boolean;
   /** The endpoint that has this number, as its protocol's messages name it. */
   endpointOf?(number: string): string | undefined;
+  /** Is it known here what the party with this number is doing? */
+  isServed(number: string): boolean;
   /** Is the endpoint a party of a call? */
   isInCall(endpoint: string): boolean;
   /** Is this the number of that endpoint? */
   isNumberOf(number: string, endpoint: string): boolean;
   /** After a takeover: the endpoint is a party of this call again, from now on in this part. */
   restore(endpoint: string, call: Call, side: Side, part: RestorablePart | undefined): Leg | undefined;
+  /**
+   * After a takeover: a party that is no line, made again from its record. `begin` goes on with it once both parties are there. Undefined:
+   * the record tells nothing that can be gone on with.
+   */
+  resume?(party: ResumedParty): { readonly leg: Leg; begin(): void } | undefined;
   /** What an audit of this leg's line would show now; undefined where it has no media. */
   snapshotOf(leg: Leg): LineSnapshot | undefined;
   /** Are there endpoints of which it is not known whether they are parties of a call that is being rebuilt? */

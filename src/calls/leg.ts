@@ -6,6 +6,7 @@
  * this party does, and where it answers an offer it has the offer's m= lines in order. A description that a leg is given is the other
  * party's, in the same way.
  */
+import type { CallRecord } from './call-record.ts';
 
 /** What a party can hear. `ring` is the telephone's bell. */
 export type Tone = 'dial' | 'ring' | 'ringback' | 'busy' | 'reorder' | 'howler';
@@ -49,6 +50,11 @@ export interface Leg {
   readonly identity?: CallerIdentity | undefined;
   /** The id that this party's messages carry, where it is another than the call's. */
   readonly callId?: string | undefined;
+  /**
+   * What a successor must know of a party that is no line: the other party's line keeps it (`Call.whenKept`). A new value replaces the one
+   * before as a whole.
+   */
+  readonly record?: CallRecord | undefined;
   /** The call's id where the caller's leg derives it, so that every member derives the same. */
   callIdFor?(number: string): string;
   /** Invite the caller to give a number. A leg that has it already reports `digits` at once. */
@@ -80,10 +86,12 @@ export interface Leg {
   /** One key (0-9, *, #, A-D) that the other party pressed and told of in a message, not in its media. */
   digit(signal: string, durationMs: number): void;
   /**
-   * Runs once what this leg was told last is in force, or cannot be brought there; at once, where nothing is under way. Who may commit the
-   * other party to the call only then (a 2xx, its ACK) waits for it.
+   * Runs once what this leg was told last is in force, or cannot be brought there, and the other party's record is where a successor finds
+   * it; at once, where nothing is under way. Who may commit the other party to the call only then (a 2xx, its ACK) waits for it.
    */
   whenSettled?(run: () => void): void;
+  /** Of a party that is no line: another member has the call now, and goes on with it. Nothing more is said to the party from here. */
+  abandon?(): void;
   /** The leg's part in the call is over, whatever state it was in; no event comes from it afterwards. `cause` is of Q.850. */
   release(reason: ReleaseReason, cause?: number): void;
 }

@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { LineState } from '../gateways/line-state.ts';
-import { CallIds, dialledNumber } from './call-ids.ts';
-import type { Tone } from './leg.ts';
+import { CallIds, dialledNumber, isCrossingCallId } from './call-ids.ts';
+import type { CallRecord } from './call-record.ts';
+import type { Side, Tone } from './leg.ts';
 import { mediaAddress } from './session-description.ts';
 import type { MediaMode } from './session-media.ts';
 
@@ -32,6 +33,10 @@ export interface MediaSnapshot {
   readonly mode: MediaMode;
   readonly local: string | undefined;
   readonly remote: string | undefined;
+  /** What stands beside it in our attribute, as the gateway gave it back: unread. */
+  readonly sealed?: readonly Uint8Array[] | undefined;
+  /** What is known of the other party, where that is no line. */
+  readonly record?: CallRecord | undefined;
 }
 
 /** A line as one end of what may be a call, whatever protocol its gateway speaks. */
@@ -56,7 +61,21 @@ export interface RebuiltCall {
   /** undefined: an end that has not been heard of yet. */
   readonly caller: RebuiltParty | undefined;
   readonly callee: RebuiltParty | undefined;
+  /** The party that is no line, in the place of the one that is missing. */
+  readonly remote?: RemoteParty | undefined;
 }
+
+/** A party that no gateway has. */
+export interface RemoteParty {
+  readonly side: Side;
+  readonly record: CallRecord;
+  readonly line: LinePhase;
+  /** The line was on-hook by the time it was asked. */
+  readonly hasHungUp: boolean;
+}
+
+/** How far the line is in a call with a party that is none. `lifted`: off-hook, and not connected yet. */
+export type LinePhase = 'offering' | 'ringing' | 'lifted' | 'talking';
 
 /** What a line is to be doing in a call that was taken over. */
 export interface RestorablePart {
@@ -118,7 +137,11 @@ export const hasLooseEnd = (lines: readonly LineSnapshot[]): boolean =>
     ({ ends: [one, ...others] }) => one !== undefined && others.length === 0 && isPairable(one),
   );
 
-const isPairable = ({ media: { callId, local, remote } }: MediaEnd): boolean =>
+const isPairable = ({ media: { callId, local, remote, record, sealed } }: MediaEnd): boolean =>
+  // The other party is no line: nobody will report it.
+  record === undefined &&
+  sealed === undefined &&
+  (callId === undefined || !isCrossingCallId(callId)) &&
   [callId, local, remote].some((each) => each !== undefined);
 
 /** What becomes of a line in no call. */
@@ -167,7 +190,7 @@ function pairEnds(ends: readonly CallEnd[]): EndGroup[] {
     groups.set(each, [each]);
     const local = mediaAddress(each.media.local);
     if (local !== undefined) byLocal.set(local, each);
-    const { callId } = each.media;
+    const callId = callIdOf(each.media);
     if (callId === undefined || callId === '') continue;
     const same = byCallId.get(callId);
     if (same === undefined) byCallId.set(callId, each);
@@ -178,18 +201,22 @@ function pairEnds(ends: readonly CallEnd[]): EndGroup[] {
     for (const each of all) {
       const named = byLocal.get(mediaAddress(each.media.remote) ?? '');
       if (named === undefined || named.end === each.end) continue;
+      // Two lines that talk by way of a party that is none are ends of two calls.
+      if (named.media.record !== undefined || each.media.record !== undefined) continue;
       const isMutual = mediaAddress(named.media.remote) === mediaAddress(each.media.local);
       const isTaken = (groups.get(each)?.length ?? 0) + (groups.get(named)?.length ?? 0) > 2;
       if (isMutual === mutual && !isTaken && !isSettled(each, named)) join(each, named);
     }
   return [...new Set(groups.values())].map((members) => {
-    const callId = members.find(({ media }) => (media.callId ?? '') !== '')?.media.callId;
+    const callId = members.map(({ media }) => callIdOf(media)).find((id = '') => id !== '');
     const number =
       (callId === undefined ? undefined : dialledNumber(callId)) ??
       members.find(({ media }) => media.number !== undefined)?.media.number;
     return { callId: callId ?? derivedCallId(members, number), number, ends: members };
   });
 }
+
+const callIdOf = ({ callId, record }: MediaSnapshot): string | undefined => callId ?? record?.callId;
 
 /** Through a relay each end sends to the relay; where both have a call id, that alone decides. */
 const isSettled = ({ media: a }: MediaEnd, { media: b }: MediaEnd): boolean =>
@@ -208,7 +235,7 @@ function rebuildCall(group: EndGroup, rules: RebuildRules): RebuiltCall | 'loose
   const { callId, number } = group;
   const [one, two, ...others] = group.ends;
   if (one === undefined || others.length > 0) return undefined;
-  if (two === undefined) return alone(group, one, rules);
+  if (two === undefined) return withRemote(group, one) ?? alone(group, one, rules);
   const isCallee = ({ end }: MediaEnd): boolean => number !== undefined && rules.isNumberOf(number, end);
   const firstIsCallee = isCallee(one) === isCallee(two) ? isRung(one.end.snapshot) : isCallee(one);
   const [caller, callee] = firstIsCallee ? [two, one] : [one, two];
@@ -242,11 +269,40 @@ export const talkingMode = ({ media, state }: RebuiltParty): MediaMode => {
   // Before it was connected it only received.
   return media.mode === 'receive' && (state !== 'talking' || media.remote === undefined) ? 'both' : media.mode;
 };
+/** The other party is no line, and what must be known of it is. */
+function withRemote({ callId, number }: EndGroup, only: MediaEnd): RebuiltCall | undefined {
+  const { media, end } = only;
+  const { record } = media;
+  if (record === undefined) return undefined;
+  const { hook } = end.snapshot;
+  const isTalking = hasTalked(only);
+  const isCalled = record.side === 'caller';
+  const party = partyOf(only);
+  const line = isTalking ? 'talking' : isCalled ? (hook === 'off' ? 'lifted' : 'ringing') : waitingPhase(only, record);
+  const call = {
+    phase:
+      line === 'talking' ? ('talking' as const) : line === 'offering' ? ('offering' as const) : ('ringing' as const),
+    callId: record.callId === '' ? callId : record.callId,
+    number: record.number === '' ? (number ?? '') : record.number,
+  };
+  // A line that rings is on-hook; any other that is has been hung up.
+  const hasHungUp = hook === 'on' && (isTalking || !isCalled);
+  const remote = { side: record.side, record, line, hasHungUp };
+  return isCalled
+    ? { ...call, caller: undefined, callee: party, remote }
+    : { ...call, caller: party, callee: undefined, remote };
+}
+
+/** A line that calls and does not talk yet: nothing has come of its call, or the called party is being alerted. */
+const waitingPhase = ({ end, media }: MediaEnd, { phase }: CallRecord): LinePhase =>
+  phase === 'calling' && media.remote === undefined && end.snapshot.state !== 'ringback' ? 'offering' : 'ringing';
 
 /** Only one end has media: a call whose other end is still to be called, has left already, or has not been heard of. */
 function alone({ callId, number }: EndGroup, only: MediaEnd, rules: RebuildRules): RebuiltCall | 'loose' | undefined {
   const { snapshot } = only.end;
   const isCallee = number !== undefined && rules.isNumberOf(number, only.end);
+  // Called by a party of which nothing is known: it asks again, and is to find the line free.
+  if (isCallee && isCrossingCallId(callId) && !hasTalked(only)) return undefined;
   const isHalfBuilt = !isCallee && only.media.mode === 'receive' && only.media.remote === undefined;
   if (isHalfBuilt && snapshot.hook === 'off' && number !== undefined) {
     const reach = rules.reach(number);

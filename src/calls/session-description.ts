@@ -2,6 +2,7 @@
  * The little of a session description (RFC 4566) that call control reads and mends on its way from one gateway to another; everything
  * else passes as it came.
  */
+import { withoutRecord } from './record-text.ts';
 
 /** `192.0.2.1:30000` of the first media that is not refused, IPv6 in brackets; undefined where no address or port is chosen yet. */
 export function mediaAddress(description: string | undefined): string | undefined {
@@ -21,7 +22,8 @@ export function mediaAddress(description: string | undefined): string | undefine
  * A description as every protocol takes it: H.248 gateways may leave out o=, s= and t= (RFC 3525 §7.1.8), MGCP gateways must be given
  * them (RFC 3435 §3.4); of several alternatives the first counts. The same input gives the same text on every member.
  */
-export function completeDescription(description: string): string {
+export function completeDescription(said: string): string {
+  const description = withoutRecord(said);
   const second = description.indexOf('\nv=', 1);
   const only = second < 0 ? description : description.slice(0, second + 1);
   const lines = only.split(/\r\n|\n/).filter((line) => line !== '');

@@ -67,6 +67,8 @@ export interface LinkListener {
   refused?(partner: SocketAddress): void;
   /** Our own process stood still for longer than others wait for us. */
   absent?(): void;
+  /** Octets that a member sent beside its words, each once. */
+  parcel?(member: LinkedMember, octets: Buffer): void;
 }
 
 export class MemberLink {
@@ -81,6 +83,7 @@ export class MemberLink {
   readonly #sentMs: number[] = new Array<number>(sentKept).fill(Number.NEGATIVE_INFINITY);
   readonly #dropped = new Map<string, Dropped>();
   #counter = 0;
+  #parcels = 0;
   #listener: Listener | undefined;
   #ticking: Cancel | undefined;
   #soon: Cancel | undefined;
@@ -151,6 +154,21 @@ export class MemberLink {
     return next;
   }
 
+  /**
+   * Octets for one member, sealed like everything else here. Whether they came is for who sends them to find out. False: it is not there, or
+   * they are too many.
+   */
+  sendParcel(member: string, octets: Uint8Array): boolean {
+    const to = this.#members.get(member);
+    if (this.#listener === undefined || to?.remote === undefined) return false;
+    this.#parcels += 1;
+    // Counters of their own, above all others: parcels may be many, and a sign of life is told by the latest few.
+    const bytes = this.#seal.seal(this.boot, firstParcel + this.#parcels, octets);
+    if (bytes.length > maxSealedBytes) return false;
+    this.#listener.flowTo(to.remote, { connected: true }).send(bytes);
+    return true;
+  }
+
   /** Called before anything is believed that came in: a process that was stopped and goes on may find old messages first. */
   noticeAbsence(): void {
     const now = this.#parts.clock.now();
@@ -211,7 +229,7 @@ export class MemberLink {
   /** Boots that have not proved yet that they live now: what they need is our echo. */
   readonly #unproven = new Map<string, { member: string; boot: Boot; window: ReplayWindow }>();
 
-  #received(bytes: Buffer, _flow: Flow): void {
+  #received(bytes: Buffer, flow: Flow): void {
     this.noticeAbsence();
     const opened = this.#seal.open(bytes);
     if (!opened.ok) {
@@ -219,11 +237,28 @@ export class MemberLink {
       return;
     }
     const { boot, counter, content: json } = opened.value;
+    if (counter > firstParcel) {
+      this.#onParcel(boot, counter - firstParcel, json);
+      return;
+    }
     const content = readContent(json);
     if (content === undefined) this.#drop('malformed');
     else if (content.m === this.member)
       this.#drop(bootId(boot) === bootId(this.boot) ? 'reflected' : 'of our own name');
-    else this.#onContent(content, boot, counter);
+    else {
+      this.#onContent(content, boot, counter);
+      const known = this.#members.get(content.m);
+      if (known !== undefined && bootId(known.boot) === bootId(boot)) known.remote = flow.remote;
+    }
+  }
+
+  /** Taken from members that have proved to live now. */
+  #onParcel(boot: Boot, counter: number, octets: Buffer): void {
+    const id = bootId(boot);
+    const known = [...this.#members.values()].find((each) => bootId(each.boot) === id);
+    if (known === undefined) this.#drop('of a boot that has not proved to live');
+    else if (!known.parcels.admit(counter)) this.#drop('replayed');
+    else for (const each of this.#listeners) each.parcel?.(known, octets);
   }
 
   #onContent(content: LinkContent, boot: Boot, counter: number): void {
@@ -373,6 +408,9 @@ class Linked implements LinkedMember {
   readonly member: string;
   readonly boot: Boot;
   readonly window: ReplayWindow;
+  readonly parcels = new ReplayWindow();
+  /** Where its latest datagram came from. */
+  remote: SocketAddress | undefined;
   readonly roles = new Map<string, RoleReader>();
   version = '';
   startedMs: number;
@@ -409,6 +447,9 @@ const intervalMs = 250;
 
 /** Between two datagrams of ours, however much changes. */
 const minGapMs = 10;
+
+/** Counters above this one are of parcels. */
+const firstParcel = 2 ** 47;
 
 /** An echo of what we sent longer ago proves no life. */
 const freshMs = 1_000;

@@ -103,6 +103,8 @@ export const coreSchema = section({
   cluster: section({
     /** Known to all members and nobody else; with it they compute the same transaction identities. */
     secret: secretField(16).optional(),
+    /** The secret before this one: records of calls that were sealed with it still open, for a day after the start. */
+    formerSecret: secretField(16).optional(),
     /** UDP port of the member link, on the host of the first address of each member. */
     port: wholeNumber(0, 65_535).default(defaultLinkPort),
     /** Our own link address, where it is another. */

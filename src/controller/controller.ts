@@ -5,6 +5,7 @@
 import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { CallControl } from '../calls/call-control.ts';
+import { CallRecords } from '../calls/call-records.ts';
 import { DiallingPlan } from '../calls/dialling-plan.ts';
 import { type Cancel, systemClock } from '../clock.ts';
 import type { MemberLink } from '../cluster/member-link.ts';
@@ -201,8 +202,15 @@ export class RunningController {
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
     const plan = new DiallingPlan(core.numbers);
     const resolver = new AddressResolver({ ...parts, dns, locations, plan });
+    const records = new CallRecords({
+      ...parts,
+      random: systemRandom,
+      secret,
+      formerSecret: core.cluster.formerSecret,
+    });
     const callControl = new CallControl({
       ...parts,
+      records,
       random: systemRandom,
       locate: (number) => resolver.locate(number),
       dialling: resolver,
@@ -215,6 +223,7 @@ export class RunningController {
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
     const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
     this.#link = link;
+    records.connect(link);
     for (const setup of roles.values()) {
       const services: CoreServices = {
         ...parts,

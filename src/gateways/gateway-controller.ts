@@ -73,6 +73,8 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       accepts: (line, offer) => protocol.accepts(line, offer),
       canPlayKeys: (line) => protocol.canPlayKeys(line),
       hasUnknownLines: () => this.control.hasUnknown(),
+      recordHabit: (line, hasRemote) => protocol.recordHabit(line, hasRemote),
+      tellsCall: protocol.tellsCall,
       relay: protocol.relay,
       timers: { noAnswerMs: timers.noAnswerMs, diallingMs: timers.diallingMs },
     });

@@ -1,5 +1,6 @@
 /** What a protocol of gateways brings to the core's controller: everything else about gateways is decided there. */
 import type { MediaRelay } from '../calls/call.ts';
+import type { RecordHabit } from '../calls/call-records.ts';
 import type { HandOver, Unit } from '../cluster/hand-over.ts';
 import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { GatewayProvision } from './gateway-config.ts';
@@ -47,6 +48,10 @@ export interface GatewayProtocol<G extends GatewayProvision, A> {
   accepts(line: Line, offer: string): boolean;
   /** Can the line's gateway play keys to it, as far as is known? */
   canPlayKeys(line: Line): boolean;
+  /** Does the line's gateway give a record back that lies beside a description, or in another place of its? */
+  recordHabit(line: Line, hasRemote: boolean): RecordHabit;
+  /** Do its gateways keep the call id? */
+  readonly tellsCall: boolean;
 
   /** Sends the question whether it lives to another member's signaling address. */
   askMember(partner: ControllerAddress, id: number): void;

@@ -193,6 +193,7 @@ export class LineDriver<Observed, Command, Result> implements LineCommander {
     if (progress.isUnderWay || progress.isWeighing || !this.#isCurrent(line, progress)) return;
     // Of a line that is not in service it is not known what its gateway has.
     if (!gateway.isCommanded(line) || !(line.inService || progress.isWithdrawn)) return;
+    if (line.isEnding && !progress.isWithdrawn) return;
     const desired = progress.isWithdrawn ? undefined : line.desired;
     const isRefused = desired !== undefined && progress.refused === desired;
     const command = isRefused

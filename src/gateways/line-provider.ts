@@ -5,6 +5,7 @@
 
 import type { Call, CallTimers, MediaRelay } from '../calls/call.ts';
 import type { CallControl } from '../calls/call-control.ts';
+import type { RecordHabit } from '../calls/call-records.ts';
 import type { Leg, ReleaseReason, Side } from '../calls/leg.ts';
 import type { LegProvider } from '../calls/leg-provider.ts';
 import { withoutTimer } from '../calls/numbering-plan.ts';
@@ -14,6 +15,7 @@ import type { Contact, LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { defaultLineTimers, type Line, type LineParts, type LineTimers } from './line.ts';
+import { LineRecords } from './line-records.ts';
 import { Lines } from './lines.ts';
 
 export interface LineProviderParts {
@@ -24,7 +26,7 @@ export interface LineProviderParts {
   readonly callControl: CallControl;
   /** The protocol whose lines these are, as contacts name it. */
   readonly protocol: string;
-  readonly driver: LineParts['driver'];
+  readonly driver: LineParts['driver'] & { whenSettled?(line: Line, run: () => void): void };
   /** Has the line a codec that is offered? */
   readonly accepts?: LineParts['accepts'];
   readonly canPlayKeys?: LineParts['canPlayKeys'];
@@ -36,6 +38,10 @@ export interface LineProviderParts {
   readonly claim?: ((line: Line, ready: () => void) => boolean) | undefined;
   /** Media of calls that begin at these lines runs through it. */
   readonly relay?: MediaRelay | undefined;
+  /** Does the line's gateway give a record back that lies beside a description? Undefined: none of these lines is to keep any. */
+  readonly recordHabit?: ((line: Line, hasRemote: boolean) => RecordHabit) | undefined;
+  /** Do gateways keep the call id? */
+  readonly tellsCall?: boolean | undefined;
   /** Lines of which this member does not know whether they are in a call: other members', or not audited yet. */
   readonly hasUnknownLines?: (() => boolean) | undefined;
 }
@@ -63,6 +69,7 @@ export class LineProvider implements LegProvider {
         accepts: parts.accepts,
         canPlayKeys: parts.canPlayKeys,
         timers: { ...defaultLineTimers, ...parts.timers },
+        records: recordsFor(parts),
       },
       parts.locations,
       (error) => parts.log.warn({ err: error }, 'the location store refused a line'),
@@ -264,6 +271,10 @@ export class LineProvider implements LegProvider {
     return this.lines.byNumber(number) !== undefined;
   }
 
+  isServed(number: string): boolean {
+    return this.lines.byNumber(number)?.inService === true;
+  }
+
   isInCall(endpoint: string): boolean {
     return this.lines.byEndpoint(endpoint)?.leg !== undefined;
   }
@@ -311,4 +322,10 @@ export class LineProvider implements LegProvider {
     this.#calls.recovery.forget(this.protocol, line.endpoint);
     this.#calls.recovery.reconsider();
   }
+}
+
+function recordsFor({ callControl, recordHabit, tellsCall = false }: LineProviderParts): LineRecords | undefined {
+  const { records } = callControl;
+  if (records === undefined || recordHabit === undefined) return undefined;
+  return new LineRecords({ records, habit: recordHabit, tellsCall });
 }

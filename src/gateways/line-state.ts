@@ -3,6 +3,7 @@
  * gateway last said and sends whatever commands lie between; only the latest counts. An audit yields the same shape, which is
  * why a takeover needs no commands of its own.
  */
+import type { CallRecord } from '../calls/call-record.ts';
 import type { CallerIdentity, Tone } from '../calls/leg.ts';
 import type { MediaMode } from '../calls/session-media.ts';
 
@@ -48,6 +49,8 @@ export interface DesiredMedia {
   readonly mode: MediaMode;
   /** The other party's session description, once known. */
   readonly remote: string | undefined;
+  /** What a successor must know of the other party, if that is no line: it is to lie beside the description. */
+  readonly record?: CallRecord | undefined;
 }
 
 export const desiredIdle: DesiredLine = desired('idle', undefined);

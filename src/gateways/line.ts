@@ -4,10 +4,18 @@
  */
 
 import type { Call } from '../calls/call.ts';
+import { type CallRecord, isSameRecord } from '../calls/call-record.ts';
 import type { CallerIdentity, ReleaseReason, Side, Tone } from '../calls/leg.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import { LineLeg } from './line-leg.ts';
-import { type DesiredLine, desiredHowler, desiredIdle, desiredLockout, desiredTone } from './line-state.ts';
+import {
+  type DesiredLine,
+  type DesiredMedia,
+  desiredHowler,
+  desiredIdle,
+  desiredLockout,
+  desiredTone,
+} from './line-state.ts';
 
 export interface LineProvision {
   readonly number: string;
@@ -41,6 +49,16 @@ export interface LineParts {
   /** Can the line's gateway play keys to it? */
   readonly canPlayKeys?: ((line: Line) => boolean) | undefined;
   readonly timers: LineTimers;
+  /** Where the other party's record is kept. */
+  readonly records?:
+    | {
+        /** The line is to have this record. */
+        changed(line: Line, media: DesiredMedia, record: CallRecord): void;
+        /** The line has no part in the call any more. */
+        over(line: Line): void;
+        whenKept(line: Line, run: () => void): void;
+      }
+    | undefined;
 }
 
 export class Line {
@@ -98,11 +116,9 @@ export class Line {
     );
   }
 
-  /** Runs once what is desired is on the gateway, or cannot be brought there. */
-  whenSettled(run: () => void): void {
-    const { driver } = this.#parts;
-    if (driver.whenSettled === undefined) run();
-    else driver.whenSettled(this, run);
+  /** Its call is over, and it is about to be told. */
+  get isEnding(): boolean {
+    return this.#leg?.call.phase === 'over';
   }
 
   accepts(offer: string): boolean {
@@ -124,6 +140,7 @@ export class Line {
   detach(leg: LineLeg, reason: ReleaseReason): void {
     if (this.#leg !== leg) return;
     this.#leg = undefined;
+    this.#parts.records?.over(this);
     if (!this.inService) this.#quiet(desiredIdle);
     else this.applyTreatment(reason);
   }
@@ -132,8 +149,33 @@ export class Line {
   setDesired(desired: DesiredLine): void {
     this.#timer?.();
     this.#timer = undefined;
-    this.#desired = desired;
+    this.#desired = this.#withRecord(desired);
     this.#parts.driver.apply(this);
+  }
+
+  /** Runs once what is desired is on the gateway and the other party's record where a successor finds it, or neither can be brought there. */
+  whenSettled(run: () => void): void {
+    const { driver, records } = this.#parts;
+    const leg = this.#leg;
+    const { media } = this.#desired;
+    const record = leg?.call.recordBeside(leg.side);
+    if (media !== undefined && record !== undefined && !isSameRecord(record, media.record))
+      this.setDesired(this.#desired);
+    const kept = (): void => {
+      if (records === undefined) run();
+      else records.whenKept(this, run);
+    };
+    if (driver.whenSettled === undefined) kept();
+    else driver.whenSettled(this, kept);
+  }
+
+  /** Whatever the line does in a call, it keeps the other party's record. */
+  #withRecord(desired: DesiredLine): DesiredLine {
+    const { media } = desired;
+    const record = this.#leg?.call.recordBeside(this.#leg.side);
+    if (media === undefined || record === undefined) return desired;
+    this.#parts.records?.changed(this, media, record);
+    return { ...desired, media: { ...media, record } };
   }
 
   /** Without a call: idle when on-hook, else the tone that fits the reason. */

@@ -17,6 +17,7 @@ import {
   parseAddress,
   type Role,
   RtpMedia,
+  readTrustRule,
   silentLog,
 } from '../../src/internal.ts';
 import { MemoryLocations } from '../../src/location/memory.ts';
@@ -45,6 +46,14 @@ export interface CrossingOptions {
   readonly payloadTypes?: readonly number[];
   /** The `numbers:` section. */
   readonly numbers?: DiallingPlanSettings;
+  /** What else is part of each controller. */
+  readonly joined?: (services: CoreServices, host: string) => void;
+  /** What gateways do with the record of a remote party. */
+  readonly records?: 'keepsRemote' | 'keepsEntity' | 'forgets';
+  /** No word between the members. */
+  readonly hasLink?: boolean;
+  /** Telephones are behind an edge proxy that follows the path attribute. */
+  readonly edge?: boolean;
   /** Settings of a SIP proxy, registrar and user agent on each controller; absent: there is none. */
   readonly sip?: Readonly<Record<string, unknown>>;
   /** Do the gateways send and hear speech? */
@@ -52,6 +61,7 @@ export interface CrossingOptions {
 }
 
 export const sipDomain = 'example.com';
+export const edgeHost = '127.0.0.41';
 
 /** What a person sees, hears and does at a telephone, whatever protocol its gateway speaks. */
 export interface Telephone {
@@ -73,6 +83,7 @@ export class CrossingWorld {
   readonly options: CrossingOptions;
   readonly roles = new Map<string, Role[]>();
   readonly links = new Map<string, MemberLink>();
+  readonly services = new Map<string, CoreServices>();
   readonly random;
   mgcp: MgcpGateway | undefined;
   megaco: MegacoGateway | undefined;
@@ -91,6 +102,7 @@ export class CrossingWorld {
     await world.startController(primaryHost);
     await world.run(2_500);
     await world.startGateways();
+    if (options.edge === true) await world.#startEdge();
     await world.run(2_000);
     return world;
   }
@@ -110,6 +122,9 @@ export class CrossingWorld {
     await link.start();
     this.links.set(host, link);
     const services = { ...bare, link };
+    if (this.options.hasLink !== false) services.callControl.records?.connect(link);
+    this.services.set(host, services);
+    this.options.joined?.(services, host);
     const cluster = (address: (of: string) => ControllerAddress) => ({
       ...services.cluster,
       backups: [address(isPrimary ? backupHost : primaryHost)],
@@ -157,7 +172,11 @@ export class CrossingWorld {
       callAgents: [mgcpAddress(primaryHost)],
       lines: 2,
       disconnectedMs: 2_000,
-      ...(this.options.codecs === undefined ? {} : { habits: { codecs: this.options.codecs } }),
+      habits: {
+        ...(this.options.codecs === undefined ? {} : { codecs: this.options.codecs }),
+        rendersRemote: (this.options.records ?? 'keepsRemote') !== 'keepsRemote',
+        forgetsEntity: this.options.records === 'forgets',
+      },
       media: this.#mediaAt(mgcpGatewayHost),
       aware,
     });
@@ -168,6 +187,7 @@ export class CrossingWorld {
       lines: 2,
       aware,
       media: this.#mediaAt(megacoGatewayHost),
+      rendersRemote: (this.options.records ?? 'keepsRemote') !== 'keepsRemote',
     });
     await this.mgcp.start();
     await this.megaco.start();
@@ -175,11 +195,15 @@ export class CrossingWorld {
 
   /** A plain SIP telephone that is registered at the primary. */
   async phone(user: string, address: string, options: Partial<PhoneOptions> = {}): Promise<SimPhone> {
-    const proxy = { host: primaryHost, port: 5060 };
+    const proxy = { host: this.options.edge === true ? edgeHost : primaryHost, port: 5060 };
     const phone = new SimPhone({ network: this.network, address, user, domain: sipDomain, proxy, ...options });
     await phone.start();
     phone.register();
     await this.run(500);
+    // As with a location store that members share.
+    const [from, to] = [primaryHost, backupHost].map((host) => this.services.get(host)?.locations);
+    for (const [record, contacts] of from?.records() ?? [])
+      if (contacts.some(({ protocol }) => protocol === 'sip')) await to?.save(record, contacts);
     return phone;
   }
 
@@ -243,8 +267,21 @@ export class CrossingWorld {
         backupFor: isPrimary ? [] : [`udp:${primaryHost}:5060`],
         ...this.options.sip,
       }),
+      { trust: this.options.edge === true ? edgeTrusted : [], allow: [], strip: 'none' },
+    );
+  }
+
+  async #startEdge(): Promise<void> {
+    const edge = createSipRole(
+      this.#services(edgeHost),
+      sipConfigSchema.parse({
+        listen: [`udp:${edgeHost}:5060`],
+        defaultRoute: [`${primaryHost}:5060`, `${backupHost}:5060`],
+      }),
       { trust: [], allow: [], strip: 'none' },
     );
+    await edge.start();
+    this.roles.set(edgeHost, [edge]);
   }
 
   async stop(): Promise<void> {
@@ -271,6 +308,8 @@ export class CrossingWorld {
     );
   }
 }
+
+const edgeTrusted = [readTrustRule(edgeHost)].filter((rule) => rule !== undefined);
 
 type ClusterFor = (address: (of: string) => ControllerAddress) => CoreServices['cluster'];
 

@@ -42,6 +42,7 @@ export class Party implements Leg {
       restore: () => undefined,
       snapshotOf: () => undefined,
       hasUnknownEnds: () => false,
+      isServed: () => true,
     };
   }
 

@@ -3,6 +3,7 @@ import {
   AddressResolver,
   CallControl,
   CallJournal,
+  CallRecords,
   type Clock,
   type CoreServices,
   type DiallingPlan,
@@ -17,9 +18,12 @@ export function withCallControl(
   const resolver = new AddressResolver({ ...services, plan });
   const journal = new CallJournal(services.clock);
   journals.set(services.clock, journal);
+  const records = new CallRecords({ ...services, secret: services.cluster.secret });
+  records.connect(services.link);
   const callControl = new CallControl({
     ...services,
     journal,
+    records,
     locate: (number) => resolver.locate(number),
     dialling: resolver,
   });

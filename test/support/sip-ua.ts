@@ -80,6 +80,8 @@ export class SimPhone {
   /** Final answers to what it asked, as `BYE 200`; 0: none came. */
   readonly finals: string[] = [];
   readonly complaints: string[] = [];
+  /** It was told that the other party is being alerted. */
+  hasHeard180 = false;
   #listener: Listener | undefined;
   #serial = 0;
   readonly #clients = new Map<string, ClientTransaction>();
@@ -338,6 +340,7 @@ export class SimPhone {
         transaction.deadline?.();
         transaction.retransmit = undefined;
       }
+      if (status === 180) this.hasHeard180 = true;
       transaction.provisional?.(response);
       return;
     }
@@ -449,6 +452,9 @@ export class SimPhone {
         )
           this.#stopRepeating(other);
     }
+    // RFC 3261 §12.2.2: a re-INVITE refreshes the target.
+    if (dialog !== undefined && (method === 'INVITE' || method === 'UPDATE'))
+      dialog.target = contactOf(request) ?? dialog.target;
     if (method === 'INVITE') this.#accept(transaction, dialog);
     else this.#respond(transaction, method === 'REFER' ? 202 : 200, 'OK');
   }

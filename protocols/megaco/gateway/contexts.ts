@@ -25,6 +25,8 @@ export interface ContextsParts {
   readonly refusesEvents?: boolean | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
+  /** Of a remote description only what is understood is kept. */
+  readonly rendersRemote: boolean;
 }
 
 export class Contexts {
@@ -215,7 +217,7 @@ export class Contexts {
             termination.local = this.#choose(termination, local);
             chosen = true;
           }
-          if (remote !== undefined) termination.remote = remote;
+          if (remote !== undefined) termination.remote = this.#parts.rendersRemote ? understood(remote) : remote;
         }
       } else if (descriptor.kind === 'Signals') termination.play(descriptor);
     }
@@ -252,3 +254,10 @@ const failure = ({ verb, terminationId }: Command, code: number, text: string): 
   terminationId,
   descriptors: [{ kind: 'Error', code, text }],
 });
+
+const understood = (description: string): string =>
+  description
+    .split(/\r\n|\n/)
+    .filter((line) => /^[vctm]=/.test(line))
+    .map((line) => `${line}\r\n`)
+    .join('');

@@ -56,6 +56,8 @@ export interface SimGatewayOptions {
   readonly refusesEvents?: boolean;
   /** Speech of its lines; absent: it is not simulated. */
   readonly media?: SimulatedMedia | undefined;
+  /** It keeps of a remote description what it understands, and gives that back (§7.1.8). */
+  readonly rendersRemote?: boolean;
   readonly tMaxMs?: number;
   /** §9.2: at power-up it waits a random part of this. */
   readonly maxWaitMs?: number;
@@ -144,6 +146,7 @@ export class SimGateway {
         root: (command) => this.#root(command),
         fault: () => options.faults?.shift(),
         refusesEvents: options.refusesEvents,
+        rendersRemote: options.rendersRemote === true,
       },
       1 + Math.floor(random.fraction() * 1_000_000),
     );

@@ -58,7 +58,8 @@ function auditValue(gateway: CommandedGateway, line: SimLine, code: string): str
     case 'ES':
       return line.hook === 'off' ? 'L/hd' : 'L/hu';
     case 'N':
-      return entity === undefined ? '' : writeNotifiedEntity(entity);
+      if (entity === undefined) return '';
+      return writeNotifiedEntity(gateway.options.habits?.forgetsEntity === true ? { ...entity, user: 'ca' } : entity);
     case 'A':
       return `a:${[...codecs, ...(hasFax ? [fax] : [])].join(';')}, p:10-40, e:on, s:off, v:${packages(gateway, '')}, m:${[...connectionModes].join(';')}`;
     case 'PL':
@@ -74,7 +75,7 @@ function auditValue(gateway: CommandedGateway, line: SimLine, code: string): str
   }
 }
 
-export function auditConnectionOn(line: SimLine, command: MgcpCommand): MgcpResponse {
+export function auditConnectionOn(gateway: CommandedGateway, line: SimLine, command: MgcpCommand): MgcpResponse {
   const connection = line.connections.get((parameter(command, 'I') ?? '').toUpperCase());
   if (connection === undefined) return respond(command.transactionId, 515, 'Incorrect connection id');
   const parameters: Parameter[] = [];
@@ -82,10 +83,17 @@ export function auditConnectionOn(line: SimLine, command: MgcpCommand): MgcpResp
   for (const item of (parameter(command, 'F') ?? '').split(',')) {
     const code = item.trim().toUpperCase();
     if (code === 'LC') sdp.unshift(connection.local);
-    else if (code === 'RC') sdp.push(connection.remote ?? 'v=0\r\n');
+    else if (code === 'RC') sdp.push(remoteOf(gateway, connection) ?? 'v=0\r\n');
     else if (code !== '') parameters.push({ code, value: connectionValue(connection, code) });
   }
   return respond(command.transactionId, 200, 'OK', parameters, sdp);
+}
+
+/** A gateway that has read a description may write it anew, with what it understood. */
+function remoteOf({ options }: CommandedGateway, { remote }: SimConnection): string | undefined {
+  if (remote === undefined || options.habits?.rendersRemote !== true) return remote;
+  const lines = remote.split(/\r\n|\n/).filter((line) => /^[vosctm]=/.test(line));
+  return `${lines.join('\r\n')}\r\n`;
 }
 
 function connectionValue({ callId, mode, stream }: SimConnection, code: string): string {

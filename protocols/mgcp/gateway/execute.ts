@@ -44,7 +44,7 @@ export function executeCommand(gateway: CommandedGateway, command: MgcpCommand, 
     case 'AUEP':
       return auditEndpointOn(gateway, command, local);
     case 'AUCX':
-      return onOne(gateway, command, local, (line) => auditConnectionOn(line, command));
+      return onOne(gateway, command, local, (line) => auditConnectionOn(gateway, line, command));
     case 'EPCF':
       return onEach(gateway, command, local, () => respond(command.transactionId, 200, 'OK'));
     default:

@@ -17,6 +17,10 @@ export interface GatewayHabits {
   readonly audits?: readonly string[];
   /** false: AuditConnection is refused with 504. */
   readonly auditsConnections?: boolean;
+  /** It gives a remote description back in its own words: what it does not know is left out (§3.4). */
+  readonly rendersRemote?: boolean;
+  /** Of the notified entity it keeps where that is, and nothing else. */
+  readonly forgetsEntity?: boolean;
   /** Commands it refuses whatever they carry, by verb. */
   readonly refuses?: Readonly<Record<string, number>>;
   /** For codecs, 534 to others. Absent: PCMU, PCMA and telephone-event. */
@@ -47,6 +51,8 @@ export const namedHabits: Readonly<Record<string, GatewayHabits>> = {
   'few-tones': { lacks: ['L/ot', 'L/ro', 'G/rt'], packages: ['D'] },
   'one-codec': { codecs: ['PCMU'] },
   fax: { fax: true },
+  'renders-remote': { rendersRemote: true },
+  'forgets-records': { rendersRemote: true, forgetsEntity: true },
 };
 
 /** The code with which such a gateway refuses the command. */

@@ -140,8 +140,10 @@ export class SimGateway implements CommandedGateway {
   /** A new notified entity: what is open goes there (RFC 3435 §4.3). */
   setEntity(line: SimLine, entity: ControllerAddress): void {
     const destination = this.destination(line);
-    if (destination.entity !== undefined && sameAddress(destination.entity, entity)) return;
+    const isSame = destination.entity !== undefined && sameAddress(destination.entity, entity);
+    // Its local part is whatever the call agent wrote last.
     destination.entity = entity;
+    if (isSame) return;
     if (isIpLiteral(entity.host)) this.#pool.admit(entity, 'learned');
     this.#transactions.redirect(destination);
   }

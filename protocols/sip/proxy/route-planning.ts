@@ -40,8 +40,11 @@ export class RoutePlanning {
   plan(request: SipMessage, routing: Routing, standing: Standing, targets: TargetGroups, isEdge: boolean): RoutePlan {
     const { userAgent } = this.#parts;
     // No Record-Route for our own: we are an end of the dialog, and our Contact leads to us.
-    if (userAgent.isOwn(routing.from))
-      return { popRoutes: routing.popRoutes, recordRoute: false, consumes: this.#parts.consumes, own: userAgent };
+    if (userAgent.isOwn(routing.from)) {
+      const { consumes } = this.#parts;
+      const standIn = userAgent.standInFor(request);
+      return { popRoutes: routing.popRoutes, recordRoute: false, consumes, own: userAgent, standIn };
+    }
     const recordRoute = this.#parts.config.recordRoute && recordRouted.has(request.method);
     // Nobody without a name speaks in a partner's.
     const standIn = standing === 'stranger' || standing === 'emergency' ? undefined : routing.standIn;

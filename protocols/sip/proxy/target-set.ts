@@ -226,15 +226,10 @@ export class TargetSet {
   /** Where the URI itself says. */
   #direct({ uri, requestUri, strict }: Routing): ProxyTarget {
     const rewriteRoutes = strict ? none : undefined;
-    return {
-      requestUri,
-      hop: uriHop(uri),
-      alternates: none,
-      pushRoutes: none,
-      rewriteRoutes,
-      route: 'direct',
-      q: 1_000,
-    };
+    const address = uriAddress(uri);
+    // As with Route: the Contact of a controller that ends a dialog itself leads to it alone.
+    const alternates = address === undefined ? none : this.#parts.trust.configuredBeside(address);
+    return { requestUri, hop: uriHop(uri), alternates, pushRoutes: none, rewriteRoutes, route: 'direct', q: 1_000 };
   }
 
   #byToken(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal | undefined {

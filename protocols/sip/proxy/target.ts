@@ -76,6 +76,8 @@ export interface RoutePlan {
 export interface OwnRequests {
   /** Its Contact for a socket with these headers; undefined where the request has none. */
   contact(request: SipMessage, headers: LocalHeaders): string | undefined;
+  /** The dead member in whose place it is sent: as its copy of the request looked, ours looks. */
+  standInFor(request: SipMessage): ControllerAddress | undefined;
   /** The peer's response came over a flow that only this token leads to. */
   cameOver(token: string, response: SipMessage): void;
 }

@@ -51,7 +51,17 @@ export interface DialogRecord {
 
 export function toRecord(dialog: Dialog): DialogRecord {
   const { role, callId, remoteTag, local, remote, target, routes, token, remoteCseq } = dialog;
-  return { role, ...(role === 'uas' ? { callId } : {}), remoteTag, local, remote, target, routes, token, remoteCseq };
+  return {
+    role,
+    ...(role === 'uas' ? { callId } : {}),
+    remoteTag,
+    local,
+    remote,
+    target,
+    routes,
+    token,
+    remoteCseq,
+  };
 }
 
 /** `derived`: Call-ID and our tag as DerivedIds computes them; our CSeq is taken from the clock with the next request. */
@@ -61,7 +71,19 @@ export function fromRecord(
 ): Dialog {
   const { role, callId = derived.callId, remoteTag, local, remote, target, routes, token, remoteCseq } = record;
   const { localTag } = derived;
-  return { role, callId, localTag, remoteTag, local, remote, target, routes, token, localCseq: 0, remoteCseq };
+  return {
+    role,
+    callId,
+    localTag,
+    remoteTag,
+    local,
+    remote,
+    target,
+    routes,
+    token,
+    localCseq: 0,
+    remoteCseq,
+  };
 }
 
 /** RFC 3261 §12.1.1: the dialog that an INVITE opens at us; undefined where its Contact is none. */
@@ -138,8 +160,18 @@ export function refreshed(dialog: Dialog, message: SipMessage, token: string | u
  * The next CSeq of ours: always above the last, and above all that another member can have sent meanwhile (RFC 3261 §12.2.1.1, §12.2.2: a
  * gap is no error, a lower one is). A quarter of a second is one step; 2^31 is reached after 17 years.
  */
-export const nextCseq = (dialog: Dialog, wallMs: number): number =>
-  Math.max(dialog.localCseq + 1, Math.floor((wallMs - cseqEpochMs) / cseqStepMs));
+export const nextCseq = (dialog: Dialog, wallMs: number): number => Math.max(dialog.localCseq + 1, stepsSince(wallMs));
+
+/** For a dialog of a member that died: above whatever that has sent, though its clock was ahead of ours by up to a minute. */
+export const takenOver = (dialog: Dialog, wallMs: number): Dialog => ({
+  ...dialog,
+  localCseq: stepsSince(wallMs) + takeoverSteps,
+});
+
+const stepsSince = (wallMs: number): number => Math.max(0, Math.floor((wallMs - cseqEpochMs) / cseqStepMs));
+
+/** A minute. */
+const takeoverSteps = 240;
 
 const cseqStepMs = 250;
 

@@ -2,12 +2,24 @@
  * A call that comes by SIP (RFC 3261 §13.3): the caller's leg. It has its number and, mostly, its offer with the INVITE; what the call
  * comes to goes back as responses of the INVITE.
  */
-import type { Call, CallerIdentity, Flow, Leg, LegEvent, ModifyRefusal, ReleaseReason } from '../../../src/internal.ts';
+import type {
+  Call,
+  CallerIdentity,
+  CallRecord,
+  Flow,
+  Leg,
+  LegEvent,
+  ModifyRefusal,
+  ReleaseReason,
+} from '../../../src/internal.ts';
+import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
+import { stampedVia } from '../proxy/forward.ts';
 import type { ServerTransaction, ServerUser } from '../transactions/server.ts';
 import { type AgentParts, answerText, type DialogEnd, reply, supported, unsupportedIn } from './agent.ts';
 import { answerFor, causeIn, causeInFields } from './causes.ts';
 import type { Dialog } from './dialog.ts';
+import { partyFields, partyOf } from './party-record.ts';
 import { ReliableProvisionals } from './reliable-provisionals.ts';
 import { RepeatedAnswer } from './repeated-answer.ts';
 import { refuseMethod, Session } from './session.ts';
@@ -23,6 +35,8 @@ export interface IncomingCallParts {
   /** undefined: the caller wants ours. */
   readonly offer: string | undefined;
   readonly caller: CallerIdentity;
+  /** The INVITE came to a member that died: how the caller heard of it is not known. */
+  readonly isResumed?: boolean | undefined;
 }
 
 export class IncomingCall implements Leg, DialogEnd, ServerUser {
@@ -43,10 +57,14 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   /** What the call wanted while the 2xx had no ACK yet. */
   #owed: { hangUp?: { readonly cause: number | undefined }; connect?: string } = {};
   #isAnswered = false;
+  readonly #isResumed: boolean;
+  readonly #vias: readonly string[];
   #isOver = false;
+  /** It has ended the call itself: nobody has to tell it. */
+  #hasLeft = false;
   #cancelTrying: (() => void) | undefined;
 
-  constructor({ agent, invite, server, dialog, number, offer, caller }: IncomingCallParts) {
+  constructor({ agent, invite, server, dialog, number, offer, caller, isResumed = false }: IncomingCallParts) {
     this.#agent = agent;
     this.#invite = { request: invite, server };
     this.#dialog = dialog;
@@ -55,6 +73,9 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.identity = caller;
     this.callId = dialog.callId;
     this.localTag = dialog.localTag;
+    this.#isResumed = isResumed;
+    const [first = '', ...others] = invite.list(H.via);
+    this.#vias = [stampedVia(invite, server.flow) ?? first, ...others];
     this.#reliable = new ReliableProvisionals({
       agent,
       firstSequence: agent.ids.firstRSeq(dialog.localTag),
@@ -80,6 +101,20 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   /** What a backup needs of it. */
   get dialog(): Dialog {
     return this.#session?.dialog ?? this.#dialog;
+  }
+
+  /** What a backup needs of it: until the caller has acknowledged the answer, also where responses to the INVITE go. */
+  get record(): CallRecord | undefined {
+    if (this.#hasLeft) return undefined;
+    const session = this.#session;
+    return {
+      protocol: 'sip',
+      side: 'caller',
+      phase: session === undefined ? 'ringing' : 'talking',
+      callId: this.#call?.callId ?? '',
+      number: this.#number,
+      fields: partyFields(partyOf(this.dialog, session === undefined ? this.#vias : [], session?.interval)),
+    };
   }
 
   attach(call: Call): this {
@@ -130,9 +165,8 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     // RFC 3262 §3: no final response before the offer or answer in a reliable provisional response has its PRACK.
     const answer = (): void =>
       this.#reliable.whenAcknowledged(() => this.#answer(this.#reliable.hasAnswered && isTold ? '' : body));
-    const callee = this.#call?.callee;
-    if (callee?.whenSettled === undefined) answer();
-    else callee.whenSettled(answer);
+    if (this.#call === undefined) answer();
+    else this.#call.whenKept('caller', answer);
   }
 
   modify(offer: string | undefined): void {
@@ -153,6 +187,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   }
 
   release(reason: ReleaseReason, cause?: number): void {
+    if (this.#hasLeft && this.#session === undefined && this.#success === undefined && this.#call === undefined) return;
     this.#call = undefined;
     if (this.#session !== undefined) {
       this.#session.bye(cause);
@@ -172,8 +207,18 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   /** CANCEL (RFC 3261 §9.2). */
   cancel(reasons: readonly string[]): void {
     if (this.#isAnswered && this.#invite?.server.isFinal === true) return;
-    this.#refuse(487, 'Request Terminated', '');
-    this.#report({ kind: 'hungUp', cause: causeInFields(reasons) });
+    const callee = this.#call?.callee;
+    this.#hasLeft = true;
+    const call = this.#call;
+    this.#call = undefined;
+    call?.on('caller', { kind: 'hungUp', cause: causeInFields(reasons) });
+    // The line is told first: if we died between the two, nobody would ask again.
+    const refuse = (): void => this.#refuse(487, 'Request Terminated', '');
+    if (callee?.whenSettled === undefined) refuse();
+    else {
+      callee.whenSettled(refuse);
+      this.#agent.clock.after(maxCancelMs, refuse);
+    }
   }
 
   receive(request: SipMessage, flow: Flow): void {
@@ -244,6 +289,8 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     const { hangUp, connect } = this.#owed;
     this.#owed = {};
     if (session === undefined) this.#confirmed(ack);
+    // From now on a backup must not answer the INVITE any more.
+    this.#call?.whenKept('caller', () => undefined);
     if (hangUp !== undefined) this.#session?.bye(hangUp.cause);
     else if (connect !== undefined) this.#session?.connect(connect);
   }
@@ -310,6 +357,11 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.#success = undefined;
     this.#invite = undefined;
     this.#session = new Session(this.#sessionHost(), this.#dialog, this.#offer);
+    if (this.#isResumed) {
+      // The ACK may have gone to the dead member's Contact: a refresh finds out, and ends the call where the caller knows none.
+      this.#session.refresh();
+      return;
+    }
     this.#report({ kind: 'failed', reason: 'temporary' });
     this.#session.bye(recoveryOnTimerExpiry);
   }
@@ -347,6 +399,11 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.#agent.ends.delete(this);
   }
 
+  abandon(): void {
+    this.#call = undefined;
+    this.#close();
+  }
+
   /** The process ends: nothing more is sent. */
   stop(): void {
     this.#close();
@@ -359,10 +416,14 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   }
 
   #report(event: LegEvent): void {
+    if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
     this.#call?.on('caller', event);
   }
 }
 
 const tryingMs = 200;
+
+/** Whoever cancels does not wait longer for a gateway. */
+const maxCancelMs = 1_000;
 
 const recoveryOnTimerExpiry = 102;

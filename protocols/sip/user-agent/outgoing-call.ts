@@ -2,7 +2,16 @@
  * A call that goes to SIP: the callee's leg. One INVITE goes to our proxy core, which forks it, solves what can be solved on the way, and
  * brings the answers; the first 2xx is the call, and is acknowledged once the other party has been connected (RFC 3261 §13.2).
  */
-import type { Call, CallerIdentity, Flow, Leg, LegEvent, ModifyRefusal, ReleaseReason } from '../../../src/internal.ts';
+import type {
+  Call,
+  CallerIdentity,
+  CallRecord,
+  Flow,
+  Leg,
+  LegEvent,
+  ModifyRefusal,
+  ReleaseReason,
+} from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
@@ -12,6 +21,7 @@ import { reasonField, reasonOfFinal } from './causes.ts';
 import { type Dialog, dialogFields, nextCseq } from './dialog.ts';
 import { type EarlyDialog, EarlyDialogs } from './early-dialogs.ts';
 import { userAgentAddress } from './inner-path.ts';
+import { partyFields, partyOf } from './party-record.ts';
 import { refuseMethod, Session } from './session.ts';
 import { descriptionOf, OwnDescription } from './session-description.ts';
 import { agreedInterval, askedInterval, wantedFields, withInterval } from './session-timer.ts';
@@ -48,6 +58,9 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   #call: Call | undefined;
   #callId = '';
   #localTag = '';
+  #gatewayCallId = '';
+  /** The telephone that rings, as far as one is known. */
+  #alerted: EarlyDialog | undefined;
   #sent: Sent | undefined;
   #session: Session | undefined;
   /** Acknowledges the 2xx; with an answer where the 2xx brought the offer. */
@@ -59,6 +72,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   #isFinal = false;
   #cancel: { readonly fields: string; isSent: boolean } | undefined;
   #isOver = false;
+  /** It has ended the call itself: nobody has to tell it. */
+  #hasLeft = false;
 
   constructor(parts: OutgoingCallParts) {
     this.#parts = parts;
@@ -80,6 +95,21 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     return this.#session?.dialog;
   }
 
+  /** What a backup needs of it: before there is a dialog, nothing that it could not compute. */
+  get record(): CallRecord | undefined {
+    if (this.#hasLeft) return undefined;
+    const dialog = this.dialog ?? this.#alerted?.dialog;
+    const { name } = this;
+    return {
+      protocol: 'sip',
+      side: 'callee',
+      phase: this.#session !== undefined ? 'talking' : dialog === undefined ? 'calling' : 'ringing',
+      callId: this.#gatewayCallId,
+      number: name,
+      fields: dialog === undefined ? [] : partyFields(partyOf(dialog, [], this.#session?.interval)),
+    };
+  }
+
   // --- what the call wants --------------------------------------------------------------------------------------------------
 
   /** A callee is not asked for a number, nor for an offer of its own accord. */
@@ -93,6 +123,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const { call, requestUri, host, mayAssert, isGuarded } = this.#parts;
     const agent = this.#agent;
     const { ids } = agent;
+    this.#gatewayCallId = callId;
     this.#callId = ids.callId(callId);
     this.#localTag = ids.callerTag(callId);
     const contactUser =
@@ -108,9 +139,15 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       body: offer === undefined ? undefined : this.#own.tell(offer),
     };
     const text = requestText(agent, 'INVITE', requestUri, branch, dialogPart, contactUser, content);
-    agent.ends.add(this);
-    const transaction = send(agent, 'INVITE', branch, text, this);
-    this.#sent = { text, branch, transaction, early, contactUser, offer };
+    // A call of which the caller's gateway tells too little is told to the other members before it is made.
+    const go = (): void => {
+      if (this.#call === undefined) return;
+      agent.ends.add(this);
+      const transaction = send(agent, 'INVITE', branch, text, this);
+      this.#sent = { text, branch, transaction, early, contactUser, offer };
+    };
+    if (call.isRestored) go();
+    else call.whenKept('callee', go);
   }
 
   connect(remote: string | undefined): void {
@@ -231,8 +268,12 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     if (provisional === undefined) return;
     const { early, description, rseq } = provisional;
     const told = sent.offer === undefined ? undefined : description;
+    this.#alerted = early;
     this.#report({ kind: 'alerting', description: told });
-    if (rseq !== undefined) this.#prack(early, rseq, response.cseq);
+    if (rseq === undefined) return;
+    const { cseq } = response;
+    if (this.#call === undefined) this.#prack(early, rseq, cseq);
+    else this.#call.whenKept('callee', () => this.#prack(early, rseq, cseq));
   }
 
   /** RFC 3262 §4. */
@@ -286,9 +327,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#wantsAnswer = sent.offer === undefined;
     this.#report({ kind: 'answered', description });
     if (this.#wantsAnswer || this.#owedAck === undefined) return;
-    const caller = this.#call?.caller;
-    if (caller?.whenSettled === undefined) this.#acknowledge();
-    else caller.whenSettled(() => this.#acknowledge());
+    if (this.#call === undefined) this.#acknowledge();
+    else this.#call.whenKept('callee', () => this.#acknowledge());
   }
 
   #answer: string | undefined;
@@ -384,12 +424,18 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     if (this.#sent !== undefined) this.#agent.ends.delete(this);
   }
 
+  abandon(): void {
+    this.#call = undefined;
+    this.#close();
+  }
+
   /** The process ends: nothing more is sent. */
   stop(): void {
     this.#close();
   }
 
   #report(event: LegEvent): void {
+    if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
     this.#call?.on('callee', event);
   }
 }

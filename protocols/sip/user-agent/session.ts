@@ -107,6 +107,11 @@ export class Session implements RenegotiationHost {
     if (!this.#offers.answerToPeer(description)) this.#offers.offer(description);
   }
 
+  /** The peer shall know where we are (RFC 3261 §12.2.1), and that we live. */
+  refresh(): void {
+    this.#offers.refresh();
+  }
+
   digit(signal: string, durationMs: number): void {
     if (this.#ended || this.#digits.length >= maxDigits) return;
     this.#digits.push({ signal, durationMs });

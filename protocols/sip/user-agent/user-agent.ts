@@ -6,12 +6,14 @@ import type {
   Call,
   CallTimers,
   Contact,
+  ControllerAddress,
   Counter,
   Flow,
   Leg,
   LegProvider,
   Metrics,
   ReleaseReason,
+  ResumedParty,
 } from '../../../src/internal.ts';
 import { response as responseText } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
@@ -20,6 +22,7 @@ import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
 import type { LocalHeaders } from '../identity.ts';
 import { dialledNumber, phoneContext } from '../proxy/dialled-number.ts';
 import { stampedVia } from '../proxy/forward.ts';
+import { BoundedMap } from '../telephone/bounded-map.ts';
 import { reply as replyStateless } from '../transactions/way-back.ts';
 import { type AgentParts, allow, answerText, ownContact, reply, supported, unsupportedIn } from './agent.ts';
 import { callerOf, escapeUser } from './caller-identity.ts';
@@ -27,6 +30,7 @@ import { userAgentHost } from './derived-ids.ts';
 import { dialogOfInvite } from './dialog.ts';
 import { IncomingCall } from './incoming-call.ts';
 import { OutgoingCall } from './outgoing-call.ts';
+import { Resuming } from './resume.ts';
 import { refuseMethod } from './session.ts';
 import { offerOf } from './session-description.ts';
 import { answerInterval, minimumSeconds } from './session-timer.ts';
@@ -35,12 +39,18 @@ export interface UserAgentParts extends AgentParts {
   readonly metrics: Metrics;
   /** The contacts of a record of ours, best first. */
   contacts(record: string): readonly Contact[];
+  /** Every record of ours. */
+  records(): Iterable<string>;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
   /** Whoever observes the proxy's calls. */
   readonly watch?: { withdraw(request: SipMessage): void } | undefined;
   /** Is the other end of this flow a trunk's? */
   isTrunk(flow: Flow): boolean;
+  /** A flow of ours to this address. */
+  flowTo(to: ControllerAddress): Flow | undefined;
+  /** The member that died, for what is sent in its place. */
+  predecessor(): ControllerAddress | undefined;
 }
 
 export class UserAgent implements LegProvider {
@@ -50,6 +60,11 @@ export class UserAgent implements LegProvider {
   readonly #parts: UserAgentParts;
   readonly #refused: Counter;
   readonly #stray: Counter;
+  readonly #resuming: Resuming;
+  /** Call-IDs of INVITEs that a dead member may have sent already, and who that was. */
+  readonly #stoodInFor = new BoundedMap<string, ControllerAddress>(maxStoodIn);
+  /** Requests that wait until it is known what a line was doing, by transaction. */
+  readonly #held = new Map<string, { readonly callId: string; readonly run: () => void }>();
 
   constructor(parts: UserAgentParts) {
     this.#parts = parts;
@@ -57,6 +72,15 @@ export class UserAgent implements LegProvider {
       'sip_calls_to_lines_refused_total',
       'INVITEs for lines that were refused before there was a call: session descriptions, extensions, repetitions',
     );
+    this.#resuming = new Resuming({
+      ...parts,
+      outgoing: (call, number, isGuarded) => this.#outgoing(call, number, isGuarded),
+      resumed: (callId) => this.#letGo(callId),
+      standsIn: (callId) => {
+        const predecessor = parts.predecessor();
+        if (predecessor !== undefined) this.#stoodInFor.set(callId, predecessor);
+      },
+    });
     this.#stray = parts.metrics.counter(
       'sip_stray_dialog_requests_total',
       'Requests with a To tag for numbers of lines that belong to no dialog of ours',
@@ -98,6 +122,12 @@ export class UserAgent implements LegProvider {
   /** A request for a line, outside of any dialog that we know. `uri`: where it goes, our own Route entries taken off. */
   onRequest(request: SipMessage, flow: Flow, uri: SipUri, key: string): void {
     const number = this.#lineNumber(uri) ?? '';
+    if (this.#hold(request, key, number, () => this.#retry(request, flow, uri, key))) return;
+    this.#onKnown(request, flow, uri, key);
+  }
+
+  #onKnown(request: SipMessage, flow: Flow, uri: SipUri, key: string): void {
+    const number = this.#lineNumber(uri) ?? '';
     const { layer } = this.#parts;
     if (request.toTag !== '') {
       this.#stray.add();
@@ -114,6 +144,57 @@ export class UserAgent implements LegProvider {
     else if (inDialogOnly.has(request.method))
       reply(this.#parts, server, request, 481, 'Call/Transaction Does Not Exist');
     else refuseMethod(this.#parts, server, request);
+  }
+
+  /**
+   * The line may be in a call that a dead member knew of: the request waits until its gateway has been asked. True: it waits, or one like it
+   * does.
+   */
+  #hold({ callId, toTag }: SipMessage, key: string, number: string, run: () => void): boolean {
+    if (this.#held.has(key)) return true;
+    if (this.#held.size >= maxHeld) return false;
+    const { callControl, clock } = this.#parts;
+    const limitMs = toTag === '' ? maxNewMs : maxInDialogMs;
+    // Only a member that stands in for others is asked for what another knew.
+    if (callControl.isServed(number) || this.#parts.predecessor() === undefined) return false;
+    const held = { callId, run };
+    this.#held.set(key, held);
+    const untilMs = clock.now() + limitMs;
+    const look = (): void => {
+      if (this.#held.get(key) !== held) return;
+      if (callControl.isServed(number) || clock.now() >= untilMs) {
+        this.#held.delete(key);
+        run();
+      } else clock.after(lookMs, look);
+    };
+    // A gateway that cannot be asked before it has come to us is awaited.
+    if (!callControl.claim(number, look)) look();
+    return true;
+  }
+
+  /** What was held: for a dialog that has been made again, a repetition of what is being answered, or as if it came now. */
+  #retry(request: SipMessage, flow: Flow, uri: SipUri, key: string): void {
+    const known = this.#parts.layer.server(request, key);
+    if (known !== undefined) known.receive(request, flow);
+    else if (request.toTag === '' || !this.takes(request, flow)) this.#onKnown(request, flow, uri, key);
+  }
+
+  /** In whose place is this request of ours sent? */
+  standInFor(request: SipMessage): ControllerAddress | undefined {
+    return request.method === 'INVITE' && request.toTag === '' ? this.#stoodInFor.get(request.callId) : undefined;
+  }
+
+  /** The dialog has been made again: what its peer has said meanwhile is older than anything that we say now. */
+  #letGo(callId: string): void {
+    for (const [key, held] of [...this.#held]) {
+      if (held.callId !== callId) continue;
+      this.#held.delete(key);
+      held.run();
+    }
+  }
+
+  resume(party: ResumedParty) {
+    return this.#resuming.resume(party);
   }
 
   /** What stands in the Contact of a request of the user agent's that leaves over a socket with these headers. */
@@ -164,8 +245,13 @@ export class UserAgent implements LegProvider {
   place(contact: Contact, call: Call): Leg | ReleaseReason {
     const { state } = call;
     const number = 'number' in state ? state.number : undefined;
-    const { identity } = this.#parts;
     if (number === undefined) return 'unavailable';
+    if (call.isRestored) this.#resuming.placedAgain(call);
+    return this.#outgoing(call, number, contact.trunk === undefined);
+  }
+
+  #outgoing(call: Call, number: string, isGuarded: boolean): OutgoingCall {
+    const { identity } = this.#parts;
     const host = identity.name.includes(':') ? `[${identity.name}]` : identity.name;
     return new OutgoingCall({
       agent: this.#parts,
@@ -173,7 +259,7 @@ export class UserAgent implements LegProvider {
       requestUri: `sip:${escapeUser(number)}@${host}`,
       name: number,
       host,
-      isGuarded: contact.trunk === undefined,
+      isGuarded,
       mayAssert: false,
     });
   }
@@ -193,7 +279,19 @@ export class UserAgent implements LegProvider {
     return none;
   }
 
+  /** Users whose names are numbers. */
+  *diallable(): Iterable<string> {
+    for (const record of this.#parts.records()) {
+      const [, user] = /^(?:sips?:)?([0-9*#+]{1,15})@/i.exec(record) ?? [];
+      if (user !== undefined) yield user;
+    }
+  }
+
   hasNumber(): boolean {
+    return false;
+  }
+
+  isServed(): boolean {
     return false;
   }
 
@@ -306,6 +404,14 @@ export class UserAgent implements LegProvider {
     return parseUri(`sip:${escapeUser(number)}@${host}`);
   }
 }
+
+const maxStoodIn = 10_000;
+const maxHeld = 10_000;
+
+/** For this long a request waits for a gateway to come to us: who has a dialog with a line, and who calls one. */
+const maxInDialogMs = 8_000;
+const maxNewMs = 3_000;
+const lookMs = 100;
 
 const isSip = ({ protocol }: Contact): boolean => protocol === 'sip';
 

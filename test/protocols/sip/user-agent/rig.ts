@@ -135,6 +135,10 @@ class ScriptedLines implements LegProvider {
     return [lineNumber];
   }
 
+  isServed(): boolean {
+    return true;
+  }
+
   hasNumber(number: string): boolean {
     return number === lineNumber;
   }
