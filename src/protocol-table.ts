@@ -47,7 +47,7 @@ export const protocols: readonly ProtocolEntry[] = [
     flags: mgcp.mgcpFlags,
     examples: mgcp.mgcpExamples,
     commands: [gatewayCommand([mgcp.mgcpSimulation, megaco.megacoSimulation])],
-    demo: gatewayDemo([[mgcp.mgcpSimulation, mgcp.mgcpSimulation]]),
+    demo: gatewayDemo(() => [[mgcp.mgcpSimulation, mgcp.mgcpSimulation]]),
   }),
   defineProtocol({
     name: 'megaco',
@@ -59,16 +59,25 @@ export const protocols: readonly ProtocolEntry[] = [
     reloads: gatewayReloads,
     flags: megaco.megacoFlags,
     examples: megaco.megacoExamples,
-    demo: gatewayDemo([[megaco.megacoSimulation, megaco.megacoSimulation]]),
+    demo: gatewayDemo(() => [[megaco.megacoSimulation, megaco.megacoSimulation]]),
   }),
 ];
 const crossing: Demonstration = {
   name: 'crossing',
   title: 'calls between protocols',
-  demo: gatewayDemo([
-    [mgcp.mgcpSimulation, megaco.megacoSimulation],
-    [megaco.megacoSimulation, mgcp.mgcpSimulation],
-  ]),
+  demo: gatewayDemo(async () => {
+    const telephone = await sip.sipParty();
+    const { mgcpSimulation } = mgcp;
+    const { megacoSimulation } = megaco;
+    return [
+      [mgcpSimulation, megacoSimulation],
+      [megacoSimulation, mgcpSimulation],
+      [telephone, mgcpSimulation],
+      [mgcpSimulation, telephone],
+      [telephone, megacoSimulation],
+      [megacoSimulation, telephone],
+    ];
+  }),
 };
 
 /** What `altpath demo` shows: each protocol, and calls between them. */

@@ -1,7 +1,7 @@
 /** What the composition root uses of SIP. */
 export { createSipAdapter } from './adapter.ts';
 export { type SipConfig, sipConfigSchema } from './config.ts';
-export { sipDemo } from './demo/index.ts';
+export { sipDemo, sipParty } from './demo/index.ts';
 export { createSipRole, sipReloads } from './role.ts';
 export { phoneCommand } from './telephone/command.ts';
 export { sipReader } from './trace-reader.ts';

@@ -1,6 +1,6 @@
 /**
- * The demonstration of the gateway protocols: two controllers as processes of their own, two gateways with a line each, and a call
- * during which the primary is killed, once in each phase. Prints what the gateways saw as a ladder, then a table.
+ * The demonstration of calls between lines, and between lines and telephones: two controllers as processes of their own, two parties,
+ * and a call during which the primary is killed, once in each phase. Prints what the parties saw as a ladder, then a table.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,14 +28,24 @@ export const demoPhases = ['dialling', 'ringing', 'talking'] as const;
 
 export type DemoPhase = (typeof demoPhases)[number];
 
+/** One end of a call of the demonstration: a gateway with a line, or something that registers by itself. */
+export interface DemoParty extends Pick<GatewaySimulation, 'protocol' | 'create' | 'summarize'> {
+  /** It is not provisioned, but registers under its number. */
+  readonly registers?: boolean;
+  /** What its protocol's section of the configuration says beyond addresses. */
+  section?(): Readonly<Record<string, unknown>>;
+}
+
 export interface GatewayDemoOutcome {
   /** `mgcp to megaco` */
   readonly direction: string;
   readonly phase: DemoPhase;
   readonly ok: boolean;
   readonly detail: string;
-  /** From the kill to the first message of the backup to a gateway. */
+  /** From the kill to the first message of the backup to a party. */
   readonly switchMs: number | undefined;
+  /** The longest time without speech that a party noticed; undefined where nobody talked. */
+  readonly gapMs: number | undefined;
 }
 
 export interface GatewayDemoOptions {
@@ -45,10 +55,14 @@ export interface GatewayDemoOptions {
   print(text: string): void;
 }
 
-/** For `altpath demo`: a call from a line of the first protocol to one of the second in each of the directions. */
-export const gatewayDemo = (directions: readonly (readonly [GatewaySimulation, GatewaySimulation])[]): Demo => ({
+/** Who calls, and who is called. */
+export type DemoDirection = readonly [DemoParty, DemoParty];
+
+/** For `altpath demo`: a call in each of the directions. */
+export const gatewayDemo = (load: () => Promise<readonly DemoDirection[]> | readonly DemoDirection[]): Demo => ({
   moments: ['every', ...demoPhases],
   async run({ how, moment, print }) {
+    const directions = await load();
     const phases = demoPhases.filter((phase) => moment === 'every' || moment === phase);
     const outcomes = await playGatewayDemo(directions, { how, phases, print });
     printTable(outcomes, directions.length > 1, print);
@@ -57,7 +71,7 @@ export const gatewayDemo = (directions: readonly (readonly [GatewaySimulation, G
 });
 
 export async function playGatewayDemo(
-  directions: readonly (readonly [GatewaySimulation, GatewaySimulation])[],
+  directions: readonly DemoDirection[],
   options: GatewayDemoOptions,
 ): Promise<readonly GatewayDemoOutcome[]> {
   const outcomes: GatewayDemoOutcome[] = [];
@@ -80,12 +94,19 @@ function printTable(
 ): void {
   const lead = (text: string): string => (withDirection ? text.padEnd(18) : '');
   print('');
-  print(`${lead('call')}primary gone while     call survives   first word of the backup`);
-  for (const { direction, phase, ok, detail, switchMs } of outcomes)
+  const time = (ms: number | undefined): string => (ms === undefined ? '-' : `${ms} ms`);
+  print(`${lead('call')}primary gone while     call survives   first word of the backup   longest silence`);
+  for (const { direction, phase, ok, detail, switchMs, gapMs } of outcomes)
     print(
-      `${lead(direction)}${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${switchMs === undefined ? '-' : `${switchMs} ms`}`,
+      `${lead(direction)}${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${time(switchMs).padEnd(26)} ${time(gapMs)}`,
     );
 }
+
+/** So long they talk, the death of the controller included. */
+const talkMs = 400;
+
+/** Since the line heard the other party's speech. */
+const speechMs = ({ heard }: SimulatedLine): number => heard?.quietMs ?? Number.POSITIVE_INFINITY;
 
 const primaryHost = '127.0.0.1';
 const backupHost = '127.0.0.2';
@@ -95,8 +116,8 @@ const callerNumber = '200';
 const calleeNumber = '301';
 
 class Stage {
-  readonly #calling: GatewaySimulation;
-  readonly #called: GatewaySimulation;
+  readonly #calling: DemoParty;
+  readonly #called: DemoParty;
   readonly #phase: DemoPhase;
   readonly #options: GatewayDemoOptions;
   readonly #port = 20_000 + Math.floor(systemRandom.fraction() * 20_000);
@@ -106,8 +127,9 @@ class Stage {
   readonly #startedMs = systemClock.now();
   #killedMs: number | undefined;
   #switchMs: number | undefined;
+  #gapMs: number | undefined;
 
-  constructor(calling: GatewaySimulation, called: GatewaySimulation, phase: DemoPhase, options: GatewayDemoOptions) {
+  constructor(calling: DemoParty, called: DemoParty, phase: DemoPhase, options: GatewayDemoOptions) {
     this.#calling = calling;
     this.#called = called;
     this.#phase = phase;
@@ -120,8 +142,8 @@ class Stage {
     print(`\n── ${direction}: the primary ${how === 'kill' ? 'is killed' : 'falls silent'} while ${this.#phase} ──`);
     const primary = await this.#controller(primaryHost);
     await this.#controller(backupHost);
-    const caller = await this.#gateway(this.#calling, 'gw1', callerHost);
-    const callee = await this.#gateway(this.#called, 'gw2', calleeHost);
+    const caller = await this.#party(this.#calling, 'gw1', callerHost, callerNumber);
+    const callee = await this.#party(this.#called, 'gw2', calleeHost, calleeNumber);
     const failure = await this.#call(caller, callee, () => this.#kill(primary));
     return {
       direction,
@@ -129,6 +151,7 @@ class Stage {
       ok: failure === undefined,
       detail: failure ?? 'dial tone, ringing, talk path, hang-up; every line is with the backup',
       switchMs: this.#switchMs,
+      gapMs: this.#gapMs,
     };
   }
 
@@ -143,6 +166,7 @@ class Stage {
     const killIn = (phase: DemoPhase): void => {
       if (this.#phase === phase) kill();
     };
+    let talkingMs = 0;
     const steps: readonly (readonly [what: string, holds: () => boolean, then: () => void])[] = [
       ['lines armed', () => a.isIdle && b.isIdle, () => a.offHook()],
       [
@@ -167,6 +191,14 @@ class Stage {
         () => hearEachOther(a, b),
         () => {
           killIn('talking');
+          talkingMs = systemClock.now();
+        },
+      ],
+      [
+        'speech goes on',
+        () => systemClock.now() - talkingMs >= talkMs && speechMs(a) < talkMs / 2 && speechMs(b) < talkMs / 2,
+        () => {
+          this.#gapMs = Math.max(a.heard?.longestGapMs ?? 0, b.heard?.longestGapMs ?? 0);
           a.onHook();
         },
       ],
@@ -218,25 +250,36 @@ class Stage {
       const at = (of: string): string => formatSocketAddress({ host: of, port: this.#portOf(protocol) });
       const partner = at(isPrimary ? backupHost : primaryHost);
       const ends = [
-        { simulation: this.#calling, name: 'gw1', address: callerHost, number: callerNumber },
-        { simulation: this.#called, name: 'gw2', address: calleeHost, number: calleeNumber },
-      ].filter(({ simulation }) => simulation.protocol === protocol);
+        { party: this.#calling, name: 'gw1', address: callerHost, number: callerNumber },
+        { party: this.#called, name: 'gw2', address: calleeHost, number: calleeNumber },
+      ].filter(({ party }) => party.protocol === protocol);
+      const lines = ends.filter(({ party }) => party.registers !== true);
       return {
         listen: [at(host)],
         backup: isPrimary ? [partner] : [],
         backupFor: isPrimary ? [] : [partner],
-        gateways: ends.map(({ name, address }) => `${name}=${at(address)}`),
-        lines: ends.map(({ name, number }) => `${number}=aaln/1@${name}`),
+        ...(lines.length === 0
+          ? {}
+          : {
+              gateways: lines.map(({ name, address }) => `${name}=${at(address)}`),
+              lines: lines.map(({ name, number }) => `${number}=aaln/1@${name}`),
+            }),
+        ...ends[0]?.party.section?.(),
       };
     };
     const protocols = [...new Set([this.#calling.protocol, this.#called.protocol])];
     return {
       log: { format: 'json' },
       admin: 'off',
-      location: 'memory',
+      location: this.#registers ? `sqlite:${join(this.#files, 'locations.sqlite')}` : 'memory',
       cluster: { secret: 'the demonstration is on this machine alone' },
       ...Object.fromEntries(protocols.map((protocol) => [protocol, section(protocol)])),
     };
+  }
+
+  /** Whoever registers is known at both controllers by their common store. */
+  get #registers(): boolean {
+    return [this.#calling, this.#called].some(({ registers }) => registers === true);
   }
 
   /** Roles of one process need ports of their own. */
@@ -244,15 +287,15 @@ class Stage {
     return protocol === this.#calling.protocol ? this.#port : this.#port + 1;
   }
 
-  async #gateway(simulation: GatewaySimulation, name: string, host: string): Promise<SimulatedLine> {
+  async #party(party: DemoParty, name: string, host: string, number: string): Promise<SimulatedLine> {
     const parts = { clock: systemClock, log: silentLog, metrics: new Metrics() };
-    const port = this.#portOf(simulation.protocol);
+    const port = this.#portOf(party.protocol);
     const at = (of: string): ControllerAddress => ({ transport: 'udp', host: of, port });
     const network = createNetwork(parts);
-    const gateway = simulation.create(
-      { ...parts, random: systemRandom, network: this.#tapped(network, name, simulation) },
+    const gateway = party.create(
+      { ...parts, random: systemRandom, network: this.#tapped(network, name, party) },
       {
-        name,
+        name: party.registers === true ? number : name,
         listen: at(host),
         controllers: [at(primaryHost)],
         lines: 1,
@@ -269,7 +312,7 @@ class Stage {
   }
 
   /** The network, with every message that arrives at this gateway on the ladder. */
-  #tapped(network: Network, name: string, simulation: GatewaySimulation): Network {
+  #tapped(network: Network, name: string, party: DemoParty): Network {
     return {
       bind: (address, options, events) =>
         network.bind(address, options, {
@@ -277,7 +320,7 @@ class Stage {
           received: (bytes, flow) => {
             if (flow.remote.host === backupHost && this.#killedMs !== undefined)
               this.#switchMs ??= Math.round(systemClock.now() - this.#killedMs);
-            for (const text of simulation.summarize(bytes))
+            for (const text of party.summarize(bytes))
               this.#note(`${name} <── ${formatSocketAddress(flow.remote)}  ${text}`);
             events.received(bytes, flow);
           },

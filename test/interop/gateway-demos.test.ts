@@ -2,7 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { megacoSimulation } from '../../protocols/megaco/index.ts';
 import { mgcpSimulation } from '../../protocols/mgcp/index.ts';
+import { sipParty } from '../../protocols/sip/index.ts';
 import { demoPhases, playGatewayDemo } from '../../src/internal.ts';
+
+const telephone = await sipParty();
 
 const pairs = [
   ['MGCP', mgcpSimulation, mgcpSimulation, undefined],
@@ -10,6 +13,10 @@ const pairs = [
   ['MEGACO in BER', megacoSimulation, megacoSimulation, 'binary'],
   ['MGCP to MEGACO', mgcpSimulation, megacoSimulation, 'compact'],
   ['MEGACO to MGCP', megacoSimulation, mgcpSimulation, 'pretty'],
+  ['a SIP telephone to MGCP', telephone, mgcpSimulation, undefined],
+  ['MGCP to a SIP telephone', mgcpSimulation, telephone, undefined],
+  ['a SIP telephone to MEGACO', telephone, megacoSimulation, 'compact'],
+  ['MEGACO to a SIP telephone', megacoSimulation, telephone, 'pretty'],
 ] as const;
 
 describe('a call survives kill -9 of the primary controller, as processes', () => {
@@ -23,6 +30,7 @@ describe('a call survives kill -9 of the primary controller, as processes', () =
         print: (text) => said.push(text),
       });
       expect(outcomes.map(({ phase }) => phase)).toEqual(demoPhases);
+      for (const { gapMs } of outcomes) expect(gapMs).toEqual(expect.any(Number));
       expect(
         outcomes.filter(({ ok }) => !ok),
         said.join('\n'),

@@ -7,7 +7,7 @@
 import type { Cancel } from '../../../src/internal.ts';
 import { answer, offer } from './sdp.ts';
 import type { PackageAddress, PackageHeaders, PackageRequest, PackageResponse } from './sip-types.ts';
-import type { Call, CallEnd, CallState, TelephoneLine } from './telephone-line.ts';
+import type { Call, CallEnd, CallMedia, CallState, TelephoneLine } from './telephone-line.ts';
 
 abstract class BaseCall {
   readonly ended: Promise<CallEnd>;
@@ -16,12 +16,14 @@ abstract class BaseCall {
   protected remoteTarget: string | undefined;
   protected routeSet: readonly PackageAddress[] = [];
   protected cseq = 1;
+  protected readonly media: CallMedia | undefined;
   #state: CallState = 'calling';
   #end: (end: CallEnd) => void = () => undefined;
 
   constructor(line: TelephoneLine, id: string) {
     this.line = line;
     this.id = id;
+    this.media = line.openMedia();
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -42,8 +44,21 @@ abstract class BaseCall {
   protected finish(end: CallEnd): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
+    this.media?.close();
     this.line.ended(this.self(), end);
     this.#end(end);
+  }
+
+  /** An ACK came; one with a description answers an offer of ours (RFC 3261 §13.2.1). */
+  acknowledged(answered?: string): void {
+    if (answered !== undefined && answered !== '') this.media?.set(answered, 'both');
+  }
+
+  /** Our description for this offer, to which we send from now on; without one an offer of ours. */
+  protected describe(offered: string | undefined): string {
+    if (offered === undefined || offered === '') return offer(this.line.host, 1, this.media?.port);
+    this.media?.set(offered, 'both');
+    return answer(this.line.host, 1, offered, this.media?.port);
   }
 
   protected abstract ours(): PackageAddress;
@@ -86,10 +101,9 @@ abstract class BaseCall {
       case 'INVITE':
       case 'UPDATE': {
         this.remoteTarget = contactOf(request.headers) ?? this.remoteTarget;
-        const body = request.content === undefined || request.content === '' ? undefined : request.content;
         this.line.respond(request, 200, 'OK', {
           headers: { contact: [this.line.contact()], 'content-type': 'application/sdp' },
-          content: body === undefined ? offer(this.line.host, 1) : answer(this.line.host, 1, body),
+          content: this.describe(request.content),
         });
         return true;
       }
@@ -155,7 +169,7 @@ export class OutgoingCall extends BaseCall implements Call {
     return {
       method: 'INVITE',
       uri: this.peer,
-      content: offer(this.line.host, 1),
+      content: this.describe(undefined),
       headers: {
         from: this.ours(),
         to: { uri: this.peer, params: {} },
@@ -207,6 +221,7 @@ export class OutgoingCall extends BaseCall implements Call {
     }
     this.line.acknowledge(ack);
     if (known !== undefined) return;
+    if (response.content !== undefined && response.content !== '') this.media?.set(response.content, 'both');
     if (this.#cancelled) this.bye();
     else this.enter('answered', `${response.status} ${response.reason}`);
   }
@@ -285,19 +300,14 @@ export class IncomingCall extends BaseCall implements Call {
 
   answer(): void {
     if (this.state !== 'calling' && this.state !== 'ringing') return;
-    const { content } = this.#invite;
-    this.#respond(
-      200,
-      'OK',
-      content === undefined || content === '' ? offer(this.line.host, 1) : answer(this.line.host, 1, content),
-    );
+    this.#respond(200, 'OK', this.describe(this.#invite.content));
     this.enter('answered', '200 OK');
     // RFC 3261 §13.3.1.4: an answer that nobody acknowledges ends in BYE.
     this.#timer = this.line.clock.after(ackLimitMs, () => this.hangUp());
   }
 
-  /** ACK came. */
-  acknowledged(): void {
+  override acknowledged(answered?: string): void {
+    super.acknowledged(answered);
     this.#timer?.();
     this.#timer = undefined;
   }
@@ -325,7 +335,8 @@ export class IncomingCall extends BaseCall implements Call {
   }
 
   protected override finish(end: CallEnd): void {
-    this.acknowledged();
+    this.#timer?.();
+    this.#timer = undefined;
     super.finish(end);
   }
 

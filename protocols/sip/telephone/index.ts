@@ -55,4 +55,4 @@ export {
   type TelephoneOptions,
   type TelephoneParts,
 } from './telephone.ts';
-export type { Call, CallEnd, CallState } from './telephone-line.ts';
+export type { Call, CallEnd, CallMedia, CallState } from './telephone-line.ts';

@@ -27,6 +27,14 @@ export interface Call {
   refuse(status: number, reason: string): void;
 }
 
+/** Where a call's speech is received, and where it is sent to. */
+export interface CallMedia {
+  readonly port: number;
+  /** `remote`: the other side's session description. */
+  set(remote: string | undefined, mode: 'both' | 'none'): void;
+  close(): void;
+}
+
 /** What a call needs of its telephone. */
 export interface TelephoneLine {
   readonly clock: Clock;
@@ -45,6 +53,8 @@ export interface TelephoneLine {
   ): void;
   /** Can the challenge be answered? The next request carries the credentials then. */
   challenged(response: PackageResponse, request: PackageRequest): boolean;
+  /** undefined: the telephone has no speech. */
+  openMedia(): CallMedia | undefined;
   changed(call: Call, detail: string): void;
   ended(call: Call, end: CallEnd): void;
 }

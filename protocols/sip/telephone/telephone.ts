@@ -19,7 +19,7 @@ import { createFollowing, type Following } from './follow-alternate-path.ts';
 import type { FollowerParts } from './path-follower.ts';
 import { sipPackage } from './sip-package.ts';
 import type { PackageAddress, PackageRequest, PackageResponse, PackageUri } from './sip-types.ts';
-import type { Call, CallEnd, TelephoneLine } from './telephone-line.ts';
+import type { Call, CallEnd, CallMedia, TelephoneLine } from './telephone-line.ts';
 
 export interface TelephoneParts {
   readonly clock: Clock;
@@ -43,6 +43,8 @@ export interface TelephoneOptions {
   /** What happens to incoming calls; without it they ring until somebody calls `answer`. */
   readonly incoming?: { readonly ringMs: number; readonly busy?: boolean | undefined } | undefined;
   readonly timers?: Partial<TransmitterOptions & { readonly holdMs: number }> | undefined;
+  /** Speech for one call; without it descriptions name a port where nobody listens. */
+  readonly openMedia?: (() => CallMedia | undefined) | undefined;
   readonly onEvent?: ((event: TelephoneEvent) => void) | undefined;
   readonly switched?: FollowerParts['switched'];
   readonly tap?: FollowerParts['tap'];
@@ -270,7 +272,7 @@ export class Telephone implements TelephoneLine {
     const { headers, method } = request;
     const call = this.#calls.get(headers['call-id']);
     if (method === 'ACK') {
-      if (call instanceof IncomingCall) call.acknowledged();
+      call?.acknowledged(request.content);
     } else if (method === 'CANCEL') {
       if (!(call instanceof IncomingCall)) this.respond(request, 481, 'Call/Transaction Does Not Exist');
       else {
@@ -349,6 +351,10 @@ export class Telephone implements TelephoneLine {
 
   challenged(response: PackageResponse, request: PackageRequest): boolean {
     return this.#digest.learn(response, request);
+  }
+
+  openMedia(): CallMedia | undefined {
+    return this.#options.openMedia?.();
   }
 
   changed(call: Call, detail: string): void {
