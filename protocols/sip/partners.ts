@@ -99,6 +99,12 @@ export class Partners {
     return member?.state === 'dead' ? member.diedMs : undefined;
   }
 
+  /** It is dead, or about to leave: what one member does for all is another's. */
+  isGone(address: ControllerAddress): boolean {
+    const state = this.at(address)?.state;
+    return state === 'dead' || state === 'leaving';
+  }
+
   list(): readonly Readonly<Record<string, unknown>>[] {
     return this.#members?.list() ?? [];
   }

@@ -270,7 +270,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     cluster,
     trunks,
     requests: new OwnRequests({ clock, random, layer, nextHops, identity }),
-    isDown: (member) => pool.find(member)?.health === 'down',
+    isDown: (member) => pool.find(member)?.health === 'down' || partners.isGone(member),
     ask: (member) => transmitter.ask(member),
   });
 
