@@ -104,8 +104,8 @@ export class FloatingPair {
       const answering = { scenario: called, host: to, calls, under };
       const phones = await new Sipp({ ...answering, keys: { ...keys, cip: to } }).ready();
       const calling = { scenario: caller, host: from, remote, calls, rate, under };
-      // With a good end or without: a call is over after 45 s.
-      const extra = ['-d', '4000', '-recv_timeout', '45000'];
+      // With a good end or without: a call is over after 15 s of silence.
+      const extra = ['-d', '4000', '-recv_timeout', '15000'];
       running.push({ phones, callers: new Sipp({ ...calling, keys: { ...keys, cip: from }, extra }) });
     }
     // By then calls are at every stage: asked for, ringing, talking, ending.

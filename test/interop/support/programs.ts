@@ -13,6 +13,7 @@ const debianPackage = {
   openssl: 'openssl',
   keepalived: 'keepalived',
   ip: 'iproute2',
+  python3: 'python3',
 } as const;
 
 export type ProgramName = keyof typeof debianPackage;
