@@ -80,8 +80,18 @@ export async function runCommandLine(
   parser.command(
     'drain',
     'hand new work to the backup, let what is open finish, then end',
-    (command) => adminFlags(command),
-    async (parsed) => print(await drain(queryFlags(parsed))),
+    (command) =>
+      adminFlags(command)
+        .option('wait', {
+          type: 'number',
+          requiresArg: true,
+          describe: 'return once it has ended, at most so many seconds',
+        })
+        .check(({ wait }) => {
+          if (wait === undefined || (wait > 0 && wait <= 86_400)) return true;
+          throw new UsageError('wait: seconds, from 1 to 86400');
+        }),
+    async (parsed) => print(await drain(queryFlags(parsed), parsed.wait)),
   );
   explainCommand(parser, protocols, print);
   traceCommand(parser);

@@ -1,4 +1,5 @@
 /** Commands that ask a running altpath over its admin server: status, calls, peers, reg, drain. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { askAdmin } from '../admin-client.ts';
 import { AltpathError } from '../errors.ts';
 import { type AdminFlags, type AdminTarget, adminTarget } from './admin-target.ts';
@@ -52,10 +53,35 @@ export async function query(what: Query, flags: QueryFlags, nowMs: number, recor
   return rows.length < total ? `${shown}\n${rows.length} of ${total} ${noun} (more with --limit)` : shown;
 }
 
-export async function drain(flags: QueryFlags): Promise<string> {
+/** `waitSeconds`: returns once the process is gone, for whoever would end it by force afterwards. */
+export async function drain(flags: QueryFlags, waitSeconds = 0): Promise<string> {
   const { address, token } = adminTarget(flags);
+  if (waitSeconds > 0 && !isLoopback(address.host))
+    throw new AltpathError('ERR_USAGE', '--wait: only for an altpath on this machine, by its loopback address');
+  const status = waitSeconds > 0 ? await askAdmin(address, '/status', { token }) : undefined;
   await askAdmin(address, '/drain', { method: 'POST', token });
-  return flags.json ? JSON.stringify({ draining: true }) : 'draining: new work goes to the backup; it ends by itself';
+  if (status === undefined)
+    return flags.json ? JSON.stringify({ draining: true }) : 'draining: new work goes to the backup; it ends by itself';
+  const pid = isRow(status) ? status['pid'] : undefined;
+  if (typeof pid !== 'number') throw noSense();
+  const untilMs = performance.now() + waitSeconds * 1_000;
+  while (isRunning(pid)) {
+    if (performance.now() > untilMs)
+      throw new AltpathError('ERR_ADMIN', `it drains still after ${waitSeconds} s (process ${pid})`);
+    await pause(pollMs);
+  }
+  return flags.json ? JSON.stringify({ drained: true }) : 'drained: it has ended';
+}
+
+const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.');
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process lives, too.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 async function fetchRows(
@@ -126,3 +152,5 @@ const noSense = (): AltpathError =>
   new AltpathError('ERR_ADMIN', 'the answer makes no sense: another version of altpath?');
 
 const pageSize = 1_000;
+
+const pollMs = 100;

@@ -7,6 +7,7 @@ import { openLog } from '../log.ts';
 import { LogControl } from '../log-control.ts';
 import { Metrics } from '../metrics.ts';
 import { reload } from './reload.ts';
+import { tellServiceManager } from './service-manager.ts';
 import { ProcessSignals } from './signals.ts';
 
 export interface ServeRequest {
@@ -32,11 +33,13 @@ export async function serve({ version, load }: ServeRequest): Promise<void> {
   });
   try {
     await controller.start();
+    tellServiceManager('ready', 'serving', log.logger);
     signals.onHangUp(() => {
       controller.reopenRecords();
       controller.config = reload({ started, current: controller.config, roles: controller.roles, log, load });
     });
     const { text } = await signals.ended;
+    tellServiceManager('stopping', `${text}: waiting for what is open`, log.logger);
     await controller.end(text);
   } finally {
     await controller.close();
