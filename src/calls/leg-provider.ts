@@ -20,6 +20,12 @@ export interface ResumedParty {
   readonly remote: string | undefined;
 }
 
+/** The party's leg, and what is to be done once the call has it. */
+export interface ResumedLeg {
+  readonly leg: Leg;
+  begin(): void;
+}
+
 export interface LegProvider {
   /** As contacts name it (`Contact.protocol`). */
   readonly protocol: string;
@@ -57,7 +63,7 @@ export interface LegProvider {
    * After a takeover: a party that is no line, made again from its record. `begin` goes on with it once both parties are there. Undefined:
    * the record tells nothing that can be gone on with.
    */
-  resume?(party: ResumedParty): { readonly leg: Leg; begin(): void } | undefined;
+  resume?(party: ResumedParty): ResumedLeg | undefined;
   /** What an audit of this leg's line would show now; undefined where it has no media. */
   snapshotOf(leg: Leg): LineSnapshot | undefined;
   /** Are there endpoints of which it is not known whether they are parties of a call that is being rebuilt? */

@@ -2,7 +2,13 @@
  * SIP's parties of calls that this member took over, made again from their records (resumption.ts says what is to be done). Target refreshes
  * are paced, so that a member that takes over thousands of calls does not meet its own flood.
  */
-import { type ControllerAddress, type Flow, type Leg, type ResumedParty, TokenBucket } from '../../../src/internal.ts';
+import {
+  type ControllerAddress,
+  type Flow,
+  type ResumedLeg,
+  type ResumedParty,
+  TokenBucket,
+} from '../../../src/internal.ts';
 import { decode } from '../codec/decode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
@@ -28,11 +34,6 @@ export interface ResumeParts extends AgentParts {
   standsIn(callId: string): void;
 }
 
-interface Resumed {
-  readonly leg: Leg;
-  begin(): void;
-}
-
 export class Resuming {
   readonly #parts: ResumeParts;
   readonly #bucket: TokenBucket;
@@ -44,7 +45,7 @@ export class Resuming {
     this.#bucket = new TokenBucket(parts.clock, refreshesPerSecond, refreshesPerSecond);
   }
 
-  resume(resumed: ResumedParty): Resumed | undefined {
+  resume(resumed: ResumedParty): ResumedLeg | undefined {
     const { record, line } = resumed;
     if (record.phase === 'calling') return this.#called(resumed);
     const party = readPartyFields(record.fields);
@@ -70,7 +71,7 @@ export class Resuming {
     if (call.callId !== undefined) this.#parts.standsIn(this.#parts.ids.callId(call.callId));
   }
 
-  #called({ call, description, record }: ResumedParty): Resumed | undefined {
+  #called({ call, description, record }: ResumedParty): ResumedLeg | undefined {
     // It goes where the dead member's went.
     const leg = this.#parts.outgoing(call, record.number, false);
     return {
@@ -82,7 +83,7 @@ export class Resuming {
     };
   }
 
-  #established(resumed: ResumedParty, party: PartyRecord, acknowledges: boolean): Resumed {
+  #established(resumed: ResumedParty, party: PartyRecord, acknowledges: boolean): ResumedLeg {
     const { call, side, record, description, remote } = resumed;
     const dialog = this.#dialogOf(resumed, party);
     const isUas = dialog.role === 'uas';
@@ -109,7 +110,7 @@ export class Resuming {
   }
 
   /** The INVITE as far as its responses need it, and what it is answered with. */
-  #calling(resumed: ResumedParty, party: PartyRecord, status: 180 | 200): Resumed | undefined {
+  #calling(resumed: ResumedParty, party: PartyRecord, status: 180 | 200): ResumedLeg | undefined {
     const { call, record, description, remote, line } = resumed;
     const dialog = this.#dialogOf(resumed, party);
     const invite = this.#inviteOf(dialog, party, record.number);

@@ -13,6 +13,7 @@ import type {
   LegProvider,
   Metrics,
   ReleaseReason,
+  ResumedLeg,
   ResumedParty,
 } from '../../../src/internal.ts';
 import { response as responseText } from '../codec/encode.ts';
@@ -193,7 +194,7 @@ export class UserAgent implements LegProvider {
     }
   }
 
-  resume(party: ResumedParty) {
+  resume(party: ResumedParty): ResumedLeg | undefined {
     return this.#resuming.resume(party);
   }
 
