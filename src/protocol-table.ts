@@ -15,6 +15,18 @@ export const protocols: readonly ProtocolEntry[] = [
     title: 'SIP proxy and registrar',
     configSchema: sip.sipConfigSchema,
     reader: sip.sipReader,
+    ping: (to, from) => {
+      const adapter = sip.createSipAdapter();
+      return adapter.encode(adapter.probe(to, from, 'doctor'), undefined);
+    },
+    sample: {
+      listen: ['udp:HOST:5060', 'tcp:HOST:5060'],
+      lines: [
+        'domains: [DOMAIN]',
+        '# auth: { register: true, invite: true, realm: DOMAIN, users: [{ user: alice, password: … }] }',
+        '# routes: [{ prefix: "00", to: [udp:192.0.2.20:5060] }]',
+      ],
+    },
     createRole: sip.createSipRole,
     reloads: sip.sipReloads,
     warnings: sip.sipWarnings,
@@ -42,6 +54,10 @@ export const protocols: readonly ProtocolEntry[] = [
     configSchema: mgcp.mgcpConfigSchema,
     reader: mgcp.mgcpReader,
     warnings: ({ gateways }) => roamingWarnings(gateways),
+    sample: {
+      listen: ['udp:HOST:2727'],
+      lines: ['# gateways: [rgw1=192.0.2.11:2427]', '# lines: [200=aaln/1@rgw1, 201=aaln/2@rgw1]', 'gateways: []'],
+    },
     createRole: mgcp.createMgcpRole,
     reloads: gatewayReloads,
     flags: mgcp.mgcpFlags,
@@ -55,6 +71,14 @@ export const protocols: readonly ProtocolEntry[] = [
     configSchema: megaco.megacoConfigSchema,
     reader: megaco.megacoReader,
     warnings: ({ gateways }) => roamingWarnings(gateways, ({ security }) => security !== undefined),
+    ping: (to, from) => {
+      const adapter = megaco.createMegacoAdapter({ mId: () => `[${from.host}]:${from.port}` });
+      return adapter.encode(adapter.probe(to, from, '1'), undefined);
+    },
+    sample: {
+      listen: ['udp:HOST:2944'],
+      lines: ['# gateways: [gw1=192.0.2.12:2944]', '# lines: [300=aaln/1@gw1, 301=aaln/2@gw1]', 'gateways: []'],
+    },
     createRole: megaco.createMegacoRole,
     reloads: gatewayReloads,
     flags: megaco.megacoFlags,

@@ -7,12 +7,15 @@ import { logLevels } from '../log.ts';
 import { type AdminFlags, tokenVariable } from './admin-target.ts';
 import { check } from './check.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
+import { examine, findingsText } from './doctor.ts';
 import { explainCommand } from './explain.ts';
 import { declareFlags, type Flags, overridesOf, word } from './flags.ts';
+import { init } from './init.ts';
 import { changeLog } from './log-level.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
 import { serve } from './serve.ts';
+import { top } from './top.ts';
 import { trace } from './trace.ts';
 
 /** The exit code. */
@@ -33,6 +36,7 @@ export async function runCommandLine(
     .recommendCommands()
     .demandCommand(1, 'say what to do')
     .parserConfiguration({ 'boolean-negation': false })
+    .completion('completion', 'print a completion script for bash or zsh')
     .wrap(100)
     .exitProcess(false)
     .middleware((parsed) => {
@@ -73,6 +77,8 @@ export async function runCommandLine(
         .example('altpath check cluster.yaml', 'all nodes of the cluster'),
     (parsed) => print(check(protocols, word(parsed, 'file') ?? '', word(parsed, 'node'), overridesOf({}))),
   );
+  initCommand(parser, protocols);
+  doctorCommand(parser, protocols);
   queryCommand(parser, 'status', 'what the running altpath does');
   queryCommand(parser, 'calls', 'its calls');
   queryCommand(parser, 'peers', 'the controllers and gateways it knows, and how they are');
@@ -94,6 +100,7 @@ export async function runCommandLine(
     async (parsed) => print(await drain(queryFlags(parsed), parsed.wait)),
   );
   explainCommand(parser, protocols, print);
+  topCommand(parser);
   traceCommand(parser);
   logCommand(parser);
   demoCommand(parser, demonstrations);
@@ -106,6 +113,79 @@ export async function runCommandLine(
     process.stderr.write(`${complaint(error, flags)}\n`);
     return 1;
   }
+}
+
+function initCommand(parser: Argv, protocols: readonly ProtocolEntry[]): void {
+  parser.command(
+    'init [file]',
+    'write a configuration with comments, from five questions or from flags',
+    (command) =>
+      command
+        .positional('file', { type: 'string', default: 'altpath.yaml', describe: 'where to' })
+        .option('roles', { type: 'string', requiresArg: true, describe: 'protocols, separated by commas' })
+        .option('members', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'a=192.0.2.1,b=192.0.2.2; the first is this machine',
+        })
+        .option('domain', { type: 'string', requiresArg: true, describe: 'of the users' })
+        .option('location', { type: 'string', requiresArg: true, describe: 'memory or sqlite:PATH' })
+        .option('admin', { type: 'string', requiresArg: true, describe: 'ip:port of the admin server, or off' })
+        .option('yes', { type: 'boolean', default: false, alias: 'y', describe: 'ask nothing: defaults for the rest' })
+        .option('force', { type: 'boolean', default: false, describe: 'write over a file that is there' })
+        .example('altpath init', 'asks')
+        .example('altpath init pair.yaml -y --members a=192.0.2.1,b=192.0.2.2', 'a pair, without a question'),
+    (parsed) =>
+      init(
+        protocols,
+        {
+          file: word(parsed, 'file') ?? 'altpath.yaml',
+          force: parsed['force'] === true,
+          yes: parsed['yes'] === true,
+          roles: word(parsed, 'roles'),
+          members: word(parsed, 'members'),
+          domain: word(parsed, 'domain'),
+          location: word(parsed, 'location'),
+          admin: word(parsed, 'admin'),
+        },
+        print,
+      ),
+  );
+}
+
+function topCommand(parser: Argv): void {
+  parser.command(
+    'top',
+    'what it does, every second: figures, members, calls, what failed',
+    (command) =>
+      adminFlags(command).option('once', { type: 'boolean', default: false, describe: 'one picture, then end' }),
+    (parsed) =>
+      top({ ...adminWords(parsed), once: parsed['once'] === true }, (screen) => {
+        // Home, the picture with each line's rest cleared, and what is below.
+        if (process.stdout.isTTY && parsed['once'] !== true)
+          process.stdout.write(`\u001b[H${screen.replaceAll('\n', '\u001b[K\n')}\u001b[K\n\u001b[J`);
+        else print(screen);
+      }),
+  );
+}
+
+function doctorCommand(parser: Argv, protocols: readonly ProtocolEntry[]): void {
+  parser.command(
+    'doctor <file>',
+    'what is wrong with a configuration on this machine: names, clock, sockets, certificates, secret, backups',
+    (command) =>
+      command
+        .positional('file', { type: 'string', describe: 'YAML file' })
+        .option('node', { type: 'string', requiresArg: true, describe: 'which of its nodes this machine is' })
+        .option('json', { type: 'boolean', default: false, describe: 'for machines' })
+        .example('altpath doctor cluster.yaml --node a', 'before it is started, and while it runs'),
+    async (parsed) => {
+      const findings = await examine({ protocols, file: word(parsed, 'file') ?? '', node: word(parsed, 'node') });
+      print(parsed['json'] === true ? JSON.stringify(findings, undefined, 2) : findingsText(findings));
+      if (findings.some(({ verdict }) => verdict === 'wrong'))
+        throw new AltpathError('ERR_DOCTOR', 'something is wrong (see above)');
+    },
+  );
 }
 
 function roleCommand(

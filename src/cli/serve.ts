@@ -19,6 +19,7 @@ export interface ServeRequest {
 /** Runs until a signal or `altpath drain` ends it. @throws AltpathError (rejects) where it cannot start; nothing is left open then. */
 export async function serve({ version, load }: ServeRequest): Promise<void> {
   const started = load();
+  process.title = `altpath ${[...started.roles.keys()].join('+')}${started.node === undefined ? '' : ` ${started.node}`}`;
   const metrics = new Metrics();
   const log = openLog(started.core.log, metrics);
   const signals = new ProcessSignals(log.logger);

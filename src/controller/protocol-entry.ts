@@ -6,6 +6,7 @@ import type { RoleSection } from '../config/role-section.ts';
 import type { TrustSettings } from '../config/trust-rules.ts';
 import type { Demo } from '../demo.ts';
 import type { CoreServices, Role } from '../role.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import type { Directory } from '../signaling/directory.ts';
 import type { MessageReader } from '../trace/message-reader.ts';
 
@@ -22,6 +23,14 @@ export interface ProtocolFlag {
   readonly read?: (text: string) => unknown;
 }
 
+/** What `altpath init` writes of a protocol. */
+export interface SampleSection {
+  /** `udp:HOST:5060`; HOST is the member's. */
+  readonly listen: readonly string[];
+  /** Lines of its section; DOMAIN is the operator's. */
+  readonly lines: readonly string[];
+}
+
 export interface ProtocolEntryParts<C extends RoleSection> {
   /** The command, the section of the file and the name in logs: `sip`. */
   readonly name: string;
@@ -33,6 +42,9 @@ export interface ProtocolEntryParts<C extends RoleSection> {
   readonly reloads?: readonly string[];
   /** What its recorded messages say. */
   readonly reader?: MessageReader;
+  readonly sample?: SampleSection;
+  /** What a peer asks to hear whether a controller lives. */
+  readonly ping?: (to: ControllerAddress, from: ControllerAddress) => Uint8Array;
   /** Its users and trunks as the section has them, for `altpath explain` without a running controller. */
   directory?(config: C, plan: DiallingPlan): Directory;
   /** What the operator ought to know of a section that is valid; one line each. */
@@ -67,6 +79,8 @@ export interface ProtocolEntry {
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly commands: readonly CommandModule[];
   readonly demo: Demo | undefined;
+  readonly sample: SampleSection | undefined;
+  readonly ping: ProtocolEntryParts<RoleSection>['ping'];
 }
 
 /** Ties a protocol's role to its own configuration type, so that protocols of any type fit into one table. */
@@ -84,5 +98,6 @@ export function defineProtocol<C extends RoleSection>(parts: ProtocolEntryParts<
       directory: (plan) => parts.directory?.(config, plan),
     }),
   );
-  return { name, title, schema, flags, examples, commands, demo };
+  const { sample, ping } = parts;
+  return { name, title, schema, flags, examples, commands, demo, sample, ping };
 }

@@ -7,7 +7,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Counter, Metrics } from '../metrics.ts';
 import type { Flow, FlowOptions, Listener, TransmitError } from '../network.ts';
 import { TokenBucket } from '../token-bucket.ts';
 import { UnorderedSet } from '../unordered-set.ts';
@@ -84,6 +84,11 @@ export class Transmitter implements DeliveryHost {
     this.#parts = parts;
     this.#options = { ...defaultTransmitterOptions, ...parts.options };
     this.#news = parts.news ?? new PeerNews(parts);
+    // There before the first failure: a rate needs what it was before.
+    for (const reason of ['refused', 'silent'] as const) {
+      this.#failedCount(reason);
+      this.#switchCount(reason);
+    }
     this.#detector = new FailureDetector({
       clock: parts.clock,
       pool: parts.pool,
@@ -298,12 +303,7 @@ export class Transmitter implements DeliveryHost {
     because: HopFailure,
     tried: readonly Attempt[] = [],
   ): void {
-    this.#parts.metrics
-      .counter('switches_total', 'Messages that moved to an alternate, by reason', {
-        protocol: this.#parts.protocol,
-        reason: because,
-      })
-      .add();
+    this.#switchCount(because).add();
     const { log } = this.#parts;
     if (log.isLevelEnabled('debug'))
       logEvent(log, 'messageMoved', {
@@ -332,6 +332,16 @@ export class Transmitter implements DeliveryHost {
     else log.debug(line, 'peer answers again, as is known');
   }
 
+  #failedCount(reason: HopFailure): Counter {
+    const { metrics, protocol } = this.#parts;
+    return metrics.counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason });
+  }
+
+  #switchCount(reason: HopFailure): Counter {
+    const { metrics, protocol } = this.#parts;
+    return metrics.counter('switches_total', 'Messages that moved to an alternate, by reason', { protocol, reason });
+  }
+
   /** Whoever cannot be probed is asked by the messages themselves (a telephone: RFC 3261 §18.4). */
   #unknownFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
     const waiting = this.#open.get(addressKey(address));
@@ -344,12 +354,10 @@ export class Transmitter implements DeliveryHost {
     const waiting = this.#open.get(addressKey(address));
     // A connection that ends while nothing waits for it says nothing about its peer.
     if ((failure === 'closed' || failure === 'reset') && waiting === undefined) return;
-    const { pool, log, metrics, protocol } = this.#parts;
+    const { pool, log } = this.#parts;
     const peer = pool.find(address);
     if (peer !== undefined && pool.failed(peer, failure)) {
-      metrics
-        .counter('peers_failed_total', 'Times a peer was declared down, by reason', { protocol, reason: failure })
-        .add();
+      this.#failedCount(failure).add();
       const line = { peer: peer.key, failure, detail, moving: waiting?.items.length ?? 0 };
       if (this.#news.died(address, failure)) logEvent(log, 'peerDied', line);
       else log.debug(line, 'peer is down, as is known');

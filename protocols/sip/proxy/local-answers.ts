@@ -42,7 +42,7 @@ export class LocalAnswers {
   }
 
   refuseStateless(request: SipMessage, flow: Flow, refusal: Refusal): void {
-    this.#explain?.refused(request, flow, refusal);
+    if (refusal.status >= 300) this.#explain?.refused(request, flow, refusal);
     this.#watch?.refused(request, flow, refusal.status, refusal.reason);
     reply(this.#layer, request, flow, this.#answer(request, flow, refusal));
   }
