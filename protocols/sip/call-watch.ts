@@ -41,6 +41,10 @@ export class SipCallWatch implements ServerObserver {
   readonly #challenged = new Set<Watched>();
   /** Refused without a transaction: the same INVITE is repeated, and is the same call. */
   readonly #refused = new Map<string, number>();
+  /** Call-IDs of dialogs whose end is our own user agent. */
+  readonly #inner = new Set<string>();
+  /** Is our own user agent an end of a dialog with this Call-ID? */
+  endsHere: ((callId: string) => boolean) | undefined;
   #sweep: Cancel | undefined;
   #sweeps = 0;
 
@@ -58,18 +62,30 @@ export class SipCallWatch implements ServerObserver {
     const { method, toTag, callId } = request;
     if (method === 'INVITE' && toTag === '') {
       // What our own user agent begins is a call of the call control, which tells of it.
-      if (flow.remote.host !== userAgentHost) this.#begin(request, flow);
+      if (flow.remote.host === userAgentHost) this.#isInner(callId);
+      else this.#begin(request, flow);
       return;
     }
+    if (flow.remote.host === userAgentHost || this.endsHere?.(callId) === true) this.#isInner(callId);
     const watched = this.#calls.get(callId);
     if (watched === undefined) return;
     watched.seenMs = this.#clock.now();
     if (method === 'CANCEL') watched.isCancelled = true;
   }
 
+  #isInner(callId: string): void {
+    if (this.#inner.size >= maxWatched)
+      for (const oldest of this.#inner) {
+        this.#inner.delete(oldest);
+        break;
+      }
+    this.#inner.add(callId);
+  }
+
   /** Its final response goes back. */
   answered(request: SipMessage, status: number): void {
     const { method, callId, toTag } = request;
+    if (this.#inner.size > 0 && toTag !== '' && this.#inner.has(callId)) return;
     const watched = this.#calls.get(callId);
     if (method === 'INVITE' && toTag === '') {
       if (watched !== undefined && watched.root === request.via.branch) this.#inviteAnswered(watched, request, status);
@@ -116,6 +132,7 @@ export class SipCallWatch implements ServerObserver {
 
   /** Our own user agent takes it: from now on it is a call of the call control, which tells of it. */
   withdraw({ callId }: SipMessage): void {
+    this.#isInner(callId);
     const watched = this.#calls.get(callId);
     if (watched === undefined) return;
     this.#calls.delete(callId);

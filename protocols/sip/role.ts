@@ -210,6 +210,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     toProxy: (message, flow) => proxy.onMessage(message, flow),
     toUserAgent: (message) => userAgent.onResponse(message),
   });
+  const ends = new DialogEnds();
+  if (watch !== undefined) watch.endsHere = (callId) => ends.of(callId).length > 0;
   const userAgent: UserAgent = new UserAgent({
     clock,
     random,
@@ -222,7 +224,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     trust,
     flowNaming,
     callControl: services.callControl,
-    ends: new DialogEnds(),
+    ends,
     contacts: (record) => resolver.contactsOf(record),
     knows: registration.knows,
     watch,
