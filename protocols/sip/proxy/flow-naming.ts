@@ -6,7 +6,7 @@ import { type Flow, isIpLiteral } from '../../../src/internal.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { ParseCache } from '../codec/parse-cache.ts';
-import { parseUri, type SipUri, uriParam } from '../codec/uri.ts';
+import { parseUri, uriParam } from '../codec/uri.ts';
 import type { Identity } from '../identity.ts';
 import type { Flows } from './flows.ts';
 
@@ -14,7 +14,7 @@ export class FlowNaming {
   readonly #flows: Flows;
   readonly #identity: Identity;
   /** By the text of a Contact field: a telephone writes the same in all its requests. */
-  readonly #contacts = new ParseCache<readonly SipUri[]>();
+  readonly #contacts = new ParseCache<readonly ContactPlace[]>();
 
   constructor(flows: Flows, identity: Identity) {
     this.#flows = flows;
@@ -54,19 +54,32 @@ export class FlowNaming {
     if (isPlain && written.includes(port === 5_060 ? host : `${host}:${port}`))
       return this.#identity.hasSeveral(from.transport);
     if (this.#flows.isBound(from)) return true;
-    const [uri] = this.#contacts.get(written, undefined, () => {
-      const [contact] = request.addresses(H.contact);
-      const parsed = contact === undefined ? undefined : parseUri(contact.uri);
-      return parsed === undefined ? [] : [parsed];
-    });
-    if (uri === undefined) return false;
-    if (uri.host === host && (uri.port || 5_060) === port) return this.#identity.hasSeveral(from.transport);
-    // RFC 5626 §4.3: the telephone wants the dialog's requests over this flow.
-    if (uriParam(uri, 'ob') !== undefined) return true;
+    const [place] = this.#contacts.get(written, undefined, () => contactPlace(request));
+    if (place === undefined) return false;
+    if (place.host === host && place.port === port) return this.#identity.hasSeveral(from.transport);
+    if (place.wantsFlow) return true;
     // RFC 3581 §4: it knows that its own view of its address need not be ours.
-    const isSentBy = uri.host === via.host && (uri.port || 5_060) === (via.port || 5_060);
-    return (via.rport !== undefined && isSentBy) || (isPrivate(uri.host) && uri.host !== host);
+    const isSentBy = place.host === via.host && place.port === (via.port || 5_060);
+    return (via.rport !== undefined && isSentBy) || (place.isPrivate && place.host !== host);
   }
+}
+
+/** What of a telephone's first Contact tells whether it is reached there. */
+interface ContactPlace {
+  readonly host: string;
+  readonly port: number;
+  /** RFC 5626 §4.3: the telephone wants the dialog's requests over the flow of this one. */
+  readonly wantsFlow: boolean;
+  readonly isPrivate: boolean;
+}
+
+/** None where nothing can be read. */
+function contactPlace(request: SipMessage): readonly ContactPlace[] {
+  const [contact] = request.addresses(H.contact);
+  const uri = contact === undefined ? undefined : parseUri(contact.uri);
+  if (uri === undefined) return [];
+  const { host, port } = uri;
+  return [{ host, port: port || 5_060, wantsFlow: uriParam(uri, 'ob') !== undefined, isPrivate: isPrivate(host) }];
 }
 
 const isFirstHop = (request: SipMessage): boolean => {
