@@ -5,7 +5,7 @@
 import { type CommandOutcome, type Gateway, isCrossingCallId } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter, parameterValues } from './codec/messages.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { recordIn } from './record-places.ts';
+import { recordIn } from './record-place.ts';
 import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
 export interface AuditParts {

@@ -14,7 +14,7 @@ import { isSuccess, type MgcpResponse, type Parameter, parameter } from './codec
 import type { GatewayCommands } from './gateway-commands.ts';
 import { draftOf, type LineCommand, nextCommand, type ObservedEndpoint } from './line-commands.ts';
 import { nothingObserved, onResult, unrequested } from './line-results.ts';
-import { isBesideRemote, type RecordPlaces, withEntityRecord } from './record-places.ts';
+import { isBesideRemote, type RecordPlaces, withEntityRecord } from './record-place.ts';
 import type { Draft } from './transactions.ts';
 
 export type MgcpLineDriver = LineDriver<ObservedEndpoint, LineCommand, MgcpResponse>;

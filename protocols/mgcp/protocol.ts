@@ -45,7 +45,7 @@ import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.
 import { unrequested } from './line-results.ts';
 import { MgcpMediaRelay } from './media-relay.ts';
 import { unknownCritical } from './path.ts';
-import { RecordPlaces, recordHabit, withRecords } from './record-places.ts';
+import { RecordPlaces, recordHabit, withRecords } from './record-place.ts';
 import { Restarts } from './restart.ts';
 import { Routing } from './routing.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';

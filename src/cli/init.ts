@@ -107,7 +107,7 @@ function readMembers(text: string): InitAnswers['members'] {
 }
 
 /** The file. */
-export function configText(protocols: readonly ProtocolEntry[], answers: InitAnswers, secret: string): string {
+function configText(protocols: readonly ProtocolEntry[], answers: InitAnswers, secret: string): string {
   const { roles, members, domain, location, admin } = answers;
   const chosen = protocols.filter(({ name }) => roles.includes(name));
   const isCluster = members.length > 1;

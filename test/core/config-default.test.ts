@@ -33,7 +33,7 @@ describe('config/default.yaml', () => {
       .map((line) => line.replace(/^( *)# (?=( *(- [{a-z]|[a-zA-Z]+:( |$))))/, '$1'))
       .filter((line) => !/certFile|usersFile|- (tls|wss):/.test(line))
       .join('\n')
-      .replace('secret: …', `secret: ${'0'.repeat(64)}`)
+      .replace(/(secret|formerSecret): …/g, `$1: ${'0'.repeat(64)}`)
       // With `nodes`, both listen and backups come from there.
       .replace(/^ {2}backup(For)?: .*\n/gm, '');
     const source = parseSource(file, alive);

@@ -3,7 +3,7 @@
  * audited is kept by the gateway or by the other member, before it is acted upon, and a backup goes on from it.
  */
 import { describe, expect, it } from 'vitest';
-import { recordIn } from '../../protocols/mgcp/record-places.ts';
+import { recordIn } from '../../protocols/mgcp/record-place.ts';
 import {
   type Call,
   type CallRecord,
