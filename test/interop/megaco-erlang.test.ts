@@ -161,7 +161,7 @@ describe.skipIf(!hasErlang).each([
     mg.does('dial 3 203');
     // Line 4 has dial tone: it is busy for line 3, and nothing happens to it, nor to the call of 1 and 2.
     await mg.until(/line 3 hook=off signal=cg\/bt/, 20_000);
-    await second.waitForOutput(/gateway is ours/, 20_000);
+    await second.waitForOutput(/taken over by audit/, 20_000);
     expect(mg.said.split('\n').filter((text) => /^line [124] /.test(text))).toEqual([]);
     mg.does('onhook 3');
     await mg.until(/line 3 hook=on signal= context=0/);
