@@ -1,9 +1,15 @@
 /** What a final response says of a call, in the words of all protocols and as a cause of Q.850 (as RFC 3398 pairs them). */
 import type { CallOutcome } from '../../src/internal.ts';
+import { keptShort } from './codec/kept-text.ts';
 
 export function outcomeOf(status: number, detail?: string): CallOutcome {
   const [reason, cause] = table.get(status) ?? byClass(status);
-  return { reason, code: String(status), cause, ...(detail === undefined || detail === '' ? {} : { detail }) };
+  return {
+    reason,
+    code: String(status),
+    cause,
+    ...(detail === undefined || detail === '' ? {} : { detail: keptShort(detail) }),
+  };
 }
 
 type Entry = readonly [reason: string, cause: number];

@@ -17,6 +17,7 @@ import {
   type ObservedCall,
 } from '../../src/internal.ts';
 import { outcomeOf } from './call-outcome.ts';
+import { idOf, keptId, keptShort } from './codec/kept-text.ts';
 import type { SipMessage } from './codec/messages.ts';
 import type { ServerObserver } from './transactions/host.ts';
 import { userAgentHost } from './user-agent/derived-ids.ts';
@@ -62,33 +63,35 @@ export class SipCallWatch implements ServerObserver {
     const { method, toTag, callId } = request;
     if (method === 'INVITE' && toTag === '') {
       // What our own user agent begins is a call of the call control, which tells of it.
-      if (flow.remote.host === userAgentHost) this.#isInner(callId);
+      if (flow.remote.host === userAgentHost) this.#noteInner(callId);
       else this.#begin(request, flow);
       return;
     }
-    if (flow.remote.host === userAgentHost || this.endsHere?.(callId) === true) this.#isInner(callId);
-    const watched = this.#calls.get(callId);
+    if (flow.remote.host === userAgentHost || this.endsHere?.(callId) === true) this.#noteInner(callId);
+    const watched = this.#calls.get(idOf(callId));
     if (watched === undefined) return;
     watched.seenMs = this.#clock.now();
     if (method === 'CANCEL') watched.isCancelled = true;
   }
 
-  #isInner(callId: string): void {
+  /** The requests of this dialog are of a call that the call control tells of. */
+  #noteInner(callId: string): void {
     if (this.#inner.size >= maxWatched)
       for (const oldest of this.#inner) {
         this.#inner.delete(oldest);
         break;
       }
-    this.#inner.add(callId);
+    this.#inner.add(keptId(callId));
   }
 
   /** Its final response goes back. */
   answered(request: SipMessage, status: number): void {
     const { method, callId, toTag } = request;
-    if (this.#inner.size > 0 && toTag !== '' && this.#inner.has(callId)) return;
-    const watched = this.#calls.get(callId);
+    if (this.#inner.size > 0 && toTag !== '' && this.#inner.has(idOf(callId))) return;
+    const watched = this.#calls.get(idOf(callId));
     if (method === 'INVITE' && toTag === '') {
-      if (watched !== undefined && watched.root === request.via.branch) this.#inviteAnswered(watched, request, status);
+      if (watched !== undefined && watched.root === idOf(request.via.branch ?? ''))
+        this.#inviteAnswered(watched, request, status);
       return;
     }
     if (toTag === '') return;
@@ -106,15 +109,15 @@ export class SipCallWatch implements ServerObserver {
   refused(request: SipMessage, flow: Flow, status: number, reason: string): void {
     const { method, toTag, callId } = request;
     if (method !== 'INVITE' || toTag !== '') return;
-    const known = this.#calls.get(callId);
+    const known = this.#calls.get(idOf(callId));
     if (status === 401 || status === 407) {
       this.#challenge(known ?? this.#begin(request, flow));
       return;
     }
     const now = this.#clock.now();
-    if (known === undefined && (this.#refused.get(callId) ?? 0) > now - repeatMs) return;
+    if (known === undefined && (this.#refused.get(idOf(callId)) ?? 0) > now - repeatMs) return;
     if (this.#refused.size >= maxRefused) this.#refused.clear();
-    this.#refused.set(callId, now);
+    this.#refused.set(keptId(callId), now);
     this.#end(callId, known ?? this.#begin(request, flow), outcomeOf(status, reason));
   }
 
@@ -132,10 +135,10 @@ export class SipCallWatch implements ServerObserver {
 
   /** Our own user agent takes it: from now on it is a call of the call control, which tells of it. */
   withdraw({ callId }: SipMessage): void {
-    this.#isInner(callId);
-    const watched = this.#calls.get(callId);
+    this.#noteInner(callId);
+    const watched = this.#calls.get(idOf(callId));
     if (watched === undefined) return;
-    this.#calls.delete(callId);
+    this.#calls.delete(idOf(callId));
     this.#challenged.delete(watched);
     watched.call.withdraw();
   }
@@ -145,7 +148,7 @@ export class SipCallWatch implements ServerObserver {
   }
 
   moved(request: SipMessage, from: ControllerAddress, to: ControllerAddress, because: HopFailure): void {
-    this.#calls.get(request.callId)?.call.moved(formatAddress(from), formatAddress(to), because);
+    this.#calls.get(idOf(request.callId))?.call.moved(formatAddress(from), formatAddress(to), because);
   }
 
   /** A branch was refused by this hop. */
@@ -177,16 +180,16 @@ export class SipCallWatch implements ServerObserver {
   }
 
   #invited({ method, callId, toTag }: SipMessage): Watched | undefined {
-    return method === 'INVITE' && toTag === '' ? this.#calls.get(callId) : undefined;
+    return method === 'INVITE' && toTag === '' ? this.#calls.get(idOf(callId)) : undefined;
   }
 
   #begin(request: SipMessage, flow: Flow): Watched {
-    const known = this.#calls.get(request.callId);
+    const known = this.#calls.get(idOf(request.callId));
     const now = this.#clock.now();
     if (known !== undefined) {
       // Once more with credentials, or after a redirection; while it is open, it came back to us.
       if (known.challengedMs !== undefined) {
-        known.root = request.via.branch ?? '';
+        known.root = keptId(request.via.branch ?? '');
         known.challengedMs = undefined;
         known.failure = undefined;
         this.#challenged.delete(known);
@@ -196,9 +199,9 @@ export class SipCallWatch implements ServerObserver {
     }
     return this.#watch(request, {
       protocol: 'sip',
-      callId: request.callId,
-      caller: request.from.uri,
-      callee: request.requestUri,
+      callId: keptId(request.callId),
+      caller: keptShort(request.from.uri),
+      callee: keptShort(request.requestUri),
       from: `${flow.transport}:${formatSocketAddress(flow.remote)}`,
     });
   }
@@ -206,7 +209,13 @@ export class SipCallWatch implements ServerObserver {
   /** A dialog that began elsewhere, or before this process. */
   #adopt(request: SipMessage): Watched {
     const { callId, from, to } = request;
-    return this.#watch(request, { protocol: 'sip', callId, caller: from.uri, callee: to.uri, isAdopted: true });
+    return this.#watch(request, {
+      protocol: 'sip',
+      callId: keptId(callId),
+      caller: keptShort(from.uri),
+      callee: keptShort(to.uri),
+      isAdopted: true,
+    });
   }
 
   #watch(request: SipMessage, beginning: Parameters<CallWatch['begin']>[0]): Watched {
@@ -217,14 +226,14 @@ export class SipCallWatch implements ServerObserver {
       }
     const watched: Watched = {
       call: this.#journal.begin(beginning),
-      root: request.via.branch ?? '',
+      root: keptId(request.via.branch ?? ''),
       seenMs: this.#clock.now(),
       challengedMs: undefined,
       failure: undefined,
       isCancelled: false,
       recordRoute: true,
     };
-    this.#calls.set(request.callId, watched);
+    this.#calls.set(keptId(request.callId), watched);
     this.#sweep ??= this.#clock.after(sweepMs, () => this.#look());
     return watched;
   }
@@ -266,7 +275,7 @@ export class SipCallWatch implements ServerObserver {
   }
 
   #end(callId: string, watched: Watched, outcome: CallOutcome): void {
-    this.#calls.delete(callId);
+    this.#calls.delete(idOf(callId));
     this.#challenged.delete(watched);
     watched.call.end(outcome);
   }

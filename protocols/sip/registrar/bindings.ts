@@ -3,9 +3,10 @@
  * RFC 5626 §6). The caller stores the result and answers.
  */
 import { type Contact, type ControllerAddress, fail, ok, type Result } from '../../../src/internal.ts';
+import { kept, keptId } from '../codec/kept-text.ts';
 import { parseUri } from '../codec/uri.ts';
 import type { ContactValue, ContactValues } from './contact-values.ts';
-import { kept, keptId, maxRecordOctets, recordOctets } from './kept-text.ts';
+import { maxRecordOctets, recordOctets } from './record-limits.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { type CanonicalUri, canonicalUri, sameUri } from './uri-equality.ts';
 

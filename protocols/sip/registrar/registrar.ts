@@ -16,6 +16,7 @@ import type {
 import { isIpLiteral, LocationFullError, limitedEvent } from '../../../src/internal.ts';
 import { response } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
+import { kept } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from '../codec/uri.ts';
 import { type NameAddr, parseNameAddr } from '../codec/values.ts';
@@ -26,7 +27,7 @@ import { stampedVia } from '../proxy/forward.ts';
 import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
 import type { ContactPlaces } from './contact-places.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
-import { kept, maxRecordNameOctets } from './kept-text.ts';
+import { maxRecordNameOctets } from './record-limits.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 export interface RegistrarRules extends BindingRules {
