@@ -28,7 +28,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Family<Cell>>();
   readonly #gauges = new Map<string, Family<Reader>>();
-  readonly #histograms = new Map<string, Family<Histogram> & { readonly histogram: PromHistogram }>();
+  readonly #histograms = new Map<string, Family<Observations> & { readonly histogram: PromHistogram }>();
 
   /**
    * The same name and labels give the same counter. Keep it where messages pass: looking it up costs more than counting.
@@ -91,21 +91,25 @@ export class Metrics {
     let family = this.#histograms.get(full);
     if (family === undefined) {
       const labelNames = Object.keys(labels).sort();
+      const all = new Map<string, Observations>();
       const histogram = new PromHistogram({
         name: full,
         help,
         buckets: [...buckets],
         labelNames,
         registers: [this.#registry],
+        collect() {
+          for (const observations of all.values()) observations.pass();
+        },
       });
-      family = { series: new Map(), labelNames, histogram };
+      family = { series: all, labelNames, histogram };
       this.#histograms.set(full, family);
     }
     const admitted = admit(full, family, labels);
     const key = seriesKey(family, admitted);
     let series = family.series.get(key);
     if (series === undefined) {
-      series = family.labelNames.length === 0 ? family.histogram : family.histogram.labels(admitted);
+      series = new Observations(family.labelNames.length === 0 ? family.histogram : family.histogram.labels(admitted));
       family.series.set(key, series);
     }
     return series;
@@ -153,3 +157,24 @@ class Cell implements Counter {
     this.value += count;
   }
 }
+
+/** Passed on in a row: one by one, what the histogram does for each costs several times as much. */
+class Observations implements Histogram {
+  readonly #to: Histogram;
+  readonly #waiting: number[] = [];
+
+  constructor(to: Histogram) {
+    this.#to = to;
+  }
+
+  observe(value: number): void {
+    if (this.#waiting.push(value) >= maxWaiting) this.pass();
+  }
+
+  pass(): void {
+    for (const value of this.#waiting) this.#to.observe(value);
+    this.#waiting.length = 0;
+  }
+}
+
+const maxWaiting = 1_024;

@@ -80,11 +80,11 @@ export class CallMetrics {
     let counts = this.#routes.get(key);
     if (counts === undefined) {
       const labels = { protocol, route };
-      const { counter } = bound(this.#metrics);
+      const metrics = this.#metrics;
       counts = {
-        attempts: counter('call_attempts_total', 'Call attempts that ended, by route', labels),
-        answers: counter('call_answers_total', 'Of these, answered: for the answer seizure ratio', labels),
-        effective: counter(
+        attempts: metrics.counter('call_attempts_total', 'Call attempts that ended, by route', labels),
+        answers: metrics.counter('call_answers_total', 'Of these, answered: for the answer seizure ratio', labels),
+        effective: metrics.counter(
           'call_effective_total',
           'Of these, answered or ended by the called party or the caller: for the network effectiveness ratio',
           labels,
@@ -100,11 +100,16 @@ export class CallMetrics {
     let delays = this.#delays.get(protocol);
     if (delays === undefined) {
       const labels = { protocol };
-      const { histogram } = bound(this.#metrics);
+      const metrics = this.#metrics;
       delays = {
-        postDial: histogram('call_post_dial_delay_seconds', 'From the attempt to ringing', delayBuckets, labels),
-        setUp: histogram('call_setup_seconds', 'From the attempt to the answer', setUpBuckets, labels),
-        talk: histogram('call_talk_seconds', 'From the answer to the end', talkBuckets, labels),
+        postDial: metrics.histogram(
+          'call_post_dial_delay_seconds',
+          'From the attempt to ringing',
+          delayBuckets,
+          labels,
+        ),
+        setUp: metrics.histogram('call_setup_seconds', 'From the attempt to the answer', setUpBuckets, labels),
+        talk: metrics.histogram('call_talk_seconds', 'From the answer to the end', talkBuckets, labels),
       };
       this.#delays.set(protocol, delays);
     }
@@ -121,11 +126,6 @@ export class CallMetrics {
     return counter;
   }
 }
-
-const bound = (metrics: Metrics): Pick<Metrics, 'counter' | 'histogram'> => ({
-  counter: (...words) => metrics.counter(...words),
-  histogram: (...words) => metrics.histogram(...words),
-});
 
 /** The network did its part: the called party was busy, did not answer or did not want, or the caller gave up or misdialled. */
 const partiesDecided: ReadonlySet<string> = new Set([
