@@ -2,7 +2,7 @@
  * Session descriptions on their way between SIP and call control: what strangers send is read line by line and written anew, so that
  * nothing but lines of SDP reaches a gateway; what is ours gets a version that says whether it has changed (RFC 3264 §8).
  */
-import { servedMedia } from '../../../src/internal.ts';
+import { servedMedia, withoutRecord } from '../../../src/internal.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 
@@ -49,11 +49,10 @@ function readDescription(body: string): string | undefined {
     if (line === '') continue;
     if (!isLine(line)) return undefined;
     // RFC 4566 §5: types that nobody knows are ignored.
-    if (!knownTypes.has(line.charAt(0)) || ownAttribute.test(line)) continue;
-    kept.push(line);
+    if (knownTypes.has(line.charAt(0))) kept.push(line);
   }
   return kept.some((line) => line.startsWith('m=')) && kept.some((line) => line.startsWith('o='))
-    ? `${kept.join('\r\n')}\r\n`
+    ? withoutRecord(`${kept.join('\r\n')}\r\n`)
     : undefined;
 }
 
@@ -79,23 +78,26 @@ export class OwnDescription {
 
   /** Is this what the peer was told last? */
   isTold(description: string): boolean {
-    return withVersion(withoutRecords(description), 0) === this.#told;
+    return withVersion(plain(description), 0) === this.#told;
   }
 
   tell(description: string): string {
-    const text = withoutRecords(description);
+    const text = plain(description);
     const given = Number(originLine.exec(text)?.[2] ?? 0);
-    const plain = withVersion(text, 0);
-    if (plain !== this.#told) {
+    const unversioned = withVersion(text, 0);
+    if (unversioned !== this.#told) {
       this.#version = Math.max(given, this.#told === undefined ? this.#version : this.#version + 1);
-      this.#told = plain;
+      this.#told = unversioned;
     }
-    return withVersion(plain, this.#version);
+    return withVersion(unversioned, this.#version);
   }
 }
 
-function withoutRecords(description: string): string {
-  const lines = description.split(/\r\n|\n/).filter((line) => line !== '' && !ownAttribute.test(line));
+/** One spelling of line ends, and nothing that members keep with a gateway's media. */
+function plain(description: string): string {
+  const lines = withoutRecord(description)
+    .split(/\r\n|\n/)
+    .filter((line) => line !== '');
   return `${lines.join('\r\n')}\r\n`;
 }
 
@@ -104,9 +106,6 @@ const withVersion = (text: string, version: number): string =>
 
 /** `o=- 123 1 IN IP4 …`: up to the version. */
 const originLine = /^(o=\S+ +\d+ +)(\d{1,15})(?= )/m;
-
-/** Records that members keep with a gateway's media (`a=x-altpath:`): nobody else's to write or to read. */
-const ownAttribute = /^a=x-altpath\b/i;
 
 const knownTypes: ReadonlySet<string> = new Set('vosiuepcbtrzkam');
 
