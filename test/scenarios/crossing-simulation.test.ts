@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { reached } from '../support/reached.ts';
 import { backupHost, type CrossingOptions, CrossingWorld, primaryHost } from './crossing-world.ts';
 
 /** Kills the primary at the n-th message of a call, counted over everything but what members say to each other. */
@@ -209,13 +210,7 @@ function stuckLines(world: CrossingWorld): string {
 }
 
 /** Within 20 seconds. */
-async function until(world: CrossingWorld, holds: () => boolean): Promise<boolean> {
-  for (let waited = 0; waited < 20_000; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: CrossingWorld, holds: () => boolean): Promise<boolean> => reached(world, holds, 20_000);
 
 const isBetweenMembers = ({ from, to }: { from: { host: string }; to: { host: string } }): boolean =>
   [primaryHost, backupHost].includes(from.host) && [primaryHost, backupHost].includes(to.host);

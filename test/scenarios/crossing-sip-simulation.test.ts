@@ -3,6 +3,7 @@
  * an edge proxy that follows the path attribute nothing is lost; of a telephone that is alone with the pair, calls that talk are kept.
  */
 import { describe, expect, it } from 'vitest';
+import { reached } from '../support/reached.ts';
 import type { SimPhone } from '../support/sip-ua.ts';
 import { backupHost, type CrossingOptions, CrossingWorld, primaryHost, sipDomain } from './crossing-world.ts';
 
@@ -238,10 +239,5 @@ const members: ReadonlySet<string> = new Set([primaryHost, backupHost]);
 const isBetweenMembers = ({ from, to }: { from: { host: string }; to: { host: string } }): boolean =>
   members.has(from.host) && members.has(to.host);
 
-async function until(world: CrossingWorld, holds: () => boolean, limitMs = 40_000): Promise<boolean> {
-  for (let ms = 0; ms < limitMs; ms += 50) {
-    if (holds()) return true;
-    await world.run(50);
-  }
-  return holds();
-}
+const until = (world: CrossingWorld, holds: () => boolean, limitMs = 40_000): Promise<boolean> =>
+  reached(world, holds, limitMs, 50);

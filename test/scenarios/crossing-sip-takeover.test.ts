@@ -3,6 +3,7 @@
  * and goes on with it (docs/crossing-failover-cases.md).
  */
 import { describe, expect, it } from 'vitest';
+import { reached } from '../support/reached.ts';
 import type { SimPhone } from '../support/sip-ua.ts';
 import { backupHost, type CrossingOptions, CrossingWorld, primaryHost, sipDomain } from './crossing-world.ts';
 
@@ -35,13 +36,8 @@ async function lineCalls({ world, line }: Scene): Promise<void> {
   world.telephone(line).dial('7001');
 }
 
-async function until(world: CrossingWorld, holds: () => boolean, limitMs = 40_000): Promise<boolean> {
-  for (let ms = 0; ms < limitMs; ms += 50) {
-    if (holds()) return true;
-    await world.run(50);
-  }
-  return holds();
-}
+const until = (world: CrossingWorld, holds: () => boolean, limitMs = 40_000): Promise<boolean> =>
+  reached(world, holds, limitMs, 50);
 
 const talks = ({ world, line }: Scene): boolean => world.telephone(line).media().sendsTo === '127.0.0.1:40000';
 

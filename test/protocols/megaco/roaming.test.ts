@@ -2,19 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { sign } from '../../../protocols/megaco/authentication.ts';
 import { megacoConfigSchema } from '../../../protocols/megaco/config.ts';
+import { reached } from '../../support/reached.ts';
 import { playCall } from './call-script.ts';
 import { backupHost, gatewayHosts, primaryHost, World } from './world.ts';
 
 const gatewayConfig = { addresses: 'any' };
 const numbers = ['200', '201', '202', '203'] as const;
 
-async function until(world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> {
-  for (let waited = 0; waited < limitMs; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> =>
+  reached(world, holds, limitMs);
 
 /** A program at this address that says what it is told to, and answers every question. */
 async function stranger(world: World, host: string) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { reached } from '../../support/reached.ts';
 import { address, backupHost, gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';
 
 /** The hold time is 10 s: until then the backup keeps what it took over, and gateways may report in to either. */
@@ -159,10 +160,4 @@ async function tell(world: World, gateway: number, text: string): Promise<void> 
   await listener.close();
 }
 
-async function until(world: World, holds: () => boolean, limitMs = 5_000): Promise<boolean> {
-  for (let waited = 0; waited < limitMs; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean, limitMs = 5_000): Promise<boolean> => reached(world, holds, limitMs);

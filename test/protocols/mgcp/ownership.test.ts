@@ -1,17 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { reached } from '../../support/reached.ts';
 import { address, backupHost, gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';
 
 const numbers = ['200', '201', '202', '203'] as const;
 
 const owners = (world: World): readonly (string | undefined)[] => numbers.map((number) => world.owner(number));
 
-async function until(world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> {
-  for (let waited = 0; waited < limitMs; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> =>
+  reached(world, holds, limitMs);
 
 async function talk(world: World, from = '200', to = '202'): Promise<void> {
   const a = world.line(from);

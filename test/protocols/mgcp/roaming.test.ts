@@ -1,6 +1,7 @@
 /** `addresses: any`: gateways of an access network that gives out addresses are known by the domain in their endpoint names. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { mgcpConfigSchema } from '../../../protocols/mgcp/config.ts';
+import { reached } from '../../support/reached.ts';
 import { backupHost, gatewayHosts, primaryHost, World } from './world.ts';
 
 const numbers = ['200', '201', '202', '203'] as const;
@@ -18,13 +19,8 @@ async function up(): Promise<World> {
   return open;
 }
 
-async function until(world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> {
-  for (let waited = 0; waited < limitMs; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean, limitMs = 15_000): Promise<boolean> =>
+  reached(world, holds, limitMs);
 
 async function talk(world: World, from = '200', to = '202'): Promise<void> {
   const a = world.line(from);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayHabits } from '../../../protocols/mgcp/gateway/habits.ts';
+import { reached } from '../../support/reached.ts';
 import { backupHost, primaryHost, World, type WorldOptions } from './world.ts';
 
 /**
@@ -271,10 +272,4 @@ async function talk(world: World, from: string, to: string): Promise<void> {
   expect(await until(world, () => world.talking(from, to)), `${from} and ${to}`).toBe(true);
 }
 
-async function until(world: World, holds: () => boolean): Promise<boolean> {
-  for (let waited = 0; waited < 5_000; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean): Promise<boolean> => reached(world, holds, 5_000);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { reached } from '../../support/reached.ts';
 import { backupHost, primaryHost, World, type WorldOptions } from './world.ts';
 
 /** Kills the primary at the n-th message of a call, counted over everything but the heartbeats of the call agents. */
@@ -149,13 +150,7 @@ function describeLine(world: World, number: string): string {
 }
 
 /** Within 20 seconds. */
-async function until(world: World, holds: () => boolean): Promise<boolean> {
-  for (let waited = 0; waited < 20_000; waited += 20) {
-    if (holds()) return true;
-    await world.run(20);
-  }
-  return holds();
-}
+const until = (world: World, holds: () => boolean): Promise<boolean> => reached(world, holds, 20_000);
 
 const isHeartbeat = ({ from, to }: { from: { host: string }; to: { host: string } }): boolean =>
   [primaryHost, backupHost].includes(from.host) && [primaryHost, backupHost].includes(to.host);
