@@ -45,6 +45,8 @@ export interface NetworkEvents {
   failed(flow: Flow, error: TransmitError): void;
   /** Bytes that no framing can make sense of; the connection is closed right after. `bytes` are the start of what was there. */
   malformed?(bytes: Buffer, flow: Flow, reason: string): void;
+  /** The floating address of this listener has left the host: another host has whatever was under way over it. */
+  left?(local: ControllerAddress): void;
 }
 
 /** Cuts the messages out of one connection's bytes. One instance per connection. */

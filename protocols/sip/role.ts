@@ -117,6 +117,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       if (error.reason === 'refused') partners.refused(flow);
       if (flow.reliable) lostBindings.ended(flow);
     },
+    onLeft(local) {
+      layer.left(local);
+    },
   });
   const news = new PeerNews({
     protocol: 'sip',

@@ -104,9 +104,10 @@ class FloatingListener implements Listener {
     this.#options = options;
     this.#events = {
       ...events,
-      // What the system refuses to send while the address is elsewhere says nothing of the peer: it is as if it were lost.
+      // What the system refuses to send while the address is elsewhere says nothing of the peer: it is as if it were lost. The address
+      // may have gone since we last looked.
       failed: (flow, error) => {
-        if (this.#isHere || error.isLocal !== true) events.failed(flow, error);
+        if (error.isLocal !== true || (this.#isHere && this.#isStillHere())) events.failed(flow, error);
       },
     };
   }
@@ -162,6 +163,7 @@ class FloatingListener implements Listener {
       this.#isHere = false;
       log.warn({ address }, `floating address ${address} has left this host: nothing is sent from it until it returns`);
       this.#endConnections();
+      this.#events.left?.(this.local);
     }
     if (this.#bound === undefined && (isHere || this.#mayBindAhead)) void this.#bindLater();
   }
@@ -183,6 +185,11 @@ class FloatingListener implements Listener {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #isStillHere(): boolean {
+    const { hostAddresses = systemAddresses } = this.#parts;
+    return hostAddresses().has(this.local.host);
   }
 
   async #close(): Promise<void> {

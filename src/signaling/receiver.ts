@@ -32,6 +32,8 @@ export interface ReceiverParts<M> {
   answersTo?(flow: Flow): boolean;
   /** The way back along a flow is gone. */
   onFailed(flow: Flow, error: TransmitError): void;
+  /** The floating address of a listener is on another host now, with whatever was under way over it. */
+  onLeft?(local: ControllerAddress): void;
 }
 
 export class Receiver<M> {
@@ -74,6 +76,7 @@ export class Receiver<M> {
           await network.bind(address, options, {
             received: (bytes, flow) => this.#receive(bytes, flow),
             failed: (flow, error) => this.#parts.onFailed(flow, error),
+            left: (local) => this.#parts.onLeft?.(local),
             malformed: (_bytes, flow, reason) => this.#refuse(flow, reason),
           }),
         );

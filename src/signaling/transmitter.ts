@@ -209,7 +209,7 @@ export class Transmitter implements DeliveryHost {
     if (this.#stopped) return;
     const address = { transport: flow.transport, host: flow.remote.host, port: flow.remote.port };
     if (flow.reliable || isLocal === true) {
-      this.#hopFailed(address, reason, detail);
+      this.#hopFailed(address, reason, detail, !flow.reliable);
       return;
     }
     // One message was too long, or we were too busy: that says nothing of the peer.
@@ -349,7 +349,8 @@ export class Transmitter implements DeliveryHost {
     else for (const delivery of [...(waiting?.items ?? [])]) delivery.reported(failure);
   }
 
-  #hopFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
+  /** `isOneDatagram`: our own system did not send a datagram, which says nothing of what that peer has got before. */
+  #hopFailed(address: ControllerAddress, failure: HopFailure, detail: string, isOneDatagram = false): void {
     if (this.#stopped) return;
     const waiting = this.#open.get(addressKey(address));
     // A connection that ends while nothing waits for it says nothing about its peer.
@@ -366,7 +367,7 @@ export class Transmitter implements DeliveryHost {
       this.#detector.watchAiling();
       this.#sendAgain(address);
     }
-    if (waiting !== undefined) this.#moveOn(waiting, address, failure);
+    if (waiting !== undefined) this.#moveOn(waiting, address, failure, isOneDatagram);
   }
 
   /** The hop is suspect: what has heard nothing from it goes to its alternates, where it has any; the rest waits for the verdict. */
@@ -384,13 +385,19 @@ export class Transmitter implements DeliveryHost {
    * What has heard nothing yet goes at once: somebody waits for it. What rings already can wait a moment; all of it at once would
    * only stand in the way of the others at the alternate, which has not seen such a rush before.
    */
-  #moveOn({ items }: UnorderedSet<Delivery>, address: ControllerAddress, failure: HopFailure): void {
+  #moveOn(
+    { items }: UnorderedSet<Delivery>,
+    address: ControllerAddress,
+    failure: HopFailure,
+    isOneDatagram: boolean,
+  ): void {
     const arrivedMs = this.#detector.arrivedBeforeMs(address);
     const patient: Delivery[] = [];
     for (const delivery of [...items]) {
       if (delivery.isAlongSince(arrivedMs)) delivery.end();
-      else if (delivery.isPatient) patient.push(delivery);
-      else delivery.hopFailed(address, failure);
+      else if (!delivery.isPatient) delivery.hopFailed(address, failure);
+      // What rings there goes on ringing, unless there is somewhere else to go.
+      else if (delivery.hasAlternate || !isOneDatagram) patient.push(delivery);
     }
     const share = Math.max(minShare, Math.ceil(patient.length / moveShares));
     const next = (): void => {

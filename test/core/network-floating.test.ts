@@ -41,6 +41,7 @@ class Host {
   readonly bound: string[] = [];
   readonly closed: string[] = [];
   readonly failures: TransmitError[] = [];
+  readonly left: string[] = [];
   nonlocalBind = false;
   inUse = false;
   inner: NetworkEvents | undefined;
@@ -60,7 +61,15 @@ class Host {
   }
 
   listen(address: ControllerAddress): Promise<Listener> {
-    return this.network.bind(address, {}, { received: () => {}, failed: (_flow, error) => this.failures.push(error) });
+    return this.network.bind(
+      address,
+      {},
+      {
+        received: () => {},
+        failed: (_flow, error) => this.failures.push(error),
+        left: (local) => this.left.push(formatAddress(local)),
+      },
+    );
   }
 
   async #bind(address: ControllerAddress, events: NetworkEvents): Promise<Listener> {
@@ -141,9 +150,10 @@ describe('a listener on a floating address', () => {
     const [datagrams, streams] = [await host.listen(udp), await host.listen(tcp)];
     host.addresses.delete(vip);
     await host.clock.advanceAsync(900);
-    expect(datagrams.floating, 'a link that flaps moves nothing').toBe('here');
+    expect([datagrams.floating, ...host.left], 'a link that flaps moves nothing').toEqual(['here']);
     await host.clock.advanceAsync(300);
     expect([datagrams.floating, streams.floating]).toEqual(['elsewhere', 'elsewhere']);
+    expect(host.left).toEqual(['udp:192.0.2.10:5060', 'tcp:192.0.2.10:5060']);
     expect(host.closed).toEqual(['tcp:192.0.2.10:5060']);
     expect(streams.flowById('flow')).toBeUndefined();
     expect(host.logged.filter((line) => line.includes('has left this host'))).toHaveLength(2);
@@ -160,6 +170,9 @@ describe('a listener on a floating address', () => {
     host.inner?.failed(listener.flowTo(peer), refused);
     expect(host.failures).toEqual([refused]);
     host.addresses.delete(vip);
+    // Nobody has looked since.
+    host.inner?.failed(listener.flowTo(peer), refused);
+    expect(host.failures).toHaveLength(1);
     await host.clock.advanceAsync(1_500);
     host.inner?.failed(listener.flowTo(peer), refused);
     expect(host.failures).toHaveLength(1);

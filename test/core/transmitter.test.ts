@@ -132,6 +132,18 @@ describe('a peer of which nothing is known (RFC 3261 §18.4)', () => {
     harness.clock.advance(1);
     expect(sent.tried).toEqual([{ address: a, failure: 'unreachable' }]);
   });
+
+  it('goes on ringing where our own system cannot send another datagram there', async () => {
+    const harness = await makeBench();
+    await harness.peer(a, 'nothing');
+    const ringing = harness.send([a], 'ringing');
+    ringing.delivery.provisional();
+    const asked = harness.send([a], 'asked');
+    harness.transmitter.flowFailed(harness.flowTo(a), { reason: 'unreachable', detail: 'EPERM', isLocal: true });
+    harness.clock.advance(1_000);
+    expect(asked.tried).toEqual([{ address: a, failure: 'unreachable' }]);
+    expect(ringing.tried).toEqual([]);
+  });
 });
 
 describe('watching what is pending', () => {

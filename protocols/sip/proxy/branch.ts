@@ -157,6 +157,13 @@ export class Branch implements ClientUser {
     } else if (this.#provisional) this.#sendCancel();
   }
 
+  /** Ends without a word to anybody. */
+  forsake(): void {
+    this.#transaction?.abandon();
+    this.#cancel?.abandon();
+    this.#end();
+  }
+
   onResponse(received: SipMessage, transaction: ClientTransaction): void {
     const { status } = received;
     if ((status === 401 || status === 407) && this.#isChallenged(received, transaction)) return;

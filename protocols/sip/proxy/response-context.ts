@@ -74,6 +74,13 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     if (this.#open === 0) this.refuse(487, 'Request Terminated');
   }
 
+  /** The request came to an address that is on another host now: nothing more is said, in either direction. */
+  forsaken(): void {
+    this.#waiting = [];
+    this.#close();
+    for (const branch of this.#branches) branch.forsake();
+  }
+
   /** @internal */
   onProvisional(response: SipMessage): void {
     if (response.status === 100 || this.server.isFinal) return;

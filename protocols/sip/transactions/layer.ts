@@ -1,5 +1,5 @@
 /** All transactions of the process: begins them, and matches messages to them (RFC 3261 §17.1.3, §17.2.3). */
-import type { Clock, Flow, OctetBudget, Target, Transmitter } from '../../../src/internal.ts';
+import type { Clock, Flow, OctetBudget, SocketAddress, Target, Transmitter } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { AbsorbTimers } from './absorb-timers.ts';
 import { ClientTransaction, type ClientUser, type Compose } from './client.ts';
@@ -82,6 +82,15 @@ export class TransactionLayer implements TransactionHost {
     this.#servers.set(transaction.key, transaction);
     this.observer?.accepted(request, flow);
     return transaction;
+  }
+
+  /**
+   * The address that these requests came to is on another host now, and so are their answers: whatever we said of them once it is
+   * back would be news of calls that have gone on without us.
+   */
+  left({ host, port }: SocketAddress): void {
+    for (const transaction of [...this.#servers.values()])
+      if (transaction.flow.local.host === host && transaction.flow.local.port === port) transaction.forsake();
   }
 
   stop(): void {

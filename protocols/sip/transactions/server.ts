@@ -19,6 +19,8 @@ import { isFrom, none, type ReplyWay, replyWay, sendBack } from './way-back.ts';
 export interface ServerUser {
   /** CANCEL from upstream (RFC 3261 §16.10) with the values of its Reason fields. */
   cancel(reasons: readonly string[]): void;
+  /** The transaction has ended without an answer: another host answers. */
+  forsaken?(): void;
 }
 
 export class ServerTransaction extends Transaction {
@@ -97,6 +99,13 @@ export class ServerTransaction extends Transaction {
 
   abandon(): void {
     this.end();
+  }
+
+  /** Ends without a word, and so does whoever works for its answer. */
+  forsake(): void {
+    const { user } = this;
+    this.abandon();
+    user?.forsaken?.();
   }
 
   get #hasAlternates(): boolean {

@@ -21,6 +21,7 @@ import {
   type TrustSettings,
 } from '../../../src/internal.ts';
 import { MemoryLocations } from '../../../src/location/memory.ts';
+import { FloatingAddresses } from '../../../src/network/floating.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -37,6 +38,8 @@ export interface SipWorldOptions {
   /** Further addresses of the proxy's machine. */
   readonly addresses?: readonly string[];
   readonly log?: Logger;
+  /** The proxy's address floats: `leave()` and `comeBack()` move it. */
+  readonly floats?: boolean;
 }
 
 export const proxyHost = '127.0.0.1';
@@ -49,6 +52,7 @@ export class SipWorld {
   /** Everything the proxy has sent. */
   readonly sent: MemoryPacket[] = [];
   readonly asked: string[] = [];
+  readonly #here = new Set([proxyHost]);
   #role: Role | undefined;
 
   static async up(options: SipWorldOptions = {}): Promise<SipWorld> {
@@ -61,6 +65,13 @@ export class SipWorld {
       listen: [`udp:${proxyHost}:5060`, `tcp:${proxyHost}:5060`],
       ...options.config,
     });
+    const floating = new FloatingAddresses({
+      clock: host.clock,
+      metrics,
+      log: silentLog,
+      addresses: options.floats === true ? [proxyHost] : [],
+      hostAddresses: () => world.#here,
+    });
     const role = createSipRole(
       withCallControl(
         {
@@ -68,7 +79,7 @@ export class SipWorld {
           random: seededRandom(7),
           log: options.log ?? silentLog,
           metrics,
-          network: host,
+          network: floating.over(host),
           dns: dnsOf(options.names ?? (() => undefined), world.asked),
           locations,
           cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
@@ -81,6 +92,17 @@ export class SipWorld {
     await role.start();
     world.#role = role;
     return world;
+  }
+
+  /** The proxy's address goes to another host: nobody hears the proxy, nor does it hear anybody. */
+  leave(): void {
+    this.#here.delete(proxyHost);
+    this.network.silence(proxyHost);
+  }
+
+  comeBack(): void {
+    this.network.revive(proxyHost);
+    this.#here.add(proxyHost);
   }
 
   get role(): Role {
