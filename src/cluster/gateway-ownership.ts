@@ -6,10 +6,12 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
-import type { HandOver, Unit } from './hand-over.ts';
+import { GuestClaims } from './guest-claims.ts';
+import type { HandOver } from './hand-over.ts';
 import type { RoleWord } from './link-content.ts';
 import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
+import { Machine } from './ownership-machine.ts';
 import { isLiving, isReachable, Precedence, speaks } from './precedence.ts';
 
 export type { HandOver, Unit } from './hand-over.ts';
@@ -39,6 +41,7 @@ export class GatewayOwnership {
   readonly #guests = new Map<string, Machine>();
   /** Gateways of homes that we serve which another serves as its guests, with its key. */
   readonly #away = new Map<string, string>();
+  readonly #guestClaims = new GuestClaims();
   /** When single gateways or homes were released: what they still send belongs to the one who takes them. */
   readonly #released = new Map<string, number>();
   #startedMs = 0;
@@ -209,6 +212,7 @@ export class GatewayOwnership {
   #evaluateAll(): number {
     const { clock } = this.#parts;
     let dueMs = this.#settleAbsence();
+    this.#guestClaims.note(this.#parts.members().all(), clock.now());
     if (this.#draining) {
       for (const machine of this.#machines())
         if (this.#precedence.others(machine.unit).length > 0) this.#step(machine, { kind: 'serves', who: 'other' });
@@ -315,18 +319,16 @@ export class GatewayOwnership {
       .members()
       .all()
       .filter((member) => speaks(member) && member.guests.has(gateway));
-    const isWithUs = home !== undefined && isClaim(home.state);
-    if (isWithUs) {
-      if (hosts.length === 0) this.#guests.delete(gateway);
-      return Number.POSITIVE_INFINITY;
-    }
-    if (hosts.some((other) => this.#absentMs !== undefined || !this.#precedence.wins(unit, other))) {
+    if (hosts.some((other) => this.#absentMs !== undefined || !this.#keeps(machine, other))) {
       this.#step(machine, { kind: 'conflict', wins: false });
       this.#guests.delete(gateway);
       return Number.POSITIVE_INFINITY;
     }
-    // It is with us anyhow, once the others have let it go.
-    if (isWithUs) return Number.POSITIVE_INFINITY;
+    if (home !== undefined && isClaim(home.state)) {
+      // It is with us anyhow, once the others have let it go.
+      if (hosts.length === 0) this.#guests.delete(gateway);
+      return Number.POSITIVE_INFINITY;
+    }
     const target = this.#precedence.serverOf(unit.home);
     if (machine.state === 'ours' && target !== undefined) this.#step(machine, { kind: 'alive' });
     if (machine.state === 'theirs' || machine.state === 'releasing') this.#guests.delete(gateway);
@@ -341,6 +343,17 @@ export class GatewayOwnership {
     this.#step(machine, { kind: 'holdOver' });
     this.#guests.delete(gateway);
     return Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Of two that have the same guest, the one that it turned to last keeps it: it sends there what it has to say. Who that is cannot
+   * be told where both heard it within a moment, or could not hear each other; then precedence decides.
+   */
+  #keeps({ unit, cameMs }: Machine, other: Member): boolean {
+    const claimedMs = this.#guestClaims.sinceMs(unit.gateway ?? '', other);
+    if (other.isDeaf || claimedMs === undefined || Math.abs(claimedMs - cameMs) < sameMomentMs)
+      return this.#precedence.wins(unit, other);
+    return claimedMs < cameMs;
   }
 
   /** Gateways of homes that we serve, and others have as guests: theirs for now; taken again when they are let go. */
@@ -461,21 +474,8 @@ export class GatewayOwnership {
   }
 }
 
-class Machine {
-  readonly unit: Unit;
-  state: OwnershipState;
-  sinceMs: number;
-  /** When the gateway turned to us last. */
-  cameMs = 0;
-  /** Counts takeovers: the end of one that was dropped says nothing. */
-  round = 0;
-
-  constructor(unit: Unit, state: OwnershipState, sinceMs: number) {
-    this.unit = unit;
-    this.state = state;
-    this.sinceMs = sinceMs;
-  }
-}
+/** Claims that are this close were made before either was heard. */
+const sameMomentMs = 300;
 
 /** How long gateways that were given back are left to the one who takes them. */
 const graceMs = 3_000;

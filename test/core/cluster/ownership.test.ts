@@ -99,6 +99,23 @@ describe.each(kinds)('who serves which gateway, told: $tellsGateways, roaming: $
     expect(world.problems()).toEqual([]);
   });
 
+  it('a gateway that turns to its returning owner and back to who stands in for it: each time one owner, the one it turned to', async () => {
+    const world = await up({ members: 2, homes: [1], ...kind });
+    world.kill(1);
+    await world.run(3_000);
+    await world.boot(1);
+    await world.run(1_500);
+    for (const turn of [1, 0]) {
+      world.gateways[0]?.moveOn(hostOf(turn));
+      await world.run(3_500);
+      expect(world.owners(0)).toEqual([turn]);
+      expect(world.gateways[0]?.isServed).toBe(true);
+    }
+    expect(world.longestDoubleMs).toBeLessThanOrEqual(300);
+    await world.run(15_000);
+    expect(world.problems()).toEqual([]);
+  });
+
   it('an owner that returns while its audit runs elsewhere: the audit is dropped, it serves at once', async () => {
     const world = await up({ members: 2, homes: [0], ...kind });
     world.kill(0);
