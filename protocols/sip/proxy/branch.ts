@@ -272,12 +272,11 @@ export class Branch implements ClientUser {
     );
   }
 
-  /** Later 2xx responses of this branch only need the way back. */
+  /** Later 2xx responses of this branch only need the way back; the request is kept where it says how they must look. */
   afterwards(): ClientUser {
     const { server, plan, parts, request } = this.#context;
-    return request.method === 'INVITE'
-      ? new RepeatedSuccess(server, plan, parts, (message) => this.#readable(message))
-      : ignoreAnswer;
+    if (request.method !== 'INVITE') return ignoreAnswer;
+    return new RepeatedSuccess(server, plan.standIn, parts, this.#isPlain ? undefined : request);
   }
 
   /** A carrier asks for credentials: the request goes there again with them, as another transaction (RFC 3261 §22.2). */
@@ -319,10 +318,13 @@ export class Branch implements ClientUser {
 
   /** The response as who sent the request may expect it. */
   #readable(response: SipMessage): SipMessage {
-    const { request, plan } = this.#context;
-    // The user agent beside us is told the CSeq that the carrier knows: its own requests within the dialog go on from there.
-    const isPlain = (this.#attempts === undefined && plan.cseqOffset === undefined) || plan.own !== undefined;
-    return isPlain ? response : restored(response, request);
+    return this.#isPlain ? response : restored(response, this.#context.request);
+  }
+
+  /** The user agent beside us is told the CSeq that the carrier knows: its own requests within the dialog go on from there. */
+  get #isPlain(): boolean {
+    const { plan } = this.#context;
+    return (this.#attempts === undefined && plan.cseqOffset === undefined) || plan.own !== undefined;
   }
 
   /** What this attempt has that the sender did not write. */

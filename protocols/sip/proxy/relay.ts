@@ -5,8 +5,8 @@ import type { Identity } from '../identity.ts';
 import type { ClientUser } from '../transactions/client.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { withoutTopVia } from '../transactions/way-back.ts';
+import { restored } from '../trunks/rewriting.ts';
 import { adoptRecordRoute } from './takeover.ts';
-import type { RoutePlan } from './target.ts';
 
 export interface RelayParts {
   readonly identity: Identity;
@@ -19,40 +19,44 @@ export interface RelayParts {
  * the answer says so, by the partner's Via on it: the request came to us by itself, the callee answers the partner's copy.
  */
 export function relay(
-  { server, plan, parts }: { readonly server: ServerTransaction; readonly plan: RoutePlan; readonly parts: RelayParts },
+  server: ServerTransaction,
+  standIn: ControllerAddress | undefined,
+  parts: RelayParts,
   message: SipMessage,
 ): void {
   const text = withoutTopVia(message);
   if (text === undefined) return;
   const { host, port } = message.via;
   const partner =
-    plan.standIn ?? (parts.identity.isSelf(host, port) ? undefined : parts.member({ host, port: port || 5_060 }));
+    standIn ?? (parts.identity.isSelf(host, port) ? undefined : parts.member({ host, port: port || 5_060 }));
   const adopted = partner === undefined ? text : adoptRecordRoute(text, partner, parts.identity);
   server.respond(message.status, adopted);
 }
 
-/** Takes the 2xx responses of an INVITE that come after the first. */
+/** Takes the 2xx responses of an INVITE that come after the first. It lives for half a minute after each call: what it holds is little. */
 export class RepeatedSuccess implements ClientUser {
-  readonly server: ServerTransaction;
-  readonly plan: RoutePlan;
-  readonly parts: RelayParts;
-  readonly #readable: (message: SipMessage) => SipMessage;
+  readonly #server: ServerTransaction;
+  readonly #standIn: ControllerAddress | undefined;
+  readonly #parts: RelayParts;
+  readonly #request: SipMessage | undefined;
 
-  /** `readable`: as who sent the request may expect it. */
+  /** `request`: what its sender wrote, where the responses must be made to fit it. */
   constructor(
     server: ServerTransaction,
-    plan: RoutePlan,
+    standIn: ControllerAddress | undefined,
     parts: RelayParts,
-    readable: (message: SipMessage) => SipMessage,
+    request: SipMessage | undefined,
   ) {
-    this.server = server;
-    this.plan = plan;
-    this.parts = parts;
-    this.#readable = readable;
+    this.#server = server;
+    this.#standIn = standIn;
+    this.#parts = parts;
+    this.#request = request;
   }
 
   onResponse(message: SipMessage): void {
-    if (message.status >= 200 && message.status < 300) relay(this, this.#readable(message));
+    if (message.status < 200 || message.status >= 300) return;
+    const readable = this.#request === undefined ? message : restored(message, this.#request);
+    relay(this.#server, this.#standIn, this.#parts, readable);
   }
 
   onTimeout(): void {}

@@ -86,7 +86,7 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     if (response.status === 100 || this.server.isFinal) return;
     this.parts.watch?.ringing(this.request);
     this.#disarmTrying();
-    relay(this, response);
+    relay(this.server, this.plan.standIn, this.parts, response);
   }
 
   /** @internal */
@@ -96,7 +96,7 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     this.#waiting = [];
     // First the others are stopped, then the answer goes on: if we die in between, the answer is repeated by who gave it.
     for (const branch of this.#branches) branch.cancel(completedElsewhere);
-    relay(this, response);
+    relay(this.server, this.plan.standIn, this.parts, response);
     this.#close();
   }
 
