@@ -1,5 +1,4 @@
 /** Counters that cost an addition on the way of a message, and become Prometheus text only when somebody asks. */
-import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
 import { AltpathError } from './errors.ts';
 
 export interface Counter {
@@ -13,168 +12,163 @@ export interface Histogram {
 
 export type Labels = Readonly<Record<string, string>>;
 
-interface Family<T> {
+/** All series of one name. */
+interface Family {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
   readonly labelNames: readonly string[];
-  readonly series: Map<string, T>;
+  readonly series: Map<string, Series>;
 }
 
-interface Reader {
-  readonly labels: Labels;
-  readonly read: () => number;
-}
+type Series = Cell | Reader | Buckets;
 
 /** One registry per process (or per test); names get the prefix `altpath_`. */
 export class Metrics {
-  readonly #registry = new Registry();
-  readonly #counters = new Map<string, Family<Cell>>();
-  readonly #gauges = new Map<string, Family<Reader>>();
-  readonly #histograms = new Map<string, Family<Observations> & { readonly histogram: PromHistogram }>();
+  readonly #families = new Map<string, Family>();
 
   /**
    * The same name and labels give the same counter. Keep it where messages pass: looking it up costs more than counting.
-   * @throws AltpathError where the same name came with other label names.
+   * @throws AltpathError where the same name came with other label names, or as another kind of metric.
    */
   counter(name: string, help: string, labels: Labels = {}): Counter {
-    const full = `altpath_${name}`;
-    let family = this.#counters.get(full);
-    if (family === undefined) {
-      const series = new Map<string, Cell>();
-      family = { series, labelNames: Object.keys(labels).sort() };
-      this.#counters.set(full, family);
-      new PromCounter({
-        name: full,
-        help,
-        labelNames: [...family.labelNames],
-        registers: [this.#registry],
-        collect() {
-          this.reset();
-          for (const cell of series.values()) this.inc(cell.labels, cell.value);
-        },
-      });
-    }
-    const admitted = admit(full, family, labels);
-    const key = seriesKey(family, admitted);
-    let cell = family.series.get(key);
-    if (cell === undefined) {
-      cell = new Cell(admitted);
-      family.series.set(key, cell);
-    }
+    const { series, key, admitted } = this.#place(name, help, 'counter', labels);
+    const known = series.get(key);
+    if (known instanceof Cell) return known;
+    const cell = new Cell(admitted);
+    series.set(key, cell);
     return cell;
   }
 
   /** A value read when asked for. The same name and labels again replace the reader. @throws AltpathError as `counter` does. */
   gauge(name: string, help: string, read: () => number, labels: Labels = {}): void {
-    const full = `altpath_${name}`;
-    let family = this.#gauges.get(full);
-    if (family === undefined) {
-      const series = new Map<string, Reader>();
-      family = { series, labelNames: Object.keys(labels).sort() };
-      this.#gauges.set(full, family);
-      new PromGauge({
-        name: full,
-        help,
-        labelNames: [...family.labelNames],
-        registers: [this.#registry],
-        collect() {
-          this.reset();
-          for (const entry of series.values()) this.set(entry.labels, entry.read());
-        },
-      });
-    }
-    const admitted = admit(full, family, labels);
-    family.series.set(seriesKey(family, admitted), { labels: admitted, read });
+    const { series, key, admitted } = this.#place(name, help, 'gauge', labels);
+    series.set(key, new Reader(admitted, read));
   }
 
   /** Keep it, as a counter. The same name with other labels is another series. @throws AltpathError as `counter` does. */
-  histogram(name: string, help: string, buckets: readonly number[], labels: Labels = {}): Histogram {
-    const full = `altpath_${name}`;
-    let family = this.#histograms.get(full);
-    if (family === undefined) {
-      const labelNames = Object.keys(labels).sort();
-      const all = new Map<string, Observations>();
-      const histogram = new PromHistogram({
-        name: full,
-        help,
-        buckets: [...buckets],
-        labelNames,
-        registers: [this.#registry],
-        collect() {
-          for (const observations of all.values()) observations.pass();
-        },
-      });
-      family = { series: all, labelNames, histogram };
-      this.#histograms.set(full, family);
-    }
-    const admitted = admit(full, family, labels);
-    const key = seriesKey(family, admitted);
-    let series = family.series.get(key);
-    if (series === undefined) {
-      series = new Observations(family.labelNames.length === 0 ? family.histogram : family.histogram.labels(admitted));
-      family.series.set(key, series);
-    }
-    return series;
+  histogram(name: string, help: string, bounds: readonly number[], labels: Labels = {}): Histogram {
+    const { series, key, admitted } = this.#place(name, help, 'histogram', labels);
+    const known = series.get(key);
+    if (known instanceof Buckets) return known;
+    const buckets = new Buckets(admitted, bounds);
+    series.set(key, buckets);
+    return buckets;
   }
 
   /** Prometheus text exposition format. */
   text(): Promise<string> {
-    return this.#registry.metrics();
+    let text = '';
+    for (const [name, { type, help, series }] of this.#families) {
+      text += `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`;
+      for (const each of series.values()) text += each.lines(name);
+      text += '\n';
+    }
+    return Promise.resolve(text);
   }
 
   get contentType(): string {
-    return this.#registry.contentType;
+    return 'text/plain; version=0.0.4; charset=utf-8';
+  }
+
+  /**
+   * The series of a family, and the labels to count under. Families are bounded: what would be one series too many (a label that
+   * follows a peer's text) is counted under `other`.
+   */
+  #place(name: string, help: string, type: Family['type'], labels: Labels) {
+    const full = `altpath_${name}`;
+    const names = Object.keys(labels);
+    let family = this.#families.get(full);
+    if (family === undefined) {
+      family = { type, help, labelNames: names.sort(), series: new Map() };
+      this.#families.set(full, family);
+    }
+    const { labelNames, series } = family;
+    if (family.type !== type) throw new AltpathError('ERR_METRIC', `${full} is a ${family.type}, not a ${type}`);
+    if (names.length !== labelNames.length || names.some((each) => !labelNames.includes(each)))
+      throw new AltpathError(
+        'ERR_METRIC',
+        `${full} has the labels (${labelNames.join(', ')}), not (${names.join(', ')})`,
+      );
+    const keyOf = (each: Labels): string => JSON.stringify(labelNames.map((label) => each[label]));
+    const key = keyOf(labels);
+    if (series.size < maxSeries || series.has(key)) return { series, key, admitted: labels };
+    const admitted: Labels = Object.fromEntries(labelNames.map((label) => [label, 'other']));
+    return { series, key: keyOf(admitted), admitted };
   }
 }
-
-/**
- * The labels to count under. Families are bounded: what would be one series too many (a label that follows a peer's text) is counted
- * under `other`.
- */
-function admit(name: string, family: Family<unknown>, labels: Labels): Labels {
-  const names = Object.keys(labels);
-  if (names.length !== family.labelNames.length || names.some((each) => !family.labelNames.includes(each)))
-    throw new AltpathError(
-      'ERR_METRIC',
-      `${name} has the labels (${family.labelNames.join(', ')}), not (${names.join(', ')})`,
-    );
-  if (family.series.size < maxSeries || family.series.has(seriesKey(family, labels))) return labels;
-  return Object.fromEntries(family.labelNames.map((each) => [each, 'other']));
-}
-
-const seriesKey = (family: Family<unknown>, labels: Labels): string =>
-  JSON.stringify(family.labelNames.map((name) => labels[name]));
 
 const maxSeries = 1_000;
 
 class Cell implements Counter {
   value = 0;
-  readonly labels: Labels;
+  readonly #labels: Labels;
 
   constructor(labels: Labels) {
-    this.labels = labels;
+    this.#labels = labels;
   }
 
   add(count = 1): void {
     this.value += count;
   }
+
+  lines(name: string): string {
+    return line(name, this.#labels, this.value);
+  }
 }
 
-/** Passed on in a row: one by one, what the histogram does for each costs several times as much. */
-class Observations implements Histogram {
-  readonly #to: Histogram;
-  readonly #waiting: number[] = [];
+class Reader {
+  readonly #labels: Labels;
+  readonly #read: () => number;
 
-  constructor(to: Histogram) {
-    this.#to = to;
+  constructor(labels: Labels, read: () => number) {
+    this.#labels = labels;
+    this.#read = read;
+  }
+
+  lines(name: string): string {
+    return line(name, this.#labels, this.#read());
+  }
+}
+
+/** Counts what it observes by bucket; sums are made when it is read. */
+class Buckets implements Histogram {
+  readonly #labels: Labels;
+  readonly #bounds: readonly number[];
+  /** One more than there are bounds: what is above all of them. */
+  readonly #counts: number[];
+  #sum = 0;
+
+  constructor(labels: Labels, bounds: readonly number[]) {
+    this.#labels = labels;
+    this.#bounds = bounds;
+    this.#counts = Array.from({ length: bounds.length + 1 }, () => 0);
   }
 
   observe(value: number): void {
-    if (this.#waiting.push(value) >= maxWaiting) this.pass();
+    const bounds = this.#bounds;
+    let at = 0;
+    while (at < bounds.length && value > (bounds[at] ?? 0)) at += 1;
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    this.#sum += value;
   }
 
-  pass(): void {
-    for (const value of this.#waiting) this.#to.observe(value);
-    this.#waiting.length = 0;
+  lines(name: string): string {
+    let count = 0;
+    let text = '';
+    for (const [at, bound] of [...this.#bounds, Number.POSITIVE_INFINITY].entries()) {
+      count += this.#counts[at] ?? 0;
+      text += line(`${name}_bucket`, { le: written(bound), ...this.#labels }, count);
+    }
+    return text + line(`${name}_sum`, this.#labels, this.#sum) + line(`${name}_count`, this.#labels, count);
   }
 }
 
-const maxWaiting = 1_024;
+function line(name: string, labels: Labels, value: number): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text).replaceAll('"', '\\"')}"`);
+  return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${written(value)}\n`;
+}
+
+const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+
+const written = (value: number): string =>
+  Number.isFinite(value) || Number.isNaN(value) ? String(value) : value < 0 ? '-Inf' : '+Inf';
