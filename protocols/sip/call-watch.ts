@@ -12,12 +12,11 @@ import {
   type ControllerAddress,
   type Flow,
   formatAddress,
-  formatSocketAddress,
   type HopFailure,
   type ObservedCall,
 } from '../../src/internal.ts';
 import { outcomeOf } from './call-outcome.ts';
-import { idOf, keptId, keptShort } from './codec/kept-text.ts';
+import { flat, idOf, keptId, keptTogether, shown } from './codec/kept-text.ts';
 import type { SipMessage } from './codec/messages.ts';
 import type { ServerObserver } from './transactions/host.ts';
 import { userAgentHost } from './user-agent/derived-ids.ts';
@@ -130,7 +129,7 @@ export class SipCallWatch implements ServerObserver {
       this.withdraw(request);
       return;
     }
-    watched.call.sent(to === undefined ? undefined : formatAddress(to), route);
+    watched.call.sent(to === undefined ? undefined : flat(formatAddress(to)), route);
   }
 
   /** Our own user agent takes it: from now on it is a call of the call control, which tells of it. */
@@ -197,43 +196,37 @@ export class SipCallWatch implements ServerObserver {
       known.seenMs = now;
       return known;
     }
-    return this.#watch(request, {
-      protocol: 'sip',
-      callId: keptId(request.callId),
-      caller: keptShort(request.from.uri),
-      callee: keptShort(request.requestUri),
-      from: `${flow.transport}:${formatSocketAddress(flow.remote)}`,
-    });
+    return this.#watch(request, request.requestUri, flow);
   }
 
   /** A dialog that began elsewhere, or before this process. */
   #adopt(request: SipMessage): Watched {
-    const { callId, from, to } = request;
-    return this.#watch(request, {
-      protocol: 'sip',
-      callId: keptId(callId),
-      caller: keptShort(from.uri),
-      callee: keptShort(to.uri),
-      isAdopted: true,
-    });
+    return this.#watch(request, request.to.uri, undefined);
   }
 
-  #watch(request: SipMessage, beginning: Parameters<CallWatch['begin']>[0]): Watched {
+  /** `flow`: what it came over; undefined: its beginning was not seen. */
+  #watch(request: SipMessage, to: string, flow: Flow | undefined): Watched {
     if (this.#calls.size >= maxWatched)
       for (const [callId, oldest] of this.#calls) {
         this.#end(callId, oldest, { reason: 'unobserved', detail: 'too many calls to keep in sight' });
         break;
       }
+    const [callId, root, caller, callee] = keptTogether(
+      idOf(request.callId),
+      idOf(request.via.branch ?? ''),
+      shown(request.from.uri),
+      shown(to),
+    );
     const watched: Watched = {
-      call: this.#journal.begin(beginning),
-      root: keptId(request.via.branch ?? ''),
+      call: this.#journal.begin({ protocol: 'sip', callId, caller, callee, from: flow, isAdopted: flow === undefined }),
+      root,
       seenMs: this.#clock.now(),
       challengedMs: undefined,
       failure: undefined,
       isCancelled: false,
       recordRoute: true,
     };
-    this.#calls.set(keptId(request.callId), watched);
+    this.#calls.set(callId, watched);
     this.#sweep ??= this.#clock.after(sweepMs, () => this.#look());
     return watched;
   }

@@ -214,7 +214,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     toUserAgent: (message) => userAgent.onResponse(message),
   });
   const ends = new DialogEnds();
-  if (watch !== undefined) watch.endsHere = (callId) => ends.of(callId).length > 0;
+  if (watch !== undefined) watch.endsHere = (callId) => ends.size > 0 && ends.of(callId).length > 0;
   const userAgent: UserAgent = new UserAgent({
     clock,
     random,

@@ -206,8 +206,9 @@ export class Observation implements EventSource {
   /** What happened in the last second. */
   #figures(tell: Tell): () => void {
     const { clock } = this.#parts;
-    const counts = this.#metrics.totals;
-    let [begun, answered, failed, messages] = [counts.begun, counts.answered, counts.failed, this.trace?.last ?? 0];
+    const { journal } = this;
+    const metrics = this.#metrics;
+    let [begun, answered, failed, messages] = [journal.begun, journal.answered, metrics.failed, this.trace?.last ?? 0];
     let atMs = clock.now();
     return () => {
       const seconds = Math.max(0.001, (clock.now() - atMs) / 1_000);
@@ -215,15 +216,15 @@ export class Observation implements EventSource {
       const last = this.trace?.last ?? 0;
       tell('figures', {
         wallMs: Math.round(clock.wallNow()),
-        callsOpen: this.journal.open.size,
-        begunPerSecond: rate(counts.begun, begun),
-        answeredPerSecond: rate(counts.answered, answered),
-        failedPerSecond: rate(counts.failed, failed),
+        callsOpen: journal.open.size,
+        begunPerSecond: rate(journal.begun, begun),
+        answeredPerSecond: rate(journal.answered, answered),
+        failedPerSecond: rate(metrics.failed, failed),
         messagesPerSecond: rate(last, messages),
-        failures: { ...counts.failures },
+        failures: { ...metrics.failures },
         memoryBytes: process.memoryUsage.rss(),
       });
-      [begun, answered, failed, messages] = [counts.begun, counts.answered, counts.failed, last];
+      [begun, answered, failed, messages] = [journal.begun, journal.answered, metrics.failed, last];
       atMs = clock.now();
     };
   }

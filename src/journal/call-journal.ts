@@ -3,7 +3,8 @@
  * metrics and the log are made of it. What it keeps has a bound, whatever roles forget.
  */
 import type { Clock } from '../clock.ts';
-import { type CallBeginning, type CallChange, ObservedCall } from './observed-call.ts';
+import { type CallBeginning, type CallChange, type CallSink, ObservedCall } from './observed-call.ts';
+import { OpenCalls } from './open-calls.ts';
 
 export type CallListener = (call: ObservedCall, change: CallChange) => void;
 
@@ -12,37 +13,43 @@ export interface CallWatch {
   begin(beginning: CallBeginning): ObservedCall;
 }
 
-export class CallJournal implements CallWatch {
+export class CallJournal implements CallWatch, CallSink {
   readonly #clock: Clock;
-  readonly #open = new Set<ObservedCall>();
+  readonly #open = new OpenCalls();
   readonly #ended: ObservedCall[] = [];
   readonly #failed: ObservedCall[] = [];
-  readonly #listeners = new Set<CallListener>();
-  readonly #sink = {
-    now: () => this.#clock.now(),
-    changed: (call: ObservedCall, change: CallChange) => this.#changed(call, change),
-    withdrawn: (call: ObservedCall) => this.#open.delete(call),
-  };
+  /** Replaced as a whole, so that it may change while it is gone through. */
+  #listeners: readonly CallListener[] = [];
+  #endListeners: readonly ((call: ObservedCall) => void)[] = [];
+  #begun = 0;
+  #answered = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   begin(beginning: CallBeginning): ObservedCall {
-    const call = new ObservedCall(beginning, this.#sink);
+    const call = new ObservedCall(beginning, this);
     if (this.#open.size >= maxOpen)
-      for (const oldest of this.#open) {
-        oldest.end({ reason: 'unobserved', detail: 'too many calls to keep in sight' });
-        break;
-      }
+      this.#open.oldest?.end({ reason: 'unobserved', detail: 'too many calls to keep in sight' });
     this.#open.add(call);
-    for (const listener of this.#listeners) listener(call, 'begun');
+    if (!call.isAdopted) this.#begun += 1;
+    this.#tell(call, 'begun');
     return call;
   }
 
   /** Under way, oldest first. */
-  get open(): ReadonlySet<ObservedCall> {
+  get open(): Iterable<ObservedCall> & { readonly size: number } {
     return this.#open;
+  }
+
+  /** Since the process began; those that began elsewhere are not counted. */
+  get begun(): number {
+    return this.#begun;
+  }
+
+  get answered(): number {
+    return this.#answered;
   }
 
   /** Newest first. */
@@ -65,17 +72,44 @@ export class CallJournal implements CallWatch {
 
   /** Is told when a call begins, changes and ends. */
   listen(listener: CallListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#listeners = [...this.#listeners, listener];
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== listener);
+    };
   }
 
-  #changed(call: ObservedCall, change: CallChange): void {
-    if (change === 'ended') {
+  /** Is told of ends only, which is what lists, figures and records need: calls that come and go cost nothing until then. */
+  onEnd(listener: (call: ObservedCall) => void): () => void {
+    this.#endListeners = [...this.#endListeners, listener];
+    return () => {
+      this.#endListeners = this.#endListeners.filter((each) => each !== listener);
+    };
+  }
+
+  /** @internal */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** @internal */
+  changed(call: ObservedCall, change: CallChange): void {
+    if (change === 'answered') this.#answered += 1;
+    else if (change === 'ended') {
       this.#open.delete(call);
       keep(this.#ended, call);
       if (call.hasFailed) keep(this.#failed, call);
+      for (const listener of this.#endListeners) listener(call);
     }
-    for (const listener of this.#listeners) listener(call, change);
+    this.#tell(call, change);
+  }
+
+  /** @internal */
+  withdrawn(call: ObservedCall): void {
+    this.#open.delete(call);
+  }
+
+  #tell(call: ObservedCall, change: CallChange): void {
+    if (this.#listeners.length > 0) for (const listener of this.#listeners) listener(call, change);
   }
 }
 

@@ -1,17 +1,11 @@
 /** Figures of calls: attempts, answers and network effectiveness by route (ITU-T E.425 §2.4), delays, and why calls fail. */
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import type { CallJournal } from './call-journal.ts';
-import type { CallChange, ObservedCall } from './observed-call.ts';
-
-export interface CallTotals {
-  begun: number;
-  answered: number;
-  failed: number;
-  /** By reason. */
-  readonly failures: Record<string, number>;
-}
+import type { ObservedCall } from './observed-call.ts';
 
 interface RouteCounts {
+  readonly protocol: string;
+  readonly route: string;
   readonly attempts: Counter;
   readonly answers: Counter;
   readonly effective: Counter;
@@ -24,10 +18,12 @@ interface Delays {
 }
 
 export class CallMetrics {
-  /** Since the process began. */
-  readonly totals: CallTotals = { begun: 0, answered: 0, failed: 0, failures: {} };
+  /** Calls that failed since the process began, by reason. */
+  readonly failures: Record<string, number> = {};
+  #failed = 0;
   readonly #metrics: Metrics;
   readonly #routes = new Map<string, RouteCounts>();
+  #lastCounts: RouteCounts | undefined;
   readonly #delays = new Map<string, Delays>();
   readonly #failures = new Map<string, Counter>();
   readonly #stopListening: () => void;
@@ -35,25 +31,16 @@ export class CallMetrics {
   constructor(metrics: Metrics, journal: CallJournal) {
     this.#metrics = metrics;
     metrics.gauge('calls_open', 'Calls that this controller sees under way', () => journal.open.size);
-    this.#stopListening = journal.listen((call, change) => {
-      this.#count(call, change);
-      if (change === 'ended') this.#ended(call);
-    });
+    this.#stopListening = journal.onEnd((call) => this.#ended(call));
+  }
+
+  /** Since the process began. */
+  get failed(): number {
+    return this.#failed;
   }
 
   stop(): void {
     this.#stopListening();
-  }
-
-  #count(call: ObservedCall, change: CallChange): void {
-    const { totals } = this;
-    if (change === 'begun' && !call.isAdopted) totals.begun += 1;
-    else if (change === 'answered') totals.answered += 1;
-    else if (change === 'ended' && call.hasFailed) {
-      totals.failed += 1;
-      const reason = call.outcome?.reason ?? 'unknown';
-      totals.failures[reason] = (totals.failures[reason] ?? 0) + 1;
-    }
   }
 
   #ended(call: ObservedCall): void {
@@ -72,16 +59,24 @@ export class CallMetrics {
         delays.talk.observe((endedMs - answeredMs) / 1_000);
       }
     }
-    if (call.hasFailed) this.#failuresOf(protocol, outcome?.reason ?? 'unknown').add();
+    if (!call.hasFailed) return;
+    const reason = outcome?.reason ?? 'unknown';
+    this.#failed += 1;
+    this.failures[reason] = (this.failures[reason] ?? 0) + 1;
+    this.#failuresOf(protocol, reason).add();
   }
 
   #countsOf(protocol: string, route: string): RouteCounts {
+    const last = this.#lastCounts;
+    // Calls take the same route as the one before, mostly.
+    if (last !== undefined && last.protocol === protocol && last.route === route) return last;
     const key = `${protocol} ${route}`;
     let counts = this.#routes.get(key);
     if (counts === undefined) {
       const labels = { protocol, route };
       const metrics = this.#metrics;
       counts = {
+        ...labels,
         attempts: metrics.counter('call_attempts_total', 'Call attempts that ended, by route', labels),
         answers: metrics.counter('call_answers_total', 'Of these, answered: for the answer seizure ratio', labels),
         effective: metrics.counter(
@@ -93,6 +88,7 @@ export class CallMetrics {
       // The label follows the configuration; were there ever more, the metrics bound them.
       if (this.#routes.size < maxRoutes) this.#routes.set(key, counts);
     }
+    this.#lastCounts = counts;
     return counts;
   }
 

@@ -52,9 +52,7 @@ export class CallRecords {
         resumed: (lost) => logEvent(log, 'recordsResumed', { file: to, lost }),
         lost: () => this.#leftOut.add(),
       });
-    this.#stopListening = journal.listen((call, change) => {
-      if (change === 'ended') this.#write(call);
-    });
+    this.#stopListening = journal.onEnd((call) => this.#write(call));
   }
 
   /** After the file was renamed. */

@@ -18,8 +18,8 @@ export class FailedCallsLog {
     this.#log = log;
     this.#clock = clock;
     this.#bucket = new TokenBucket(clock, linesPerSecond, lineBurst);
-    this.#stopListening = journal.listen((call, change) => {
-      if (change === 'ended' && call.hasFailed && log.isLevelEnabled('info')) this.#say(call);
+    this.#stopListening = journal.onEnd((call) => {
+      if (call.hasFailed && log.isLevelEnabled('info')) this.#say(call);
     });
   }
 

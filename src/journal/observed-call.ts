@@ -1,4 +1,6 @@
 /** One call as this controller sees it, from its first message to its end. */
+import type { Flow } from '../network.ts';
+import { formatSocketAddress, type SocketAddress, type Transport } from '../signaling/controller-address.ts';
 
 export type CallStage = 'trying' | 'ringing' | 'talking' | 'ended';
 
@@ -19,8 +21,8 @@ export interface CallBeginning {
   readonly callId?: string | undefined;
   readonly caller?: string | undefined;
   readonly callee?: string | undefined;
-  /** The address it came from. */
-  readonly from?: string | undefined;
+  /** Where it came from. */
+  readonly from?: Pick<Flow, 'transport' | 'remote'> | undefined;
   /** It was begun at another member, or before this process. */
   readonly isAdopted?: boolean | undefined;
 }
@@ -36,6 +38,7 @@ export type CallChange = 'begun' | 'ringing' | 'answered' | 'moved' | 'ended';
 
 /** Whoever hears of a change. */
 export interface CallSink {
+  now(): number;
   changed(call: ObservedCall, change: CallChange): void;
   withdrawn(call: ObservedCall): void;
 }
@@ -43,7 +46,6 @@ export interface CallSink {
 /** Times are those of the controller's clock. */
 export class ObservedCall {
   readonly protocol: string;
-  readonly from: string | undefined;
   readonly isAdopted: boolean;
   readonly begunMs: number;
   callId: string | undefined;
@@ -61,21 +63,30 @@ export class ObservedCall {
   switches: CallSwitch[] | undefined;
   /** Ids that messages of its parties carry besides. */
   otherIds: readonly string[] | undefined;
-  readonly #sink: CallSink & { now(): number };
+  /** @internal Its neighbours among the calls under way. */
+  before: ObservedCall | undefined;
+  /** @internal */
+  behind: ObservedCall | undefined;
+  readonly #transport: Transport | undefined;
+  readonly #remote: SocketAddress | undefined;
+  readonly #sink: CallSink;
 
-  constructor(
-    { protocol, callId, caller, callee, from, isAdopted }: CallBeginning,
-    sink: CallSink & { now(): number },
-  ) {
+  constructor({ protocol, callId, caller, callee, from, isAdopted }: CallBeginning, sink: CallSink) {
     this.protocol = protocol;
     this.callId = callId;
     this.caller = caller;
     this.callee = callee;
-    this.from = from;
+    this.#transport = from?.transport;
+    this.#remote = from?.remote;
     this.isAdopted = isAdopted === true;
     this.#sink = sink;
     this.begunMs = sink.now();
     if (this.isAdopted) this.stage = 'talking';
+  }
+
+  /** The address it came from. */
+  get from(): string | undefined {
+    return this.#remote === undefined ? undefined : `${this.#transport}:${formatSocketAddress(this.#remote)}`;
   }
 
   /** It is on its way there. */

@@ -17,9 +17,3 @@ export function serverKey(request: SipMessage, method: string): string {
 /** Branches are unlike for all requests but a CANCEL, which has its INVITE's (RFC 3261 §9.1); an ACK has no client transaction. */
 export const clientKey = (branch: string, method: string): string =>
   method === 'CANCEL' ? `${branch} CANCEL` : branch;
-
-/** Kept for half a minute: as characters of its own, not as a view that keeps the whole message alive. */
-export function flat(text: string): string {
-  // Asking for a character makes V8 join a concatenation in place; it must be used, or the question is optimized away.
-  return text.charCodeAt(0) === 0 ? '' : text;
-}

@@ -1,10 +1,11 @@
 /** All transactions of the process: begins them, and matches messages to them (RFC 3261 §17.1.3, §17.2.3). */
 import type { Clock, Flow, OctetBudget, SocketAddress, Target, Transmitter } from '../../../src/internal.ts';
+import { flat } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { AbsorbTimers } from './absorb-timers.ts';
 import { ClientTransaction, type ClientUser, type Compose } from './client.ts';
 import type { AlternatesOf, Keyed, Octets, ServerObserver, TransactionHost, TransactionTimers } from './host.ts';
-import { clientKey, flat, requestKey, serverKey } from './keys.ts';
+import { clientKey, requestKey, serverKey } from './keys.ts';
 import { transactionBudget } from './memory.ts';
 import { ServerTransaction } from './server.ts';
 import { none } from './way-back.ts';

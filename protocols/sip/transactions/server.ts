@@ -1,8 +1,8 @@
 /** A server transaction (RFC 3261 §17.2): runs its machine, keeps its timers, and repeats its response, also to who acts in the place of the sender. */
 import type { Flow } from '../../../src/internal.ts';
+import { flat } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { nextWaitMs, type TransactionHost } from './host.ts';
-import { flat } from './keys.ts';
 import {
   type Effect,
   inviteServer,

@@ -30,7 +30,7 @@ function keeping(path: string) {
       callId,
       caller: 'sip:a@x',
       callee: 'sip:b@x',
-      from: 'udp:127.0.0.7:5060',
+      from: { transport: 'udp', remote: { host: '127.0.0.7', port: 5060 } },
     });
     call.sent('udp:127.0.0.9:5060', 'route 9');
     clock.advance(500);
