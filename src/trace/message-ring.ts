@@ -28,6 +28,13 @@ export interface RecordedMessage {
   readonly moved: Moved | undefined;
 }
 
+/** What messages of one socket have in common. */
+interface OurEnd {
+  readonly protocol: string;
+  readonly transport: Transport;
+  readonly local: SocketAddress;
+}
+
 export class MessageRing {
   readonly #octets: Buffer;
   readonly #slots: number;
@@ -36,13 +43,18 @@ export class MessageRing {
   readonly #begins: Float64Array;
   readonly #lengths: Uint32Array;
   readonly #isOut: Uint8Array;
-  readonly #protocols: string[] = [];
-  readonly #transports: Transport[] = [];
-  readonly #locals: SocketAddress[] = [];
+  /** Places in `#sockets`. */
+  readonly #places: Uint16Array;
+  /** Our ends that messages passed, of which there are few. */
+  readonly #sockets: OurEnd[] = [];
+  #socket = -1;
   readonly #remotes: SocketAddress[] = [];
   readonly #moved = new Map<number, { readonly sequence: number; readonly moved: Moved }>();
   #written = 0;
   #sequence = 0;
+  /** Where the next message goes: its slot, and its first octet in the buffer. */
+  #slot = 0;
+  #at = 0;
 
   constructor(maxBytes: number, maxMessages = Math.max(64, Math.floor(maxBytes / usualBytes))) {
     this.#octets = Buffer.allocUnsafeSlow(maxBytes);
@@ -51,6 +63,7 @@ export class MessageRing {
     this.#begins = new Float64Array(maxMessages);
     this.#lengths = new Uint32Array(maxMessages);
     this.#isOut = new Uint8Array(maxMessages);
+    this.#places = new Uint16Array(maxMessages);
   }
 
   /** The last message's number; 0: there is none. */
@@ -59,32 +72,47 @@ export class MessageRing {
   }
 
   /** On the way of every message: a copy of its octets and some assignments. */
-  record(
-    direction: Direction,
-    protocol: string,
-    bytes: Uint8Array,
-    { transport, local, remote }: Flow,
-    atMs: number,
-  ): void {
+  record(direction: Direction, protocol: string, bytes: Uint8Array, flow: Flow, atMs: number): void {
     const size = this.#octets.length;
     const length = Math.min(bytes.length, size, maxMessageBytes);
-    let begin = this.#written % size;
-    if (begin + length > size) {
-      this.#written += size - begin;
-      begin = 0;
+    if (this.#at + length > size) {
+      this.#written += size - this.#at;
+      this.#at = 0;
     }
-    this.#octets.set(length === bytes.length ? bytes : bytes.subarray(0, length), begin);
-    const slot = this.#sequence % this.#slots;
+    this.#octets.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#at);
+    const slot = this.#slot;
+    this.#slot = slot + 1 === this.#slots ? 0 : slot + 1;
     this.#sequence += 1;
     this.#atMs[slot] = atMs;
     this.#begins[slot] = this.#written;
     this.#lengths[slot] = length;
     this.#isOut[slot] = direction === 'out' ? 1 : 0;
-    this.#protocols[slot] = protocol;
-    this.#transports[slot] = transport;
-    this.#locals[slot] = local;
-    this.#remotes[slot] = remote;
+    this.#places[slot] = this.#placeOf(protocol, flow);
+    this.#remotes[slot] = flow.remote;
     this.#written += length;
+    this.#at += length;
+  }
+
+  /** Nearly always that of the message before. */
+  #placeOf(protocol: string, { transport, local }: Flow): number {
+    const isSame = (end: OurEnd | undefined): boolean =>
+      end !== undefined && end.local === local && end.protocol === protocol && end.transport === transport;
+    if (isSame(this.#sockets[this.#socket])) return this.#socket;
+    this.#socket = this.#sockets.findIndex(isSame);
+    if (this.#socket < 0)
+      this.#socket = this.#sockets.findIndex(
+        (end) =>
+          end.protocol === protocol &&
+          end.transport === transport &&
+          end.local.port === local.port &&
+          end.local.host === local.host,
+      );
+    if (this.#socket < 0) {
+      // More than a host has sockets: their flows are of some other kind, and the oldest messages lose their end.
+      if (this.#sockets.length >= maxSockets) this.#sockets.length = 0;
+      this.#socket = this.#sockets.push({ protocol, transport, local }) - 1;
+    }
+    return this.#socket;
   }
 
   /** The last message was sent there as an alternate. False: it was not sent there. */
@@ -106,19 +134,16 @@ export class MessageRing {
     const size = this.#octets.length;
     const begun = this.#begins[slot] ?? 0;
     if (begun < this.#written - size) return undefined;
-    const [protocol, transport] = [this.#protocols[slot], this.#transports[slot]];
-    const [local, remote] = [this.#locals[slot], this.#remotes[slot]];
-    if (protocol === undefined || transport === undefined || local === undefined || remote === undefined)
-      return undefined;
+    const end = this.#sockets[this.#places[slot] ?? 0];
+    const remote = this.#remotes[slot];
+    if (end === undefined || remote === undefined) return undefined;
     const begin = begun % size;
     const mark = this.#moved.get(slot);
     return {
       sequence,
       atMs: this.#atMs[slot] ?? 0,
       direction: this.#isOut[slot] === 1 ? 'out' : 'in',
-      protocol,
-      transport,
-      local,
+      ...end,
       remote,
       bytes: Buffer.from(this.#octets.subarray(begin, begin + (this.#lengths[slot] ?? 0))),
       moved: mark?.sequence === sequence ? mark.moved : undefined,
@@ -141,6 +166,8 @@ export class MessageRing {
 
 /** A message of telephones and gateways has half as much or twice as much. */
 const usualBytes = 512;
+
+const maxSockets = 4_096;
 
 /** No datagram and no message of a stream is longer. */
 const maxMessageBytes = 65_535;
