@@ -6,7 +6,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import { maxDatagramBytes } from '../network/limits.ts';
 import type { Flow, FlowOptions } from '../network.ts';
-import type { UnorderedItem } from '../unordered-set.ts';
+import type { UnorderedItem, UnorderedSet } from '../unordered-set.ts';
 import { addressKey, type ControllerAddress } from './controller-address.ts';
 import type { ControllerPool, Peer } from './controller-pool.ts';
 import {
@@ -50,9 +50,8 @@ export interface DeliveryHost {
   watchedFlow(flow: Flow): Flow;
   /** An alternate may be needed soon. */
   prepare(peer: Peer): void;
-  /** From now on a failure of this hop concerns the delivery; and no longer. */
-  watch(delivery: Delivery, hop: ControllerAddress): void;
-  unwatch(delivery: Delivery, hop: ControllerAddress): void;
+  /** From now on a failure of this hop concerns the delivery, until it is taken out of what is returned. */
+  watch(delivery: Delivery, hop: ControllerAddress): UnorderedSet<Delivery>;
   /** Nothing came from the hop within the silence limit. */
   silent(hop: ControllerAddress): void;
   /** May one more message move to this alternate? */
@@ -75,7 +74,7 @@ export class Delivery implements UnorderedItem {
   #flow: Flow | undefined;
   #bytes: Uint8Array | undefined;
   #silence: Cancel | undefined;
-  #watched: ControllerAddress | undefined;
+  #watched: UnorderedSet<Delivery> | undefined;
   #provisional = false;
   #answerable = true;
   #beganSuspicion = false;
@@ -267,8 +266,7 @@ export class Delivery implements UnorderedItem {
       this.#host.clock.after(0, () => this.hopFailed(to, 'unreachable'));
       return;
     }
-    this.#host.watch(this, to);
-    this.#watched = to;
+    this.#watched = this.#host.watch(this, to);
     this.#bytes = this.#outgoing.encode(flow, to);
     if (!flow.reliable && this.#bytes.length > maxDatagramBytes) {
       // Too long for a datagram: that concerns this message only.
@@ -334,8 +332,7 @@ export class Delivery implements UnorderedItem {
   }
 
   #unwatch(): void {
-    if (this.#watched === undefined) return;
-    this.#host.unwatch(this, this.#watched);
+    this.#watched?.delete(this);
     this.#watched = undefined;
   }
 

@@ -70,6 +70,7 @@ export class Transmitter implements DeliveryHost {
   readonly #options: TransmitterOptions;
   /** Deliveries that a failure of their hop concerns, by hop. */
   readonly #open = new Map<string, UnorderedSet<Delivery>>();
+  #sweepAt = keptHops;
   readonly #detector: FailureDetector;
   readonly #news: PeerNews;
   readonly #prepared = new WeakSet<Peer>();
@@ -230,23 +231,28 @@ export class Transmitter implements DeliveryHost {
   }
 
   /** @internal Deliveries register with the hop they wait for. */
-  watch(delivery: Delivery, hop: ControllerAddress): void {
+  watch(delivery: Delivery, hop: ControllerAddress): UnorderedSet<Delivery> {
     const key = addressKey(hop);
     let waiting = this.#open.get(key);
     if (waiting === undefined) {
+      // Those of hops that nothing waits for are kept for the next message, within reason.
+      if (this.#open.size >= this.#sweepAt) this.#sweep();
       waiting = new UnorderedSet();
       this.#open.set(key, waiting);
     }
     waiting.add(delivery);
+    return waiting;
   }
 
-  /** @internal */
-  unwatch(delivery: Delivery, hop: ControllerAddress): void {
-    const key = addressKey(hop);
-    const waiting = this.#open.get(key);
-    if (waiting === undefined) return;
-    waiting.delete(delivery);
-    if (waiting.items.length === 0) this.#open.delete(key);
+  #sweep(): void {
+    for (const [key, { items }] of this.#open) if (items.length === 0) this.#open.delete(key);
+    this.#sweepAt = Math.max(keptHops, 2 * this.#open.size);
+  }
+
+  /** What waits for this hop; undefined where nothing does. */
+  #waitingFor(hop: ControllerAddress): UnorderedSet<Delivery> | undefined {
+    const waiting = this.#open.get(addressKey(hop));
+    return waiting === undefined || waiting.items.length === 0 ? undefined : waiting;
   }
 
   /** @internal */
@@ -344,7 +350,7 @@ export class Transmitter implements DeliveryHost {
 
   /** Whoever cannot be probed is asked by the messages themselves (a telephone: RFC 3261 §18.4). */
   #unknownFailed(address: ControllerAddress, failure: HopFailure, detail: string): void {
-    const waiting = this.#open.get(addressKey(address));
+    const waiting = this.#waitingFor(address);
     if (!this.canProbe || this.#parts.pool.find(address) !== undefined) this.#hopFailed(address, failure, detail);
     else for (const delivery of [...(waiting?.items ?? [])]) delivery.reported(failure);
   }
@@ -352,7 +358,7 @@ export class Transmitter implements DeliveryHost {
   /** `isOneDatagram`: our own system did not send a datagram, which says nothing of what that peer has got before. */
   #hopFailed(address: ControllerAddress, failure: HopFailure, detail: string, isOneDatagram = false): void {
     if (this.#stopped) return;
-    const waiting = this.#open.get(addressKey(address));
+    const waiting = this.#waitingFor(address);
     // A connection that ends while nothing waits for it says nothing about its peer.
     if ((failure === 'closed' || failure === 'reset') && waiting === undefined) return;
     const { pool, log } = this.#parts;
@@ -373,7 +379,7 @@ export class Transmitter implements DeliveryHost {
   /** The hop is suspect: what has heard nothing from it goes to its alternates, where it has any; the rest waits for the verdict. */
   #moveAtHand(address: ControllerAddress, failure: HopFailure): void {
     this.#sendAgain(address);
-    const waiting = this.#open.get(addressKey(address));
+    const waiting = this.#waitingFor(address);
     if (waiting === undefined) return;
     const arrivedMs = this.#detector.arrivedBeforeMs(address);
     for (const delivery of [...waiting.items])
@@ -465,6 +471,9 @@ interface Recent {
   readonly addresses: readonly ControllerAddress[];
   readonly bytes: Uint8Array;
 }
+
+/** Hops that are remembered without a message for them. */
+const keptHops = 1_024;
 
 /** Deliveries whose hop failed and that can wait move in so many shares, this far apart; a few move together anyway. */
 const moveShares = 20;
