@@ -10,6 +10,7 @@ import type { Socket } from 'node:dgram';
 import { nextTick } from 'node:process';
 import { getSystemErrorName } from 'node:util';
 import type { SocketAddress } from '../signaling/controller-address.ts';
+import { type DatagramHandle, handleOf } from './datagram-handle.ts';
 
 export class DatagramSender {
   readonly #socket: Socket;
@@ -102,30 +103,15 @@ export class DatagramSender {
 }
 
 interface DirectWay {
-  readonly handle: Handle;
+  readonly handle: DatagramHandle;
   readonly Request: new () => SendRequest;
   readonly spare: SendRequest | undefined;
-}
-
-/** libuv's socket: the octets sent plus one, 0 where they wait, or a negative error number. */
-interface Handle {
-  send(...given: unknown[]): number;
 }
 
 interface SendRequest {
   list?: readonly Uint8Array[];
   oncomplete?: (status: number) => void;
 }
-
-function handleOf(socket: Socket): Handle | undefined {
-  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
-  const state: unknown = symbol === undefined ? undefined : Reflect.get(socket, symbol);
-  const handle: unknown = typeof state === 'object' && state !== null ? Reflect.get(state, 'handle') : undefined;
-  return isHandle(handle) ? handle : undefined;
-}
-
-const isHandle = (value: unknown): value is Handle =>
-  typeof value === 'object' && value !== null && 'send' in value && typeof value.send === 'function';
 
 const isRequest = (value: unknown): value is SendRequest =>
   typeof value === 'object' && value !== null && value.constructor.name === 'SendWrap' && 'oncomplete' in value;

@@ -5,9 +5,10 @@
  *     opening ──connected──► open ──retire (longest unused, or the listener closes)──► retired
  *        └──no socket to be had──► plain: goes through the listener's socket, ICMP errors unseen
  */
-import type { RemoteInfo, Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import type { Flow, NetworkEvents, TransmitError } from '../network.ts';
 import { type ControllerAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
+import { type DatagramSource, receiveFrom } from './datagram-receiver.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { briefMs, maxDatagramBytes, maxQueuedMessages } from './limits.ts';
 import type { NetworkParts } from './network-parts.ts';
@@ -22,7 +23,7 @@ export interface PeerListener {
   sendConnected(bytes: Uint8Array, remote: SocketAddress): void;
   send(bytes: Uint8Array, remote: SocketAddress): void;
   sendPlain(bytes: Uint8Array, remote: SocketAddress): void;
-  receive(bytes: Buffer, from: RemoteInfo, peer?: ConnectedPeer): void;
+  receive(bytes: Buffer, from: DatagramSource, peer?: ConnectedPeer): void;
   report(remote: SocketAddress, error: TransmitError): void;
   forget(peer: ConnectedPeer): void;
 }
@@ -149,7 +150,7 @@ export class ConnectedPeer implements Flow {
     if (this.#state === 'retired') return;
     this.#sender = new DatagramSender(socket, (error) => this.#failed(error));
     // Until the socket is connected it gets datagrams of others, too: who sent one decides, not whose socket it is.
-    socket.on('message', (bytes, from) => this.#received(bytes, from));
+    receiveFrom(socket, (bytes, from) => this.#received(bytes, from));
     socket.on('error', (error) => this.#failed(error));
     // A failed connect is passed to the callback; the declared type knows of successful ones only.
     socket.connect(this.remote.port, this.remote.host, (...failure: readonly unknown[]) => {
@@ -172,7 +173,7 @@ export class ConnectedPeer implements Flow {
     for (const bytes of queue) this.#send(bytes);
   }
 
-  #received(bytes: Buffer, from: RemoteInfo): void {
+  #received(bytes: Buffer, from: DatagramSource): void {
     this.#listener.receive(
       bytes,
       from,

@@ -2,11 +2,12 @@
  * Datagrams over node:dgram. A received datagram costs one lookup and nothing else; peers whose death must be noticed get
  * a socket of their own (udp-peer.ts), since the system reports ICMP errors to connected sockets only.
  */
-import type { RemoteInfo, Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import type { Counter } from '../metrics.ts';
 import type { BindOptions, Flow, FlowOptions, Listener, NetworkEvents, TransmitError } from '../network.ts';
 import type { ControllerAddress, SocketAddress } from '../signaling/controller-address.ts';
 import { formatSocketAddress } from '../signaling/controller-address.ts';
+import { type DatagramSource, receiveFrom } from './datagram-receiver.ts';
 import { DatagramSender } from './datagram-sender.ts';
 import { defaultMaxMessageBytes, maxBriefPeers, maxConnectedPeers, maxDatagramBytes, maxSenders } from './limits.ts';
 import { bindableAddress, canonicalAddress, canonicalHost, isSendable } from './local-address.ts';
@@ -60,7 +61,7 @@ class UdpListener implements Listener {
       transport: 'udp',
     });
     this.#sender = new DatagramSender(socket, (error, remote) => this.#onFailed(error, remote));
-    socket.on('message', (bytes, from) => this.receive(bytes, from));
+    receiveFrom(socket, (bytes, from) => this.receive(bytes, from));
     socket.on('error', (error) => parts.log.warn({ err: error, listener: formatSocketAddress(local) }, 'socket error'));
   }
 
@@ -74,7 +75,11 @@ class UdpListener implements Listener {
       if (options?.connected === true) return this.#peer(peer);
       if (options?.briefly === true) return this.#briefPeer(peer) ?? new DatagramFlow(this, peer);
     }
-    return new DatagramFlow(this, peer);
+    // Who was heard of lately has one already.
+    const known = this.#senders.get(peer.host);
+    return known !== undefined && known.remote.port === peer.port && known.remote.host === peer.host
+      ? known
+      : new DatagramFlow(this, peer);
   }
 
   flowById(): undefined {
@@ -82,7 +87,7 @@ class UdpListener implements Listener {
   }
 
   /** The hot path: one datagram, from anybody or from a connected peer. */
-  receive(bytes: Buffer, from: RemoteInfo, peer?: ConnectedPeer): void {
+  receive(bytes: Buffer, from: DatagramSource, peer?: ConnectedPeer): void {
     if (bytes.length > this.#maxMessageBytes) {
       this.#oversize.add();
       return;
@@ -100,7 +105,7 @@ class UdpListener implements Listener {
    * Who sends one datagram sends more: the last flow of each host is kept, so that what is looked up by its address always meets the
    * same string, whose hash is known.
    */
-  #flowFrom({ address, port }: RemoteInfo): DatagramFlow {
+  #flowFrom({ address, port }: DatagramSource): DatagramFlow {
     const known = this.#senders.get(address);
     if (known !== undefined && known.remote.port === port) return known;
     const host = known?.remote.host ?? (this.#isIpv6 ? canonicalHost(address) : address);
