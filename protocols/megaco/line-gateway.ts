@@ -9,7 +9,7 @@ import type {
   LineProtocol,
   Logger,
 } from '../../src/internal.ts';
-import type { ActionRequest } from './codec/messages.ts';
+import type { ActionReply, ActionRequest } from './codec/messages.ts';
 import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
 import { afterEvent, errorIn, mayMeanMedia, mediaIn, nothingObserved, onResult, unrequested } from './line-results.ts';
 import type { MediaGateway } from './media-gateways.ts';
@@ -59,7 +59,7 @@ export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine,
   mediaOf: ({ media }) => media,
 });
 
-export class MegacoLineGateway implements LineGateway<LineCommand, MegacoResponse> {
+export class MegacoLineGateway implements LineGateway<ObservedLine, LineCommand, MegacoResponse> {
   readonly #parts: LineGatewayParts;
 
   constructor(parts: LineGatewayParts) {
@@ -98,8 +98,39 @@ export class MegacoLineGateway implements LineGateway<LineCommand, MegacoRespons
     });
   }
 
+  /** RFC 3525 Annex E.12.4: rtp/pr of the ephemeral termination. */
+  packetsReceived(line: Line, { media }: ObservedLine, told: (packets: number | undefined) => void): void {
+    const { mediaGatewayOf, request } = this.#parts;
+    const mg = mediaGatewayOf(line);
+    if (mg === undefined || media === undefined) {
+      told(undefined);
+      return;
+    }
+    const question: ActionRequest = {
+      contextId: media.contextId,
+      commands: [
+        { verb: 'AuditValue', terminationId: media.rtp, descriptors: [{ kind: 'Audit', items: ['Statistics'] }] },
+      ],
+    };
+    request(mg, [question], (outcome) => {
+      const actions = outcome.kind === 'answered' ? outcome.response.reply.actions : [];
+      told(receivedIn(actions));
+    });
+  }
+
   failed(line: Line, because: LineFailure): void {
     if (because === 'silent') this.#parts.control().unanswered(line);
     else this.#parts.notObeyed(line);
   }
+}
+
+function receivedIn(actions: readonly ActionReply[]): number | undefined {
+  for (const { commands } of actions)
+    for (const { descriptors } of commands)
+      for (const each of descriptors) {
+        if (each.kind !== 'Statistics') continue;
+        const value = each.statistics.find(({ name }) => name.toLowerCase() === 'rtp/pr')?.value;
+        if (value !== undefined && /^\d{1,15}$/.test(value)) return Number(value);
+      }
+  return undefined;
 }

@@ -11,6 +11,7 @@ import type {
   Logger,
 } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
+import { readConnectionParameters } from './codec/values/lists.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { draftOf, type LineCommand, nextCommand, type ObservedEndpoint } from './line-commands.ts';
 import { nothingObserved, onResult, unrequested } from './line-results.ts';
@@ -42,7 +43,7 @@ export interface LineGatewayParts {
   places(): RecordPlaces;
 }
 
-export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
+export class MgcpLineGateway implements LineGateway<ObservedEndpoint, LineCommand, MgcpResponse> {
   readonly #parts: LineGatewayParts;
   #serial = 1;
 
@@ -92,6 +93,29 @@ export class MgcpLineGateway implements LineGateway<LineCommand, MgcpResponse> {
       },
     });
     return () => pending.cancel();
+  }
+
+  /** RFC 3435 §2.3.11, §3.2.2.7: PR of the connection parameters. */
+  packetsReceived(line: Line, { connection }: ObservedEndpoint, told: (packets: number | undefined) => void): void {
+    const { commands, control } = this.#parts;
+    const gateway = control().gatewayOf(line);
+    if (gateway === undefined || connection === undefined) {
+      told(undefined);
+      return;
+    }
+    const parameters = [
+      { code: 'I', value: connection.id },
+      { code: 'F', value: 'P' },
+    ];
+    commands().submit({
+      peer: gateway,
+      isQuestion: true,
+      draft: () => ({ verb: 'AUCX', endpoint: line.endpoint, parameters, sdp: [] }),
+      ended: (outcome) => {
+        const counted = outcome.kind === 'answered' ? parameter(outcome.response, 'P') : undefined;
+        told(counted === undefined ? undefined : readConnectionParameters(counted)?.get('PR'));
+      },
+    });
   }
 
   failed(line: Line, because: LineFailure): void {

@@ -90,6 +90,8 @@ export interface Leg {
    * it; at once, where nothing is under way. Who may commit the other party to the call only then (a 2xx, its ACK) waits for it.
    */
   whenSettled?(run: () => void): void;
+  /** How many packets of media have come to this leg; undefined where nobody can tell. */
+  packetsReceived?(told: (packets: number | undefined) => void): void;
   /** Of a party that is no line: another member has the call now, and goes on with it. Nothing more is said to the party from here. */
   abandon?(): void;
   /** The leg's part in the call is over, whatever state it was in; no event comes from it afterwards. `cause` is of Q.850. */

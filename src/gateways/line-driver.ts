@@ -49,18 +49,20 @@ export type LineReport =
 export type LineFailure = 'silent' | 'notOurs' | 'outOfService';
 
 /** The way to the gateways of one protocol. */
-export interface LineGateway<Command, Result> {
+export interface LineGateway<Observed, Command, Result> {
   /** Is the line's gateway ours to command, and not known to be down? */
   isCommanded(line: Line): boolean;
   /** `ended` is told the result, or undefined for silence. What is returned takes the command back, where that can be done. */
   submit(line: Line, command: Command, ended: (result: Result | undefined) => void): Cancel | undefined;
   failed(line: Line, because: LineFailure): void;
+  /** How many packets have come in the media that the gateway has of the line; undefined where it does not tell. */
+  packetsReceived(line: Line, observed: Observed, told: (packets: number | undefined) => void): void;
 }
 
 export interface LineDriverParts<Observed, Command, Result> {
   readonly clock: Clock;
   readonly protocol: LineProtocol<Observed, Command, Result>;
-  readonly gateway: LineGateway<Command, Result>;
+  readonly gateway: LineGateway<Observed, Command, Result>;
   lineProvider(): LineProvider;
 }
 
@@ -69,6 +71,7 @@ export interface LineCommander {
   apply(line: Line): void;
   forget(line: Line): void;
   whenSettled(line: Line, run: () => void): void;
+  packetsReceived(line: Line, told: (packets: number | undefined) => void): void;
 }
 
 class Progress<Observed> {
@@ -149,6 +152,12 @@ export class LineDriver<Observed, Command, Result> implements LineCommander {
     this.#advance(line, progress);
     if (progress.isUnderWay) progress.waiting.push(run);
     else run();
+  }
+
+  packetsReceived(line: Line, told: (packets: number | undefined) => void): void {
+    const { gateway } = this.#parts;
+    if (gateway.isCommanded(line)) gateway.packetsReceived(line, this.observed(line), told);
+    else told(undefined);
   }
 
   /** The gateway restarted, went away or is another's: nothing of what it had exists for us, and no result is waited for. */

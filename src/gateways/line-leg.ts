@@ -20,6 +20,7 @@ export interface LegLine {
   readonly canPlayKeys: boolean;
   setDesired(desired: DesiredLine): void;
   whenSettled(run: () => void): void;
+  packetsReceived(told: (packets: number | undefined) => void): void;
   /** The call is over for this line. */
   detach(leg: LineLeg, reason: ReleaseReason): void;
 }
@@ -156,6 +157,10 @@ export class LineLeg implements Leg {
 
   whenSettled(run: () => void): void {
     this.line.whenSettled(run);
+  }
+
+  packetsReceived(told: (packets: number | undefined) => void): void {
+    this.line.packetsReceived(told);
   }
 
   release(reason: ReleaseReason, cause?: number): void {

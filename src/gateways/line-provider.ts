@@ -26,7 +26,7 @@ export interface LineProviderParts {
   readonly callControl: CallControl;
   /** The protocol whose lines these are, as contacts name it. */
   readonly protocol: string;
-  readonly driver: LineParts['driver'] & { whenSettled?(line: Line, run: () => void): void };
+  readonly driver: LineParts['driver'];
   /** Has the line a codec that is offered? */
   readonly accepts?: LineParts['accepts'];
   readonly canPlayKeys?: LineParts['canPlayKeys'];

@@ -43,6 +43,8 @@ export interface LineParts {
     apply(line: Line): void;
     /** Runs once the line's desired state is on the gateway, or cannot be brought there. */
     whenSettled?(line: Line, run: () => void): void;
+    /** How many packets of media its gateway has received for the line. */
+    packetsReceived?(line: Line, told: (packets: number | undefined) => void): void;
   };
   /** Has the line a codec that is offered? */
   readonly accepts?: ((line: Line, offer: string) => boolean) | undefined;
@@ -167,6 +169,12 @@ export class Line {
     };
     if (driver.whenSettled === undefined) kept();
     else driver.whenSettled(this, kept);
+  }
+
+  packetsReceived(told: (packets: number | undefined) => void): void {
+    const { driver } = this.#parts;
+    if (driver.packetsReceived === undefined) told(undefined);
+    else driver.packetsReceived(this, told);
   }
 
   /** Whatever the line does in a call, it keeps the other party's record. */

@@ -272,6 +272,7 @@ function harness() {
       failed: (_line, because) => {
         gateway.failures.push(because);
       },
+      packetsReceived: (_line, _observed, told) => told(undefined),
     },
     lineProvider: () => provider,
   });
