@@ -153,7 +153,11 @@ export class CallReplication {
       return;
     }
     const now = this.#parts.clock.now();
-    for (const record of parcel.records) this.#store.put(record, now);
+    for (const record of parcel.records) {
+      this.#store.put(record, now);
+      // It has the call now: what we wrote of it is no longer ours to repeat.
+      if (!record.isRelayed) this.#own.delete(record.callId);
+    }
     for (const each of writeReceived(parcel.records)) this.#parts.link.sendParcel(member, each);
   }
 
