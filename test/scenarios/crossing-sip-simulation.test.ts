@@ -60,7 +60,7 @@ describe('killed after every message, telephone behind an edge: nothing is lost'
   }
 });
 
-describe('killed after every message, telephone alone with the pair: what talks is kept', () => {
+describe('killed after every message, telephone alone with the pair: what rings or talks is kept', () => {
   for (const [name, line] of lines) {
     it(`SIP calls ${name}`, async () => {
       expect(await everyMessage(phoneCalls, line, 'crash', { edge: false })).toBeGreaterThan(20);
@@ -93,7 +93,8 @@ async function play(
   options: CrossingOptions,
 ): Promise<string | undefined> {
   const world = await CrossingWorld.up({ sip: {}, ...options });
-  const phone = await world.phone('7001', phoneHost, { answering: 'answer', ringMs: 1_000 });
+  const model = options.edge === false ? { model: 'linphone' as const } : {};
+  const phone = await world.phone('7001', phoneHost, { answering: 'answer', ringMs: 1_000, ...model });
   const scene = { world, phone, line, talkMs: options.edge === false ? 40_000 : 700 };
   let count = 0;
   let killed: string | undefined;
@@ -106,8 +107,9 @@ async function play(
     const { from, to, bytes } = packet;
     killed = `${from.host} > ${to.host} ${bytes.toString('latin1').replace(/\s+/g, ' ').slice(0, 90)}`;
     talked = isTalking(scene);
-    // Of a call that it made and whose line rings, also a telephone that is alone with the pair hears the answer.
-    rang = script === phoneCalls && phone.hasHeard180;
+    // Of a call that it made and whose line rings, also a telephone that is alone with the pair hears the answer; and one that rings is
+    // asked whether it has answered.
+    rang = script === phoneCalls ? phone.hasHeard180 : world.telephone(line).hears() === 'ringback';
     if (how === 'silence') world.network.silence(primaryHost);
     world.kill(primaryHost);
   });

@@ -25,6 +25,8 @@ export interface PhoneOptions {
   readonly ringMs?: number;
   /** Copies Record-Route entries with their header parameters into Route, as most telephones do; else only the URI (RFC 3261 §12.1). */
   readonly copiesParams?: boolean;
+  /** What it does with requests in a dialog while it rings, as measured with these: `linphone` tells by 491 to OPTIONS that it does. */
+  readonly model?: 'baresip' | 'linphone';
 }
 
 export interface Dialog {
@@ -439,6 +441,7 @@ export class SimPhone {
       this.#respond(transaction, 481, 'Call/Transaction Does Not Exist');
       return;
     }
+    if (dialog?.state === 'early' && this.#isTooEarly(transaction, dialog)) return;
     this.served.push(method);
     if (method === 'BYE' && dialog !== undefined) {
       // Whoever hangs up has had his ACK's worth: the 2xx is repeated no more.
@@ -457,6 +460,46 @@ export class SimPhone {
       dialog.target = contactOf(request) ?? dialog.target;
     if (method === 'INVITE') this.#accept(transaction, dialog);
     else this.#respond(transaction, method === 'REFER' ? 202 : 200, 'OK');
+  }
+
+  /** It rings, or its 200 is not acknowledged. */
+  #isTooEarly(transaction: ServerTransaction, dialog: Dialog): boolean {
+    const { model } = this.options;
+    const { method } = transaction.request;
+    if (model === 'linphone' && method === 'OPTIONS') {
+      this.#respond(transaction, 491, 'Request Pending');
+      return true;
+    }
+    if (model === undefined || (method !== 'INVITE' && method !== 'UPDATE')) return false;
+    this.complaints.push(`${method} while it rings`);
+    if (model === 'baresip') this.#respond(transaction, method === 'INVITE' ? 500 : 501, 'Not Now');
+    else if (method === 'INVITE') {
+      this.#respond(transaction, 491, 'Request Pending');
+      dialog.state = 'ended';
+    }
+    return true;
+  }
+
+  /** The user lifts, where it is told to ring only. */
+  lift(callId: string): void {
+    for (const transaction of this.#servers.values()) {
+      const { request, status } = transaction;
+      if (request.method !== 'INVITE' || request.callId !== callId || request.toTag !== '' || status >= 200) continue;
+      this.ringing.delete(callId);
+      this.#accept(transaction, this.dialogs.get(callId));
+      return;
+    }
+  }
+
+  /** ... or has better things to do. */
+  decline(callId: string): void {
+    for (const transaction of this.#servers.values()) {
+      const { request, status } = transaction;
+      if (request.method !== 'INVITE' || request.callId !== callId || status >= 200) continue;
+      this.ringing.delete(callId);
+      this.#refuse(transaction, 603, 'Decline');
+      return;
+    }
   }
 
   #onCall(transaction: ServerTransaction): void {

@@ -154,7 +154,7 @@ export class Branch implements ClientUser {
     if (this.#patience !== undefined) {
       this.#context.refuse(487, 'Request Terminated');
       this.#end();
-    } else if (this.#provisional) this.#sendCancel();
+    } else if (this.#provisional || this.#mayBeKnown) this.#sendCancel();
   }
 
   /** Ends without a word to anybody. */
@@ -405,18 +405,29 @@ export class Branch implements ClientUser {
     const transaction = this.#transaction;
     const { layer, clock } = this.#context.parts;
     const { hop, flow } = transaction ?? {};
-    if (transaction === undefined || hop === undefined || transaction.state !== 'proceeding') return;
+    if (transaction === undefined || hop === undefined || !this.#isCancellable(transaction)) return;
     this.#cancelSent = true;
     const text = cancelFor(transaction.sentText, this.#cancelFields);
     this.#cancel = layer.request('CANCEL', transaction.branch, { addresses: [hop], flow }, () => text, ignoreAnswer);
-    // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled.
+    // RFC 3261 §9.1: without a final response in 64*T1 the INVITE counts as cancelled; one that nobody has answered to us is not repeated.
+    const isUnheard = transaction.state === 'calling';
     this.#timerC?.();
-    this.#timerC = clock.after(64 * layer.timers.t1Ms, () => {
+    this.#timerC = clock.after(isUnheard ? 0 : 64 * layer.timers.t1Ms, () => {
       if (this.#ended) return;
       transaction.abandon();
       this.#context.onBranchTimeout();
       this.#end();
     });
+  }
+
+  #isCancellable({ state }: ClientTransaction): boolean {
+    return state === 'proceeding' || (state === 'calling' && this.#mayBeKnown);
+  }
+
+  /** The INVITE of our own user agent went out from a dead member, who may have heard that it rings (RFC 3261 §9.1). */
+  get #mayBeKnown(): boolean {
+    const { own, standIn } = this.#context.plan;
+    return own !== undefined && standIn !== undefined;
   }
 
   /**

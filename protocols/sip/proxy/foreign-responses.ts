@@ -102,7 +102,8 @@ export class ForeignResponses {
       this.#parts.takenOver?.(partner, 'response', message.callId);
     }
     if (this.#parts.userAgent.isNamed(next.host)) {
-      this.#parts.userAgent.adopt(restoredByMark(message));
+      // As a carrier knows the CSeq: the user agent goes on from there.
+      this.#parts.userAgent.adopt(message);
       return;
     }
     this.#adoptResponse(restoredByMark(message), next, isOwn ? undefined : partner);

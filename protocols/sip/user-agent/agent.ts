@@ -215,3 +215,10 @@ const known: ReadonlySet<string> = new Set(['100rel', 'timer']);
 
 /** Requests and responses with a Contact refresh the target (RFC 3261 §12.2). */
 const targetRefreshing: ReadonlySet<string> = new Set(['INVITE', 'UPDATE']);
+
+/** For a request whose answer says nothing. */
+export const ignored: ClientUser = {
+  onResponse: () => undefined,
+  onTimeout: () => undefined,
+  onTransportError: () => undefined,
+};

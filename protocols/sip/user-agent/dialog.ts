@@ -31,6 +31,8 @@ export interface Dialog {
    */
   readonly isGuarded?: boolean | undefined;
   readonly localCseq: number;
+  /** Of the INVITE of ours that opened it, as the peer knows it: its ACK has the same (RFC 3261 §13.2.2.4). */
+  readonly inviteCseq?: number | undefined;
   /** -1: none yet. */
   readonly remoteCseq: number;
 }
@@ -46,11 +48,12 @@ export interface DialogRecord {
   readonly target: string;
   readonly routes: readonly string[];
   readonly token?: string | undefined;
+  readonly inviteCseq?: number | undefined;
   readonly remoteCseq: number;
 }
 
 export function toRecord(dialog: Dialog): DialogRecord {
-  const { role, callId, remoteTag, local, remote, target, routes, token, remoteCseq } = dialog;
+  const { role, callId, remoteTag, local, remote, target, routes, token, inviteCseq, remoteCseq } = dialog;
   return {
     role,
     ...(role === 'uas' ? { callId } : {}),
@@ -60,6 +63,7 @@ export function toRecord(dialog: Dialog): DialogRecord {
     target,
     routes,
     token,
+    inviteCseq,
     remoteCseq,
   };
 }
@@ -69,7 +73,7 @@ export function fromRecord(
   record: DialogRecord,
   derived: { readonly callId: string; readonly localTag: string },
 ): Dialog {
-  const { role, callId = derived.callId, remoteTag, local, remote, target, routes, token, remoteCseq } = record;
+  const { role, callId = derived.callId, remoteTag, local, remote, target, routes, token, inviteCseq } = record;
   const { localTag } = derived;
   return {
     role,
@@ -82,7 +86,8 @@ export function fromRecord(
     routes,
     token,
     localCseq: 0,
-    remoteCseq,
+    inviteCseq,
+    remoteCseq: record.remoteCseq,
   };
 }
 
@@ -137,6 +142,8 @@ export function dialogOfResponse(sent: InviteSent, response: SipMessage, token: 
     token,
     isGuarded,
     localCseq: cseq,
+    // A carrier that challenged it on the way knows the one that came after it.
+    inviteCseq: response.cseq,
     remoteCseq: -1,
   };
 }
@@ -180,7 +187,13 @@ const cseqEpochMs = 1_704_067_200_000;
 
 /** The fields of a request in the dialog that say which it is: From, To, Call-ID, CSeq. */
 export function dialogFields(
-  { local, localTag, remote, remoteTag, callId }: Dialog,
+  {
+    local,
+    localTag,
+    remote,
+    remoteTag,
+    callId,
+  }: Pick<Dialog, 'local' | 'localTag' | 'remote' | 'remoteTag' | 'callId'>,
   cseq: number,
   method: string,
 ): string {

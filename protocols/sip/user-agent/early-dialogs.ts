@@ -38,6 +38,13 @@ export class EarlyDialogs {
     return this.#sent;
   }
 
+  /** One that another member has heard of. */
+  restore(dialog: Dialog): EarlyDialog {
+    const early = { dialog, description: undefined, rseq: undefined, isAnswered: false };
+    this.#byTag.set(dialog.remoteTag, early);
+    return early;
+  }
+
   of(tag: string): EarlyDialog | undefined {
     return this.#byTag.get(tag);
   }

@@ -113,7 +113,9 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
       phase: session === undefined ? 'ringing' : 'talking',
       callId: this.#call?.callId ?? '',
       number: this.#number,
-      fields: partyFields(partyOf(this.dialog, session === undefined ? this.#vias : [], session?.interval)),
+      fields: partyFields(
+        partyOf(this.dialog, session === undefined ? this.#vias : [], session?.interval, this.#own.version),
+      ),
     };
   }
 

@@ -13,18 +13,20 @@ import type {
   ReleaseReason,
 } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
-import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
+import type { ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
-import { type AgentParts, allow, type DialogEnd, dialogRequest, reply, requestText, send, sendAck } from './agent.ts';
-import { callerFields } from './caller-identity.ts';
+import { type AgentParts, type DialogEnd, dialogRequest, ignored, send, sendAck } from './agent.ts';
 import { reasonField, reasonOfFinal } from './causes.ts';
-import { type Dialog, dialogFields, nextCseq } from './dialog.ts';
-import { type EarlyDialog, EarlyDialogs } from './early-dialogs.ts';
+import type { Dialog } from './dialog.ts';
+import type { EarlyDialog, EarlyDialogs } from './early-dialogs.ts';
+import { prack, serveEarly } from './early-requests.ts';
 import { userAgentAddress } from './inner-path.ts';
+import { inviteAgain, type OutgoingInvite, outgoingInvite } from './outgoing-invite.ts';
 import { partyFields, partyOf } from './party-record.ts';
-import { refuseMethod, Session } from './session.ts';
+import { RingingPoll } from './ringing-poll.ts';
+import { Session } from './session.ts';
 import { descriptionOf, OwnDescription } from './session-description.ts';
-import { agreedInterval, askedInterval, wantedFields, withInterval } from './session-timer.ts';
+import { agreedInterval } from './session-timer.ts';
 
 export interface OutgoingCallParts {
   readonly agent: AgentParts;
@@ -39,14 +41,21 @@ export interface OutgoingCallParts {
   readonly isGuarded: boolean;
   /** May who is called know the number of a caller who keeps it to himself (RFC 3325 §9)? */
   readonly mayAssert: boolean;
+  /** A dead member has called, and heard that it rings. */
+  readonly ringing?: RingingParty | undefined;
 }
 
-interface Sent {
-  readonly text: string;
-  readonly branch: string;
-  readonly transaction: ClientTransaction;
-  readonly early: EarlyDialogs;
-  readonly contactUser: string;
+export interface RingingParty {
+  readonly dialog: Dialog;
+  /** There was something to hear before it answered. */
+  readonly hasEarlyMedia: boolean;
+  /** From one question whether it has answered to the next. */
+  waitMs(): number;
+  /** It is asked no more. */
+  over(): void;
+}
+
+interface Sent extends OutgoingInvite {
   readonly offer: string | undefined;
 }
 
@@ -71,6 +80,9 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   #isProceeding = false;
   #isFinal = false;
   #cancel: { readonly fields: string; isSent: boolean } | undefined;
+  #poll: RingingPoll | undefined;
+  /** It has answered, and not said so to us: with which description, it is being asked. */
+  #isUnheard = false;
   #isOver = false;
   /** It has ended the call itself: nobody has to tell it. */
   #hasLeft = false;
@@ -80,6 +92,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#agent = parts.agent;
     this.#call = parts.call;
     this.name = parts.name;
+    // What the dead member wrote stands until there is more to write.
+    if (parts.call.isRestored) this.#gatewayCallId = parts.call.callId ?? '';
   }
 
   get callId(): string {
@@ -98,7 +112,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   /** What a backup needs of it: before there is a dialog, nothing that it could not compute. */
   get record(): CallRecord | undefined {
     if (this.#hasLeft) return undefined;
-    const dialog = this.dialog ?? this.#alerted?.dialog;
+    const dialog = this.dialog ?? this.#alerted?.dialog ?? this.#parts.ringing?.dialog;
     const { name } = this;
     return {
       protocol: 'sip',
@@ -106,7 +120,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       phase: this.#session !== undefined ? 'talking' : dialog === undefined ? 'calling' : 'ringing',
       callId: this.#gatewayCallId,
       number: name,
-      fields: dialog === undefined ? [] : partyFields(partyOf(dialog, [], this.#session?.interval)),
+      fields: dialog === undefined ? [] : partyFields(partyOf(dialog, [], this.#session?.interval, this.#own.version)),
     };
   }
 
@@ -122,29 +136,28 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   alert(callId: string, offer: string | undefined, caller?: CallerIdentity): void {
     const { call, requestUri, host, mayAssert, isGuarded } = this.#parts;
     const agent = this.#agent;
-    const { ids } = agent;
     this.#gatewayCallId = callId;
-    this.#callId = ids.callId(callId);
-    this.#localTag = ids.callerTag(callId);
-    const contactUser =
-      caller?.presentation === 'restricted' ? 'anonymous' : (caller?.number ?? call.caller?.name ?? 'line');
-    const { from, fields } = callerFields(caller, call.caller?.name ?? 'anonymous', host, mayAssert);
-    const local = { callId: this.#callId, localTag: this.#localTag, local: from, remote: `<${requestUri}>` };
-    const early = new EarlyDialogs({ ...local, requestUri, cseq: inviteCseq, isGuarded });
-    const branch = ids.branch(this.#callId, this.#localTag, inviteCseq, 'INVITE');
-    const dialogPart = dialogFields({ ...nobody, ...local }, inviteCseq, 'INVITE');
-    const reliable = offer === undefined ? 'Supported: timer\r\n' : 'Supported: 100rel, timer\r\n';
-    const content = {
-      fields: allow + reliable + wantedFields + fields,
-      body: offer === undefined ? undefined : this.#own.tell(offer),
-    };
-    const text = requestText(agent, 'INVITE', requestUri, branch, dialogPart, contactUser, content);
+    this.#callId = agent.ids.callId(callId);
+    this.#localTag = agent.ids.callerTag(callId);
+    const callerName = call.caller?.name;
+    const body = offer === undefined ? undefined : this.#own.tell(offer);
+    const invite = outgoingInvite(agent, {
+      callId,
+      requestUri,
+      host,
+      isGuarded,
+      mayAssert,
+      caller,
+      callerName,
+      body,
+    });
     // A call of which the caller's gateway tells too little is told to the other members before it is made.
     const go = (): void => {
       if (this.#call === undefined) return;
       agent.ends.add(this);
-      const transaction = send(agent, 'INVITE', branch, text, this);
-      this.#sent = { text, branch, transaction, early, contactUser, offer };
+      send(agent, 'INVITE', invite.branch, invite.text, this);
+      this.#sent = { ...invite, offer };
+      this.#askWhether(invite.early);
     };
     if (call.isRestored) go();
     else call.whenKept('callee', go);
@@ -187,6 +200,11 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       this.#close();
       return;
     }
+    // Whether it has answered meanwhile is not known: who still rings obeys the CANCEL, who talks the BYE (RFC 3261 §15: in either dialog).
+    if (this.#poll?.isRunning === true && this.#alerted !== undefined) {
+      this.#poll.stop();
+      this.#bye(this.#alerted.dialog);
+    }
     this.#cancel ??= { fields: cause === undefined ? '' : reasonField(cause), isSent: false };
     this.#sendCancel();
   }
@@ -195,12 +213,19 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
 
   onResponse(response: SipMessage): void {
     const { status } = response;
+    if (this.#poll?.isRunning === true) {
+      // Nobody says anything to the INVITE, as was to be expected, or our own core knows nobody to send it to.
+      if (status >= 300 && response.toTag !== this.#alerted?.dialog.remoteTag) return;
+      // It answers to us: it need not be asked.
+      if (status > 100) this.#poll.stop();
+    }
     if (status < 200) this.#onProvisional(response);
     else if (status < 300) this.#onSuccess(response);
     else this.#onFailure(response);
   }
 
   onTimeout(): void {
+    if (this.#poll?.isRunning === true || this.#isUnheard) return;
     this.#isFinal = true;
     this.#report({ kind: 'failed', reason: 'unavailable' });
     this.#close();
@@ -222,36 +247,63 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     }
     if (request.method === 'ACK') return;
     const server = this.#agent.layer.accept(request, flow);
-    const early = this.#sent?.early.of(request.fromTag);
-    if (early === undefined || this.#isFinal) {
-      reply(this.#agent, server, request, 481, 'Call/Transaction Does Not Exist');
-      return;
-    }
-    if (request.cseq <= early.dialog.remoteCseq) {
-      reply(this.#agent, server, request, 500, 'Server Internal Error - CSeq out of order');
-      return;
-    }
-    early.dialog = { ...early.dialog, remoteCseq: request.cseq };
-    switch (request.method) {
-      case 'UPDATE':
-        // RFC 3311 §5.2: our offer is not answered yet.
-        if (request.body === '')
-          reply(this.#agent, server, request, 200, 'OK', { contactUser: this.#sent?.contactUser });
-        else reply(this.#agent, server, request, 491, 'Request Pending');
-        return;
-      case 'INVITE':
-        reply(this.#agent, server, request, 491, 'Request Pending');
-        return;
-      case 'INFO':
-      case 'OPTIONS':
-        reply(this.#agent, server, request, 200, 'OK');
-        return;
-      case 'BYE':
-        // RFC 3261 §15: not for the called party to send before it has answered.
-        reply(this.#agent, server, request, 481, 'Call/Transaction Does Not Exist');
-        return;
+    const early = this.#isFinal ? undefined : this.#sent?.early.of(request.fromTag);
+    serveEarly(this.#agent, request, server, early, this.#sent?.contactUser);
+  }
+
+  /** Does it still ring, for the INVITE of a dead member? */
+  #askWhether(all: EarlyDialogs): void {
+    const { ringing, call } = this.#parts;
+    if (ringing === undefined) return;
+    const early = all.restore(ringing.dialog);
+    this.#alerted = early;
+    this.#isProceeding = true;
+    this.#poll = new RingingPoll({
+      ...ringing,
+      agent: this.#agent,
+      early,
+      packetsReceived: (told) => {
+        if (call.caller?.packetsReceived === undefined) told(undefined);
+        else call.caller.packetsReceived(told);
+      },
+      answered: () => this.#askFor(early),
+      gone: (why) => {
+        this.#report({ kind: 'failed', reason: why === 'over' ? 'declined' : 'unavailable' });
+      },
+    });
+    this.#poll.start();
+  }
+
+  /** It has answered: with what, a re-INVITE brings to light, which also tells it where we are. */
+  #askFor(early: EarlyDialog): void {
+    const sent = this.#sent;
+    const poll = this.#poll;
+    if (sent === undefined || poll === undefined) return;
+    this.#isFinal = true;
+    this.#isUnheard = true;
+    this.#acks.set(early.dialog.remoteTag, () => poll.acknowledge());
+    this.#session = new Session(this.#sessionHost(sent.contactUser), early.dialog, undefined);
+    this.#session.modify(sent.offer);
+  }
+
+  /** What that comes to, in words of a call that is being set up. */
+  #ofUnheard(event: LegEvent): LegEvent | undefined {
+    switch (event.kind) {
+      case 'modifyAnswered':
+        this.#isUnheard = false;
+        return { kind: 'answered', description: event.description };
+      case 'modifyRefused':
+        this.#isUnheard = false;
+        this.#isFinal = false;
+        this.#session?.abandon();
+        this.#session = undefined;
+        this.#poll?.start();
+        return undefined;
+      case 'hungUp':
+        this.#isUnheard = false;
+        return { kind: 'failed', reason: 'normal', cause: event.cause };
       default:
-        refuseMethod(this.#agent, server, request);
+        return event;
     }
   }
 
@@ -272,20 +324,9 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#report({ kind: 'alerting', description: told });
     if (rseq === undefined) return;
     const { cseq } = response;
-    if (this.#call === undefined) this.#prack(early, rseq, cseq);
-    else this.#call.whenKept('callee', () => this.#prack(early, rseq, cseq));
-  }
-
-  /** RFC 3262 §4. */
-  #prack(early: EarlyDialog, rseq: number, invited: number): void {
-    const agent = this.#agent;
-    const cseq = nextCseq(early.dialog, agent.clock.wallNow());
-    early.dialog = { ...early.dialog, localCseq: cseq };
-    const { callId, localTag, remoteTag } = early.dialog;
-    const branch = agent.ids.branch(callId, localTag, cseq, 'PRACK', remoteTag);
-    const fields = `RAck: ${rseq} ${invited} INVITE\r\n`;
-    const text = dialogRequest(agent, early.dialog, 'PRACK', cseq, branch, this.#sent?.contactUser ?? '', { fields });
-    send(agent, 'PRACK', branch, text, ignored, early.dialog);
+    const acknowledge = (): void => prack(this.#agent, early, rseq, cseq, sent.contactUser);
+    if (this.#call === undefined) acknowledge();
+    else this.#call.whenKept('callee', acknowledge);
   }
 
   #onSuccess(response: SipMessage): void {
@@ -354,6 +395,10 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const ack = this.#ackOf(dialog, response);
     ack();
     this.#acks.set(response.toTag, ack);
+    this.#bye(dialog);
+  }
+
+  #bye(dialog: Dialog): void {
     const done = {
       ...this.#sessionHost(this.#sent?.contactUser ?? ''),
       report: () => undefined,
@@ -366,29 +411,32 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     if (this.#isFinal) return;
     if (response.status === 422 && this.#inviteAgain(response)) return;
     this.#isFinal = true;
+    if (response.status === 408 && this.#call?.isRestored === true) this.#cancelUnheard();
     const { reason, cause } = reasonOfFinal(response);
     this.#report({ kind: 'failed', reason, cause });
     this.#close();
   }
 
-  /**
-   * RFC 4028 §7.3: the INVITE goes again, once, with the interval that is asked for. A backup that sends the first one again hears the same
-   * 422 and sends the same second one.
-   */
+  /** Perhaps it rings, and has told the dead member so: not for ever. Our core lets go of the INVITE first (RFC 3261 §17.2.1, Timer I). */
+  #cancelUnheard(): void {
+    const { layer, clock } = this.#agent;
+    clock.after(layer.timers.t4Ms + layer.timers.t1Ms, () => {
+      this.#isFinal = false;
+      this.#isProceeding = true;
+      this.#cancel ??= { fields: '', isSent: false };
+      this.#sendCancel();
+      this.#isFinal = true;
+    });
+  }
+
   #inviteAgain(response: SipMessage): boolean {
     const sent = this.#sent;
-    const seconds = askedInterval(response);
-    if (sent === undefined || seconds === undefined || this.#cancel !== undefined) return false;
-    const { invited } = sent.early;
-    if (invited.cseq !== inviteCseq) return false;
-    const cseq = inviteCseq + 1;
-    const branch = this.#agent.ids.branch(this.#callId, this.#localTag, cseq, 'INVITE');
-    const text = withInterval(sent.text, seconds)
-      .replace(sent.branch, branch)
-      .replace(`CSeq: ${inviteCseq} INVITE`, `CSeq: ${cseq} INVITE`);
+    const again =
+      sent === undefined || this.#cancel !== undefined ? undefined : inviteAgain(this.#agent, sent, response);
+    if (sent === undefined || again === undefined) return false;
     this.#isProceeding = false;
-    const transaction = send(this.#agent, 'INVITE', branch, text, this);
-    this.#sent = { ...sent, text, branch, transaction, early: new EarlyDialogs({ ...invited, cseq }) };
+    send(this.#agent, 'INVITE', again.branch, again.text, this);
+    this.#sent = { ...again, offer: sent.offer };
     return true;
   }
 
@@ -420,6 +468,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   #close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#poll?.stop();
+    if (this.#poll !== undefined) this.#parts.ringing?.over();
     this.#session?.abandon();
     if (this.#sent !== undefined) this.#agent.ends.delete(this);
   }
@@ -434,33 +484,12 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#close();
   }
 
-  #report(event: LegEvent): void {
+  #report(said: LegEvent): void {
+    const event = this.#isUnheard ? this.#ofUnheard(said) : said;
+    if (event === undefined) return;
     if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
     this.#call?.on('callee', event);
   }
 }
 
-/** Always the same: whoever sends the INVITE again sends the same one. */
-const inviteCseq = 1;
-
 const normalClearing = 16;
-
-const ignored: ClientUser = {
-  onResponse: () => undefined,
-  onTimeout: () => undefined,
-  onTransportError: () => undefined,
-};
-
-const nobody: Dialog = {
-  role: 'uac',
-  callId: '',
-  localTag: '',
-  remoteTag: '',
-  local: '',
-  remote: '',
-  target: '',
-  routes: [],
-  token: undefined,
-  localCseq: inviteCseq,
-  remoteCseq: -1,
-};

@@ -14,6 +14,8 @@ export interface PartyRecord {
   readonly isAware: boolean;
   /** RFC 4028: the interval and who refreshes; undefined where there is no session timer. */
   readonly session?: { readonly seconds: number; readonly refresher: 'uac' | 'uas' } | undefined;
+  /** RFC 3264 §8: the version of our description that the peer was told last, as far as it was known when this was written. */
+  readonly version?: number | undefined;
 }
 
 /** Of a dialog as it is now. */
@@ -21,6 +23,7 @@ export const partyOf = (
   dialog: Dialog,
   vias: readonly string[] = [],
   interval?: SessionInterval | undefined,
+  version?: number | undefined,
 ): PartyRecord => ({
   dialog: toRecord(dialog),
   vias,
@@ -32,16 +35,20 @@ export const partyOf = (
           seconds: interval.seconds,
           refresher: (interval.refresher === 'us') === (dialog.role === 'uac') ? 'uac' : 'uas',
         },
+  version,
 });
 
 /** Whoever writes the path attribute follows it. */
 const namesAlternates = /alternatepath/i;
 
-export function partyFields({ dialog, vias, isAware, session }: PartyRecord): readonly string[] {
+export function partyFields({ dialog, vias, isAware, session, version }: PartyRecord): readonly string[] {
   const { role, callId = '', remoteTag, local, remote, target, routes, token = '', remoteCseq } = dialog;
   const flags = (role === 'uas' ? 1 : 0) + (isAware ? 2 : 0);
+  const again = (dialog.inviteCseq ?? 1) - 1;
   return [
-    flags.toString(16) + (session === undefined ? '' : `${session.seconds};${session.refresher}`),
+    flags.toString(16) +
+      (again > 0 && again < 10 ? `+${again}` : '') +
+      (session === undefined ? '' : `${session.seconds};${session.refresher}`),
     remoteCseq < 0 ? '' : String(remoteCseq),
     callId,
     remoteTag,
@@ -51,13 +58,14 @@ export function partyFields({ dialog, vias, isAware, session }: PartyRecord): re
     token,
     routes.join(separator),
     vias.join(separator),
+    ...(version === undefined ? [] : [String(version)]),
   ];
 }
 
 /** Undefined where the fields are none of ours: a later version may write other ones. */
 export function readPartyFields(fields: readonly string[]): PartyRecord | undefined {
-  const [head, cseq, callId, remoteTag, local, remote, target, token, routes, vias] = fields;
-  const [, flags, seconds, refresher] = /^([0-3])(?:(\d{1,9});(uac|uas))?$/.exec(head ?? '') ?? [];
+  const [head, cseq, callId, remoteTag, local, remote, target, token, routes, vias, version] = fields;
+  const [, flags, again, seconds, refresher] = /^([0-3])(?:\+([1-9]))?(?:(\d{1,9});(uac|uas))?$/.exec(head ?? '') ?? [];
   if (flags === undefined || cseq === undefined || !/^\d{0,10}$/.test(cseq)) return undefined;
   if (callId === undefined || remoteTag === undefined || local === undefined || remote === undefined) return undefined;
   if (target === undefined || token === undefined || routes === undefined || vias === undefined) return undefined;
@@ -72,6 +80,7 @@ export function readPartyFields(fields: readonly string[]): PartyRecord | undefi
       target,
       routes: listOf(routes),
       ...(token === '' ? {} : { token }),
+      ...(again === undefined ? {} : { inviteCseq: Number(again) + 1 }),
       remoteCseq: cseq === '' ? -1 : Number(cseq),
     },
     vias: listOf(vias),
@@ -79,6 +88,7 @@ export function readPartyFields(fields: readonly string[]): PartyRecord | undefi
     ...(seconds === undefined
       ? {}
       : { session: { seconds: Number(seconds), refresher: refresher === 'uas' ? 'uas' : 'uac' } }),
+    ...(version !== undefined && /^\d{1,15}$/.test(version) ? { version: Number(version) } : {}),
   };
 }
 

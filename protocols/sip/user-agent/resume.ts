@@ -18,7 +18,7 @@ import type { AgentParts } from './agent.ts';
 import { callerOf, escapeUser } from './caller-identity.ts';
 import { type Dialog, fromRecord, takenOver } from './dialog.ts';
 import { IncomingCall } from './incoming-call.ts';
-import type { OutgoingCall } from './outgoing-call.ts';
+import type { OutgoingCall, RingingParty } from './outgoing-call.ts';
 import { type PartyRecord, readPartyFields } from './party-record.ts';
 import { ResumedSession } from './resumed-session.ts';
 import { resumption } from './resumption.ts';
@@ -27,7 +27,7 @@ export interface ResumeParts extends AgentParts {
   /** A flow of ours to this address. */
   flowTo(to: ControllerAddress): Flow | undefined;
   /** The leg of a call that goes to this number. */
-  outgoing(call: ResumedParty['call'], number: string, isGuarded: boolean): OutgoingCall;
+  outgoing(call: ResumedParty['call'], number: string, isGuarded: boolean, ringing?: RingingParty): OutgoingCall;
   /** The dialogs with this Call-ID are there. */
   resumed(callId: string): void;
   /** Its INVITE goes out as the dead member's did. */
@@ -39,6 +39,8 @@ export class Resuming {
   readonly #bucket: TokenBucket;
   readonly #waiting: ResumedSession[] = [];
   #isPacing = false;
+  /** Telephones that are asked whether they have answered. */
+  #polled = 0;
 
   constructor(parts: ResumeParts) {
     this.#parts = parts;
@@ -54,8 +56,9 @@ export class Resuming {
     const next = resumption({ role, line, phase: record.phase, isAware: party.isAware });
     switch (next.kind) {
       case 'invite':
-      case 'poll':
         return this.#called(resumed);
+      case 'poll':
+        return this.#ringing(resumed, party);
       case 'acknowledge':
       case 'established':
         return this.#established(resumed, party, next.kind === 'acknowledge');
@@ -102,9 +105,31 @@ export class Resuming {
     return {
       leg,
       begin: () => {
-        if (acknowledges) leg.acknowledge(inviteCseq);
+        if (acknowledges) leg.acknowledge();
         this.#parts.resumed(dialog.callId);
         this.#pace(leg);
+      },
+    };
+  }
+
+  /** The INVITE as well: a hop that follows the attribute, and does not show it, answers to that. */
+  #ringing(resumed: ResumedParty, party: PartyRecord): ResumedLeg {
+    const { call, record, description, remote } = resumed;
+    this.#polled += 1;
+    const leg = this.#parts.outgoing(call, record.number, false, {
+      dialog: this.#dialogOf(resumed, party),
+      hasEarlyMedia: remote !== undefined,
+      waitMs: () => Math.max(pollMs, (this.#polled * 1_000) / pollsPerSecond),
+      over: () => {
+        this.#polled -= 1;
+      },
+    });
+    return {
+      leg,
+      begin: () => {
+        this.#parts.standsIn(this.#parts.ids.callId(record.callId));
+        leg.alert(record.callId, description, call.caller?.identity);
+        this.#parts.resumed(leg.callId);
       },
     };
   }
@@ -186,7 +211,8 @@ export class Resuming {
   }
 }
 
-/** Of an INVITE of ours that opens a dialog (derived-ids.ts). */
-const inviteCseq = 1;
-
 const refreshesPerSecond = 100;
+
+/** A telephone gives its answer up 64*T1 after it (RFC 3261 §13.3.1.4): it is acknowledged long before. */
+const pollMs = 500;
+const pollsPerSecond = 100;

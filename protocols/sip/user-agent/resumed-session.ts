@@ -41,7 +41,7 @@ export class ResumedSession implements Leg, DialogEnd {
   readonly localTag: string;
   readonly #parts: ResumedSessionParts;
   readonly #session: Session;
-  readonly #own = new OwnDescription();
+  readonly #own: OwnDescription;
   #call: Call | undefined;
   #isOver = false;
   /** It has ended the call itself: nobody has to tell it. */
@@ -54,6 +54,9 @@ export class ResumedSession implements Leg, DialogEnd {
     this.name = name;
     this.callId = dialog.callId;
     this.localTag = dialog.localTag;
+    // What the dead member told after it wrote the record is not known: ours is above that.
+    const { version } = party;
+    this.#own = new OwnDescription(version === undefined ? 0 : version + 2);
     if (told !== undefined) this.#own.tell(told);
     const host = {
       agent,
@@ -78,14 +81,16 @@ export class ResumedSession implements Leg, DialogEnd {
   get record(): CallRecord | undefined {
     if (this.#hasLeft) return undefined;
     const { party, record } = this.#parts;
-    const fields = partyFields({ ...party, dialog: toRecord(this.#session.dialog), vias: [] });
+    const { version } = this.#own;
+    const fields = partyFields({ ...party, dialog: toRecord(this.#session.dialog), vias: [], version });
     return { ...record, phase: 'talking', fields };
   }
 
   /** RFC 3261 §13.2.2.4: once more does no harm, and whoever got none goes on repeating its 2xx. */
-  acknowledge(cseq: number): void {
+  acknowledge(): void {
     const { agent, contactUser } = this.#parts;
     const { dialog } = this.#session;
+    const { inviteCseq: cseq = 1 } = dialog;
     const branch = agent.ids.branch(dialog.callId, dialog.localTag, cseq, 'ACK', dialog.remoteTag);
     sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, branch, contactUser), dialog);
   }

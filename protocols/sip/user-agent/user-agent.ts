@@ -30,7 +30,7 @@ import { callerOf, escapeUser } from './caller-identity.ts';
 import { userAgentHost } from './derived-ids.ts';
 import { dialogOfInvite } from './dialog.ts';
 import { IncomingCall } from './incoming-call.ts';
-import { OutgoingCall } from './outgoing-call.ts';
+import { OutgoingCall, type RingingParty } from './outgoing-call.ts';
 import { Resuming } from './resume.ts';
 import { refuseMethod } from './session.ts';
 import { offerOf } from './session-description.ts';
@@ -75,7 +75,7 @@ export class UserAgent implements LegProvider {
     );
     this.#resuming = new Resuming({
       ...parts,
-      outgoing: (call, number, isGuarded) => this.#outgoing(call, number, isGuarded),
+      outgoing: (call, number, isGuarded, ringing) => this.#outgoing(call, number, isGuarded, ringing),
       resumed: (callId) => this.#letGo(callId),
       standsIn: (callId) => {
         const predecessor = parts.predecessor();
@@ -182,7 +182,8 @@ export class UserAgent implements LegProvider {
 
   /** In whose place is this request of ours sent? */
   standInFor(request: SipMessage): ControllerAddress | undefined {
-    return request.method === 'INVITE' && request.toTag === '' ? this.#stoodInFor.get(request.callId) : undefined;
+    const isOfInvite = request.method === 'INVITE' || request.method === 'CANCEL';
+    return isOfInvite && request.toTag === '' ? this.#stoodInFor.get(request.callId) : undefined;
   }
 
   /** The dialog has been made again: what its peer has said meanwhile is older than anything that we say now. */
@@ -251,17 +252,16 @@ export class UserAgent implements LegProvider {
     return this.#outgoing(call, number, contact.trunk === undefined);
   }
 
-  #outgoing(call: Call, number: string, isGuarded: boolean): OutgoingCall {
-    const { identity } = this.#parts;
-    const host = identity.name.includes(':') ? `[${identity.name}]` : identity.name;
+  #outgoing(call: Call, number: string, isGuarded: boolean, ringing?: RingingParty): OutgoingCall {
     return new OutgoingCall({
       agent: this.#parts,
       call,
-      requestUri: `sip:${escapeUser(number)}@${host}`,
+      requestUri: this.#uriOf(number),
       name: number,
-      host,
+      host: this.#host,
       isGuarded,
       mayAssert: false,
+      ringing,
     });
   }
 
@@ -400,9 +400,17 @@ export class UserAgent implements LegProvider {
   }
 
   #userUri(number: string): SipUri | undefined {
-    const { identity } = this.#parts;
-    const host = identity.name.includes(':') ? `[${identity.name}]` : identity.name;
-    return parseUri(`sip:${escapeUser(number)}@${host}`);
+    return parseUri(this.#uriOf(number));
+  }
+
+  #uriOf(number: string): string {
+    return `sip:${escapeUser(number)}@${this.#host}`;
+  }
+
+  /** Our domain in URIs. */
+  get #host(): string {
+    const { name } = this.#parts.identity;
+    return name.includes(':') ? `[${name}]` : name;
   }
 }
 
