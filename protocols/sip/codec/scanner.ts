@@ -41,14 +41,17 @@ const SP = 32;
 const HTAB = 9;
 const COLON = 58;
 
+/** Where the positions of one message are collected: a list of its own would grow, and be copied, several times. */
+const found: number[] = Array.from({ length: limits.fields * fieldStride }, () => 0);
+
 /** `text` is `bytes` as latin1: both at the same offsets. Reading octets is several times cheaper than reading characters. */
 export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure> {
   const { length } = bytes;
   let start = 0;
   while (start < length && isLineEnd(bytes[start])) start += 1;
   let lf = text.indexOf('\n', start);
-  const fields: number[] = [];
-  if (lf < 0) return fail({ reason: 'no line end', offset: length, partial: partial(start, length, fields, length) });
+  let count = 0;
+  if (lf < 0) return fail({ reason: 'no line end', offset: length, partial: partial(start, length, 0, length) });
   const startLineEnd = lineEnd(bytes, start, lf);
   let at = lf + 1;
   const headerLimit = start + limits.headerBytes;
@@ -58,13 +61,14 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
       return fail({
         reason: 'no empty line after the headers',
         offset: length,
-        partial: partial(start, startLineEnd, fields, length),
+        partial: partial(start, startLineEnd, count, length),
       });
     }
     const first = bytes[at];
-    if (first === LF) return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 1 });
-    if (first === CR && bytes[at + 1] === LF)
-      return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: at + 2 });
+    if (first === LF || (first === CR && bytes[at + 1] === LF)) {
+      const fields = found.slice(0, count);
+      return ok({ start, startLineEnd, fields, headersEnd: at, bodyStart: first === LF ? at + 1 : at + 2 });
+    }
     lf = text.indexOf('\n', at);
     if (lf < 0) lf = length;
     // Folding: a line that begins with white space continues the field (RFC 3261 §7.3.1).
@@ -76,10 +80,10 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
       return fail({
         reason: 'headers too large',
         offset: headerLimit,
-        partial: partial(start, startLineEnd, fields, at),
+        partial: partial(start, startLineEnd, count, at),
       });
-    if (fields.length === limits.fields * fieldStride)
-      return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, fields, at) });
+    if (count === limits.fields * fieldStride)
+      return fail({ reason: 'too many header fields', offset: at, partial: partial(start, startLineEnd, count, at) });
     const end = lineEnd(bytes, at, lf);
     let nameEnd = at;
     while (nameEnd < end && isNameOctet(bytes[nameEnd])) nameEnd += 1;
@@ -91,13 +95,17 @@ export function scan(bytes: Uint8Array, text: string): Result<Scan, ScanFailure>
       return fail({
         reason: 'header line without a name and a colon',
         offset: at,
-        partial: partial(start, startLineEnd, fields, at),
+        partial: partial(start, startLineEnd, count, at),
       });
     value += 1;
     while (value < end && isSpace(bytes[value])) value += 1;
     let valueEnd = end;
     while (valueEnd > value && isSpace(bytes[valueEnd - 1])) valueEnd -= 1;
-    fields.push(id, at, value, valueEnd);
+    found[count] = id;
+    found[count + 1] = at;
+    found[count + 2] = value;
+    found[count + 3] = valueEnd;
+    count += fieldStride;
     at = lf + 1;
   }
 }
@@ -122,10 +130,11 @@ const isLineEnd = (c: number | undefined): boolean => c === CR || c === LF;
 
 const isSpace = (c: number | undefined): boolean => isBlank(c) || isLineEnd(c);
 
-const partial = (start: number, startLineEnd: number, fields: readonly number[], end: number): Scan => ({
+/** `count`: how many numbers were found. */
+const partial = (start: number, startLineEnd: number, count: number, end: number): Scan => ({
   start,
   startLineEnd,
-  fields,
+  fields: found.slice(0, count),
   headersEnd: end,
   bodyStart: end,
 });
