@@ -19,10 +19,9 @@ import type { SipConfig } from '../config.ts';
 import type { Identity } from '../identity.ts';
 import { MessageCounts } from '../message-counts.ts';
 import { nameAddrAlternates, viaAlternates } from '../path.ts';
+import type { Respond } from '../registrar/registrar.ts';
 import { requestKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
-import type { ServerTransaction } from '../transactions/server.ts';
-import { reply } from '../transactions/way-back.ts';
 import type { Trunks } from '../trunks/trunks.ts';
 import { Admission, type Refusal, type Standing } from './admission.ts';
 import type { CarriedInvites } from './carried-invites.ts';
@@ -33,6 +32,7 @@ import type { Flows } from './flows.ts';
 import { ForeignResponses } from './foreign-responses.ts';
 import { type Fork, ForkControl, type Pass } from './fork-control.ts';
 import { LocalAnswers } from './local-answers.ts';
+import { RegisterAnswers } from './register-answers.ts';
 import { type ContextParts, ResponseContext } from './response-context.ts';
 import { RoutePlanning, type TakenOver } from './route-planning.ts';
 import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
@@ -56,7 +56,7 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   readonly trunks: Trunks;
   readonly takenOver?: TakenOver | undefined;
   /** REGISTER for a domain of ours. */
-  register(request: SipMessage, flow: Flow, respond: (status: number, text: string) => void): void;
+  register(request: SipMessage, flow: Flow, respond: Respond): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */
   authenticate(request: SipMessage, flow: Flow, target: SipUri): Refusal | undefined;
   readonly carried: CarriedInvites;
@@ -100,6 +100,7 @@ export class ProxyCore {
   readonly #targets: TargetSet;
   readonly #planning: RoutePlanning;
   readonly #answers: LocalAnswers;
+  readonly #registers: RegisterAnswers;
   readonly #stateless: StatelessForwarding;
   readonly #foreign: ForeignResponses;
   readonly #forkControl: ForkControl;
@@ -143,6 +144,7 @@ export class ProxyCore {
       mayLead: (address) => parts.mayLead(address),
     });
     this.#planning = new RoutePlanning(parts);
+    this.#registers = new RegisterAnswers(layer, (request, flow, respond) => parts.register(request, flow, respond));
     this.#answers = new LocalAnswers(layer, identity, explain, parts.watch);
     this.#stateless = new StatelessForwarding(parts);
     this.#foreign = new ForeignResponses(parts);
@@ -279,11 +281,12 @@ export class ProxyCore {
       return;
     }
     if (routing.next === undefined && request.method === 'REGISTER' && this.#identity.isLocal(routing.uri)) {
-      this.#register(request, flow, key);
+      this.#registers.take(request, flow, key);
       return;
     }
     if (this.#answers.isAsked(request, routing)) {
-      this.#answers.refuse(this.#layer.accept(request, flow, key), request, this.#answers.abilities(request));
+      // Every copy is answered alike (RFC 3261 §8.2.7).
+      this.#answers.refuseStateless(request, flow, this.#answers.abilities(request));
       return;
     }
     const line = userAgent.isOwn(flow) ? undefined : this.#lineFor(request, routing, standing);
@@ -394,18 +397,6 @@ export class ProxyCore {
     if (fork === undefined) return;
     this.#forks.delete(context);
     this.#forkControl.release(fork);
-  }
-
-  /** A challenge needs no transaction; whatever is worth remembering has one. */
-  #register(request: SipMessage, flow: Flow, key: string): void {
-    let server: ServerTransaction | undefined;
-    let isDone = false;
-    this.#parts.register(request, flow, (status, text) => {
-      isDone = true;
-      if (status === 401) reply(this.#layer, request, flow, text);
-      else (server ?? this.#layer.accept(request, flow, key)).respond(status, text);
-    });
-    if (!isDone) server = this.#layer.accept(request, flow, key);
   }
 
   /** A request for the registrar is at its destination: Max-Forwards has no say any more (RFC 3261 §16.3 item 3). */

@@ -166,7 +166,7 @@ function outboundKey({ instance, regId }: ContactValue): string | undefined {
 const oneHourSeconds = 3_600;
 
 /** As for a request in a dialog with a CSeq too low (RFC 3261 §12.2.2). */
-const outOfOrder = refusal(500, 'Server Internal Error - CSeq is not higher than before');
+export const outOfOrder = refusal(500, 'Server Internal Error - CSeq is not higher than before');
 
 const tooLong = refusal(403, 'Forbidden - contacts too long');
 

@@ -24,11 +24,12 @@ import type { Identity } from '../identity.ts';
 import { nameAddrAlternates } from '../path.ts';
 import type { Flows } from '../proxy/flows.ts';
 import { stampedVia } from '../proxy/forward.ts';
-import { type BindingRequest, type BindingRules, bind, type ContactWay, tooMany } from './bindings.ts';
+import { type BindingRequest, type BindingRules, bind, type ContactWay, outOfOrder, tooMany } from './bindings.ts';
 import type { ContactPlaces } from './contact-places.ts';
 import { type ContactValue, readContacts } from './contact-values.ts';
 import { maxRecordNameOctets } from './record-limits.ts';
 import { type Refusal, refusal } from './refusal.ts';
+import { Removals } from './removals.ts';
 
 export interface RegistrarRules extends BindingRules {
   readonly defaultExpiresSeconds: number;
@@ -50,6 +51,8 @@ export interface RegistrarParts {
   readonly rules: RegistrarRules;
   /** Is the sender who may register this address of record? undefined: yes. */
   readonly authorize: (request: SipMessage, record: string, flow: Flow) => Refusal | undefined;
+  /** Is a sender asked who he is? Credentials are good once. */
+  readonly asksForCredentials: boolean;
   /** Where contacts and Paths may lead. */
   readonly places: Pick<ContactPlaces, 'refusalOfContact' | 'refusalOfPath' | 'isOtherUser'>;
   /** Those of the alternates a tag names that may be used. */
@@ -59,33 +62,39 @@ export interface RegistrarParts {
   ) => readonly ControllerAddress[];
 }
 
-export type Respond = (status: number, text: string) => void;
+/** `isRepeatable`: a copy of the request would be answered alike, and change nothing that has happened since. */
+export type Respond = (status: number, text: string, isRepeatable: boolean) => void;
 
 export class Registrar {
   readonly #parts: RegistrarParts;
   /** By status. */
   readonly #answers = new Map<number, Counter>();
+  readonly #removals: Removals;
 
   constructor(parts: RegistrarParts) {
     this.#parts = parts;
+    this.#removals = new Removals(parts.clock);
   }
 
   /** Answers exactly once, at once or when the bindings are stored. */
   register(request: SipMessage, flow: Flow, respond: Respond): void {
     const outcome = this.#process(request, flow);
     if (outcome.kind === 'refused') {
-      this.#refuse(request, flow, respond, outcome.refusal);
+      const { status } = outcome.refusal;
+      this.#refuse(request, flow, respond, outcome.refusal, status === 401 || !this.#parts.asksForCredentials);
       return;
     }
-    const { record, before, after, others, fields, overFlow } = outcome;
+    const { record, before, after, others, fields, overFlow, removes } = outcome;
+    const isRepeatable = !removes && !this.#parts.asksForCredentials;
     if (after === before) {
-      this.#accept(request, flow, respond, after, fields);
+      this.#accept(request, flow, respond, after, fields, isRepeatable);
       return;
     }
+    if (removes) this.#removals.note(record, request);
     this.#parts.locations.save(record, others.length === 0 ? after : [...others, ...after]).then(
       () => {
         // First its answer, then what waits for the telephone to be back.
-        this.#accept(request, flow, respond, after, fields);
+        this.#accept(request, flow, respond, after, fields, isRepeatable);
         for (const key of overFlow) this.#parts.flows.bound(flow, record, key);
       },
       (error: unknown) => {
@@ -97,6 +106,7 @@ export class Registrar {
           flow,
           respond,
           isFull ? refusal(503, 'Service Unavailable', 'Retry-After: 60\r\n') : refusal(500, 'Server Internal Error'),
+          false,
         );
       },
     );
@@ -132,6 +142,9 @@ export class Registrar {
     const contacts = readContacts(request.list(H.contact), request.header(H.expires), rules.defaultExpiresSeconds);
     if (!contacts.ok) return { kind: 'refused', refusal: contacts.error };
     const values = contacts.value === '*' ? [] : contacts.value;
+    const removes = contacts.value === '*' || values.some(({ seconds }) => seconds === 0);
+    if (values.some(({ seconds }) => seconds > 0) && this.#removals.isOlder(record, request))
+      return { kind: 'refused', refusal: outOfOrder };
     const misplaced = this.#misplaced(values, pathUris, record, flow);
     if (misplaced !== undefined) return { kind: 'refused', refusal: misplaced };
     const isFirstHop = request.list(H.via).length === 1;
@@ -175,6 +188,7 @@ export class Registrar {
     return {
       kind: 'bound',
       record,
+      removes,
       before,
       after: result.value,
       overFlow,
@@ -250,16 +264,29 @@ export class Registrar {
   }
 
   /** RFC 3261 §10.3 item 8: every binding with what remains of its time. */
-  #accept(request: SipMessage, flow: Flow, respond: Respond, contacts: readonly Contact[], fields: string): void {
+  #accept(
+    request: SipMessage,
+    flow: Flow,
+    respond: Respond,
+    contacts: readonly Contact[],
+    fields: string,
+    isRepeatable: boolean,
+  ): void {
     const nowMs = this.#parts.clock.now();
     let text = '';
     for (const { target, params = '', expiresMs } of contacts)
       text += `Contact: <${target}>${params};expires=${Math.max(1, Math.floor((expiresMs - nowMs) / 1_000))}\r\n`;
     text += `${fields}Supported: path, outbound\r\nDate: ${new Date(this.#parts.clock.wallNow()).toUTCString()}\r\n`;
-    this.#respond(request, flow, respond, 200, 'OK', text);
+    this.#respond(request, flow, respond, 200, 'OK', text, isRepeatable);
   }
 
-  #refuse(request: SipMessage, flow: Flow, respond: Respond, { status, reason, fields }: Refusal): void {
+  #refuse(
+    request: SipMessage,
+    flow: Flow,
+    respond: Respond,
+    { status, reason, fields }: Refusal,
+    isRepeatable: boolean,
+  ): void {
     // A first challenge is no refusal; wrong credentials have a line of their own.
     const { reports } = this.#parts;
     if (status !== 401 && reports !== undefined)
@@ -269,7 +296,7 @@ export class Registrar {
         status,
         reason,
       }));
-    this.#respond(request, flow, respond, status, reason, fields);
+    this.#respond(request, flow, respond, status, reason, fields, isRepeatable);
   }
 
   #respond(
@@ -279,6 +306,7 @@ export class Registrar {
     status: number,
     reason: string,
     fields: string | undefined,
+    isRepeatable: boolean,
   ): void {
     const { identity, metrics } = this.#parts;
     let counter = this.#answers.get(status);
@@ -288,7 +316,8 @@ export class Registrar {
     }
     counter.add();
     const toTag = identity.localTag(request);
-    respond(status, response(request, status, reason, { toTag, fields, topVia: stampedVia(request, flow) }));
+    const text = response(request, status, reason, { toTag, fields, topVia: stampedVia(request, flow) });
+    respond(status, text, isRepeatable);
   }
 }
 
@@ -297,6 +326,8 @@ type Outcome =
   | {
       readonly kind: 'bound';
       readonly record: string;
+      /** Some contact is taken back. */
+      readonly removes: boolean;
       /** Registered contacts. */
       readonly before: readonly Contact[];
       readonly after: readonly Contact[];

@@ -100,6 +100,7 @@ export function createRegistration(
       if (who.kind === 'refused') return who.refusal;
       return ownRecord(who.user, home) === record ? undefined : refusal(403, 'Forbidden - not your address of record');
     },
+    asksForCredentials: auth.register,
     places,
     trustedAlternates: (named, from) => trust.alternates(named, from),
   });

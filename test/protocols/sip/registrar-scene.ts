@@ -81,6 +81,7 @@ export function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<Reg
     flows,
     rules: { ...rules, ...moreRules },
     authorize: () => undefined,
+    asksForCredentials: false,
     places: new ContactPlaces({ identity, allow: [], isUser: () => false }),
     trustedAlternates: (named) => named ?? [],
     ...more,
