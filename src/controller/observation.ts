@@ -101,12 +101,12 @@ export class Observation implements EventSource {
     return this.#capture?.start() ?? Promise.resolve();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#capture?.stop();
     this.#endMarks?.();
     this.#metrics.stop();
     this.#failedCalls.stop();
-    this.#records?.stop();
+    await this.#records?.stop();
   }
 
   /** Its file was renamed. */

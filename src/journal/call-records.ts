@@ -50,8 +50,13 @@ export class CallRecords {
         clock,
         stopped: (reason, waiting) => logEvent(log, 'recordsStopped', { file: to, reason, waiting }),
         resumed: (lost) => logEvent(log, 'recordsResumed', { file: to, lost }),
-        lost: () => this.#leftOut.add(),
+        lost: (count) => this.#leftOut.add(count),
       });
+    metrics.gauge(
+      'call_records_waiting',
+      'Call records that the disk has not taken yet',
+      () => this.#file?.waiting ?? 0,
+    );
     this.#stopListening = journal.onEnd((call) => this.#write(call));
   }
 
@@ -60,10 +65,11 @@ export class CallRecords {
     this.#file?.reopen();
   }
 
-  stop(): void {
+  /** Resolves when every record that was made is written, or the disk takes nothing. */
+  async stop(): Promise<void> {
     this.#stopListening();
-    this.#file?.close();
     this.#output?.flush();
+    await this.#file?.close();
   }
 
   #write(call: ObservedCall): void {
