@@ -3,33 +3,13 @@
  * docs/log-events.md is made of it.
  */
 import type { Logger } from './log.ts';
+import { gatewayEvents } from './log-events/gateways.ts';
+import { memberEvents } from './log-events/members.ts';
+import { programEvents } from './log-events/program.ts';
+import { type EventShape, event } from './log-events/shape.ts';
 import type { RateLimitedLog } from './rate-limited-log.ts';
 
-type EventLevel = 'debug' | 'info' | 'warn' | 'error';
-
-interface EventShape {
-  readonly level: EventLevel;
-  /** The message of the line; nothing of a peer's is in it. */
-  readonly text: string;
-  /** When there is such a line, and how many there can be. */
-  readonly when: string;
-  /** By field: what it says. Those with a question mark may be missing. */
-  readonly fields: Readonly<Record<string, string>>;
-}
-
-const event = <F extends Readonly<Record<string, string>>>(
-  level: EventLevel,
-  text: string,
-  when: string,
-  fields: F,
-): { readonly level: EventLevel; readonly text: string; readonly when: string; readonly fields: F } => ({
-  level,
-  text,
-  when,
-  fields,
-});
-
-export const logEvents = {
+const callEvents = {
   callFailed: event(
     'info',
     'call failed',
@@ -72,7 +52,8 @@ export const logEvents = {
   }),
   peerReturned: event('info', 'peer answers again: held before it gets new work', 'a peer that was down answers', {
     peer: 'its address',
-    returnAtMs: 'when it gets new work again',
+    heldMs: 'for how long',
+    newWorkAt: 'when it gets new work again, by the calendar of this machine (UTC)',
   }),
   peerRefuses: event(
     'warn',
@@ -177,6 +158,13 @@ export const logEvents = {
     file: 'where they go',
     lost: 'how many were lost meanwhile',
   }),
+} as const;
+
+export const logEvents = {
+  ...callEvents,
+  ...memberEvents,
+  ...gatewayEvents,
+  ...programEvents,
 } as const satisfies Readonly<Record<string, EventShape>>;
 
 export type LogEventName = keyof typeof logEvents;
@@ -203,22 +191,19 @@ export function limitedEvent<N extends LogEventName>(
   log[level](text, source, () => ({ event: name, ...fields() }));
 }
 
+const fieldTable = (fields: Readonly<Record<string, string>>): readonly string[] =>
+  Object.keys(fields).length === 0
+    ? ['It has no fields.']
+    : ['| Field | Says |', '|---|---|', ...Object.entries(fields).map(([field, says]) => `| \`${field}\` | ${says} |`)];
+
 /** The table as a document. */
 export function logEventsDocument(): string {
   const rows = Object.entries(logEvents).map(([name, { level, text, when, fields }]) =>
-    [
-      `## ${name}`,
-      '',
-      `\`${level}\`: "${text}". Written when ${when}.`,
-      '',
-      '| Field | Says |',
-      '|---|---|',
-      ...Object.entries(fields).map(([field, says]) => `| \`${field}\` | ${says} |`),
-    ].join('\n'),
+    [`## ${name}`, '', `\`${level}\`: "${text}". Written when ${when}.`, '', ...fieldTable(fields)].join('\n'),
   );
   return `${[
     '# Events in the log',
-    'Made from `src/log-events.ts` by `node scripts/log-events.ts`; a test keeps both equal. Every line of these carries its name as `event`, so that tools need not read words. Fields that do not apply are left out. Protocols stand in `protocol`. Text of peers is cut at 256 characters.',
+    'Made from `src/log-events.ts` and `src/log-events/` by `node scripts/log-events.ts`; a test keeps both equal. Every line of these carries its name as `event`, so that tools need not read words. Fields that do not apply are left out. Protocols stand in `protocol`. Text of peers is cut at 256 characters.',
     ...rows,
   ].join('\n\n')}\n`;
 }

@@ -4,6 +4,7 @@ import {
   ControllerNode,
   type CoreServices,
   gatewayRole,
+  limitedEvent,
   partnersOf,
   RateLimitedLog,
   type Role,
@@ -99,7 +100,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       // What a provisioned host answers is matched by its transaction id, whatever it calls itself.
       if (mediaGateways.atHost(host) !== undefined && !hasRequest(message)) return true;
       unauthorized.add();
-      limited.info('message of a gateway that is not provisioned', host, () => ({ mId: message.mId, from: host }));
+      limitedEvent(limited, 'strangerRefused', host, () => ({ named: message.mId, from: host }));
       return strangers.mayAnswer(host) ? 'refused' : false;
     },
     answersTo: ({ remote: { host } }) =>

@@ -2,7 +2,14 @@
  * Commands to a gateway in the dialect that it bears. A command that is refused for something it can do without is repeated without it,
  * and the gateway's dialect remembers; whoever sent it sees the last answer only.
  */
-import type { CommandOutcome, Flow, Gateway, Logger, PendingCommand } from '../../src/internal.ts';
+import {
+  type CommandOutcome,
+  type Flow,
+  type Gateway,
+  type Logger,
+  logEvent,
+  type PendingCommand,
+} from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, parameterValues } from './codec/messages.ts';
 import { readPackages } from './codec/values/lists.ts';
 import { PathTrials } from './path-trial.ts';
@@ -113,7 +120,7 @@ export class GatewayCommands {
     const fresh = words.filter((word) => !gateway.dialect.has(word));
     if (fresh.length === 0) return;
     for (const word of fresh) gateway.dialect.add(word);
-    this.#parts.log.info({ gateway: gateway.name, code, without: fresh }, 'gateway refuses this: left out from now on');
+    logEvent(this.#parts.log, 'gatewayRefuses', { gateway: gateway.name, code, without: fresh });
   }
 
   #probe(gateway: Gateway, ended: (refused: boolean) => void): void {

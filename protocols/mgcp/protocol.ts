@@ -20,7 +20,9 @@ import {
   type Line,
   LineDriver,
   type LineSnapshot,
+  limitedEvent,
   localTime,
+  logEvent,
   RateLimitedLog,
   type RecordHabit,
   type Unit,
@@ -190,9 +192,9 @@ export class CallAgent
     const gateway = this.#gatewayOf(command, flow);
     if (gateway === undefined) {
       this.#countStranger();
-      this.#strangers.info('command of a stranger: dropped', flow.remote.host, () => ({
+      limitedEvent(this.#strangers, 'strangerRefused', flow.remote.host, () => ({
         from: formatSocketAddress(flow.remote),
-        endpoint: command.endpoint,
+        named: command.endpoint,
       }));
       return undefined;
     }
@@ -386,8 +388,8 @@ export class CallAgent
       control.unanswered(line);
       return;
     }
-    this.#parts.services.log.warn({ endpoint: line.endpoint, code }, 'line cannot be audited');
-    control.takeOut([line]);
+    logEvent(this.#parts.services.log, 'lineNotAudited', { endpoint: line.endpoint, code });
+    control.takeOut([line], { code: String(code), detail: `${line.endpoint} cannot be audited` });
   }
 
   /** A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more. */

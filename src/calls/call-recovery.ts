@@ -5,6 +5,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { Call } from './call.ts';
 import type { CallState } from './call-machine.ts';
 import { type Leg, otherSide, type Side } from './leg.ts';
@@ -275,7 +276,7 @@ export class CallRecovery {
     call.attach(otherSide(side), unheardLeg(number), undefined);
     this.#oneSided.set(call, { call, side, end });
     call.resume();
-    this.#parts.log.info({ endpoint: snapshot.endpoint }, 'a talking end waits for the other end of its call');
+    logEvent(this.#parts.log, 'partyAlone', { endpoint: snapshot.endpoint });
     return true;
   }
 

@@ -5,6 +5,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
 import { GuestClaims } from './guest-claims.ts';
 import type { HandOver } from './hand-over.ts';
@@ -371,7 +372,7 @@ export class GatewayOwnership {
     }
     for (const gateway of away.keys())
       if (!this.#away.has(gateway)) {
-        this.#parts.log.info({ gateway, member: away.get(gateway) }, 'gateway went to another member by itself');
+        logEvent(this.#parts.log, 'gatewayElsewhere', { gateway, member: away.get(gateway) });
         const unit = { home: homeOf(gateway) ?? '', gateway };
         this.#away.set(gateway, away.get(gateway) ?? '');
         handOver.dropAudits(unit);
@@ -392,16 +393,11 @@ export class GatewayOwnership {
     const isHome = unit.gateway === undefined && unit.home === addressKey(this.#parts.self());
     const { state, actions } = nextOwnership(machine.state, event, isHome);
     if (state !== machine.state) {
-      this.#parts.log.info(
-        {
-          home: unit.home,
-          ...(unit.gateway === undefined ? {} : { gateway: unit.gateway }),
-          event: event.kind,
-          from: machine.state,
-          to: state,
-        },
-        'ownership of gateways',
-      );
+      const { log } = this.#parts;
+      const line = { home: unit.home, because: event.kind, from: machine.state, to: state };
+      // What becomes of one gateway is told by its audit, or by the member that it goes to.
+      if (unit.gateway === undefined) logEvent(log, 'gatewaysOwned', line);
+      else log.debug({ ...line, gateway: unit.gateway }, 'ownership of one gateway');
       this.#tellOfSwitch(machine, state, event);
       machine.state = state;
       machine.sinceMs = this.#parts.clock.now();

@@ -6,6 +6,7 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import type { Flow, Listener, Network } from '../network.ts';
 import type { Random } from '../random.ts';
@@ -175,7 +176,7 @@ export class MemberLink {
     const goneMs = now - this.#presentMs;
     this.#presentMs = now;
     if (goneMs < absenceMs) return;
-    this.#parts.log.warn({ goneMs: Math.round(goneMs) }, 'this process stood still: others may have taken its place');
+    logEvent(this.#parts.log, 'processStoodStill', { goneMs: Math.round(goneMs) });
     for (const each of this.#listeners) each.absent?.();
   }
 
@@ -343,10 +344,7 @@ export class MemberLink {
     known.clockDifferenceMs = Math.round(differenceMs);
     if (known.isClockReported || Math.abs(differenceMs) <= maxClockDifferenceMs) return;
     known.isClockReported = true;
-    log.warn(
-      { member: known.member, differenceMs: Math.round(differenceMs) },
-      'the clocks of this member and ours differ: use NTP on all members',
-    );
+    logEvent(log, 'clocksDiffer', { member: known.member, differenceMs: Math.round(differenceMs) });
   }
 
   /** Counted always; one line a minute and kind. */
@@ -372,7 +370,7 @@ export class MemberLink {
   #reportDropped(kind: string, dropped: Dropped): void {
     const now = this.#parts.clock.now();
     if (dropped.unsaid === 0 || now - dropped.saidMs < logEveryMs) return;
-    this.#parts.log.warn({ reason: kind, count: dropped.unsaid }, 'datagrams on the member link are dropped');
+    logEvent(this.#parts.log, 'linkDropped', { reason: kind, count: dropped.unsaid });
     dropped.unsaid = 0;
     dropped.saidMs = now;
   }

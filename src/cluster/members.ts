@@ -13,6 +13,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import type { EventSink } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import {
   addressKey,
@@ -346,19 +347,22 @@ export class Members {
   #say(member: Known, before: MemberState): void {
     const { log, metrics, role } = this.#parts;
     const { address, state } = member;
-    const line = { member: formatSocketAddress(address), state, before };
+    const name = formatSocketAddress(address);
+    const line = { member: name, state, before };
     const wasSuspect = member.isSuspicionTold;
     member.isSuspicionTold = state === 'suspect' && before !== 'unknown' && before !== 'dead';
-    if (member.isSuspicionTold) log.warn(line, 'the link to this member is silent: its signaling address is asked');
+    if (member.isSuspicionTold) logEvent(log, 'memberSuspected', { member: name, before });
     else if (state !== 'dead') {
       const isNews = before === 'dead' ? this.#news.returned(address) : wasSuspect || isFirstNews(before, state);
-      log[isNews ? 'info' : 'debug'](line, `member is ${state}`);
+      if (isNews) logEvent(log, 'memberChanged', line);
+      else log.debug(line, 'member is in another state, as is known');
     } else if (before === 'unknown') {
       this.#news.absent(address);
-      log.info(line, 'member is dead');
+      logEvent(log, 'memberAbsent', { member: name });
     } else {
       metrics?.counter('member_deaths_total', 'Times another member was found dead', { protocol: role }).add();
-      log[this.#news.died(address, 'silent') ? 'warn' : 'debug'](line, 'member is dead');
+      if (this.#news.died(address, 'silent')) logEvent(log, 'memberDied', { member: name, before });
+      else log.debug(line, 'member is dead, as is known');
     }
   }
 

@@ -1,8 +1,10 @@
 /** The one member link of a process, for all of its roles. */
+
 import { hostname } from 'node:os';
 import { MemberLink, type MemberLinkParts } from '../cluster/member-link.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { BindError } from '../errors.ts';
+import { logEvent } from '../log-events.ts';
 import { formatSocketAddress } from '../signaling/controller-address.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 
@@ -44,9 +46,7 @@ export async function startLink(
       ? new BindError(`member link: ${error.message} (cluster.port sets another)`)
       : error;
   });
-  parts.log.info(
-    { address: formatSocketAddress({ host, port }), partners: partners.map(formatSocketAddress) },
-    'member link',
-  );
+  const address = formatSocketAddress({ host, port });
+  logEvent(parts.log, 'memberLink', { address, partners: partners.map(formatSocketAddress) });
   return link;
 }

@@ -4,6 +4,7 @@
  */
 import type { HandOver, Unit } from '../cluster/hand-over.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { GatewayTakeover } from './gateway-takeover.ts';
 import { isUnknown, type LineControl } from './line-control.ts';
 import type { LineProvider } from './line-provider.ts';
@@ -29,7 +30,7 @@ export class AuditHandOver implements HandOver {
   take(unit: Unit, done: () => void): void {
     const { control, log, takeover, taking } = this.#parts;
     const wanted = control.in(unit).filter((line) => isUnknown(line) && control.gatewayOf(line)?.state !== 'down');
-    if (wanted.length > 0) log.info({ ...unit, lines: wanted.length }, 'taking lines over by audit');
+    if (wanted.length > 0) logEvent(log, 'linesWanted', { ...unit, lines: wanted.length });
     takeover.begin(wanted);
     taking(unit);
     takeover.whenIdle(done);

@@ -8,12 +8,13 @@ import { Members } from '../cluster/members.ts';
 import { speaks } from '../cluster/precedence.ts';
 import { defaultHome, partnersOf } from '../cluster.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { CoreServices } from '../role.ts';
 import { addressKey, type ControllerAddress, formatSocketAddress } from '../signaling/controller-address.ts';
 import { AuditHandOver } from './audit-hand-over.ts';
 import type { ControllerNode } from './controller-node.ts';
 import type { GatewayProvision, GatewayTimers } from './gateway-config.ts';
-import { GatewayLiveness } from './gateway-liveness.ts';
+import { addressOf, GatewayLiveness } from './gateway-liveness.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import { GatewayProvisioning, type Provisioning } from './gateway-provisioning.ts';
 import { GatewayRegistry } from './gateway-registry.ts';
@@ -63,7 +64,9 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     const { callControl, clock, cluster, metrics } = services;
     const lineProvider = () => this.lineProvider;
     const homeOf = (gateway: string) => this.homeOf(gateway);
-    this.gateways = new GatewayRegistry(clock);
+    this.gateways = new GatewayRegistry(clock, (gateway, downMs) =>
+      logEvent(log, 'gatewayUp', { gateway: gateway.name, address: addressOf(gateway), downMs }),
+    );
     this.lineProvider = new LineProvider({
       ...services,
       log,

@@ -4,6 +4,8 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
+import { formatAddress } from '../signaling/controller-address.ts';
 import type { Gateway, GatewayRegistry } from './gateway-registry.ts';
 
 export interface GatewayLivenessParts {
@@ -55,7 +57,7 @@ export class GatewayLiveness {
   /** It does not answer: from now on it is asked, less and less often. Its own words bring it back as well. */
   failed(gateway: Gateway): void {
     const { log, registry } = this.#parts;
-    if (registry.failed(gateway)) log.warn({ gateway: gateway.name }, 'gateway does not answer');
+    if (registry.failed(gateway)) logEvent(log, 'gatewayDown', { gateway: gateway.name, address: addressOf(gateway) });
     this.#poll(gateway, 1);
   }
 
@@ -91,5 +93,11 @@ export class GatewayLiveness {
     this.#polls.set(gateway, clock.after(Math.min(longestPollMs, 1_000 * 2 ** attempt), poll));
   }
 }
+
+/** Where it is asked first. */
+export const addressOf = (gateway: Gateway): string | undefined => {
+  const [address] = gateway.addresses();
+  return address === undefined ? undefined : formatAddress(address);
+};
 
 const longestPollMs = 60_000;

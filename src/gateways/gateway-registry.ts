@@ -21,6 +21,8 @@ export class Gateway implements ControlPeer {
   state: GatewayState = 'unknown';
   /** When any message of it last came. */
   lastHeardMs = 0;
+  /** When it was found to be down last. */
+  downSinceMs = 0;
   /** When it last answered a command of ours. */
   lastAnsweredMs = 0;
   /** Words of the protocol: what this gateway has, does not bear, or wants otherwise. Bounded by the protocol's vocabulary. */
@@ -48,9 +50,12 @@ export class Gateway implements ControlPeer {
 export class GatewayRegistry {
   readonly #clock: Clock;
   readonly #byName = new Map<string, Gateway>();
+  readonly #returned: ((gateway: Gateway, downMs: number) => void) | undefined;
 
-  constructor(clock: Clock) {
+  /** `returned` is told of a gateway that was down and is heard. */
+  constructor(clock: Clock, returned?: (gateway: Gateway, downMs: number) => void) {
     this.#clock = clock;
+    this.#returned = returned;
   }
 
   get size(): number {
@@ -85,6 +90,7 @@ export class GatewayRegistry {
   heard(gateway: Gateway): boolean {
     gateway.lastHeardMs = this.#clock.now();
     if (gateway.state === 'up') return false;
+    if (gateway.state === 'down') this.#returned?.(gateway, Math.round(this.#clock.now() - gateway.downSinceMs));
     gateway.state = 'up';
     return true;
   }
@@ -99,6 +105,7 @@ export class GatewayRegistry {
   failed(gateway: Gateway): boolean {
     if (gateway.state === 'down') return false;
     gateway.state = 'down';
+    gateway.downSinceMs = this.#clock.now();
     return true;
   }
 

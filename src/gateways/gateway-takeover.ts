@@ -6,6 +6,7 @@
 import type { CallRecovery, KeptMedia } from '../calls/call-recovery.ts';
 import { hasLooseEnd, type LineSnapshot } from '../calls/rebuild.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import { type AuditRound, AuditTakeover } from './audit-takeover.ts';
 import type { Gateway } from './gateway-registry.ts';
 import type { Line } from './line.ts';
@@ -186,7 +187,7 @@ export class GatewayTakeover<A = unknown> {
       },
     });
     if (snapshots.size > 0)
-      log.info({ gateways: [...gateways].map(({ name }) => name), lines: scope.size, calls }, 'taken over by audit');
+      logEvent(log, 'linesTaken', { gateways: [...gateways].map(({ name }) => name), lines: scope.size, calls });
     for (const gateway of gateways) audits.taken?.(gateway);
   }
 

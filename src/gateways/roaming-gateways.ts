@@ -11,6 +11,7 @@
 import type { Cancel, Clock } from '../clock.ts';
 import { MemberProbes } from '../cluster/member-probes.ts';
 import type { Logger } from '../log.ts';
+import { limitedEvent, logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import { RateLimitedLog } from '../rate-limited-log.ts';
 import {
@@ -159,7 +160,7 @@ export class RoamingGateways {
     const claim: Claim = { address: from, sinceMs: now, isAnswered: false, held: [again], cancel: () => undefined };
     claims.set(key, claim);
     this.#claims.set(gateway, claims);
-    this.#log.info('a gateway that may be anywhere says its name at a new address', gateway.name, () => ({
+    limitedEvent(this.#log, 'gatewayClaimed', gateway.name, () => ({
       gateway: gateway.name,
       address: formatAddress(from),
       before: this.#whereIs(gateway),
@@ -196,7 +197,12 @@ export class RoamingGateways {
     for (const claim of claims?.values() ?? []) claim.cancel();
     this.#claims.delete(gateway);
     this.#refused.delete(addressKey(to));
-    this.#parts.log.info({ gateway: gateway.name, address: formatAddress(to), before, because }, 'gateway has moved');
+    logEvent(this.#parts.log, 'gatewayMoved', {
+      gateway: gateway.name,
+      address: formatAddress(to),
+      before,
+      because,
+    });
     this.#count('moved');
     this.#place(gateway, to);
     for (const again of held) again();
@@ -228,7 +234,7 @@ export class RoamingGateways {
     if (this.#refused.size >= maxRefused) this.#refused.clear();
     this.#refused.set(addressKey(claim.address), this.#parts.clock.now() + refusedMs);
     this.#count('refused');
-    this.#log.warn('a stranger says the name of a gateway that lives elsewhere: refused', gateway.name, () => ({
+    limitedEvent(this.#log, 'gatewayClaimRefused', gateway.name, () => ({
       gateway: gateway.name,
       address: formatAddress(claim.address),
       lives: this.#whereIs(gateway),

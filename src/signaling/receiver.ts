@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { limitedEvent } from '../log-events.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import { isWildcard } from '../network/local-address.ts';
 import { ownAddresses } from '../network/own-addresses.ts';
@@ -135,7 +136,7 @@ export class Receiver<M> {
 
   #refuse(flow: Flow, reason: string, offset?: number): void {
     this.#malformed.add();
-    this.#log.info('malformed message', flow.remote.host, () => ({
+    limitedEvent(this.#log, 'malformedMessage', flow.remote.host, () => ({
       from: formatSocketAddress(flow.remote),
       transport: flow.transport,
       reason,

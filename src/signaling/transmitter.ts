@@ -332,8 +332,10 @@ export class Transmitter implements DeliveryHost {
   }
 
   #peerReturned({ address, returnAtMs }: Peer): void {
-    const { log } = this.#parts;
-    const line = { peer: formatAddress(address), returnAtMs };
+    const { clock, log } = this.#parts;
+    const heldMs = Math.max(0, Math.round(returnAtMs - clock.now()));
+    const newWorkAt = new Date(clock.wallNow() + heldMs).toISOString();
+    const line = { peer: formatAddress(address), heldMs, newWorkAt };
     if (this.#news.returned(address)) logEvent(log, 'peerReturned', line);
     else log.debug(line, 'peer answers again, as is known');
   }

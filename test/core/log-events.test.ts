@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..');
 
 const sources = ['src', 'protocols'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && name !== 'log-events.ts')
+    .filter((name) => name.endsWith('.ts') && !/^log-events(?:\.ts|\/)/.test(name))
     .map((name) => readFileSync(join(root, folder, name), 'utf8')),
 );
 
@@ -31,7 +31,8 @@ describe('the table of log events', () => {
   });
 
   it('nobody writes the words of an event by himself', () => {
-    for (const { text } of Object.values(logEvents))
+    // A single word may mean anything.
+    for (const { text } of Object.values(logEvents).filter(({ text: words }) => words.includes(' ')))
       for (const source of sources) expect(source).not.toContain(`'${text}'`);
   });
 });

@@ -135,7 +135,11 @@ describe('peers and registrations', () => {
       },
       port,
     );
-    await expect.poll(() => said('peerReturned'), { timeout: 8_000 }).toMatchObject([{ peer: dead }]);
+    await expect
+      .poll(() => said('peerReturned'), { timeout: 8_000 })
+      .toMatchObject([
+        { peer: dead, heldMs: expect.any(Number), newWorkAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) },
+      ]);
     refuses = true;
     // After its return it gets new work again only when it was up for a while.
     await expect
@@ -249,10 +253,9 @@ describe('call records on a full disk', () => {
     const call = journal.begin({ protocol: 'sip', callId: 'a' });
     call.sent('udp:127.0.0.9:5060', 'default');
     call.end({ reason: 'busy' });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(said('recordsStopped')).toMatchObject([{ file: '/dev/full', waiting: 1 }]);
+    await expect.poll(() => said('recordsStopped')).toMatchObject([{ file: '/dev/full', waiting: 1 }]);
     expect(journal.failed()).toHaveLength(1);
-    records.stop();
+    await records.stop();
   });
 
   it('are written again when there is room', async () => {
@@ -265,12 +268,12 @@ describe('call records on a full disk', () => {
     const call = journal.begin({ protocol: 'sip', callId: 'a' });
     call.sent('udp:127.0.0.9:5060', 'default');
     call.end({ reason: 'busy' });
-    await new Promise((resolve) => setImmediate(resolve));
+    await expect.poll(() => said('recordsStopped')).toHaveLength(1);
     rmSync(path);
     records.reopen();
-    expect(said('recordsResumed')).toMatchObject([{ file: path, lost: 0 }]);
+    await expect.poll(() => said('recordsResumed')).toMatchObject([{ file: path, lost: 0 }]);
     expect(readFileSync(path, 'utf8')).toContain('"callId":"a"');
-    records.stop();
+    await records.stop();
     rmSync(folder, { recursive: true });
   });
 });

@@ -11,6 +11,7 @@ import {
   formatAddress,
   formatSocketAddress,
   type Logger,
+  logEvent,
   type Random,
 } from '../../../src/internal.ts';
 import { H } from '../codec/header-names.ts';
@@ -74,7 +75,7 @@ export class TrunkRegistration {
       return;
     }
     this.trunk.registration = { state: 'elsewhere' };
-    this.#parts.log.info({ trunk: this.trunk.name }, 'another member registers with the carrier');
+    logEvent(this.#parts.log, 'trunkElsewhere', { trunk: this.trunk.name });
   }
 
   /** We leave: our contact is taken out, and nobody waits for the answer. */
@@ -157,8 +158,7 @@ export class TrunkRegistration {
       }
       if (status < 300) {
         const seconds = this.#granted(answer);
-        if (trunk.registration.state !== 'registered')
-          log.info({ trunk: trunk.name, seconds }, 'registered with the carrier');
+        if (trunk.registration.state !== 'registered') logEvent(log, 'trunkRegistered', { trunk: trunk.name, seconds });
         trunk.registration = { state: 'registered', untilMs: clock.now() + seconds * 1_000 };
         this.#takesOver = false;
         this.#failures = 0;
@@ -177,7 +177,7 @@ export class TrunkRegistration {
     const { untilMs = 0 } = trunk.registration;
     // While the last one holds, the carrier still sends calls here.
     if (clock.now() >= untilMs) trunk.registration = { state: 'refused', detail };
-    if (this.#failures === 0) log.warn({ trunk: trunk.name, detail }, 'the carrier does not take our registration');
+    if (this.#failures === 0) logEvent(log, 'trunkNotRegistered', { trunk: trunk.name, detail });
     this.#failures += 1;
     const asked = typeof answer === 'string' ? undefined : retryAfterMs(answer);
     this.#again(Math.min(maxBackOffMs, asked ?? this.#backOffMs()));

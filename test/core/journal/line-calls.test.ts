@@ -73,7 +73,7 @@ describe.each(worlds)('calls of %s lines', (protocol, { World, primaryHost, back
 
 it('at debug, each number that is dialled says where it leads, or why not', async () => {
   const { log, lines } = logLines();
-  const world = Object.assign(new mgcp.World({ backup: false }), { log });
+  const world = new mgcp.World({ backup: false, log });
   await world.startAgent(mgcp.primaryHost);
   await world.run(2_500);
   await world.startGateway(0);

@@ -10,6 +10,7 @@ import {
   type ControllerAddress,
   type CoreServices,
   type LocationService,
+  type Logger,
   MemberLink,
   Metrics,
   mediaAddress,
@@ -45,13 +46,14 @@ export interface WorldOptions {
   readonly gateway?: Partial<SimGatewayOptions>;
   /** Do the controllers share a secret, and so a member link? */
   readonly link?: boolean;
+  readonly log?: Logger;
 }
 
 export class World {
   readonly clock = new FakeClock();
   readonly network: MemoryNetwork;
   readonly random;
-  readonly log = silentLog;
+  readonly log: Logger;
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
@@ -63,6 +65,7 @@ export class World {
 
   constructor(options: WorldOptions = {}) {
     this.options = options;
+    this.log = options.log ?? silentLog;
     this.transport = options.transport ?? 'udp';
     this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
     this.random = seededRandom((options.seed ?? 1) + 1_000);

@@ -10,6 +10,7 @@ import {
   type ControllerAddress,
   type CoreServices,
   type LocationService,
+  type Logger,
   MemberLink,
   Metrics,
   parseAddress,
@@ -43,13 +44,14 @@ export interface WorldOptions {
   readonly gatewayOf?: Readonly<Record<number, Partial<SimGatewayOptions>>>;
   /** Do the call agents share a secret, and so a member link? */
   readonly link?: boolean;
+  readonly log?: Logger;
 }
 
 export class World {
   readonly clock = new FakeClock();
   readonly network: MemoryNetwork;
   readonly random;
-  readonly log = silentLog;
+  readonly log: Logger;
   readonly options: WorldOptions;
   readonly gateways: SimGateway[] = [];
   readonly roles = new Map<string, Role>();
@@ -60,6 +62,7 @@ export class World {
 
   constructor(options: WorldOptions = {}) {
     this.options = options;
+    this.log = options.log ?? silentLog;
     this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
     this.random = seededRandom((options.seed ?? 1) + 1_000);
     this.network.onPacket((packet) => {
