@@ -1,13 +1,16 @@
 /** How commands of the line driver reach the gateways of lines. */
-import type {
-  CommandOutcome,
-  Line,
-  LineControl,
-  LineDriver,
-  LineFailure,
-  LineGateway,
-  LineProtocol,
-  Logger,
+import {
+  type CommandOutcome,
+  type FailureTold,
+  formatAddress,
+  type Line,
+  type LineControl,
+  type LineDriver,
+  type LineFailure,
+  type LineGateway,
+  type LineProtocol,
+  type Logger,
+  logEvent,
 } from '../../src/internal.ts';
 import type { ActionReply, ActionRequest } from './codec/messages.ts';
 import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
@@ -89,7 +92,7 @@ export class MegacoLineGateway implements LineGateway<ObservedLine, LineCommand,
       if (refusal !== undefined) {
         const { code, text } = refusal;
         if (asksForEvents && mayMeanMedia(code)) mg.refusesEvents = true;
-        log.info({ line: line.endpoint, state: desired?.state, code, text }, 'command refused');
+        logEvent(log, 'commandRefused', { endpoint: line.endpoint, command: desired?.state, code, text });
       } else if (desired?.media?.record !== undefined) {
         const { contextId, rtp } = mediaIn(replied, termination) ?? {};
         place().learn(mg, actions, contextId, rtp);
@@ -118,6 +121,17 @@ export class MegacoLineGateway implements LineGateway<ObservedLine, LineCommand,
     });
   }
 
+  told(line: Line, { reply }: MegacoResponse): FailureTold | undefined {
+    const error = errorIn(reply.error, reply.actions);
+    if (error === undefined) return undefined;
+    const [address] = this.#parts.mediaGatewayOf(line)?.gateway.addresses() ?? [];
+    return {
+      code: String(error.code),
+      where: address === undefined ? undefined : formatAddress(address),
+      detail: `${line.endpoint}: ${(error.text ?? '').slice(0, maxShown)}`,
+    };
+  }
+
   failed(line: Line, because: LineFailure): void {
     if (because === 'silent') this.#parts.control().unanswered(line);
     else this.#parts.notObeyed(line);
@@ -134,3 +148,6 @@ function receivedIn(actions: readonly ActionReply[]): number | undefined {
       }
   return undefined;
 }
+
+/** As much of a gateway's words as is kept. */
+const maxShown = 128;

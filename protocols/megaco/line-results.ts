@@ -1,5 +1,5 @@
 /** Pure: what the reply to a command of the line driver says about the line. */
-import type { DesiredLine, Reaction } from '../../src/internal.ts';
+import type { DesiredLine, Reaction, ReleaseReason } from '../../src/internal.ts';
 import {
   type ActionReply,
   type CommandReply,
@@ -58,7 +58,13 @@ export function onResult(
   const media = observed.media?.callId === desired.media?.callId ? observed.media : undefined;
   // It is asked again, without.
   if (command.asksForEvents && mayMeanMedia(error.code)) return { observed: { ...observed, media, leftovers } };
-  return { observed: { ...observed, media, leftovers }, report: { kind: 'refused', reason: 'noResources' } };
+  return { observed: { ...observed, media, leftovers }, report: { kind: 'refused', reason: reasonOf(error.code) } };
+}
+
+/** H.248.8: media that the gateway has not; no bandwidth; everything else is a lack of something. */
+function reasonOf(code: number): ReleaseReason {
+  if (code === 526) return 'overload';
+  return code === 415 || code === 515 ? 'notAcceptable' : 'noResources';
 }
 
 function mediaAfter(

@@ -1,14 +1,17 @@
 /** How commands of the line driver reach endpoints, in the dialect of their gateways. */
-import type {
-  Flow,
-  Gateway,
-  Line,
-  LineControl,
-  LineDriver,
-  LineFailure,
-  LineGateway,
-  LineProtocol,
-  Logger,
+import {
+  type FailureTold,
+  type Flow,
+  formatAddress,
+  type Gateway,
+  type Line,
+  type LineControl,
+  type LineDriver,
+  type LineFailure,
+  type LineGateway,
+  type LineProtocol,
+  type Logger,
+  logEvent,
 } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter } from './codec/messages.ts';
 import { readConnectionParameters } from './codec/values/lists.ts';
@@ -86,7 +89,7 @@ export class MgcpLineGateway implements LineGateway<ObservedEndpoint, LineComman
         }
         const { code, comment } = outcome.response;
         if (!isSuccess(code))
-          log.debug({ endpoint: line.endpoint, command: command.kind, code, comment }, 'command refused');
+          logEvent(log, 'commandRefused', { endpoint: line.endpoint, command: command.kind, code, text: comment });
         else if (sealed !== undefined && sent !== undefined)
           places().learn(gateway, line.endpoint, sent, parameter(outcome.response, 'I') ?? valueIn(sent, 'I'));
         ended(outcome.response);
@@ -118,16 +121,28 @@ export class MgcpLineGateway implements LineGateway<ObservedEndpoint, LineComman
     });
   }
 
+  told(line: Line, { code, comment }: MgcpResponse): FailureTold {
+    const [address] = this.#parts.control().gatewayOf(line)?.addresses() ?? [];
+    return {
+      code: String(code),
+      where: address === undefined ? undefined : formatAddress(address),
+      detail: `${line.endpoint}: ${comment.slice(0, maxShown)}`,
+    };
+  }
+
   failed(line: Line, because: LineFailure): void {
     const control = this.#parts.control();
     if (because === 'silent') {
       control.unanswered(line);
       return;
     }
-    this.#parts.log.warn({ endpoint: line.endpoint }, 'the gateway does not have this endpoint in service');
-    control.takeOut([line]);
+    logEvent(this.#parts.log, 'endpointMissing', { endpoint: line.endpoint });
+    control.takeOut([line], { detail: `the gateway does not have ${line.endpoint} in service` });
   }
 }
+
+/** As much of a gateway's words as is kept. */
+const maxShown = 128;
 
 const valueIn = ({ parameters }: Draft, code: string): string | undefined =>
   parameters.find((each) => each.code === code)?.value;

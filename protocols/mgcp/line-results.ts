@@ -123,8 +123,16 @@ function failed(observed: ObservedEndpoint, command: LineCommand, code: number):
   }
   // Transient (§2.4): people who talk go on talking meanwhile.
   if (code < 500 && desired.state === 'talking' && kind !== 'create') return { observed, report: { kind: 'tryLater' } };
-  return { observed, report: refused(code === 404 ? 'overload' : 'noResources') };
+  return { observed, report: refused(reasonOf(code)) };
 }
+
+/** RFC 3435 §2.4: bandwidth; and descriptions, codecs and options that the endpoint cannot have. */
+function reasonOf(code: number): ReleaseReason {
+  if (code === 404 || code === 526) return 'overload';
+  return aboutMedia.has(code) ? 'notAcceptable' : 'noResources';
+}
+
+const aboutMedia: ReadonlySet<number> = new Set([505, 506, 509, 524, 525, 532, 534, 535, 541]);
 
 /**
  * The line goes on without: what is left on the gateway is deleted when its turn comes. 516: it is there, by another call id than we

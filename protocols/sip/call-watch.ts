@@ -43,6 +43,8 @@ export class SipCallWatch implements ServerObserver {
   readonly #refused = new Map<string, number>();
   /** Call-IDs of dialogs whose end is our own user agent. */
   readonly #inner = new Set<string>();
+  /** What became of the branches of INVITEs that our own user agent has begun. */
+  readonly #innerFailures = new Map<string, CallOutcome>();
   /** Is our own user agent an end of a dialog with this Call-ID? */
   endsHere: ((callId: string) => boolean) | undefined;
   #sweep: Cancel | undefined;
@@ -152,30 +154,45 @@ export class SipCallWatch implements ServerObserver {
 
   /** A branch was refused by this hop. */
   branchRefused(request: SipMessage, status: number, reason: string, by: ControllerAddress | undefined): void {
-    const watched = this.#invited(request);
-    if (watched !== undefined)
-      watched.failure = { ...outcomeOf(status, reason), where: by === undefined ? undefined : formatAddress(by) };
+    this.#failed(request, { ...outcomeOf(status, reason), where: by === undefined ? undefined : formatAddress(by) });
   }
 
   branchTimedOut(request: SipMessage, by: ControllerAddress | undefined): void {
-    const watched = this.#invited(request);
-    if (watched === undefined) return;
     const where = by === undefined ? undefined : formatAddress(by);
-    watched.failure = { reason: 'timeout', cause: 102, where, detail: 'no final answer in time' };
+    this.#failed(request, { reason: 'timeout', cause: 102, where, detail: 'no final answer in time' });
   }
 
   /** No address took it, or there was none. */
   branchUnreachable(request: SipMessage, tried: readonly Attempt[], detail?: string): void {
-    const watched = this.#invited(request);
-    if (watched === undefined) return;
     const [last] = tried.slice(-1);
     const each = tried.map(({ address, failure }) => `${formatAddress(address)} ${failure}`).join(', ');
-    watched.failure = {
+    this.#failed(request, {
       reason: tried.length === 0 ? 'noRoute' : 'unreachable',
       cause: tried.length === 0 ? 3 : 38,
       where: last === undefined ? undefined : formatAddress(last.address),
       detail: detail ?? (each === '' ? undefined : `tried ${each}`),
-    };
+    });
+  }
+
+  /** A branch of it came to nothing: of a call that we watch, or of one that our own user agent has begun. */
+  #failed(request: SipMessage, failure: CallOutcome): void {
+    const { method, toTag, callId } = request;
+    if (method !== 'INVITE' || toTag !== '') return;
+    const id = idOf(callId);
+    const watched = this.#calls.get(id);
+    if (watched !== undefined) watched.failure = failure;
+    else if (this.#inner.has(id)) {
+      if (this.#innerFailures.size >= maxInnerFailures) this.#innerFailures.clear();
+      this.#innerFailures.set(keptId(callId), failure);
+    }
+  }
+
+  /** What became of the branches of an INVITE of our own user agent's that was answered so; told once. */
+  failureOf(callId: string, status: number): CallOutcome {
+    const id = idOf(callId);
+    const failure = this.#innerFailures.get(id);
+    this.#innerFailures.delete(id);
+    return this.#outcome({ isCancelled: false, failure }, status);
   }
 
   #invited({ method, callId, toTag }: SipMessage): Watched | undefined {
@@ -247,7 +264,7 @@ export class SipCallWatch implements ServerObserver {
     this.#end(callId, watched, this.#outcome(watched, status));
   }
 
-  #outcome({ isCancelled, failure }: Watched, status: number): CallOutcome {
+  #outcome({ isCancelled, failure }: Pick<Watched, 'isCancelled' | 'failure'>, status: number): CallOutcome {
     if (isCancelled && status === 487) return { reason: 'cancelled', code: '487', cause: 16 };
     const plain = outcomeOf(status);
     if (failure === undefined) return plain;
@@ -302,6 +319,7 @@ const ownAnswers: ReadonlySet<number> = new Set([408, 430, 480, 500, 503]);
 
 const maxWatched = 100_000;
 const maxRefused = 10_000;
+const maxInnerFailures = 1_000;
 
 /** As long as a client repeats its INVITE (RFC 3261 §17.1.1.2, Timer B). */
 const repeatMs = 32_000;

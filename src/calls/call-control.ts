@@ -16,7 +16,7 @@ import type { CallState } from './call-machine.ts';
 import type { CallRecords } from './call-records.ts';
 import { CallRecovery } from './call-recovery.ts';
 import type { DiallingPlan } from './dialling-plan.ts';
-import { type Leg, otherSide, type ReleaseReason } from './leg.ts';
+import { type FailureTold, type Leg, otherSide, type ReleaseReason } from './leg.ts';
 import type { LegProvider } from './leg-provider.ts';
 import { NumberingPlan } from './numbering-plan.ts';
 import { ReportedCalls } from './reported-calls.ts';
@@ -222,7 +222,7 @@ export class CallControl {
         route: (number, routed) => this.#route(number, routed),
         ringing: () => this.#reported?.ringing(call),
         answered: () => this.#answered(protocol, call),
-        ended: (ended, reason) => this.#ended(protocol, ended, reason),
+        ended: (ended, reason, told) => this.#ended(protocol, ended, reason, told),
         relay: provider?.relay,
       },
       state === undefined ? undefined : { callId, state },
@@ -320,10 +320,10 @@ export class CallControl {
       });
   }
 
-  #ended(protocol: string, call: Call, reason: ReleaseReason): void {
+  #ended(protocol: string, call: Call, reason: ReleaseReason, told: FailureTold | undefined): void {
     this.#calls.delete(call);
     this.#tell(protocol, call, 'ended', reason);
-    this.#reported?.ended(call, reason);
+    this.#reported?.ended(call, reason, told);
     const { log, metrics } = this.#parts;
     metrics.counter('calls_ended_total', 'Calls that ended, by reason', { protocol, reason }).add();
     if (log.isLevelEnabled('debug'))

@@ -11,7 +11,15 @@ import {
   onCallEvent,
 } from './call-machine.ts';
 import type { CallRecord } from './call-record.ts';
-import { type Leg, type LegEvent, type ModifyRefusal, otherSide, type ReleaseReason, type Side } from './leg.ts';
+import {
+  type FailureTold,
+  type Leg,
+  type LegEvent,
+  type ModifyRefusal,
+  otherSide,
+  type ReleaseReason,
+  type Side,
+} from './leg.ts';
 import { withoutRecord } from './record-text.ts';
 
 export interface CallTimers {
@@ -55,7 +63,7 @@ export interface CallParts {
   ringing?(): void;
   /** The called party accepted. */
   answered(): void;
-  ended(call: Call, reason: ReleaseReason): void;
+  ended(call: Call, reason: ReleaseReason, told: FailureTold | undefined): void;
   readonly relay?: MediaRelay | undefined;
 }
 
@@ -259,13 +267,24 @@ export class Call {
         this.#perform(effects);
         if (state.phase === 'over' && before.phase !== 'over') {
           if (this.#relayed && this.#callId !== undefined) this.#parts.relay?.end(this.#callId);
-          this.#parts.ended(this, state.reason);
+          this.#parts.ended(this, state.reason, this.#told(next, before.phase));
         }
       }
     } finally {
       this.#busy = false;
       for (const run of this.#afterwards.splice(0)) run();
     }
+  }
+
+  /** What is known of the failure that ended it. */
+  #told(event: CallEvent, phase: CallPhase): FailureTold | undefined {
+    if (event.kind === 'leg') return event.event.kind === 'failed' ? event.event.told : undefined;
+    if (event.kind !== 'timeout') return undefined;
+    const { diallingMs, noAnswerMs, setUpMs } = this.#timers;
+    if (phase === 'dialling') return { detail: `no number within ${diallingMs / 1_000} s` };
+    if (phase === 'ringing') return { detail: `rang for ${noAnswerMs / 1_000} s` };
+    const silent = phase === 'offering' ? this.caller : this.callee;
+    return { reason: 'timeout', detail: `${silent?.name ?? 'a party'} was not ready within ${setUpMs / 1_000} s` };
   }
 
   #perform(effects: readonly CallEffect[]): void {

@@ -33,6 +33,19 @@ export type ReleaseReason =
   | 'temporary'
   | 'overload';
 
+/** What lists, records and the log say of a failure besides; nothing is decided by it. */
+export interface FailureTold {
+  /** The reason in a finer word, where the protocol has one: `loop`, `unauthorized`. */
+  readonly reason?: string | undefined;
+  /** The answer that said so, as its protocol numbers answers. */
+  readonly code?: string | undefined;
+  /** Q.850. */
+  readonly cause?: number | undefined;
+  /** The address that said so, or that said nothing. */
+  readonly where?: string | undefined;
+  readonly detail?: string | undefined;
+}
+
 /** Why a party goes on with the description that it has. `glare`: the other party has made an offer too (RFC 3261 §14.1). */
 export type ModifyRefusal = 'notAcceptable' | 'glare' | 'temporary';
 
@@ -118,7 +131,12 @@ export type LegEvent =
   | { readonly kind: 'modifyRefused'; readonly reason: ModifyRefusal }
   | { readonly kind: 'digit'; readonly signal: string; readonly durationMs: number }
   | { readonly kind: 'hungUp'; readonly cause?: number | undefined }
-  | { readonly kind: 'failed'; readonly reason: ReleaseReason; readonly cause?: number | undefined };
+  | {
+      readonly kind: 'failed';
+      readonly reason: ReleaseReason;
+      readonly cause?: number | undefined;
+      readonly told?: FailureTold | undefined;
+    };
 
 export type Side = 'caller' | 'callee';
 

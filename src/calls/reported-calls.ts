@@ -2,7 +2,7 @@
 import type { CallWatch } from '../journal/call-journal.ts';
 import type { ObservedCall } from '../journal/observed-call.ts';
 import type { Call } from './call.ts';
-import type { ReleaseReason } from './leg.ts';
+import type { FailureTold, ReleaseReason } from './leg.ts';
 import { causeOf } from './release-cause.ts';
 
 export class ReportedCalls {
@@ -47,8 +47,14 @@ export class ReportedCalls {
     this.#named(call)?.end({ reason: 'unobserved', detail: 'another member goes on with it' });
   }
 
-  ended(call: Call, reason: ReleaseReason): void {
-    this.#named(call)?.end({ reason, cause: causeOf(reason), detail: this.#details.get(call) });
+  ended(call: Call, reason: ReleaseReason, told: FailureTold | undefined): void {
+    this.#named(call)?.end({
+      reason: told?.reason ?? reason,
+      code: told?.code,
+      cause: told?.cause ?? causeOf(reason),
+      where: told?.where,
+      detail: told?.detail ?? this.#details.get(call),
+    });
   }
 
   /** The parties and the id become known on the way. */

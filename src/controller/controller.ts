@@ -15,6 +15,7 @@ import { openLocation } from '../location/open.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { LogControl } from '../log-control.ts';
+import { logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import { FloatingAddresses } from '../network/floating.ts';
 import { createNetwork } from '../network/node-network.ts';
@@ -250,7 +251,8 @@ export class RunningController {
     this.#state = 'ready';
     const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
     const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
-    log.info({ addresses, admin, location: core.location, node, version: this.#version, pid: process.pid }, 'ready');
+    const { location } = core;
+    logEvent(log, 'ready', { addresses, admin, location, node, version: this.#version, pid: process.pid });
   }
 
   /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */
@@ -265,7 +267,7 @@ export class RunningController {
     await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
     cancelReports();
     await within(graceMs, this.close());
-    this.#log.info('stopped');
+    logEvent(this.#log, 'stopped', {});
   }
 
   /** Safe to call twice, and after a start that failed half-way. */
@@ -275,12 +277,13 @@ export class RunningController {
     this.#roles.clear();
     this.#floating?.stop();
     await this.#link?.stop();
-    this.#observation?.stop();
+    const recorded = this.#observation?.stop();
     this.#callControl?.stop();
     this.#stopObserving?.();
     const locations = this.#locations;
     this.#locations = undefined;
     await locations?.close();
+    await recorded;
     await this.#closeAdmin();
     this.events.end();
   }
@@ -330,10 +333,16 @@ function gatewayHosts(peers: readonly Row[], name: string): readonly string[] {
   return peers.filter(isNamed).flatMap(({ addresses }) => (Array.isArray(addresses) ? addresses.flatMap(hostOf) : []));
 }
 
-const hostOf = (address: unknown): readonly string[] =>
-  typeof address === 'object' && address !== null && 'host' in address && typeof address.host === 'string'
+/** Of an address, or of one as text: `udp:192.0.2.1:2944`. */
+function hostOf(address: unknown): readonly string[] {
+  if (typeof address === 'string') {
+    const host = /^(?:[a-z]+:)?(.+):\d+$/.exec(address)?.[1];
+    return host === undefined ? [] : [host.replace(/^\[(.*)\]$/, '$1')];
+  }
+  return typeof address === 'object' && address !== null && 'host' in address && typeof address.host === 'string'
     ? [address.host]
     : [];
+}
 
 /** Waits for `work`, but no longer than this. */
 async function within(limitMs: number, work: Promise<unknown>): Promise<void> {

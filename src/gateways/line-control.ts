@@ -2,9 +2,10 @@
  * Which lines we command, whatever protocol their gateways speak: those whose gateway obeys us and whose state we know. What befalls a
  * gateway (it restarts, falls silent, goes to another member) befalls its lines here.
  */
+import type { FailureTold } from '../calls/leg.ts';
 import type { Clock } from '../clock.ts';
 import type { Unit } from '../cluster/hand-over.ts';
-import type { GatewayLiveness } from './gateway-liveness.ts';
+import { addressOf, type GatewayLiveness } from './gateway-liveness.ts';
 import type { Gateway } from './gateway-registry.ts';
 import type { GatewayTakeover } from './gateway-takeover.ts';
 import type { Line } from './line.ts';
@@ -82,7 +83,7 @@ export class LineControl {
     const lineProvider = this.#parts.lineProvider();
     this.#forget(lines);
     forgotten();
-    for (const line of lines) lineProvider.lost(line);
+    for (const line of lines) lineProvider.lost(line, this.#told(this.gatewayOf(line), 'has restarted'));
     for (const line of lines) {
       this.#parts.driver.forget(line);
       line.controlled = true;
@@ -97,9 +98,9 @@ export class LineControl {
   }
 
   /** Neither commanded nor in service from now on. */
-  takeOut(lines: readonly Line[]): void {
+  takeOut(lines: readonly Line[], told?: FailureTold): void {
     this.#forget(lines);
-    for (const line of lines) this.#parts.lineProvider().outOfService(line);
+    for (const line of lines) this.#parts.lineProvider().outOfService(line, told);
   }
 
   /**
@@ -125,7 +126,7 @@ export class LineControl {
       return;
     }
     // It lives, but not for this command: what came of it must be asked.
-    this.takeOut([line]);
+    this.takeOut([line], this.#told(gateway, `does not answer for ${line.endpoint}`));
     takeover.begin([line]);
   }
 
@@ -133,7 +134,12 @@ export class LineControl {
   lost(gateway: Gateway): void {
     this.#parts.liveness().failed(gateway);
     this.#parts.lost(gateway);
-    this.takeOut(this.of(gateway));
+    this.takeOut(this.of(gateway), this.#told(gateway, 'does not answer'));
+  }
+
+  #told(gateway: Gateway | undefined, what: string): FailureTold | undefined {
+    if (gateway === undefined) return undefined;
+    return { where: addressOf(gateway), detail: `gateway ${gateway.name} ${what}` };
   }
 
   #forget(lines: readonly Line[]): void {

@@ -3,7 +3,7 @@
  * as it has confirmed that, and what the line is to be doing. What the gateway answers changes the observed state, and the comparison is
  * made again. A protocol brings pure functions (`LineProtocol`) and the way to its gateways (`LineGateway`).
  */
-import type { ReleaseReason } from '../calls/leg.ts';
+import type { FailureTold, ReleaseReason } from '../calls/leg.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import type { Line } from './line.ts';
 import type { LineProvider } from './line-provider.ts';
@@ -57,6 +57,8 @@ export interface LineGateway<Observed, Command, Result> {
   failed(line: Line, because: LineFailure): void;
   /** How many packets have come in the media that the gateway has of the line; undefined where it does not tell. */
   packetsReceived(line: Line, observed: Observed, told: (packets: number | undefined) => void): void;
+  /** A refusal, as lists and records show it. */
+  told?(line: Line, result: Result): FailureTold | undefined;
 }
 
 export interface LineDriverParts<Observed, Command, Result> {
@@ -252,14 +254,14 @@ export class LineDriver<Observed, Command, Result> implements LineCommander {
       if (progress.isWithdrawn) {
         if (report?.kind === 'failed' || progress.retries++ > maxRemovals) return;
       } else if (report === undefined) this.#reportMedia(line, progress);
-      else this.#report(line, progress, desired, report);
+      else this.#report(line, progress, desired, report, result);
     } finally {
       progress.isWeighing = false;
     }
     this.#advance(line, progress);
   }
 
-  #report(line: Line, progress: Progress<Observed>, desired: DesiredLine, report: LineReport): void {
+  #report(line: Line, progress: Progress<Observed>, desired: DesiredLine, report: LineReport, result: Result): void {
     const { gateway, lineProvider } = this.#parts;
     switch (report.kind) {
       case 'event':
@@ -276,7 +278,7 @@ export class LineDriver<Observed, Command, Result> implements LineCommander {
       case 'refused':
         // Nobody wants it any more: no harm done.
         if (line.desired !== desired) return;
-        lineProvider().refused(line, report.reason);
+        lineProvider().refused(line, report.reason, gateway.told?.(line, result));
         if (line.desired === desired) this.#tryLater(line, progress, desired);
     }
   }

@@ -3,7 +3,7 @@
  * of the call.
  */
 import type { Call } from '../calls/call.ts';
-import type { CallerIdentity, Leg, LegEvent, ModifyRefusal, ReleaseReason, Side } from '../calls/leg.ts';
+import type { CallerIdentity, FailureTold, Leg, LegEvent, ModifyRefusal, ReleaseReason, Side } from '../calls/leg.ts';
 import { causeOf, finerReason } from '../calls/release-cause.ts';
 import { completeDescription } from '../calls/session-description.ts';
 import { answerTo, isFaxDescription, type MediaMode, type ServedMedia, servedMedia } from '../calls/session-media.ts';
@@ -78,7 +78,7 @@ export class LineLeg implements Leg {
   alert(callId: string, offer: string | undefined, caller?: CallerIdentity): void {
     const served = offer === undefined ? undefined : servedMedia(offer);
     if (offer !== undefined && (served === undefined || !this.line.accepts(served.remote))) {
-      this.#fail('notAcceptable');
+      this.#fail('notAcceptable', { detail: `the gateway of ${this.name} has no codec that is offered` });
       return;
     }
     this.#offer = served;
@@ -106,7 +106,7 @@ export class LineLeg implements Leg {
     const served = remote === undefined ? undefined : servedMedia(remote);
     if (remote !== undefined && served === undefined) {
       // Every medium that this line could serve was refused.
-      this.#fail('notAcceptable');
+      this.#fail('notAcceptable', { detail: `every medium that ${this.name} could serve was refused` });
       return;
     }
     if (served !== undefined) this.#mode = served.mode;
@@ -200,8 +200,8 @@ export class LineLeg implements Leg {
   }
 
   /** The gateway cannot do it. An offer in mid-call is refused with that; anything else ends the call. */
-  refused(reason: ReleaseReason): void {
-    if (this.#modifying === undefined || reason === 'gatewayLost') this.#fail(reason);
+  refused(reason: ReleaseReason, told?: FailureTold): void {
+    if (this.#modifying === undefined || reason === 'gatewayLost') this.#fail(reason, told);
     else this.#goBack(reason === 'temporary' || reason === 'overload' ? 'temporary' : 'notAcceptable');
   }
 
@@ -226,8 +226,8 @@ export class LineLeg implements Leg {
     if (this.line.leg === this) this.call.on(this.side, event);
   }
 
-  #fail(reason: ReleaseReason): void {
-    this.report({ kind: 'failed', reason, cause: causeOf(reason) });
+  #fail(reason: ReleaseReason, told?: FailureTold): void {
+    this.report({ kind: 'failed', reason, cause: causeOf(reason), told });
   }
 
   #refuse(reason: ModifyRefusal): void {

@@ -6,7 +6,7 @@
 import type { Call, CallTimers, MediaRelay } from '../calls/call.ts';
 import type { CallControl } from '../calls/call-control.ts';
 import type { RecordHabit } from '../calls/call-records.ts';
-import type { Leg, ReleaseReason, Side } from '../calls/leg.ts';
+import type { FailureTold, Leg, ReleaseReason, Side } from '../calls/leg.ts';
 import type { LegProvider } from '../calls/leg-provider.ts';
 import { withoutTimer } from '../calls/numbering-plan.ts';
 import type { LineDisposition, LineSnapshot, RestorablePart } from '../calls/rebuild.ts';
@@ -101,9 +101,9 @@ export class LineProvider implements LegProvider {
   }
 
   /** The gateway serves the line no more; what it was doing is over. */
-  outOfService(line: Line): void {
+  outOfService(line: Line, told?: FailureTold): void {
     this.lines.setInService(line, false);
-    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    line.leg?.report({ kind: 'failed', reason: 'gatewayLost', told });
     line.reset();
     this.#forgotten(line);
   }
@@ -111,7 +111,7 @@ export class LineProvider implements LegProvider {
   /** The line is provisioned no more: its call is over, and its endpoint is left idle as far as its gateway answers. */
   withdraw(line: Line): void {
     const wasIn = line.inService;
-    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    line.leg?.report({ kind: 'failed', reason: 'gatewayLost', told: { detail: 'the line is provisioned no more' } });
     this.lines.remove(line);
     line.reset();
     line.hook = 'on';
@@ -120,11 +120,11 @@ export class LineProvider implements LegProvider {
   }
 
   /** The gateway lost the line's state (it restarted): a call with it is over. The line is to be brought into service again. */
-  lost(line: Line): void {
+  lost(line: Line, told?: FailureTold): void {
     const wasIn = line.inService;
     this.lines.setLeaving(line, false);
     line.inService = false;
-    line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
+    line.leg?.report({ kind: 'failed', reason: 'gatewayLost', told });
     line.reset();
     line.hook = 'on';
     line.inService = wasIn;
@@ -190,9 +190,9 @@ export class LineProvider implements LegProvider {
   }
 
   /** The gateway cannot bring the line to its desired state. */
-  refused(line: Line, reason: ReleaseReason): void {
+  refused(line: Line, reason: ReleaseReason, told?: FailureTold): void {
     const { leg } = line;
-    if (leg !== undefined) leg.refused(reason);
+    if (leg !== undefined) leg.refused(reason, told);
     else if (line.desired.state === 'tone') line.playHowler();
     else if (line.desired.state === 'howler' || line.desired.state === 'dialling') line.lockOut();
   }

@@ -22,6 +22,8 @@ export interface ContextsParts {
   rtpAddress(termination: SimTermination): { readonly host: string; readonly port: number };
   /** The code with which a Modify of an ephemeral termination is refused. */
   fault?(): number | undefined;
+  /** ... and an Add of one. */
+  addFault?(): number | undefined;
   readonly refusesEvents?: boolean | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
@@ -185,6 +187,8 @@ export class Contexts {
     if (this.#parts.refusesEvents === true && asksForEvents(command))
       return failure(command, 449, 'Unsupported or unknown parameter or property value');
     const choose = command.terminationId === '$' || command.terminationId === 'rtp/$';
+    const fault = choose ? this.#parts.addFault?.() : undefined;
+    if (fault !== undefined) return failure(command, fault, 'A fault');
     const termination = choose ? this.#parts.makeRtp() : this.#parts.lines.get(command.terminationId);
     if (termination === undefined) return failure(command, 430, 'Unknown TerminationID');
     if (termination.contextId !== contextNull) return failure(command, 433, 'TerminationID is already in a context');

@@ -52,6 +52,8 @@ export interface SimGatewayOptions {
   readonly linePackages?: readonly string[];
   /** Codes with which the next Modify commands of ephemeral terminations are refused: faults that pass. */
   readonly faults?: number[];
+  /** ... and the next Add commands of them. */
+  readonly addFaults?: number[];
   /** It does not know keys as events: 449 to a Local that asks for them. */
   readonly refusesEvents?: boolean;
   /** Speech of its lines; absent: it is not simulated. */
@@ -145,6 +147,7 @@ export class SimGateway {
         },
         root: (command) => this.#root(command),
         fault: () => options.faults?.shift(),
+        addFault: () => options.addFaults?.shift(),
         refusesEvents: options.refusesEvents,
         rendersRemote: options.rendersRemote === true,
       },

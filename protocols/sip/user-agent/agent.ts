@@ -1,5 +1,5 @@
 /** What all legs of the user agent share: identifiers, the way through our own proxy core, and how their requests and responses look. */
-import type { CallControl, Clock, Flow, Logger, Random } from '../../../src/internal.ts';
+import type { CallControl, Clock, FailureTold, Flow, Logger, Random } from '../../../src/internal.ts';
 import { response, toBytes } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
@@ -29,6 +29,14 @@ export interface AgentParts {
   readonly callControl: CallControl;
   /** Ends of dialogs, by what their requests bring. */
   readonly ends: DialogEnds;
+  /** Whoever observes the proxy's calls. */
+  readonly watch?:
+    | {
+        withdraw(request: SipMessage): void;
+        /** What became of the branches of an INVITE of ours that was answered so. */
+        failureOf(callId: string, status: number): FailureTold;
+      }
+    | undefined;
 }
 
 /** One end of a dialog of ours, early or confirmed. */

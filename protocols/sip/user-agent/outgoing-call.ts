@@ -413,7 +413,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#isFinal = true;
     if (response.status === 408 && this.#call?.isRestored === true) this.#cancelUnheard();
     const { reason, cause } = reasonOfFinal(response);
-    this.#report({ kind: 'failed', reason, cause });
+    const told = this.#agent.watch?.failureOf(this.#callId, response.status);
+    this.#report({ kind: 'failed', reason, cause, told });
     this.#close();
   }
 

@@ -44,8 +44,6 @@ export interface UserAgentParts extends AgentParts {
   records(): Iterable<string>;
   /** Is this user one we know, registered or not? */
   knows(uri: SipUri): boolean;
-  /** Whoever observes the proxy's calls. */
-  readonly watch?: { withdraw(request: SipMessage): void } | undefined;
   /** Is the other end of this flow a trunk's? */
   isTrunk(flow: Flow): boolean;
   /** A flow of ours to this address. */
