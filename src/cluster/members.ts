@@ -355,7 +355,7 @@ export class Members {
     else if (state !== 'dead') {
       const isNews = before === 'dead' ? this.#news.returned(address) : wasSuspect || isFirstNews(before, state);
       if (isNews) logEvent(log, 'memberChanged', line);
-      else log.debug(line, 'member is in another state, as is known');
+      else log.debug(line, 'member is found, returning or leaving, as is known');
     } else if (before === 'unknown') {
       this.#news.absent(address);
       logEvent(log, 'memberAbsent', { member: name });

@@ -19,7 +19,7 @@ export const memberEvents = {
   memberAbsent: event('info', 'member is not there', 'a member did not answer since this process began', {
     member: 'its address',
   }),
-  memberChanged: event('info', 'member is in another state', 'a member is found, returns or leaves', {
+  memberChanged: event('info', 'member is found, returning or leaving', 'a member is found, returns or leaves', {
     member: 'its address',
     state: 'alive, returning (held before it gets its work back), leaving',
     before: 'what it was before',
