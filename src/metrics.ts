@@ -1,5 +1,8 @@
 /** Counters that cost an addition on the way of a message, and become Prometheus text only when somebody asks. */
 import { AltpathError } from './errors.ts';
+import type { Labels, MetricFamily, MetricSeries, Sample } from './metrics-text.ts';
+
+export type { Labels } from './metrics-text.ts';
 
 export interface Counter {
   add(count?: number): void;
@@ -10,17 +13,8 @@ export interface Histogram {
   observe(value: number): void;
 }
 
-export type Labels = Readonly<Record<string, string>>;
-
 /** All series of one name. */
-interface Family {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  readonly labelNames: readonly string[];
-  readonly series: Map<string, Series>;
-}
-
-type Series = Cell | Reader | Buckets;
+type Family = MetricFamily & { readonly series: Map<string, MetricSeries> };
 
 /** One registry per process (or per test); names get the prefix `altpath_`. */
 export class Metrics {
@@ -55,15 +49,10 @@ export class Metrics {
     return buckets;
   }
 
-  /** Prometheus text exposition format. */
-  text(): Promise<string> {
-    let text = '';
-    for (const [name, { type, help, series }] of this.#families) {
-      text += `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`;
-      for (const each of series.values()) text += each.lines(name);
-      text += '\n';
-    }
-    return Promise.resolve(text);
+  /** Prometheus text exposition format. What writes it is loaded when somebody asks first. */
+  async text(): Promise<string> {
+    const { writtenText } = await import('./metrics-text.ts');
+    return writtenText(this.#families);
   }
 
   get contentType(): string {
@@ -99,47 +88,47 @@ export class Metrics {
 
 const maxSeries = 1_000;
 
-class Cell implements Counter {
+class Cell implements Counter, MetricSeries {
   value = 0;
-  readonly #labels: Labels;
+  readonly labels: Labels;
 
   constructor(labels: Labels) {
-    this.#labels = labels;
+    this.labels = labels;
   }
 
   add(count = 1): void {
     this.value += count;
   }
 
-  lines(name: string): string {
-    return line(name, this.#labels, this.value);
+  samples(): readonly Sample[] {
+    return [this];
   }
 }
 
-class Reader {
-  readonly #labels: Labels;
+class Reader implements MetricSeries {
+  readonly labels: Labels;
   readonly #read: () => number;
 
   constructor(labels: Labels, read: () => number) {
-    this.#labels = labels;
+    this.labels = labels;
     this.#read = read;
   }
 
-  lines(name: string): string {
-    return line(name, this.#labels, this.#read());
+  samples(): readonly Sample[] {
+    return [{ value: this.#read() }];
   }
 }
 
 /** Counts what it observes by bucket; sums are made when it is read. */
-class Buckets implements Histogram {
-  readonly #labels: Labels;
+class Buckets implements Histogram, MetricSeries {
+  readonly labels: Labels;
   readonly #bounds: readonly number[];
   /** One more than there are bounds: what is above all of them. */
   readonly #counts: number[];
   #sum = 0;
 
   constructor(labels: Labels, bounds: readonly number[]) {
-    this.#labels = labels;
+    this.labels = labels;
     this.#bounds = bounds;
     this.#counts = Array.from({ length: bounds.length + 1 }, () => 0);
   }
@@ -152,23 +141,13 @@ class Buckets implements Histogram {
     this.#sum += value;
   }
 
-  lines(name: string): string {
+  samples(): readonly Sample[] {
     let count = 0;
-    let text = '';
-    for (const [at, bound] of [...this.#bounds, Number.POSITIVE_INFINITY].entries()) {
+    const samples: Sample[] = [];
+    for (const [at, le] of [...this.#bounds, Number.POSITIVE_INFINITY].entries()) {
       count += this.#counts[at] ?? 0;
-      text += line(`${name}_bucket`, { le: written(bound), ...this.#labels }, count);
+      samples.push({ suffix: '_bucket', le, value: count });
     }
-    return text + line(`${name}_sum`, this.#labels, this.#sum) + line(`${name}_count`, this.#labels, count);
+    return [...samples, { suffix: '_sum', value: this.#sum }, { suffix: '_count', value: count }];
   }
 }
-
-function line(name: string, labels: Labels, value: number): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text).replaceAll('"', '\\"')}"`);
-  return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${written(value)}\n`;
-}
-
-const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-
-const written = (value: number): string =>
-  Number.isFinite(value) || Number.isNaN(value) ? String(value) : value < 0 ? '-Inf' : '+Inf';
