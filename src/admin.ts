@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Page, pageOf } from './admin-page.ts';
 import { type EventKind, type EventSource, EventStreams, eventKinds, isEventKind } from './admin-stream.ts';
 import { systemClock } from './clock.ts';
 import { networkHolds, readIpNetwork } from './config/ip-network.ts';
@@ -255,22 +256,6 @@ async function data(
   }
 }
 
-/** Which part of a list is asked for. */
-export const pageOf = (query: URLSearchParams): Page => ({
-  from: count(query, 'offset', 0),
-  size: Math.min(count(query, 'limit', defaultPage), maxPage),
-});
-
-interface Page {
-  readonly from: number;
-  readonly size: number;
-}
-
-function count(query: URLSearchParams, name: string, otherwise: number): number {
-  const asked = Number(query.get(name) ?? otherwise);
-  return Number.isSafeInteger(asked) && asked >= 0 ? asked : otherwise;
-}
-
 const cut = (rows: readonly Row[], { from, size }: Page): AdminList => ({
   total: rows.length,
   items: rows.slice(from, from + size),
@@ -342,11 +327,6 @@ const lastAnswerMs = 500;
 
 /** Half-sent requests make way for new connections. */
 const limits = { ...defaultStreamLimits, maxConnectionsPerSource: 64, maxConnections: 96, firstMessageMs: requestMs };
-
-const defaultPage = 1_000;
-
-/** Some 10 ms of work. */
-const maxPage = 5_000;
 
 /** Less than 1 ms of work. */
 const recordsPerTurn = 2_000;

@@ -1,6 +1,6 @@
 /** Logs: JSON lines, or readable ones on a terminal. One child per protocol and role; wire bytes at `trace` only, secrets never. */
+import { createRequire } from 'node:module';
 import { type Logger, pino } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import { boundedError, boundedFields } from './log-bounds.ts';
 import { LogOutput } from './log-output.ts';
 import type { Metrics } from './metrics.ts';
@@ -112,6 +112,8 @@ function rankIn(line: string): number {
 }
 
 function readable(output: LogOutput): { write(line: string): void } {
+  // A service has no terminal, and does not load what writes to one.
+  const { prettyFactory }: typeof import('pino-pretty') = createRequire(import.meta.url)('pino-pretty');
   const prettify = prettyFactory({
     colorize: process.stdout.isTTY,
     translateTime: 'SYS:HH:MM:ss.l',

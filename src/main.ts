@@ -3,11 +3,14 @@
 import { continuesElsewhere } from './cli/modern-node.ts';
 
 if (!continuesElsewhere()) {
-  const [{ runCommandLine }, { protocols, demonstrations }] = await Promise.all([
-    import('./cli/command-line.ts'),
+  const [{ plainStart }, { protocols, demonstrations }] = await Promise.all([
+    import('./cli/plain-start.ts'),
     import('./protocol-table.ts'),
   ]);
-  process.exitCode = await runCommandLine(protocols, process.argv.slice(2), demonstrations);
+  const words = process.argv.slice(2);
+  process.exitCode =
+    (await plainStart(protocols, words)) ??
+    (await (await import('./cli/command-line.ts')).runCommandLine(protocols, words, demonstrations));
   // Everything is closed by now and the process ends by itself; what was forgotten must not keep it.
   setTimeout(() => process.exit(), 2_000).unref();
 }

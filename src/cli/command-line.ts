@@ -1,11 +1,11 @@
 /** `altpath …`: the commands, their flags and their help. What goes wrong is one line on standard error and exit code 1. */
 import yargs, { type Argv } from 'yargs';
-import { loadConfig } from '../config/load.ts';
 import type { ProtocolEntry } from '../controller/protocol-entry.ts';
-import { AltpathError, ConfigError } from '../errors.ts';
+import { AltpathError } from '../errors.ts';
 import { logLevels } from '../log.ts';
 import { type AdminFlags, tokenVariable } from './admin-target.ts';
 import { check } from './check.ts';
+import { complaint } from './complaint.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
 import { examine, findingsText } from './doctor.ts';
 import { explainCommand } from './explain.ts';
@@ -14,7 +14,7 @@ import { init } from './init.ts';
 import { changeLog } from './log-level.ts';
 import { packageInfo } from './package-info.ts';
 import { drain, type Query, type QueryFlags, query } from './query.ts';
-import { serve } from './serve.ts';
+import { serveAll, serveRole } from './serve-roles.ts';
 import { top } from './top.ts';
 import { trace } from './trace.ts';
 
@@ -24,7 +24,7 @@ export async function runCommandLine(
   words: readonly string[],
   demonstrations: readonly Demonstration[] = protocols,
 ): Promise<number> {
-  const { version, defaultConfig } = packageInfo();
+  const { version } = packageInfo();
   let flags: Flags = {};
   const parser = yargs([...words])
     .scriptName('altpath')
@@ -47,7 +47,7 @@ export async function runCommandLine(
     })
     .epilogue('A file has more settings than there are flags: see config/default.yaml.');
 
-  for (const protocol of protocols) roleCommand(parser, protocol, protocols, version);
+  for (const protocol of protocols) roleCommand(parser, protocol, protocols);
   parser.command(
     'run',
     'run every role of this node, as the file says',
@@ -55,17 +55,7 @@ export async function runCommandLine(
       declareFlags(command)
         .example('altpath run', 'with the default file: loopback only')
         .example('altpath run -c cluster.yaml --node a', 'as one of the nodes of a cluster'),
-    (parsed) =>
-      serve({
-        version,
-        load: () =>
-          loadConfig({
-            protocols,
-            file: word(parsed, 'config') ?? defaultConfig,
-            node: word(parsed, 'node'),
-            overrides: overridesOf(parsed),
-          }),
-      }),
+    (parsed) => serveAll(protocols, parsed),
   );
   parser.command(
     'check <file>',
@@ -188,12 +178,7 @@ function doctorCommand(parser: Argv, protocols: readonly ProtocolEntry[]): void 
   );
 }
 
-function roleCommand(
-  parser: Argv,
-  protocol: ProtocolEntry,
-  protocols: readonly ProtocolEntry[],
-  version: string,
-): void {
+function roleCommand(parser: Argv, protocol: ProtocolEntry, protocols: readonly ProtocolEntry[]): void {
   parser.command(
     protocol.name,
     `run the ${protocol.title}`,
@@ -202,18 +187,7 @@ function roleCommand(
       for (const [line, does] of protocol.examples) command.example(line, does);
       return command;
     },
-    (parsed) =>
-      serve({
-        version,
-        load: () =>
-          loadConfig({
-            protocols,
-            file: word(parsed, 'config'),
-            node: word(parsed, 'node'),
-            overrides: overridesOf(parsed, protocol),
-            only: protocol.name,
-          }),
-      }),
+    (parsed) => serveRole(protocols, protocol, parsed),
   );
 }
 
@@ -324,16 +298,6 @@ function queryFlags(flags: Flags): QueryFlags {
 const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
-
-/** One line per problem; the stack for those who asked for it. */
-function complaint(error: unknown, flags: Flags): string {
-  const level = flags['log-level'];
-  if ((level === 'debug' || level === 'trace') && error instanceof Error && error.stack !== undefined)
-    return `altpath: ${error.stack}`;
-  const message = error instanceof Error ? error.message : String(error);
-  const lines = error instanceof ConfigError ? message.split('\n') : [message.trim().replaceAll(/\s*\n\s*/g, ' ')];
-  return lines.map((line) => `altpath: ${line}`).join('\n');
-}
 
 /** The words do not make a command. */
 class UsageError extends AltpathError {

@@ -60,12 +60,37 @@ const flagsOf = (protocol: ProtocolEntry | undefined): readonly Flag[] => [
   ...coreFlags,
 ];
 
+/** Of every command that runs roles, and no settings. */
+const fileFlags: readonly Pick<Flag, 'name' | 'options'>[] = [
+  { name: 'config', options: { ...text('YAML file'), alias: 'c' } },
+  { name: 'node', options: text('which of the nodes in the file this one is') },
+];
+
 /** Declares the flags of a command that runs roles: of one protocol, or of all. */
 export function declareFlags<T>(yargs: Argv<T>, protocol?: ProtocolEntry): Argv<T> {
-  yargs.option('config', { ...text('YAML file'), alias: 'c' });
-  yargs.option('node', text('which of the nodes in the file this one is'));
-  for (const { name, options } of flagsOf(protocol)) yargs.option(name, options);
+  for (const { name, options } of [...fileFlags, ...flagsOf(protocol)]) yargs.option(name, options);
   return yargs;
+}
+
+/**
+ * The same flags where all of them are written as `--flag word` (or `-c word`), as service managers do; undefined: there is more to these
+ * words, or something wrong with them.
+ */
+export function plainFlags(words: readonly string[], protocol?: ProtocolEntry): Flags | undefined {
+  const known = new Map([...fileFlags, ...flagsOf(protocol)].map(({ name, options }) => [`--${name}`, options]));
+  const flags: Record<string, unknown> = {};
+  for (let at = 0; at < words.length; at += 2) {
+    const written = words[at] === '-c' ? '--config' : (words[at] ?? '');
+    const value = words[at + 1] ?? '';
+    const options = known.get(written);
+    if (options === undefined || value === '' || value.startsWith('-')) return undefined;
+    if (options.choices !== undefined && !options.choices.includes(value)) return undefined;
+    const name = written.slice(2);
+    const before = flags[name];
+    if (options.array === true) flags[name] = [...(Array.isArray(before) ? before : []), value];
+    else flags[name] = value;
+  }
+  return flags;
 }
 
 /** What the given flags and the environment put in place of the file's words. */

@@ -48,12 +48,13 @@ function follow(child: ChildProcess): void {
 }
 
 /**
- * Stripping the types of our sources takes half of the time of a start: their compiled form is kept for the next one. In our own
- * folder, where nobody else may write, and not in the system's temporary one; if we may not write either, nothing happens.
+ * Compiling is a fifth of the time of a start, of the sources with their types half of it: the compiled form is kept for the next one. Where
+ * the service manager says (`CACHE_DIRECTORY`), else in our own folder, where nobody else may write, and not in the system's temporary
+ * one; if we may not write either, nothing happens.
  */
 function rememberCompilation(): void {
-  if (!import.meta.url.endsWith('.ts')) return;
-  module.enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/altpath', import.meta.url)));
+  const own = import.meta.url.endsWith('.ts') ? '../../node_modules/.cache/altpath' : '../../.cache';
+  module.enableCompileCache(process.env['CACHE_DIRECTORY'] ?? fileURLToPath(new URL(own, import.meta.url)));
 }
 
 /** A parent that is killed cannot tell us: the channel between us ends with it. */

@@ -6,6 +6,7 @@ import type { RoleSetup } from '../controller/protocol-entry.ts';
 import { openLog } from '../log.ts';
 import { LogControl } from '../log-control.ts';
 import { Metrics } from '../metrics.ts';
+import { giveBackMemory } from './idle-memory.ts';
 import { reload } from './reload.ts';
 import { tellServiceManager } from './service-manager.ts';
 import { ProcessSignals } from './signals.ts';
@@ -32,9 +33,11 @@ export async function serve({ version, load }: ServeRequest): Promise<void> {
     metrics,
     drain: () => signals.end({ signal: 'drain', text: 'altpath drain' }),
   });
+  let stopGivingBack = (): void => undefined;
   try {
     await controller.start();
     tellServiceManager('ready', 'serving', log.logger);
+    stopGivingBack = giveBackMemory();
     signals.onHangUp(() => {
       controller.reopenRecords();
       controller.config = reload({ started, current: controller.config, roles: controller.roles, log, load });
@@ -43,6 +46,7 @@ export async function serve({ version, load }: ServeRequest): Promise<void> {
     tellServiceManager('stopping', `${text}: waiting for what is open`, log.logger);
     await controller.end(text);
   } finally {
+    stopGivingBack();
     await controller.close();
     logControl.stop();
     await log.close();

@@ -2,7 +2,7 @@
  * A running controller: its services, its roles, its member link and its admin server, from the first bound socket to the orderly end.
  * Several fit into one process; whose they are (a command, a program) decides on signals and exit codes.
  */
-import { type AdminServer, type AdminView, startAdmin } from '../admin.ts';
+import type { AdminServer, AdminView } from '../admin.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { CallControl } from '../calls/call-control.ts';
 import { CallRecords } from '../calls/call-records.ts';
@@ -185,8 +185,11 @@ export class RunningController {
       cluster: () => this.#cluster(),
     });
     this.#observation = observation;
-    if (core.admin !== 'off')
+    if (core.admin !== 'off') {
+      // HTTP is loaded where it is spoken.
+      const { startAdmin } = await import('../admin.ts');
       this.#admin = await startAdmin(core.admin, this.#view(locations, observation), core.adminToken);
+    }
     await observation.start();
 
     const sections = [...roles.values()].map(({ section }) => section);

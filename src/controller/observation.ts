@@ -3,7 +3,8 @@
  * metrics, the stream of events, and the level of the log.
  */
 
-import { type AdminList, type AdminQuery, pageOf } from '../admin.ts';
+import type { AdminList, AdminQuery } from '../admin.ts';
+import { pageOf } from '../admin-page.ts';
 import type { EventKind, EventSource } from '../admin-stream.ts';
 import type { CallControl } from '../calls/call-control.ts';
 import type { Clock } from '../clock.ts';

@@ -1,9 +1,7 @@
-/** The machine's sockets as the port `Network`: UDP, TCP, TLS, WebSocket and secure WebSocket, IPv4 and IPv6. */
+/** The machine's sockets as the port `Network`: UDP, TCP, TLS, WebSocket and secure WebSocket, IPv4 and IPv6. Loaded is what is bound. */
 import type { Listener, Network } from '../network.ts';
 import type { NetworkParts } from './network-parts.ts';
-import { bindStream } from './stream.ts';
 import { bindUdp } from './udp.ts';
-import { bindWebSocket } from './websocket.ts';
 
 export function createNetwork(parts: NetworkParts): Network {
   // One after the other: between the two steps of binding a UDP port nobody else of ours may take it.
@@ -16,10 +14,10 @@ export function createNetwork(parts: NetworkParts): Network {
             return bindUdp(parts, address, options, events);
           case 'tcp':
           case 'tls':
-            return bindStream(parts, address, options, events);
+            return (await import('./stream.ts')).bindStream(parts, address, options, events);
           case 'ws':
           case 'wss':
-            return bindWebSocket(parts, address, options, events);
+            return (await import('./websocket.ts')).bindWebSocket(parts, address, options, events);
         }
       };
       const bound = turn.then(bind);
