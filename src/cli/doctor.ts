@@ -11,6 +11,7 @@ import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { askAdmin } from '../admin-client.ts';
 import { systemClock } from '../clock.ts';
+import { floatingWarnings } from '../config/floating.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { AltpathError } from '../errors.ts';
@@ -33,6 +34,8 @@ export interface DoctorRequest {
   readonly protocols: readonly ProtocolEntry[];
   readonly file: string;
   readonly node?: string | undefined;
+  /** The text of its configuration; absent: as this machine has it. */
+  readonly keepalived?: string | undefined;
 }
 
 type Config = LoadedConfig<RoleSetup>;
@@ -53,6 +56,7 @@ export async function examine(request: DoctorRequest): Promise<readonly Finding[
     ...certificateFindings(config),
     ...(await socketFindings(config, isRunning)),
     ...pairFindings(request, config),
+    ...floatingFindings(config, request.keepalived),
     ...(await backupFindings(request, config)),
   ];
 }
@@ -176,6 +180,15 @@ async function socketFindings({ roles }: Config, isRunning: boolean): Promise<re
       findings.push(finding);
     }
   return findings;
+}
+
+/** What loses calls when an address moves: floating addresses, and what keepalived on this machine does with them. */
+function floatingFindings({ core, roles }: Config, keepalived: string | undefined): readonly Finding[] {
+  const sections = new Map([...roles].map(([name, { section }]) => [name, section]));
+  const warnings = floatingWarnings(core, sections, keepalived);
+  if (warnings.length > 0) return warnings.map((text) => found('warning', 'floating addresses', text));
+  if (core.vip.length === 0) return [];
+  return [found('ok', 'floating addresses', `${core.vip.join(', ')}: nothing here loses calls when they move`)];
 }
 
 /** A member that is named as a backup has to stand in for whoever names it. */

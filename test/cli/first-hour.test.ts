@@ -93,6 +93,40 @@ describe('altpath doctor', () => {
   }, 20_000);
 });
 
+describe('altpath doctor on a floating address', () => {
+  const keepalived = (check: string): string =>
+    `vrrp_instance a {\n  ${check}\n  virtual_ipaddress {\n    127.0.78.20/32 dev lo\n  }\n}\n`;
+  const look = async (name: string, lines: readonly string[], configuration: string) => {
+    const file = join(folder, name);
+    writeFileSync(file, ['cluster: { secret: 0123456789abcdef0123456789abcdef }', ...lines].join('\n'));
+    const findings = await examine({ protocols, file, keepalived: configuration });
+    return findings.filter(({ about }) => about === 'floating addresses');
+  };
+
+  it('names what loses calls: no vip, no check by keepalived, 0.0.0.0, no admin server, registrations in memory', async () => {
+    const told = await look('lost.yaml', ['sip: { listen: [udp:127.0.78.20:5060] }'], keepalived('track_script { a }'));
+    expect(told).toMatchObject([{ verdict: 'warning', text: expect.stringContaining('name it in vip') }]);
+    const vip = ['vip: [127.0.78.20]', 'sip: { listen: [udp:127.0.78.20:5060] }'];
+    const bare = await look('bare.yaml', vip, keepalived(''));
+    expect(bare.map(({ text }) => text)).toEqual([
+      expect.stringContaining('vip without admin'),
+      expect.stringContaining('vip with location memory'),
+    ]);
+    const unchecked = await look('unchecked.yaml', ['admin: 127.0.78.1:9060', ...vip], keepalived(''));
+    expect(unchecked[0]?.text).toContain('no track_script');
+  });
+
+  it('says where all is well', async () => {
+    const lines = [
+      'admin: 127.0.78.1:9060',
+      `location: sqlite:${join(folder, 'vip.sqlite')}`,
+      'vip: [127.0.78.20]',
+      'sip: { listen: [udp:127.0.78.20:5060] }',
+    ];
+    expect(await look('well.yaml', lines, keepalived('track_script { a }'))).toMatchObject([{ verdict: 'ok' }]);
+  });
+});
+
 describe('altpath top, completion', () => {
   it('draws figures and calls', async () => {
     const controller = await startController({ admin: '127.0.0.1:0', sip: { listen: ['udp:127.0.0.1:0'] } });
