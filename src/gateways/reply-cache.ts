@@ -20,6 +20,9 @@ export class ReplyCache {
   /** In order of arrival, which is nearly that of expiry: the front is swept at each insertion. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
+  /** The front, once looked at. */
+  #oldest: readonly [string, Entry] | undefined;
+  #places: Iterator<[string, Entry]> | undefined;
 
   constructor(clock: Clock, tHistMs: number, limits: { maxEntries?: number | (() => number); maxBytes?: number } = {}) {
     this.#clock = clock;
@@ -74,14 +77,31 @@ export class ReplyCache {
   clear(): void {
     this.#entries.clear();
     this.#bytes = 0;
+    this.#oldest = undefined;
+    this.#places = undefined;
   }
 
   #sweep(now: number): void {
     const maxEntries = this.#maxEntries();
-    for (const [key, entry] of this.#entries) {
-      if (entry.expiresMs > now && this.#entries.size < maxEntries && this.#bytes <= this.#maxBytes) return;
-      this.#forget(key);
+    for (;;) {
+      // Looked at from where the last look ended: from its beginning a Map goes through all places of those that are gone.
+      const oldest = this.#oldest ?? this.#next();
+      if (oldest === undefined) return;
+      const [key, entry] = oldest;
+      const isThere = this.#entries.get(key) === entry;
+      this.#oldest = oldest;
+      if (isThere && entry.expiresMs > now && this.#entries.size < maxEntries && this.#bytes <= this.#maxBytes) return;
+      this.#oldest = undefined;
+      if (isThere) this.#forget(key);
     }
+  }
+
+  #next(): readonly [string, Entry] | undefined {
+    this.#places ??= this.#entries.entries();
+    const step = this.#places.next();
+    if (step.done !== true) return step.value;
+    this.#places = undefined;
+    return undefined;
   }
 
   #forget(key: string): void {
