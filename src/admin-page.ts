@@ -1,4 +1,4 @@
-/** Which part of a list somebody asks for at the admin server. */
+/** Which part of a list somebody asks for at the admin server, and answers of it that are no lists. */
 
 export interface Page {
   readonly from: number;
@@ -19,3 +19,16 @@ const defaultPage = 1_000;
 
 /** Some 10 ms of work. */
 const maxPage = 5_000;
+
+/** An answer that is a file. */
+export class Attachment {
+  readonly type: string;
+  readonly name: string;
+  readonly bytes: Buffer;
+
+  constructor(type: string, name: string, bytes: Buffer) {
+    this.type = type;
+    this.name = name;
+    this.bytes = bytes;
+  }
+}

@@ -6,7 +6,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cancel, Clock } from './clock.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-export const eventKinds = ['trace', 'call', 'peer', 'switch', 'cluster', 'figures', 'log'] as const;
+export const eventKinds = [
+  'trace',
+  'call',
+  'peer',
+  'switch',
+  'cluster',
+  'figures',
+  'log',
+  'calls',
+  'happenings',
+  'sample',
+] as const;
+
+/** What comes to those who do not say what they want. */
+export const usualKinds: readonly EventKind[] = ['call', 'peer', 'switch', 'cluster', 'figures'];
 
 export type EventKind = (typeof eventKinds)[number];
 

@@ -8,8 +8,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Page, pageOf } from './admin-page.ts';
-import { type EventKind, type EventSource, EventStreams, eventKinds, isEventKind } from './admin-stream.ts';
+import { Attachment, type Page, pageOf } from './admin-page.ts';
+import { type EventKind, type EventSource, EventStreams, eventKinds, isEventKind, usualKinds } from './admin-stream.ts';
 import { systemClock } from './clock.ts';
 import { networkHolds, readIpNetwork } from './config/ip-network.ts';
 import { AltpathError, BindError } from './errors.ts';
@@ -38,12 +38,32 @@ export interface AdminView {
   readonly events?: EventSource | undefined;
   /** Further lists, by path: what they show of these parameters, or why not. */
   readonly lists?: Readonly<Record<string, AdminQuery>> | undefined;
+  /** The dashboard's files. */
+  readonly pages?: PageSource | undefined;
   /** Further orders, by path. */
   readonly orders?: Readonly<Record<string, AdminQuery>> | undefined;
 }
 
 /** Plain data. @throws AltpathError (rejects) with what is wrong with the parameters. */
 export type AdminQuery = (query: URLSearchParams) => unknown;
+
+export interface PageRequest {
+  /** Behind `/dashboard/`. */
+  readonly name: string;
+  readonly acceptsGzip: boolean;
+  /** What the browser has already. */
+  readonly etag: string | undefined;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Undefined: there is no such file. */
+export type PageSource = (request: PageRequest) => Promise<Reply | undefined>;
 
 export interface AdminServer {
   readonly address: SocketAddress;
@@ -144,12 +164,6 @@ function close(server: Server, admission: Admission): Promise<void> {
   });
 }
 
-interface Reply {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
 /** What begins the answer itself. */
 type Streaming = (response: ServerResponse) => void;
 
@@ -173,10 +187,12 @@ async function answer(
     return json(202, { draining: true });
   }
   const list = view.lists?.[pathname];
-  if (list !== undefined) return mayRead(request, token) ?? json(200, await list(query));
+  if (list !== undefined) return mayRead(request, token) ?? shown(await list(query));
   switch (pathname) {
     case '/metrics':
       return { status: 200, type: view.metrics.contentType, body: await view.metrics.text() };
+    case '/access':
+      return json(200, access(request, token));
     case '/healthz': {
       const state = view.state();
       return { status: state === 'ready' ? 200 : 503, type: 'text/plain; charset=utf-8', body: `${state}\n` };
@@ -190,7 +206,19 @@ async function answer(
     case '/events':
       return mayRead(request, token) ?? stream(request, query, streams);
     default: {
-      const paths = ['/metrics', '/healthz', '/status', '/calls', '/peers', '/registrations', '/explain', '/events'];
+      const page = await dashboard(request, pathname, view);
+      if (page !== undefined) return page;
+      const paths = [
+        '/metrics',
+        '/healthz',
+        '/access',
+        '/status',
+        '/calls',
+        '/peers',
+        '/registrations',
+        '/explain',
+        '/events',
+      ];
       const orders = Object.keys(view.orders ?? {}).map((path) => `POST ${path}`);
       return failure(
         404,
@@ -200,19 +228,62 @@ async function answer(
   }
 }
 
-function mayRead(request: IncomingMessage, token: string | undefined): Reply | undefined {
+/** Its files say nothing of this controller, so everybody may have them. */
+async function dashboard(
+  { headers }: IncomingMessage,
+  pathname: string,
+  { pages }: AdminView,
+): Promise<Reply | undefined> {
+  if (pages === undefined) return undefined;
+  // Relative: whoever stands before this server may have put it into a folder of its own.
+  if (pathname === '/') return moved('dashboard/');
+  if (pathname === '/dashboard') return moved('dashboard/');
+  if (!pathname.startsWith('/dashboard/')) return undefined;
+  return pages({
+    name: pathname.slice('/dashboard/'.length),
+    acceptsGzip: /\bgzip\b/.test(String(headers['accept-encoding'] ?? '')),
+    etag: headers['if-none-match'],
+  });
+}
+
+const moved = (location: string): Reply => ({ status: 302, type: 'text/plain', body: '', headers: { location } });
+
+const shown = (value: unknown): Reply =>
+  value instanceof Attachment
+    ? {
+        status: 200,
+        type: value.type,
+        body: value.bytes,
+        headers: { 'content-disposition': `attachment; filename="${value.name}"`, 'x-content-type-options': 'nosniff' },
+      }
+    : json(200, value);
+
+/** What this reader may do, for a page that has to know before it asks. */
+function access(request: IncomingMessage, token: string | undefined): Row {
+  const given = request.headers.authorization !== undefined;
+  return {
+    read: mayRead(request, token) === undefined,
+    order: mayOrder({ socket: request.socket, headers: { ...request.headers, 'x-altpath': '1' } }, token) === undefined,
+    token: token === undefined ? 'none' : !given ? 'missing' : hasToken(request, token) ? 'right' : 'wrong',
+  };
+}
+
+/** What the right to read and to order follows from. */
+type Asker = Pick<IncomingMessage, 'socket' | 'headers'>;
+
+function mayRead(request: Asker, token: string | undefined): Reply | undefined {
   if (isLocal(request) || (token !== undefined && hasToken(request, token))) return undefined;
   return token === undefined ? failure(403, 'from this machine only') : failure(401, 'give the token of adminToken');
 }
 
 /** A page in a browser of this machine can send a form here, but no header of its own without asking first. */
-function mayOrder(request: IncomingMessage, token: string | undefined): Reply | undefined {
+function mayOrder(request: Asker, token: string | undefined): Reply | undefined {
   if (request.headers['x-altpath'] === undefined) return failure(403, 'from this machine only');
   if (token === undefined) return isLocal(request) ? undefined : failure(403, 'from this machine only');
   return hasToken(request, token) ? undefined : failure(401, 'give the token of adminToken');
 }
 
-function hasToken({ headers }: IncomingMessage, token: string): boolean {
+function hasToken({ headers }: Asker, token: string): boolean {
   const given = /^Bearer[ ]+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
   if (given === undefined) return false;
   const [a, b] = [Buffer.from(given), Buffer.from(token)];
@@ -226,9 +297,7 @@ function stream(
 ): Reply | Streaming {
   if (streams === undefined) return failure(404, 'no events here');
   if (streams.isFull) return failure(503, 'too many streams of events');
-  const wanted = (query.get('kinds') ?? eventKinds.filter((kind) => kind !== 'trace' && kind !== 'log').join(','))
-    .split(',')
-    .filter((word) => word !== '');
+  const wanted = (query.get('kinds') ?? usualKinds.join(',')).split(',').filter((word) => word !== '');
   const kinds = wanted.filter(isEventKind);
   const unknown = wanted.find((word) => !isEventKind(word));
   if (unknown !== undefined)
@@ -287,7 +356,7 @@ const registration = (record: string, contact: Contact): Row => ({
 });
 
 /** From a loopback address, and by a name that is no other site's (a page can make its own name lead to 127.0.0.1). */
-function isLocal({ socket, headers }: IncomingMessage): boolean {
+function isLocal({ socket, headers }: Asker): boolean {
   const from = socket.remoteAddress ?? '';
   if (!loopback.some((network) => networkHolds(network, from))) return false;
   const name = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
@@ -304,7 +373,7 @@ const json = (status: number, value: unknown): Reply => ({
 
 const failure = (status: number, error: string): Reply => json(status, { error });
 
-function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Reply): void {
+function send(request: IncomingMessage, response: ServerResponse, { status, type, body, headers }: Reply): void {
   // Nothing here reads a body: what is sent is let go, and a sender that goes on loses the connection.
   request.resume();
   response.writeHead(status, {
@@ -312,8 +381,9 @@ function send(request: IncomingMessage, response: ServerResponse, { status, type
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     connection: 'close',
+    ...headers,
   });
-  response.end(request.method === 'HEAD' ? undefined : body);
+  response.end(request.method === 'HEAD' || status === 304 ? undefined : body);
 }
 
 /** A request must be whole after this … */

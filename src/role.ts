@@ -50,4 +50,6 @@ export interface Role {
   status(): Readonly<Record<string, unknown>>;
   calls(): readonly Readonly<Record<string, unknown>>[];
   peers(): readonly Readonly<Record<string, unknown>>[];
+  /** Telephone lines on gateways: absent where the role has none. */
+  lines?(): Iterable<Readonly<Record<string, unknown>>>;
 }

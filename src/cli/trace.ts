@@ -4,9 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { askAdmin, followAdmin } from '../admin-client.ts';
 import { fileProblem } from '../config/fields.ts';
 import { AltpathError, FileError } from '../errors.ts';
-import { readAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { mergeTraces } from '../trace/merge.ts';
-import { pcapFile } from '../trace/pcap.ts';
+import { pcapOf } from '../trace/pcap.ts';
 import type { TraceRow } from '../trace/trace-row.ts';
 import { type AdminTarget, adminTargets } from './admin-target.ts';
 import { drawLadder, Ladder, mermaid } from './ladder.ts';
@@ -67,22 +66,12 @@ async function follow(
 }
 
 function writePcap(file: string, rows: readonly TraceRow[]): void {
-  const bytes = pcapFile(
-    rows.flatMap(({ wallMs, transport, from, to, octets }) => {
-      const [a, b] = [socketAddress(from), socketAddress(to)];
-      return a === undefined || b === undefined || octets === undefined
-        ? []
-        : { wallMs, transport, from: a, to: b, bytes: Buffer.from(octets, 'base64') };
-    }),
-  );
   try {
-    writeFileSync(file, bytes);
+    writeFileSync(file, pcapOf(rows));
   } catch (error) {
     throw new FileError(`cannot write "${file}": ${fileProblem(error)}`);
   }
 }
-
-const socketAddress = (text: string): SocketAddress | undefined => readAddress(text, { port: 0 });
 
 /** For people who read JSON: the message as text, where it is text. */
 function withText({ octets, ...row }: TraceRow): object {

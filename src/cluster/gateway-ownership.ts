@@ -4,6 +4,7 @@
  * are taken, let go and handed over is the protocol's `HandOver`.
  */
 import type { Cancel, Clock } from '../clock.ts';
+import { tellNews } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
@@ -410,14 +411,14 @@ export class GatewayOwnership {
   #tellOfSwitch({ unit, state: before }: Machine, state: OwnershipState, event: OwnershipEvent): void {
     const members = this.#parts.members();
     const { events, role: protocol } = members;
-    if (events?.isHeard !== true || isClaim(state) === isClaim(before)) return;
+    if (events === undefined || isClaim(state) === isClaim(before)) return;
     const own = this.#parts.self();
     const isTaken = isClaim(state);
     const isHome = unit.home === addressKey(own);
     if (isHome && isTaken) return;
     const other = isTaken ? members.byKey(unit.home)?.address : this.#precedence.targetOf(unit, this.#draining);
     const [from, to] = isTaken ? [other, own] : [own, other];
-    events.emit({
+    tellNews(events, {
       kind: 'switch',
       what: 'gateway',
       protocol,

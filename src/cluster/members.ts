@@ -373,6 +373,7 @@ export class Members {
       state: member.state,
       lastHeardMs: member.lastHeardMs,
       ...(member.state === 'dead' || member.state === 'unknown' ? {} : { aliveSinceMs: member.aliveSinceMs }),
+      ...(member.state === 'dead' && Number.isFinite(member.diedMs) ? { diedMs: member.diedMs } : {}),
       ...(member.version === undefined ? {} : { version: member.version }),
       ...(member.clockDifferenceMs === undefined ? {} : { clockDifferenceMs: member.clockDifferenceMs }),
       serves: [...member.serves],

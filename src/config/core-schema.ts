@@ -178,6 +178,11 @@ export const nodesSchema = (roles: readonly string[]) =>
       ...Object.fromEntries(roles.map((role) => [role, z.array(z.string()).min(1).max(64).optional()])),
       /** Its link address, where it is not `cluster.port` on the host of its first address. */
       link: z.string().optional(),
+      /** Its admin server, where it is not `admin` above; the dashboards of the others lead there. */
+      admin: z
+        .string()
+        .refine((text) => admin.safeParse(text).success, 'must be ip:port, such as 192.0.2.1:9060, or off')
+        .optional(),
     }),
   );
 

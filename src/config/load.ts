@@ -51,6 +51,10 @@ export interface LoadedConfig<S> {
   readonly nodes: readonly string[];
   /** By role: the first address of every node of the file that has it, in their order; empty where the file has no nodes. */
   readonly order: ReadonlyMap<string, readonly ControllerAddress[]>;
+  /** By address of a role, the node that has it; empty where the file has no nodes. */
+  readonly names: ReadonlyMap<string, string>;
+  /** By node, its admin server as written for it. */
+  readonly admins: ReadonlyMap<string, string>;
   /** The member link's addresses; undefined where there are no partners. */
   readonly link: LinkAddresses | undefined;
   /** What to run, by role name. */
@@ -67,6 +71,7 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
   const node = nodes.success ? chooseNode(request, members, source) : undefined;
   const overrides = [
     ...nodeOverrides(members, node, names),
+    ...adminOverrides(source.value, node),
     ...linkOverrides(source.value, members, node, names),
     ...(request.overrides ?? []),
   ];
@@ -80,13 +85,16 @@ export function loadConfig<S extends { readonly section: RoleSection }>(request:
     if (wanted.has(protocol.name) && setup !== undefined) roles.set(protocol.name, setup);
   }
   const { port, link, partners } = attempt.core.cluster;
+  const order = orders(members, node, roles);
   return {
     file: request.file,
     source,
     core: attempt.core,
     node,
     nodes: [...members.keys()],
-    order: orders(members, node, roles),
+    order,
+    names: namesOf(members, order),
+    admins: new Map([...members.keys()].flatMap((name) => nodeAdmin(source.value, name).map((text) => [name, text]))),
     link: linkAddresses({ port, link, partners, sections: [...roles.values()].map((setup) => setup.section) }),
     roles,
   };
@@ -107,6 +115,30 @@ function orders<S extends { readonly section: RoleSection }>(
     found.set(role, [...others.slice(0, at), ...own.listen.slice(0, 1), ...others.slice(at)]);
   }
   return found;
+}
+
+function namesOf(
+  members: Members,
+  order: ReadonlyMap<string, readonly ControllerAddress[]>,
+): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const [role, addresses] of order) {
+    const having = [...members].filter(([, each]) => each.has(role)).map(([name]) => name);
+    for (const [index, address] of addresses.entries()) names.set(formatAddress(address), having[index] ?? '');
+  }
+  return names;
+}
+
+const nodeAdmin = (value: unknown, node: string): readonly string[] => {
+  const said = valueAt(value, ['nodes', node, 'admin']);
+  return typeof said === 'string' && said !== 'off' ? [said] : [];
+};
+
+function adminOverrides(value: unknown, node: string | undefined): readonly Override[] {
+  const said = node === undefined ? undefined : valueAt(value, ['nodes', node, 'admin']);
+  return typeof said === 'string'
+    ? [{ path: ['admin'], value: said, origin: { paths: [['nodes', node ?? '', 'admin']] } }]
+    : [];
 }
 
 type Members = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;

@@ -2,7 +2,9 @@
  * A running controller: its services, its roles, its member link and its admin server, from the first bound socket to the orderly end.
  * Several fit into one process; whose they are (a command, a program) decides on signals and exit codes.
  */
-import type { AdminServer, AdminView } from '../admin.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AdminList, AdminServer, AdminView } from '../admin.ts';
+import { pageOf } from '../admin-page.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { CallControl } from '../calls/call-control.ts';
 import { CallRecords } from '../calls/call-records.ts';
@@ -18,6 +20,7 @@ import type { LogControl } from '../log-control.ts';
 import { logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import { FloatingAddresses } from '../network/floating.ts';
+import { isWildcard } from '../network/local-address.ts';
 import { createNetwork } from '../network/node-network.ts';
 import type { Listener } from '../network.ts';
 import { observeProcess } from '../process-metrics.ts';
@@ -135,19 +138,58 @@ export class RunningController {
   }
 
   #cluster(): ClusterView {
-    const takeovers = [...this.#roles.values()].flatMap((role) => {
-      const { takeovers: list } = role.status();
-      return Array.isArray(list) ? list.map((each: Row) => ({ protocol: role.name, ...each })) : [];
-    });
+    const { node, names, admins } = this.#config;
+    const takeovers: Row[] = [];
+    const members: Row[] = [];
+    for (const role of this.#roles.values()) {
+      const { takeovers: list, members: others } = role.status();
+      const protocol = role.name;
+      if (Array.isArray(list)) takeovers.push(...list.map((each: Row) => ({ protocol, ...each })));
+      // Whoever has lines has gateways besides, and there may be many.
+      const known: readonly Row[] = role.lines !== undefined && Array.isArray(others) ? others : role.peers();
+      for (const row of known)
+        if (row['kind'] === 'member' || row['provenance'] === 'configured')
+          members.push({ protocol, ...row, name: names.get(addressOf(row)) });
+    }
+    const own = [...this.#listening].map(([protocol, listeners]) => ({
+      protocol,
+      addresses: listeners.map(({ local }) => formatAddress(local)),
+      serves: this.#roles.get(protocol)?.status()['serves'],
+    }));
     return {
       state: this.#state,
-      members: this.peers().filter(({ kind, provenance }) => kind === 'member' || provenance === 'configured'),
+      node,
+      version: this.#version,
+      startedMs: systemClock.wallNow() - (systemClock.now() - this.#startedMs),
+      own,
+      members,
       takeovers,
+      names: Object.fromEntries(names),
+      admins: Object.fromEntries([...admins].filter(([name]) => name !== node)),
     };
   }
 
   peers(): readonly Row[] {
     return this.#rows((role) => role.peers());
+  }
+
+  /** Lines of every protocol; `search`: with these letters in the number, the endpoint or the gateway. Messages are served in between. */
+  async #lines(query: URLSearchParams): Promise<AdminList> {
+    const search = query.get('search')?.toLowerCase();
+    const { from, size } = pageOf(query);
+    const items: Row[] = [];
+    let total = 0;
+    let seen = 0;
+    for (const { name, lines } of this.#roles.values())
+      for (const line of lines?.() ?? []) {
+        seen += 1;
+        if (seen % linesPerTurn === 0) await nextTurn();
+        const words = [line['number'], line['endpoint']];
+        if (search !== undefined && !words.some((word) => String(word).toLowerCase().includes(search))) continue;
+        if (total >= from && items.length < size) items.push({ protocol: name, ...line });
+        total += 1;
+      }
+    return { total, items };
   }
 
   /** What would become of a call to this number, and why. */
@@ -254,6 +296,7 @@ export class RunningController {
     this.#state = 'ready';
     const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
     const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
+    if (this.#admin !== undefined) log.info(`dashboard on ${pageAddress(this.#admin.address)}`);
     const { location } = core;
     logEvent(log, 'ready', { addresses, admin, location, node, version: this.#version, pid: process.pid });
   }
@@ -319,8 +362,9 @@ export class RunningController {
       explain: (number, from) => this.explain(number, from),
       drain: this.#drain,
       events: observation,
-      lists: observation.lists,
+      lists: { ...observation.lists, '/lines': (query) => this.#lines(query) },
       orders: observation.orders,
+      pages: async (request) => (await import('../dashboard/pages.ts')).dashboardPage(request),
     };
   }
 }
@@ -335,6 +379,14 @@ function gatewayHosts(peers: readonly Row[], name: string): readonly string[] {
     kind === 'gateway' && typeof each === 'string' && each.toLowerCase() === name.toLowerCase();
   return peers.filter(isNamed).flatMap(({ addresses }) => (Array.isArray(addresses) ? addresses.flatMap(hostOf) : []));
 }
+
+/** Where a browser on this machine finds it. */
+const pageAddress = ({ host, port }: SocketAddress): string =>
+  `http://${formatSocketAddress({ host: isWildcard(host) ? (host.includes(':') ? '::1' : '127.0.0.1') : host, port })}/`;
+
+/** As logs write it. */
+const addressOf = ({ transport, host, port }: Row): string =>
+  `${String(transport)}:${formatSocketAddress({ host: String(host), port: Number(port) })}`;
 
 /** Of an address, or of one as text: `udp:192.0.2.1:2944`. */
 function hostOf(address: unknown): readonly string[] {
@@ -360,3 +412,6 @@ async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
 const graceMs = 2_000;
 
 const drainReportMs = 10_000;
+
+/** Less than 1 ms of work. */
+const linesPerTurn = 2_000;

@@ -53,9 +53,20 @@ export interface EventSink {
   emit(event: ControllerEvent): void;
   /** A message has just been sent to another address than the one that failed. */
   moved?(from: string, to: string, because: string): void;
+  /** A peer died or returned, or gateways are another member's. */
+  news?(event: NewsEvent): void;
+}
+
+/** What happens seldom is put together for those alone, too, who keep a record of it and hear of nothing else. */
+export function tellNews(events: EventSink | undefined, event: NewsEvent): void {
+  if (events?.news !== undefined) events.news(event);
+  else if (events?.isHeard === true) events.emit(event);
 }
 
 type Marker = (from: string, to: string, because: string) => void;
+
+/** What happens seldom: told also where nobody hears of calls. */
+type NewsEvent = PeerEvent | SwitchEvent;
 
 type Handler = (event: ControllerEvent) => void;
 
@@ -64,6 +75,7 @@ export class ControllerEvents implements EventSink {
   readonly #handlers = new Set<Handler>();
   readonly #streams = new Set<EventStream>();
   readonly #markers = new Set<Marker>();
+  readonly #newsHandlers = new Set<(event: NewsEvent) => void>();
   #ended = false;
 
   constructor(log: Logger) {
@@ -83,6 +95,19 @@ export class ControllerEvents implements EventSink {
     this.#markers.add(marker);
     return () => {
       this.#markers.delete(marker);
+    };
+  }
+
+  news(event: NewsEvent): void {
+    for (const handler of this.#newsHandlers) handler(event);
+    this.emit(event);
+  }
+
+  /** Calls it for each peer that dies or returns, and where gateways move. Returns what ends that. */
+  onNews(handler: (event: NewsEvent) => void): () => void {
+    this.#newsHandlers.add(handler);
+    return () => {
+      this.#newsHandlers.delete(handler);
     };
   }
 

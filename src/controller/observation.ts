@@ -3,8 +3,8 @@
  * metrics, the stream of events, and the level of the log.
  */
 
-import type { AdminList, AdminQuery } from '../admin.ts';
-import { pageOf } from '../admin-page.ts';
+import type { AdminQuery } from '../admin.ts';
+import { Attachment } from '../admin-page.ts';
 import type { EventKind, EventSource } from '../admin-stream.ts';
 import type { CallControl } from '../calls/call-control.ts';
 import type { Clock } from '../clock.ts';
@@ -13,7 +13,7 @@ import { AltpathError } from '../errors.ts';
 import { CallJournal } from '../journal/call-journal.ts';
 import { CallMetrics } from '../journal/call-metrics.ts';
 import { CallRecords } from '../journal/call-records.ts';
-import { type CallRow, callRow } from '../journal/call-row.ts';
+import type { CallRow } from '../journal/call-row.ts';
 import { FailedCallsLog } from '../journal/failed-calls-log.ts';
 import type { ObservedCall } from '../journal/observed-call.ts';
 import type { LocationService } from '../location-service.ts';
@@ -26,10 +26,14 @@ import type { Network } from '../network.ts';
 import { isIpLiteral, readAddress } from '../signaling/controller-address.ts';
 import { Capture } from '../trace/capture.ts';
 import type { MessageReader } from '../trace/message-reader.ts';
+import { pcapOf } from '../trace/pcap.ts';
 import { Trace } from '../trace/trace.ts';
 import { TraceFilter, type Wanted, type WantedParty } from '../trace/trace-filter.ts';
 import { traceRow } from '../trace/trace-row.ts';
+import { CallLists } from './call-lists.ts';
 import type { ControllerEvents } from './events.ts';
+import { FiguresHistory, type FiguresParts, figuresReader } from './figures.ts';
+import { Happenings } from './happenings.ts';
 
 export interface ObservationParts {
   readonly clock: Clock;
@@ -52,6 +56,14 @@ export interface ObservationParts {
 
 export interface ClusterView {
   readonly state: string;
+  /** Which member this is, since when, and where it listens. */
+  readonly node: string | undefined;
+  readonly version: string;
+  readonly startedMs: number;
+  readonly own: readonly Readonly<Record<string, unknown>>[];
+  /** Names of members by address, and the admin servers of the others by name, as far as the configuration says them. */
+  readonly names: Readonly<Record<string, string>>;
+  readonly admins: Readonly<Record<string, string>>;
   readonly members: readonly Readonly<Record<string, unknown>>[];
   readonly takeovers: readonly Readonly<Record<string, unknown>>[];
 }
@@ -65,6 +77,10 @@ export class Observation implements EventSource {
   readonly #parts: ObservationParts;
   readonly #capture: Capture | undefined;
   readonly #endMarks: (() => void) | undefined;
+  readonly #lists: CallLists;
+  readonly #happenings: Happenings;
+  readonly #history: FiguresHistory;
+  #cluster: { readonly atMs: number; readonly text: string; readonly view: ClusterView } | undefined;
   #callControl: CallControl | undefined;
   #locations: LocationService | undefined;
 
@@ -75,6 +91,9 @@ export class Observation implements EventSource {
     this.journal = journal;
     this.#metrics = new CallMetrics(metrics, journal);
     this.#failedCalls = new FailedCallsLog(log, clock, journal);
+    this.#lists = new CallLists(clock, journal);
+    this.#happenings = new Happenings(clock, events);
+    this.#history = new FiguresHistory(this.#figuresParts());
     const { file } = core.callRecords;
     if (file !== undefined) this.#records = new CallRecords({ clock, log, metrics, journal, to: file, member });
     const { hep, agentId, password } = core.capture;
@@ -107,6 +126,8 @@ export class Observation implements EventSource {
     this.#endMarks?.();
     this.#metrics.stop();
     this.#failedCalls.stop();
+    this.#happenings.stop();
+    this.#history.stop();
     await this.#records?.stop();
   }
 
@@ -117,13 +138,15 @@ export class Observation implements EventSource {
 
   /** Calls under way, oldest first. */
   calls(): readonly CallRow[] {
-    return this.#rows([...this.journal.open]);
+    return this.#lists.rows([...this.journal.open]);
   }
 
   /** What the admin server shows of it. */
   get lists(): Readonly<Record<string, AdminQuery>> {
     return {
-      '/calls': (query) => this.#callList(query),
+      '/calls': (query) => this.#lists.list(query),
+      '/figures': () => ({ items: this.#history.list() }),
+      '/happenings': () => ({ items: this.#happenings.list() }),
       '/trace': (query) => this.#traced(query),
       '/log': () => this.#logControl().status(),
     };
@@ -135,6 +158,7 @@ export class Observation implements EventSource {
         const control = this.#logControl();
         if (query.get('level') === 'restore') control.restore();
         else control.change(logChange(query, ['core', ...this.#parts.protocols]));
+        this.#happenings.ordered(`log ${query.get('level') ?? ''}`);
         return control.status();
       },
     };
@@ -146,30 +170,20 @@ export class Observation implements EventSource {
     return logControl;
   }
 
-  /** `failed=1`: the last that failed, `ended=1`: the last that ended; else those under way. `about`: of this party or id. */
-  #callList(query: URLSearchParams): AdminList {
-    const about = query.get('about') ?? undefined;
-    const { journal } = this;
-    const all =
-      query.get('failed') === '1' ? journal.failed() : query.get('ended') === '1' ? journal.ended() : [...journal.open];
-    const wanted = about === undefined ? all : all.filter((call) => journal.find(about).includes(call));
-    const { from, size } = pageOf(query);
-    return { total: wanted.length, items: this.#rows(wanted.slice(from, from + size)).map((row) => ({ ...row })) };
-  }
-
-  #rows(calls: readonly ObservedCall[]): readonly CallRow[] {
-    const { clock } = this.#parts;
-    const now = clock.now();
-    const offsetMs = clock.wallNow() - now;
-    return calls.map((call) => callRow(call, now, offsetMs));
-  }
-
   listen(kinds: ReadonlySet<EventKind>, about: string | undefined, tell: Tell): () => void {
     const ends: (() => void)[] = [];
     const { events } = this.#parts;
-    for (const kind of ['peer', 'switch'] as const)
-      if (kinds.has(kind)) ends.push(events.on(kind, (event) => tell(kind, event)));
-    if (kinds.has('call')) ends.push(this.journal.listen((call) => tell('call', this.#rows([call])[0])));
+    if (kinds.has('peer'))
+      ends.push(
+        events.onNews((event) => {
+          if (event.kind === 'peer') tell('peer', event);
+        }),
+      );
+    if (kinds.has('switch')) ends.push(events.on('switch', (event) => tell('switch', event)));
+    if (kinds.has('call')) ends.push(this.journal.listen((call) => tell('call', this.#lists.rows([call])[0])));
+    if (kinds.has('calls')) ends.push(this.#lists.watch(), this.#everySecond(this.#boardChanges(tell)));
+    if (kinds.has('happenings')) ends.push(this.#everySecond(this.#newHappenings(tell)));
+    if (kinds.has('sample')) ends.push(this.#history.listen((sample) => tell('sample', sample)));
     if (kinds.has('log')) ends.push(this.#logLines(tell));
     if (kinds.has('cluster')) ends.push(this.#everySecond(this.#clusterChanges(tell)));
     if (kinds.has('figures')) ends.push(this.#everySecond(this.#figures(tell)));
@@ -193,40 +207,52 @@ export class Observation implements EventSource {
     return () => cancel();
   }
 
-  /** Members and takeovers, as often as something but a time changes. */
+  /** Members and takeovers, as often as something but a time changes. One look serves all who watch. */
   #clusterChanges(tell: Tell): () => void {
     let told = '';
     return () => {
-      const view = this.#parts.cluster();
-      const text = JSON.stringify(view, (key, value) => (/Ms$/.test(key) ? undefined : value));
+      const now = this.#parts.clock.now();
+      if (this.#cluster === undefined || now - this.#cluster.atMs > sharedMs) {
+        const view = this.#parts.cluster();
+        const text = JSON.stringify(view, (key, value) => (/(?:Ms|Seconds)$/.test(key) ? undefined : value));
+        this.#cluster = { atMs: now, text, view };
+      }
+      const { text, view } = this.#cluster;
       if (text !== told) tell('cluster', view);
       told = text;
     };
   }
 
+  #boardChanges(tell: Tell): () => void {
+    let told = -1;
+    return () => {
+      if (told === this.#lists.version) return;
+      told = this.#lists.version;
+      tell('calls', this.#lists.board());
+    };
+  }
+
+  #newHappenings(tell: Tell): () => void {
+    let told = -1;
+    return () => {
+      if (told === this.#happenings.version) return;
+      told = this.#happenings.version;
+      tell('happenings', { items: this.#happenings.list().slice(0, happeningsTold) });
+    };
+  }
+
   /** What happened in the last second. */
   #figures(tell: Tell): () => void {
-    const { clock } = this.#parts;
-    const { journal } = this;
-    const metrics = this.#metrics;
-    let [begun, answered, failed, messages] = [journal.begun, journal.answered, metrics.failed, this.trace?.last ?? 0];
-    let atMs = clock.now();
-    return () => {
-      const seconds = Math.max(0.001, (clock.now() - atMs) / 1_000);
-      const rate = (now: number, before: number): number => Math.round(((now - before) / seconds) * 10) / 10;
-      const last = this.trace?.last ?? 0;
-      tell('figures', {
-        wallMs: Math.round(clock.wallNow()),
-        callsOpen: journal.open.size,
-        begunPerSecond: rate(journal.begun, begun),
-        answeredPerSecond: rate(journal.answered, answered),
-        failedPerSecond: rate(metrics.failed, failed),
-        messagesPerSecond: rate(last, messages),
-        failures: { ...metrics.failures },
-        memoryBytes: process.memoryUsage.rss(),
-      });
-      [begun, answered, failed, messages] = [journal.begun, journal.answered, metrics.failed, last];
-      atMs = clock.now();
+    const read = figuresReader(this.#figuresParts());
+    return () => tell('figures', read());
+  }
+
+  #figuresParts(): FiguresParts {
+    return {
+      clock: this.#parts.clock,
+      journal: this.journal,
+      metrics: this.#metrics,
+      messages: () => this.trace?.last ?? 0,
     };
   }
 
@@ -263,16 +289,20 @@ export class Observation implements EventSource {
     const limit = Math.min(Math.max(1, Number(query.get('limit') ?? defaultLimit) || defaultLimit), maxLimit);
     const after = Number(query.get('after') ?? 0) || 0;
     const found = await trace.find(about === undefined ? {} : this.wanted(about), { after, limit });
-    const withOctets = query.get('octets') === '1';
+    const isPcap = query.get('format') === 'pcap';
+    const withOctets = query.get('octets') === '1' || isPcap;
     const items = found.map((message) =>
       traceRow(message, withOctets ? trace.masked(message.protocol, message.bytes) : undefined),
     );
-    return { last: trace.last, total: items.length, items };
+    return isPcap
+      ? new Attachment('application/vnd.tcpdump.pcap', 'altpath-trace.pcap', pcapOf(items))
+      : { last: trace.last, total: items.length, items };
   }
 
   /** A peer's address, or else a call's id, a number, an address of record or an endpoint. */
   wanted(about: string): Wanted {
-    const address = readAddress(about, { port: 0 });
+    // A Call-ID often ends in the address of whoever made it.
+    const address = about.includes('@') ? undefined : readAddress(about, { port: 0 });
     if (address !== undefined && isIpLiteral(address.host))
       return { peer: { host: address.host, port: address.port === 0 ? undefined : address.port } };
     const endpoints = this.#endpointsOf(about);
@@ -316,6 +346,11 @@ export class Observation implements EventSource {
 }
 
 type Tell = (kind: EventKind, data: unknown) => void;
+
+/** What was looked at for one who watches is good for the others, too. */
+const sharedMs = 500;
+
+const happeningsTold = 60;
 
 /** What begins and ends a call is said just before and after. */
 const aroundMs = 1_000;

@@ -303,6 +303,24 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     return [...this.members.list(), ...gateways];
   }
 
+  /** Every line that is provisioned, and what it does as far as this member knows. */
+  *lines(): Iterable<Readonly<Record<string, unknown>>> {
+    for (const line of this.lineProvider.lines.all()) {
+      const { number, endpoint, gateway, hook, inService, controlled, isMissing, isLeaving, desired } = line;
+      yield {
+        number,
+        endpoint,
+        gateway,
+        // Of what is another member's nothing is known here but that it exists.
+        ...(controlled ? { state: desired.state, hook } : {}),
+        inService,
+        isOurs: controlled,
+        ...(isMissing ? { isMissing } : {}),
+        ...(isLeaving ? { isLeaving } : {}),
+      };
+    }
+  }
+
   /** Is the line ours to ask for, by what members say? */
   #mayTake(line: Line): boolean {
     const gateway = this.control.gatewayOf(line);

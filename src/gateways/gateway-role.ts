@@ -20,7 +20,7 @@ export interface GatewayRoleParts<C> {
   readonly node: { readonly pool: ControllerPool; listeners: readonly Listener[] };
   /** Every socket of it. */
   readonly endpoint: { start(): Promise<readonly Listener[]>; stop(): Promise<void> };
-  readonly controller: Pick<GatewayController, 'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers'>;
+  readonly controller: Pick<GatewayController, 'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers' | 'lines'>;
   readonly config: C;
   /** Freshly read configuration; undefined where it is not valid. */
   parse(fresh: unknown): C | undefined;
@@ -66,5 +66,6 @@ export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
     }),
     calls: () => controller.calls(),
     peers: () => controller.peers(),
+    lines: () => controller.lines(),
   };
 }

@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts';
 import { type CallBeginning, type CallChange, type CallSink, ObservedCall } from './observed-call.ts';
 import { OpenCalls } from './open-calls.ts';
+import { PostDialDelays } from './post-dial-delays.ts';
 
 export type CallListener = (call: ObservedCall, change: CallChange) => void;
 
@@ -14,6 +15,8 @@ export interface CallWatch {
 }
 
 export class CallJournal implements CallWatch, CallSink {
+  /** Of calls that rang here, or were answered without. */
+  readonly postDial = new PostDialDelays();
   readonly #clock: Clock;
   readonly #open = new OpenCalls();
   readonly #ended: ObservedCall[] = [];
@@ -39,7 +42,7 @@ export class CallJournal implements CallWatch, CallSink {
   }
 
   /** Under way, oldest first. */
-  get open(): Iterable<ObservedCall> & { readonly size: number } {
+  get open(): Iterable<ObservedCall> & Pick<OpenCalls, 'size' | 'newest'> {
     return this.#open;
   }
 
@@ -64,10 +67,7 @@ export class CallJournal implements CallWatch, CallSink {
 
   /** Calls under way and the last ones, with this id or this party. */
   find(about: string): readonly ObservedCall[] {
-    return [...this.#open, ...this.#ended, ...this.#failed.filter((call) => !this.#ended.includes(call))].filter(
-      ({ callId, otherIds, caller, callee }) =>
-        callId === about || otherIds?.includes(about) === true || isParty(caller, about) || isParty(callee, about),
-    );
+    return [...new Set([...this.#open, ...this.#ended, ...this.#failed])].filter((call) => isAbout(call, about));
   }
 
   /** Is told when a call begins, changes and ends. */
@@ -93,8 +93,11 @@ export class CallJournal implements CallWatch, CallSink {
 
   /** @internal */
   changed(call: ObservedCall, change: CallChange): void {
-    if (change === 'answered') this.#answered += 1;
-    else if (change === 'ended') {
+    if (change === 'ringing') this.#rang(call.ringingMs ?? call.begunMs, call);
+    else if (change === 'answered') {
+      this.#answered += 1;
+      if (call.ringingMs === undefined) this.#rang(call.answeredMs ?? call.begunMs, call);
+    } else if (change === 'ended') {
       this.#open.delete(call);
       keep(this.#ended, call);
       if (call.hasFailed) keep(this.#failed, call);
@@ -108,14 +111,26 @@ export class CallJournal implements CallWatch, CallSink {
     this.#open.delete(call);
   }
 
+  #rang(atMs: number, { begunMs, isAdopted }: ObservedCall): void {
+    if (!isAdopted) this.postDial.add(atMs - begunMs);
+  }
+
   #tell(call: ObservedCall, change: CallChange): void {
     if (this.#listeners.length > 0) for (const listener of this.#listeners) listener(call, change);
   }
 }
 
-/** `200`, or the URI with this user: `sip:200@example.com`. */
+/** Has the call this id or this party? */
+export const isAbout = ({ callId, otherIds, caller, callee }: ObservedCall, about: string): boolean =>
+  callId === about || otherIds?.includes(about) === true || isParty(caller, about) || isParty(callee, about);
+
+/** `200`, or the URI with this user: `sip:200@example.com`. Most parties are not meant: one look says so. */
 const isParty = (party: string | undefined, about: string): boolean =>
-  party !== undefined && (party === about || party.replace(/^[a-z]+:/, '').split(/[@;]/)[0] === about);
+  party?.includes(about) === true &&
+  (party === about || bareParty(party) === about || bareParty(party).split('@')[0] === about);
+
+/** `200@example.com` of `sip:200@example.com;user=phone`. */
+const bareParty = (party: string): string => party.replace(/^[a-z]+:/, '').split(';')[0] ?? party;
 
 function keep(calls: ObservedCall[], call: ObservedCall): void {
   calls.push(call);

@@ -17,6 +17,13 @@ export class OpenCalls implements Iterable<ObservedCall> {
     return this.#first;
   }
 
+  /** The last so many, last first. */
+  newest(count: number): readonly ObservedCall[] {
+    const calls: ObservedCall[] = [];
+    for (let call = this.#last; call !== undefined && calls.length < count; call = call.before) calls.push(call);
+    return calls;
+  }
+
   add(call: ObservedCall): void {
     call.before = this.#last;
     if (this.#last === undefined) this.#first = call;

@@ -2,7 +2,7 @@
  * Deaths and returns of peers, each told once. Two parts of a role may notice the same one: the failure detector by what is sent there,
  * `Members` by the member link. Who comes second finds that it is no news.
  */
-import type { EventSink } from '../controller/events.ts';
+import { type EventSink, tellNews } from '../controller/events.ts';
 import { addressKey, type ControllerAddress, formatAddress } from './controller-address.ts';
 
 export interface PeerNewsParts {
@@ -63,8 +63,7 @@ export class PeerNews {
 
   #tell(address: ControllerAddress, state: 'died' | 'returned', because?: string): void {
     const { events, protocol } = this.#parts;
-    if (events?.isHeard === true)
-      events.emit({ kind: 'peer', state, protocol, address: formatAddress(address), because });
+    tellNews(events, { kind: 'peer', state, protocol, address: formatAddress(address), because });
   }
 }
 

@@ -3,8 +3,9 @@
  * messages are segments with their sequence numbers right, and what came encrypted stands as it was before.
  */
 import { isIPv6 } from 'node:net';
-import type { SocketAddress, Transport } from '../signaling/controller-address.ts';
+import { readAddress, type SocketAddress, type Transport } from '../signaling/controller-address.ts';
 import { ipOctets } from './hep.ts';
+import type { TraceRow } from './trace-row.ts';
 
 export interface CapturedMessage {
   readonly wallMs: number;
@@ -13,6 +14,17 @@ export interface CapturedMessage {
   readonly to: SocketAddress;
   readonly bytes: Uint8Array;
 }
+
+/** Of messages as the trace gives them out; those without octets are left out. */
+export const pcapOf = (rows: readonly TraceRow[]): Buffer =>
+  pcapFile(
+    rows.flatMap(({ wallMs, transport, from, to, octets }) => {
+      const [a, b] = [readAddress(from, { port: 0 }), readAddress(to, { port: 0 })];
+      return a === undefined || b === undefined || octets === undefined
+        ? []
+        : { wallMs, transport, from: a, to: b, bytes: Buffer.from(octets, 'base64') };
+    }),
+  );
 
 export function pcapFile(messages: readonly CapturedMessage[]): Buffer {
   const head = Buffer.alloc(24);

@@ -296,6 +296,34 @@ describe('did you mean', () => {
 
 const loadText = (text: string, node?: string) => load(text, { node });
 
+describe('where the admin server of a node is (nodes.*.admin)', () => {
+  const text =
+    'cluster: { secret: 0123456789abcdef }\nadmin: 127.0.0.1:9060\nnodes:\n  a: { sample: [127.0.0.1], admin: "127.0.0.1:9071" }\n  b: { sample: [127.0.0.2], admin: "127.0.0.2:9072" }\n  c: { sample: [127.0.0.3] }\nsample: {}\n';
+
+  it('is its own, or that of all; those of the others are known, and who has which address', () => {
+    const a = load(text, { node: 'a' });
+    expect(a.core.admin).toEqual({ host: '127.0.0.1', port: 9071 });
+    expect([...a.admins]).toEqual([
+      ['a', '127.0.0.1:9071'],
+      ['b', '127.0.0.2:9072'],
+    ]);
+    expect([...a.names.values()]).toEqual(['a', 'b', 'c']);
+    expect([...a.names.keys()].map((key) => /127\.0\.0\.\d/.exec(key)?.[0])).toEqual([
+      '127.0.0.1',
+      '127.0.0.2',
+      '127.0.0.3',
+    ]);
+    expect(load(text, { node: 'c' }).core.admin).toEqual({ host: '127.0.0.1', port: 9060 });
+    const flag: Override = { path: ['admin'], value: 'off', origin: { flag: '--admin' } };
+    expect(load(text, { node: 'a', overrides: [flag] }).core.admin).toBe('off');
+  });
+
+  it('is complained of where it is none, for whichever node', () => {
+    const bad = text.replace('127.0.0.2:9072', 'nowhere');
+    expect(problems(bad, { node: 'a' })[0]).toMatch(/^c\.yaml:5:\d+: nodes\.b\.admin: must be ip:port/);
+  });
+});
+
 describe('where the member link is (cluster.port, cluster.link, nodes.*.link)', () => {
   const nodes = (text: string, node: string) => loadText(`cluster: { secret: 0123456789abcdef }\n${text}`, node).link;
 

@@ -140,6 +140,22 @@ describe('altpath trace', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('takes a call id that ends in an address for a call, not for the peer at that address', async () => {
+    const caller = await peer();
+    const proxy = await controller({ sip: { listen: ['udp:127.0.0.1:0'], domains: ['example.com'] } });
+    for (const callId of ['c1@127.0.0.1', 'c2@127.0.0.1']) {
+      caller.send(
+        sipRequest({ method: 'INVITE', uri: 'sip:1@example.com', from: caller, callId }),
+        proxy.port,
+        '127.0.0.1',
+      );
+      await caller.awaits(new RegExp(`^SIP/2.0 404.*${callId}`, 's'));
+    }
+    const rows: readonly Shown[] = JSON.parse(await asks(proxy, 'c1@127.0.0.1'));
+    expect(rows.map(({ title }) => title.split(' ')[0])).toEqual(['INVITE', '404']);
+    expect(JSON.stringify(rows)).not.toContain('c2@');
+  });
+
   it('keeps nothing where it is off, and says so', async () => {
     const proxy = await controller({ trace: 'off', sip: { listen: ['udp:127.0.0.1:0'] } });
     await expect(asks(proxy, undefined)).rejects.toThrow('no trace is kept here: trace is off in the configuration');
