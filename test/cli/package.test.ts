@@ -33,6 +33,27 @@ describe('the package as built', () => {
     expect(execFileSync(process.execPath, [main, '--version'], { encoding: 'utf8' })).toBe(`${version}\n`);
   });
 
+  it('brings the dashboard along, as JavaScript', () => {
+    const program = `import { dashboardPage } from './dist/src/dashboard/pages.js';
+      const ask = async (name) => (await dashboardPage({ name, acceptsGzip: false, etag: undefined }))?.body.toString() ?? '';
+      const seen = new Map();
+      const visit = async (name, from = '') => {
+        const text = await ask(name);
+        if (seen.has(name)) return;
+        seen.set(name, text.length);
+        for (const [, next] of text.matchAll(/(?:from\\s*|import\\s*|src=|href=)["'](\\.\\/)?([\\w/.-]+\\.(?:js|css|svg))["']/g).map(([, dot, path]) => [dot, path]))
+          await visit(name.startsWith('vendor/') ? 'vendor/' + next : next, name);
+      };
+      await visit('index.html');
+      console.log(JSON.stringify([...seen]));`;
+    const words = ['--input-type=module', '-e', program];
+    const seen: [string, number][] = JSON.parse(
+      execFileSync(process.execPath, words, { cwd: place, encoding: 'utf8' }),
+    );
+    expect(seen.length).toBeGreaterThan(20);
+    expect(seen.filter(([, length]) => length === 0)).toEqual([]);
+  });
+
   it('knows where its default configuration lies', () => {
     const program = `import { packageInfo } from './dist/src/cli/package-info.js'; console.log(packageInfo().defaultConfig)`;
     const words = ['--input-type=module', '-e', program];
