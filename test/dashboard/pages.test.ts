@@ -2,7 +2,8 @@
 import { request } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type AdminServer, type AdminView, Attachment, startAdmin } from '../../src/admin.ts';
+import { type AdminServer, type AdminView, startAdmin } from '../../src/admin.ts';
+import { Attachment } from '../../src/admin-page.ts';
 import { dashboardPage, withPaths } from '../../src/dashboard/pages.ts';
 import { withoutTypes } from '../../src/dashboard/without-types.ts';
 import { Metrics, silentLog } from '../../src/internal.ts';
@@ -51,15 +52,17 @@ const ask = ({ address }: AdminServer, path: string, headers: Record<string, str
 /** What the page loads, from the page itself on. */
 async function everyFile(server: AdminServer): Promise<ReadonlyMap<string, Answer>> {
   const found = new Map<string, Answer>();
+  const asked = new Set<string>();
   const visit = async (path: string): Promise<void> => {
-    if (found.has(path)) return;
+    if (asked.has(path)) return;
+    asked.add(path);
     const answer = await ask(server, path);
     found.set(path, answer);
     const text = answer.bytes.toString();
     const names = path.endsWith('/')
       ? [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name = '']) => name)
       : [...text.matchAll(/(?:from\s*|import\s*)["'](\.[^"']+)["']/g)].map(([, name = '']) => name);
-    for (const name of names) await visit(new URL(name, `http://here${path}`).pathname);
+    await Promise.all(names.map((name) => visit(new URL(name, `http://here${path}`).pathname)));
   };
   await visit('/dashboard/');
   return found;

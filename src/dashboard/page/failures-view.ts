@@ -75,7 +75,7 @@ export function Groups(props: {
 }
 
 function merged(fresh: readonly CallRow[], older: readonly CallRow[]): readonly CallRow[] {
-  const key = ({ id, endedMs }: CallRow): string => `${id} ${endedMs ?? ''}`;
+  const key = ({ id, reason, code }: CallRow): string => `${id} ${reason ?? ''} ${code ?? ''}`;
   const known = new Set(fresh.map(key));
   return [...fresh, ...older.filter((row) => !known.has(key(row)))];
 }

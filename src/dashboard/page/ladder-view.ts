@@ -312,9 +312,11 @@ function marksFor(state: State, call: CallRow | undefined, rows: readonly TraceR
     return there.has(bare) || (members.has(bare) && (protocol === undefined || protocol === ofCall));
   });
   const within = concerned.filter(({ wallMs }) => wallMs >= first);
-  // A call that was taken over begins here with the death of whom it was taken over from.
-  const before =
-    call?.isAdopted === true ? concerned.find(({ what, wallMs }) => what === 'died' && wallMs < first) : undefined;
+  // A call that was taken over begins here with the death of whom it was taken over from, or just after it.
+  const before = concerned.find(
+    ({ what, wallMs }) =>
+      what === 'died' && wallMs < first && (call?.isAdopted === true || first - wallMs < justBeforeMs),
+  );
   return [...(before === undefined ? [] : [before]), ...within].map((each) => {
     const isMember = members.has(bareAddress(each.address ?? ''));
     const { text } = happeningText(each, name);
@@ -344,3 +346,6 @@ function useWidth(place: { readonly current: HTMLElement | null }): number {
 }
 
 const maxRows = 300;
+
+/** A telephone that notices a death repeats its request within this time. */
+const justBeforeMs = 3_000;

@@ -14,6 +14,7 @@ const debianPackage = {
   keepalived: 'keepalived',
   ip: 'iproute2',
   python3: 'python3',
+  chromium: 'chromium',
 } as const;
 
 export type ProgramName = keyof typeof debianPackage;
