@@ -52,6 +52,8 @@ export interface HouseOptions {
   readonly config?: Partial<ControllerConfig>;
   /** What may be dialled beside the lines. */
   readonly digitMap?: string[];
+  /** A gateway that was not heard for this long is asked. */
+  readonly gatewayQuietMs?: number;
 }
 
 export class LineHouse {
@@ -64,7 +66,10 @@ export class LineHouse {
   }
 
   /** Lines of `protocol`: 200, 201 on its first gateway, 202, 203 on its second. */
-  static async up(protocol: LineProtocolName, { net, log, config, digitMap = [] }: HouseOptions): Promise<LineHouse> {
+  static async up(
+    protocol: LineProtocolName,
+    { net, log, config, digitMap = [], gatewayQuietMs = 2_000 }: HouseOptions,
+  ): Promise<LineHouse> {
     const host = `127.0.${net}.1`;
     const hosts = [`127.0.${net}.11`, `127.0.${net}.12`];
     const names = hosts.map((_, index) => `${protocol === 'mgcp' ? 'rgw' : 'gw'}${index + 1}`);
@@ -77,7 +82,7 @@ export class LineHouse {
       gateways: names.map((name, index) => `${name}=udp:${hosts[index]}:${port}`),
       lines,
       digitMap,
-      timers: { tMaxMs: 2_000, noAnswerMs: 2_000, gatewayQuietMs: 2_000 },
+      timers: { tMaxMs: 2_000, noAnswerMs: 2_000, gatewayQuietMs },
     };
     const controller = await startController(
       {

@@ -52,11 +52,57 @@ export async function captureMissing(): Promise<string | undefined> {
 }
 
 export async function startCapture(options: CaptureOptions): Promise<Capture> {
+  const recording = await record(`ip host ${options.host} and (udp or tcp)`);
+  return {
+    async finish() {
+      const { file, markerPort } = await recording.finish();
+      return dissect(file, options, markerPort);
+    },
+  };
+}
+
+/** One datagram, as it passed. */
+export interface Datagram {
+  readonly from: string;
+  readonly to: string;
+  readonly octets: Buffer;
+}
+
+/** Every datagram from or to these UDP ports of a host, in order. */
+export async function captureDatagrams(
+  host: string,
+  ports: readonly number[],
+): Promise<{ finish(): Promise<readonly Datagram[]> }> {
+  const recording = await record(`ip host ${host} and udp`);
+  return {
+    async finish() {
+      const { file } = await recording.finish();
+      const wanted = ports.map((port) => `udp.port == ${port}`).join(' || ');
+      const fields = ['ip.src', 'udp.srcport', 'ip.dst', 'udp.dstport', 'udp.payload'].flatMap((name) => ['-e', name]);
+      const { stdout } = await run(
+        program('tshark'),
+        // Retransmissions and all: nothing is put together or left out.
+        ['-n', '-r', file, '-Y', `ip.addr == ${host} && (${wanted})`, '-T', 'fields', '-E', 'separator=/t', ...fields],
+        { maxBuffer: 1 << 28, timeout: 120_000 },
+      );
+      return stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => {
+          const [from = '', fromPort = '', to = '', toPort = '', payload = ''] = line.split('\t');
+          return { from: `${from}:${fromPort}`, to: `${to}:${toPort}`, octets: Buffer.from(payload, 'hex') };
+        });
+    },
+  };
+}
+
+/** What passes over the loopback interface, into a file. */
+async function record(filter: string) {
   const file = join(scratchDirectory('capture'), 'lo.pcapng');
   const marker = await freeUdpPort();
   const child = new Child('dumpcap', program('dumpcap'), [
     ...['-q', '-i', 'lo', '-w', file, '-s', '0', '-B', '64'],
-    ...['-f', `(ip host ${options.host} and (udp or tcp)) or (udp and dst port ${marker.port})`],
+    ...['-f', `(${filter}) or (udp and dst port ${marker.port})`],
   ]);
   await child.waitForOutput(/File: /, 10_000);
   return {
@@ -67,7 +113,7 @@ export async function startCapture(options: CaptureOptions): Promise<Capture> {
       await until('the capture of all that was sent', 10_000, () => readFileSync(file).includes(text));
       await child.stop('SIGINT');
       marker.close();
-      return dissect(file, options, marker.port);
+      return { file, markerPort: marker.port };
     },
   };
 }
