@@ -7,6 +7,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
 import type { Call } from './call.ts';
+import { isCrossingCallId } from './call-ids.ts';
 import type { CallState } from './call-machine.ts';
 import { type Leg, otherSide, type Side } from './leg.ts';
 import type { LegProvider } from './leg-provider.ts';
@@ -104,7 +105,8 @@ export class CallRecovery {
   reconsider(): void {
     this.#dropEnded();
     for (const provider of this.#parts.providers()) if (provider.hasUnknownEnds()) return;
-    for (const { call, side } of [...this.#oneSided.values()]) call.on(otherSide(side), { kind: 'hungUp' });
+    for (const { call, side, isRemote } of [...this.#oneSided.values()])
+      if (isRemote !== true) call.on(otherSide(side), { kind: 'hungUp' });
     for (const waiting of [...this.#waiting.values()]) this.#giveUp(waiting);
     this.#dropEnded();
   }
@@ -274,8 +276,16 @@ export class CallRecovery {
     const { local, remote } = media;
     this.#attach(call, side, party, { state: 'talking', callId, mode: talkingMode(party), remote, local });
     call.attach(otherSide(side), unheardLeg(number), undefined);
-    this.#oneSided.set(call, { call, side, end });
+    const isRemote = isCrossingCallId(callId);
+    this.#oneSided.set(call, { call, side, end, isRemote });
     call.resume();
+    // The party that is no line will not be reported, and nothing is known of it.
+    if (isRemote)
+      this.#parts.clock.after(unknownPartyMs, () => {
+        if (this.#oneSided.get(call)?.isRemote === true)
+          call.on(otherSide(side), { kind: 'failed', reason: 'gatewayLost' });
+        this.#dropEnded();
+      });
     logEvent(this.#parts.log, 'partyAlone', { endpoint: snapshot.endpoint });
     return true;
   }
@@ -330,7 +340,12 @@ interface OneSided {
   /** The side that is known. */
   readonly side: Side;
   readonly end: CallEnd;
+  /** The other party is no line. */
+  readonly isRemote?: boolean;
 }
+
+/** A line that talks with a party of which nothing is known hears so after this long: it may be in the middle of a word. */
+const unknownPartyMs = 5_000;
 
 /** Longer than gateways need that come by themselves after their controller's death (RFC 3435 §4.3: several repetitions). */
 const defaultHoldMs = 10_000;
@@ -361,7 +376,7 @@ const offerOf = (party: RebuiltParty | undefined): string | undefined => {
 function stateOf({ phase, number, caller, callee }: RebuiltCall): CallState {
   if (phase === 'offering') return { phase: 'routing', number };
   if (phase === 'talking') return { phase: 'talking', number };
-  return { phase: 'ringing', number, offer: offerOf(caller) ?? '', answer: offerOf(callee) };
+  return { phase: 'ringing', number, offer: offerOf(caller), answer: offerOf(callee) };
 }
 
 interface Parts {

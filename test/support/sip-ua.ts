@@ -27,6 +27,8 @@ export interface PhoneOptions {
   readonly copiesParams?: boolean;
   /** What it does with requests in a dialog while it rings, as measured with these: `linphone` tells by 491 to OPTIONS that it does. */
   readonly model?: 'baresip' | 'linphone';
+  /** It has something to say before it answers: 183 with a description. */
+  readonly hasEarlyMedia?: boolean;
 }
 
 export interface Dialog {
@@ -39,6 +41,8 @@ export interface Dialog {
   readonly localUri: string;
   readonly remoteUri: string;
   state: 'early' | 'confirmed' | 'ended';
+  /** What it last said of its media: so it answers a refresh as well. */
+  said?: string;
 }
 
 export type Final = (status: number, response: SipMessage | undefined) => void;
@@ -89,6 +93,10 @@ export class SimPhone {
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #acks = new Map<string, string>();
+  /** Calls whose answer goes with the ACK. */
+  readonly #offerless = new Set<string>();
+  /** Dialogs with an open re-INVITE of its own. */
+  readonly #reinviting = new Set<Dialog>();
   onConfirmed: ((dialog: Dialog, asCaller: boolean) => void) | undefined;
   onRequest: ((request: SipMessage) => void) | undefined;
 
@@ -113,6 +121,13 @@ export class SimPhone {
     for (const { status, retransmit } of this.#servers.values())
       if (status < 200 || retransmit !== undefined) open += 1;
     return open;
+  }
+
+  /** It waits for the answer to a request within a dialog, or to one that ends its call. */
+  get isAsking(): boolean {
+    for (const { state, method, text } of this.#clients.values())
+      if (state !== 'completed' && (method !== 'INVITE' || /^To: [^\r]*;tag=/m.test(text))) return true;
+    return false;
   }
 
   async start(): Promise<void> {
@@ -141,7 +156,12 @@ export class SimPhone {
   }
 
   /** Places a call; returns its Call-ID. */
-  call(target: string, final: Final = () => undefined, provisional?: (response: SipMessage) => void): string {
+  call(
+    target: string,
+    final: Final = () => undefined,
+    provisional?: (response: SipMessage) => void,
+    { isOfferless = false } = {},
+  ): string {
     const callId = this.#unique('call');
     const localTag = this.#unique('t');
     const early: Dialog = {
@@ -165,8 +185,15 @@ export class SimPhone {
         else this.#established(early, response);
         final(status, response);
       },
-      { callId, fromTag: localTag, fields: this.#offer(), body: sdp, provisional },
+      {
+        callId,
+        fromTag: localTag,
+        fields: isOfferless ? `Contact: <${this.contact}>\r\n` : this.#offer(),
+        body: isOfferless ? '' : sdp,
+        provisional,
+      },
     );
+    if (isOfferless) this.#offerless.add(callId);
     return callId;
   }
 
@@ -193,10 +220,15 @@ export class SimPhone {
     const callback: Final =
       method === 'INVITE'
         ? (status, response) => {
+            this.#reinviting.delete(dialog);
             if (response !== undefined && status < 300) this.#acknowledge(dialog, response);
             final(status, response);
           }
         : final;
+    if (method === 'INVITE') {
+      this.#reinviting.add(dialog);
+      dialog.said = body === '' ? sdp : body;
+    }
     this.#request(method, dialog, callback, fields, body);
   }
 
@@ -222,7 +254,9 @@ export class SimPhone {
     const key = `${response.callId} ${response.cseq} ${response.toTag}`;
     let ack = this.#acks.get(key);
     if (ack === undefined) {
-      ack = this.#dialogText('ACK', dialog, response.cseq, this.#branch(), response.toTag, '', '');
+      const isAnswer = response.cseq === 1 && this.#offerless.has(response.callId);
+      const fields = isAnswer ? 'Content-Type: application/sdp\r\n' : '';
+      ack = this.#dialogText('ACK', dialog, response.cseq, this.#branch(), response.toTag, fields, isAnswer ? sdp : '');
       this.#acks.set(key, ack);
     }
     this.#send(ack, this.#nextHop(dialog));
@@ -442,6 +476,11 @@ export class SimPhone {
       return;
     }
     if (dialog?.state === 'early' && this.#isTooEarly(transaction, dialog)) return;
+    // RFC 3261 §14.2.
+    if (method === 'INVITE' && dialog !== undefined && this.#reinviting.has(dialog)) {
+      this.#respond(transaction, 491, 'Request Pending');
+      return;
+    }
     this.served.push(method);
     if (method === 'BYE' && dialog !== undefined) {
       // Whoever hangs up has had his ACK's worth: the 2xx is repeated no more.
@@ -527,7 +566,8 @@ export class SimPhone {
       return;
     }
     this.ringing.add(request.callId);
-    this.#respond(transaction, 180, 'Ringing');
+    if (this.options.hasEarlyMedia === true) this.#respond(transaction, 183, 'Session Progress');
+    else this.#respond(transaction, 180, 'Ringing');
     if (this.answering === 'ring') return;
     transaction.answer = this.clock.after(this.options.ringMs ?? 1_000, () => {
       this.ringing.delete(request.callId);
@@ -605,7 +645,8 @@ export class SimPhone {
           break;
       }
     }
-    const body = request.method === 'INVITE' && status >= 200 && status < 300 ? sdp : '';
+    const body =
+      request.method === 'INVITE' && (status === 183 || (status >= 200 && status < 300)) ? (dialog?.said ?? sdp) : '';
     out += `Contact: <${this.contact}>\r\n${body === '' ? '' : 'Content-Type: application/sdp\r\n'}Content-Length: ${body.length}\r\n\r\n${body}`;
     transaction.last = out;
     this.#reply(transaction, out);

@@ -169,6 +169,10 @@ export function refreshed(dialog: Dialog, message: SipMessage, token: string | u
  */
 export const nextCseq = (dialog: Dialog, wallMs: number): number => Math.max(dialog.localCseq + 1, stepsSince(wallMs));
 
+/** A request of ours was answered with this CSeq: a carrier that challenged it knows it by a higher one than we gave it. */
+export const usedUpTo = (dialog: Dialog, cseq: number): Dialog =>
+  cseq <= dialog.localCseq ? dialog : { ...dialog, localCseq: cseq };
+
 /** For a dialog of a member that died: above whatever that has sent, though its clock was ahead of ours by up to a minute. */
 export const takenOver = (dialog: Dialog, wallMs: number): Dialog => ({
   ...dialog,

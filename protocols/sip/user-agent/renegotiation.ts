@@ -7,7 +7,7 @@ import type { SipMessage } from '../codec/messages.ts';
 import type { ClientUser } from '../transactions/client.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { type AgentParts, answerText, dialogRequest, reply, send, sendAck } from './agent.ts';
-import { type Dialog, nextCseq, refreshed } from './dialog.ts';
+import { type Dialog, nextCseq, refreshed, usedUpTo } from './dialog.ts';
 import {
   glareWaitMs,
   isFree,
@@ -259,18 +259,22 @@ export class Renegotiation {
     const text = dialogRequest(agent, host.dialog, 'INVITE', cseq, branch, contactUser, { fields, body });
     const sent = host.dialog;
     let said: string | undefined;
+    // A carrier that challenged it on the way knows the one that came after it (RFC 3261 §22.2).
+    let accepted = cseq;
     const acknowledge = (answer = said): void => {
       said = answer;
-      const ackBranch = agent.ids.branch(callId, localTag, cseq, 'ACK', remoteTag);
+      const ackBranch = agent.ids.branch(callId, localTag, accepted, 'ACK', remoteTag);
       const dialog = { ...sent, ...pathOf(host.dialog) };
       const body = answer;
-      sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, ackBranch, contactUser, { body }), dialog);
+      sendAck(agent, dialogRequest(agent, dialog, 'ACK', accepted, ackBranch, contactUser, { body }), dialog);
     };
     let isAnswered = false;
     const user: ClientUser = {
       onResponse: (response) => {
         const { status } = response;
         if (status < 200) return;
+        accepted = response.cseq;
+        host.dialog = usedUpTo(host.dialog, accepted);
         if (status >= 300) {
           this.#on({ kind: 'inviteEnded', whose: 'ours' });
           this.#on({ kind: 'answered' });
@@ -337,7 +341,7 @@ export class Renegotiation {
       this.#lost();
       return;
     }
-    if (status === 491 && this.#glares < maxGlares) {
+    if (status === 491 && this.#glares < (isRefresh ? maxRefreshGlares : maxGlares)) {
       this.#glares += 1;
       this.#wanted ??= { description, isRefresh };
       this.#wait = agent.clock.after(glareWaitMs(dialog.role === 'uac', agent.random.fraction()), () => {
@@ -371,3 +375,6 @@ const pathOf = ({ target, routes, token }: Dialog): Pick<Dialog, 'target' | 'rou
 });
 
 const maxGlares = 8;
+
+/** Who has an offer open towards a dead member has it for 64*T1 (RFC 3261 §17.1.1.2): what tells him where we are waits longer. */
+const maxRefreshGlares = 40;

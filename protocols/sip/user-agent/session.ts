@@ -5,7 +5,7 @@ import type { ClientUser } from '../transactions/client.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { type AgentParts, allow, dialogRequest, reply, send, supported, unsupportedIn } from './agent.ts';
 import { causeIn, reasonField } from './causes.ts';
-import { type Dialog, nextCseq, received } from './dialog.ts';
+import { type Dialog, nextCseq, received, usedUpTo } from './dialog.ts';
 import { digitBody, digitIn, dtmfRelay } from './dtmf.ts';
 import { Renegotiation, type RenegotiationHost } from './renegotiation.ts';
 import type { OwnDescription } from './session-description.ts';
@@ -225,7 +225,13 @@ export class Session implements RenegotiationHost {
       method,
       branch,
       dialogRequest(this.agent, this.dialog, method, cseq, branch, this.contactUser, content),
-      user,
+      {
+        ...user,
+        onResponse: (response, transaction) => {
+          this.dialog = usedUpTo(this.dialog, response.cseq);
+          user.onResponse(response, transaction);
+        },
+      },
       this.dialog,
     );
   }
