@@ -58,6 +58,12 @@ export interface CrossingOptions {
   readonly sip?: Readonly<Record<string, unknown>>;
   /** Do the gateways send and hear speech? */
   readonly speech?: boolean;
+  /** false: for runs of which nobody looks at the packets. */
+  readonly keepsPackets?: boolean;
+  /** So many lines of the MGCP gateway, from 20001 on, in place of 200 and 201. */
+  readonly lines?: number;
+  /** What a host's sockets and timers are run by. */
+  readonly metered?: (host: string, network: ReturnType<MemoryNetwork['host']>) => ReturnType<MemoryNetwork['host']>;
 }
 
 export const sipDomain = 'example.com';
@@ -92,7 +98,7 @@ export class CrossingWorld {
     this.options = options;
     this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
     this.random = seededRandom((options.seed ?? 1) + 1_000);
-    this.network.onPacket((packet) => this.packets.push(packet));
+    if (options.keepsPackets !== false) this.network.onPacket((packet) => this.packets.push(packet));
   }
 
   /** Lines 200, 201 are of the MGCP gateway, 300, 301 of the MEGACO gateway. */
@@ -139,7 +145,7 @@ export class CrossingWorld {
         backup: isPrimary ? [`${backupHost}:2727`] : [],
         backupFor: isPrimary ? [] : [`${primaryHost}:2727`],
         gateways: [{ name: 'rgw1', addresses: [`${mgcpGatewayHost}:2427`] }],
-        lines: [1, 2].map((index) => ({ number: String(199 + index), endpoint: `aaln/${index}@rgw1` })),
+        lines: this.#mgcpLines(),
         ...dialled,
       }),
       trust,
@@ -170,7 +176,7 @@ export class CrossingWorld {
       name: 'rgw1',
       listen: parseAddress(`udp:${mgcpGatewayHost}:2427`, { port: 2427 }),
       callAgents: [mgcpAddress(primaryHost)],
-      lines: 2,
+      lines: this.options.lines ?? 2,
       disconnectedMs: 2_000,
       habits: {
         ...(this.options.codecs === undefined ? {} : { codecs: this.options.codecs }),
@@ -212,6 +218,14 @@ export class CrossingWorld {
     return this.packets
       .filter(({ from, to }) => [from, to].some((end) => end.host === host && end.port === 5060))
       .map(({ bytes }) => bytes.toString('latin1'));
+  }
+
+  #mgcpLines(): readonly { readonly number: string; readonly endpoint: string }[] {
+    const { lines } = this.options;
+    return Array.from({ length: lines ?? 2 }, (_, index) => ({
+      number: String((lines === undefined ? 200 : 20_001) + index),
+      endpoint: `aaln/${index + 1}@rgw1`,
+    }));
   }
 
   #mediaAt(host: string): RtpMedia | undefined {
@@ -292,7 +306,8 @@ export class CrossingWorld {
   }
 
   #services(host: string): CoreServices {
-    const network = this.network.host(host);
+    const plain = this.network.host(host);
+    const network = this.options.metered?.(host, plain) ?? plain;
     return withCallControl(
       {
         clock: network.clock,

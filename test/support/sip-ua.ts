@@ -236,6 +236,17 @@ export class SimPhone {
     return this.dialogs.get(callId);
   }
 
+  /** What is over is remembered no more: for runs of very many calls. */
+  forget(): void {
+    this.finals.length = 0;
+    this.served.length = 0;
+    this.rung.clear();
+    this.#acks.clear();
+    this.#offerless.clear();
+    for (const [callId, { state }] of this.dialogs) if (state === 'ended') this.dialogs.delete(callId);
+    for (const [key, { state }] of this.#clients) if (state === 'completed') this.#clients.delete(key);
+  }
+
   // --- client side ----------------------------------------------------------------------------------------------------------
 
   #established(early: Dialog, response: SipMessage): void {
