@@ -4,7 +4,7 @@ import { AltpathError } from './errors.ts';
 import { formatSocketAddress, type SocketAddress } from './signaling/controller-address.ts';
 
 export interface AskOptions {
-  readonly method?: 'GET' | 'POST' | undefined;
+  readonly method?: 'GET' | 'POST' | 'DELETE' | undefined;
   readonly token?: string | undefined;
 }
 
@@ -82,7 +82,7 @@ const asked = (address: SocketAddress, path: string, { method = 'GET', token }: 
   path,
   method,
   headers: {
-    ...(method === 'POST' ? { 'x-altpath': 'drain' } : {}),
+    ...(method === 'GET' ? {} : { 'x-altpath': 'order' }),
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   },
   agent: false,

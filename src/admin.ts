@@ -42,6 +42,8 @@ export interface AdminView {
   readonly pages?: PageSource | undefined;
   /** Further orders, by path. */
   readonly orders?: Readonly<Record<string, AdminQuery>> | undefined;
+  /** What DELETE takes away, by path. */
+  readonly removals?: Readonly<Record<string, AdminQuery>> | undefined;
 }
 
 /** Plain data. @throws AltpathError (rejects) with what is wrong with the parameters. */
@@ -175,6 +177,8 @@ async function answer(
 ): Promise<Reply | Streaming> {
   const [pathname = '/', words = ''] = (request.url ?? '/').split('?', 2);
   const query = new URLSearchParams(words);
+  const removal = request.method === 'DELETE' ? view.removals?.[pathname] : undefined;
+  if (removal !== undefined) return mayOrder(request, token) ?? json(200, await removal(query));
   if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'POST')
     return failure(405, 'GET and POST only');
   if (request.method === 'POST') {
@@ -219,7 +223,10 @@ async function answer(
         '/explain',
         '/events',
       ];
-      const orders = Object.keys(view.orders ?? {}).map((path) => `POST ${path}`);
+      const orders = [
+        ...Object.keys(view.orders ?? {}).map((path) => `POST ${path}`),
+        ...Object.keys(view.removals ?? {}).map((path) => `DELETE ${path}`),
+      ];
       return failure(
         404,
         `there are ${[...paths, ...Object.keys(view.lists ?? {}), ...orders].join(', ')} and POST /drain`,

@@ -144,6 +144,53 @@ const callEvents = {
     level: 'from now on',
     part: 'of this protocol alone; nothing: of all',
   }),
+  overloadBegan: event(
+    'warn',
+    'overload: a share of the new work is refused, what is under way goes on',
+    'the event loop was late or a queue full for half a second',
+    {
+      delayMs: 'how late the event loop was',
+      busyPercent: 'how busy it was',
+      queuedPercent: 'how full the fullest queue is',
+      offeredPerSecond: 'new requests a second, lately',
+    },
+  ),
+  overloadGoesOn: event('info', 'overload goes on', 'every 10 s while new work is refused', {
+    keptPercent: 'the share of new requests that is taken',
+    refused: 'how many were refused since it began',
+    offeredPerSecond: 'new requests a second, lately',
+  }),
+  overloadEnded: event('warn', 'overload is over: all new work is taken again', 'two seconds without pressure', {
+    refused: 'how many new requests were refused',
+    forMs: 'since it began',
+  }),
+  sourceLimited: event(
+    'warn',
+    'source sends more than it may: the rest of its new work is dropped',
+    'a source is beyond its messages a second; one a minute for each source and 64 sources',
+    {
+      source: 'its address, or the /64 of it',
+      transport: 'udp, tcp …',
+      perSecond: 'what it may send',
+      count: 'in a later line: how many were left out',
+    },
+  ),
+  sourceBanned: event(
+    'warn',
+    'source is banned: its new work is dropped',
+    'a source was beyond its limit three times within ten seconds, or an operator said so; one a minute for each source and 64 sources',
+    {
+      source: 'its address, or the /64 of it',
+      because: 'rate or operator',
+      forMs: 'for how long',
+      times: 'how often it was banned, this time included',
+      count: 'in a later line: how many were left out',
+    },
+  ),
+  banLifted: event('info', 'ban is lifted', 'an operator lifts the ban of a source', {
+    source: 'its address, or the /64 of it',
+    dropped: 'how many of its messages were dropped',
+  }),
   recordsStopped: event(
     'error',
     'call records cannot be written: they wait in memory',

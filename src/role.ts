@@ -10,6 +10,8 @@ import type { LocationService } from './location-service.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Listener, Network } from './network.ts';
+import type { OverloadControl } from './overload/overload-control.ts';
+import type { Screen } from './overload/source-limits.ts';
 import type { Random } from './random.ts';
 import type { AddressResolver } from './signaling/address-resolver.ts';
 
@@ -33,6 +35,10 @@ export interface CoreServices {
   readonly events?: EventSink | undefined;
   /** Where roles tell of their calls, for lists, records, metrics and the log. */
   readonly journal?: CallWatch | undefined;
+  /** How much new work the process takes; absent: all of it. */
+  readonly overload?: OverloadControl | undefined;
+  /** Are configured next hops told that we obey their overload control? */
+  readonly announcesOverloadControl?: boolean | undefined;
 }
 
 export interface Role {
@@ -48,6 +54,8 @@ export interface Role {
   reload(config: unknown): readonly string[];
   /** Plain data for `altpath status`, `calls`, `peers` and their --json. */
   status(): Readonly<Record<string, unknown>>;
+  /** What it knows of messages that nobody has read yet, where sources are limited. */
+  readonly screen?: Screen | undefined;
   calls(): readonly Readonly<Record<string, unknown>>[];
   peers(): readonly Readonly<Record<string, unknown>>[];
   /** Telephone lines on gateways: absent where the role has none. */

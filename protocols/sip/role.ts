@@ -26,6 +26,9 @@ import { SipCallWatch } from './call-watch.ts';
 import type { SipMessage } from './codec/messages.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { Identity } from './identity.ts';
+import { HopFeedback } from './overload/hop-feedback.ts';
+import { NextHopControl } from './overload/next-hop-control.ts';
+import { sipScreen } from './overload/screen.ts';
 import { Partners } from './partners.ts';
 import { CarriedInvites } from './proxy/carried-invites.ts';
 import { FlowNaming } from './proxy/flow-naming.ts';
@@ -145,6 +148,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     events: services.events,
     news,
     answered: (address) => partners.answered(address),
+    isBusy: () => services.overload?.isBusy === true,
     listeners: () => receiver.listeners,
     probe: (to, flow) => {
       const id = random.hex(16);
@@ -170,6 +174,9 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)),
     watch,
   );
+  const { overload } = services;
+  const load = overload === undefined ? undefined : { overload, feedback: new HopFeedback(overload) };
+  layer.feedback = load?.feedback;
   const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
   const tokens = new FlowTokens(cluster.secret, random.hex(6));
@@ -262,6 +269,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     flowNaming,
     carried,
     userAgent,
+    load,
+    nextHopControl: services.announcesOverloadControl === true ? new NextHopControl(services) : undefined,
     ...registration,
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
@@ -321,6 +330,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       watch?.stop();
       takeovers.stop();
       layer.stop();
+      load?.feedback.stop();
       lostBindings.stop();
       transmitter.stop();
       await receiver.stop();
@@ -357,6 +367,10 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       takeovers: takeovers.list(),
       draining: proxy.isDraining,
       members: partners.list(),
+    }),
+    screen: sipScreen({
+      knows: (flow) => trust.isTrusted(flow) || trunks.from(flow) !== undefined,
+      isEmergency: (user) => resolver.plan.isEmergency(user),
     }),
     calls: () => proxy.calls(),
     peers: () => partners.peers(pool.peers()),

@@ -4,6 +4,7 @@ import type { ProtocolEntry } from '../controller/protocol-entry.ts';
 import { AltpathError } from '../errors.ts';
 import { logLevels } from '../log.ts';
 import { type AdminFlags, tokenVariable } from './admin-target.ts';
+import { bans } from './bans.ts';
 import { check } from './check.ts';
 import { complaint } from './complaint.ts';
 import { type Demonstration, demoCommand } from './demo.ts';
@@ -93,6 +94,7 @@ export async function runCommandLine(
   topCommand(parser);
   traceCommand(parser);
   logCommand(parser);
+  bansCommand(parser);
   demoCommand(parser, demonstrations);
   for (const command of protocols.flatMap(({ commands }) => commands)) parser.command(command);
 
@@ -280,6 +282,28 @@ function logCommand(parser: Argv): void {
           about: word(parsed, 'for'),
           part: word(parsed, 'part'),
           minutes: typeof parsed['minutes'] === 'number' ? parsed['minutes'] : 10,
+        }),
+      ),
+  );
+}
+
+function bansCommand(parser: Argv): void {
+  parser.command(
+    'bans [source]',
+    'the sources that are banned; with an address: bans it, or lifts its ban',
+    (command) =>
+      adminFlags(command)
+        .positional('source', { type: 'string', describe: 'an IP address' })
+        .option('lift', { type: 'boolean', default: false, describe: 'it may send again' })
+        .option('seconds', { type: 'number', requiresArg: true, describe: 'how long [3600]' })
+        .option('limit', { type: 'number', default: 1_000, describe: 'rows to show; 0: all' })
+        .example('altpath bans 192.0.2.7 --lift', 'many telephones behind one address sent too much at once'),
+    async (parsed) =>
+      print(
+        await bans(queryFlags(parsed), {
+          source: word(parsed, 'source'),
+          lift: parsed['lift'] === true,
+          seconds: typeof parsed['seconds'] === 'number' ? parsed['seconds'] : undefined,
         }),
       ),
   );

@@ -5,7 +5,8 @@ import { logLevels } from '../log.ts';
 import { canonicalHost, isWildcard } from '../network/local-address.ts';
 import { bracketed, readAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { duplicates } from './duplicates.ts';
-import { parsed, secretField, section, wholeNumber } from './fields.ts';
+import { milliseconds, parsed, secretField, section, wholeNumber } from './fields.ts';
+import { type IpNetwork, readIpNetwork } from './ip-network.ts';
 import { defaultLinkPort, linkAddressField } from './link-addresses.ts';
 import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';
 
@@ -47,6 +48,11 @@ const allowRule = parsed<AllowRule>(
   readAllowRule,
   (text) =>
     `"${text}" allows nothing: write a network such as 10.0.0.0/8, with a port if wanted (10.0.0.0/8:5060), or a domain`,
+);
+
+const ipNetwork = parsed<IpNetwork>(
+  readIpNetwork,
+  (text) => `"${text}" is no network: write an address, or a network such as 10.0.0.0/8`,
 );
 
 const dnsServer = parsed<string>(
@@ -159,6 +165,27 @@ export const coreSchema = section({
       );
     })
     .prefault({}),
+  /** What becomes of work beyond what this process can do, and of sources that send too much. */
+  overload: section({
+    /** Refuse a share of the new work under overload; off: everything is taken, and everything is late. */
+    shedding: z.boolean().default(true),
+    /** The event loop may be as late as this. */
+    delayMs: milliseconds({ min: 20, max: 10_000 }).default(250),
+    /** New requests per second that are always taken. */
+    keptPerSecond: wholeNumber(1, 1_000_000).default(100),
+    /** Told to those that are refused, half of it more or less. */
+    retryAfterSeconds: wholeNumber(1, 3_600).default(10),
+    /** Tell configured next hops that we obey their overload control. */
+    announce: z.boolean().default(true),
+    sources: section({
+      /** Messages per second of one address (IPv6: of one /64); 0: no limit. */
+      perSecond: wholeNumber(0, 10_000_000).default(2_000),
+      /** The first ban; each further one takes twice as long. */
+      banSeconds: wholeNumber(1, 86_400).default(60),
+      /** Never limited; members, configured hops, trunks and gateways are not either. */
+      exempt: z.array(ipNetwork).max(1_000).prefault(['127.0.0.0/8', '::1']),
+    }).prefault({}),
+  }).prefault({}),
   trust: z.array(trustRule).max(1_000).default([]),
   allow: z.array(allowRule).max(1_000).default([]),
   strip: z.enum(['untrusted', 'none']).default('none'),

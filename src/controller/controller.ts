@@ -32,6 +32,7 @@ import { clusterSecret } from './cluster-secret.ts';
 import { ControllerEvents } from './events.ts';
 import { type Explanation, explain } from './explain.ts';
 import { type ClusterView, Observation } from './observation.ts';
+import { OverloadGuard } from './overload-guard.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 import { startLink } from './start-link.ts';
 
@@ -65,6 +66,7 @@ export class RunningController {
   #link: MemberLink | undefined;
   #floating: FloatingAddresses | undefined;
   #observation: Observation | undefined;
+  #guard: OverloadGuard | undefined;
   readonly #logControl: LogControl | undefined;
 
   constructor(parts: ControllerParts) {
@@ -113,6 +115,7 @@ export class RunningController {
       memoryBytes: process.memoryUsage.rss(),
       location: core.location,
       records: this.#locations?.size ?? 0,
+      ...this.#guard?.status(),
       ...(this.#link === undefined ? {} : { link: this.#link.status() }),
       ...(core.vip.length === 0 ? {} : { vip: this.#floating?.status() ?? {} }),
       roles: Object.fromEntries(
@@ -227,10 +230,17 @@ export class RunningController {
       cluster: () => this.#cluster(),
     });
     this.#observation = observation;
+    const guard = new OverloadGuard({
+      ...parts,
+      random: systemRandom,
+      settings: core.overload,
+      ports: () => [...this.#listening.values()].flat().flatMap(datagramPort),
+    });
+    this.#guard = guard;
     if (core.admin !== 'off') {
       // HTTP is loaded where it is spoken.
       const { startAdmin } = await import('../admin.ts');
-      this.#admin = await startAdmin(core.admin, this.#view(locations, observation), core.adminToken);
+      this.#admin = await startAdmin(core.admin, this.#view(locations, observation, guard), core.adminToken);
     }
     await observation.start();
 
@@ -274,7 +284,10 @@ export class RunningController {
       const services: CoreServices = {
         ...parts,
         random: systemRandom,
-        network: observation.networkFor(network, setup.name),
+        network: observation.networkFor(
+          guard.over(network, () => this.#roles.get(setup.name)?.screen),
+          setup.name,
+        ),
         dns,
         locations,
         resolver,
@@ -288,11 +301,14 @@ export class RunningController {
         link,
         events: this.events,
         journal: observation.journal,
+        overload: guard.overload,
+        announcesOverloadControl: core.overload.announce,
       };
       const role = setup.createRole(services, trust);
       this.#roles.set(setup.name, role);
       this.#listening.set(setup.name, await role.start());
     }
+    guard.start();
     this.#state = 'ready';
     const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
     const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
@@ -324,6 +340,7 @@ export class RunningController {
     this.#floating?.stop();
     await this.#link?.stop();
     const recorded = this.#observation?.stop();
+    this.#guard?.stop();
     this.#callControl?.stop();
     this.#stopObserving?.();
     const locations = this.#locations;
@@ -350,7 +367,7 @@ export class RunningController {
     return () => cancel();
   }
 
-  #view(locations: LocationService, observation: Observation): AdminView {
+  #view(locations: LocationService, observation: Observation, guard: OverloadGuard): AdminView {
     return {
       metrics: this.#metrics,
       log: this.#log,
@@ -362,8 +379,9 @@ export class RunningController {
       explain: (number, from) => this.explain(number, from),
       drain: this.#drain,
       events: observation,
-      lists: { ...observation.lists, '/lines': (query) => this.#lines(query) },
-      orders: observation.orders,
+      lists: { ...observation.lists, ...guard.lists, '/lines': (query) => this.#lines(query) },
+      orders: { ...observation.orders, ...guard.orders },
+      removals: guard.removals,
       pages: async (request) => (await import('../dashboard/pages.ts')).dashboardPage(request),
     };
   }
@@ -372,6 +390,8 @@ export class RunningController {
 export type ControllerState = 'starting' | 'ready' | 'draining' | 'stopped';
 
 type Row = Readonly<Record<string, unknown>>;
+
+const datagramPort = ({ local }: Listener): readonly number[] => (local.transport === 'udp' ? [local.port] : []);
 
 /** The hosts at which the gateway with this name is. */
 function gatewayHosts(peers: readonly Row[], name: string): readonly string[] {

@@ -18,7 +18,7 @@ import { ReplyCache } from './reply-cache.ts';
 import type { TransactionIds } from './transaction-ids.ts';
 
 export interface ControlEndpointParts<M> extends Pick<ReceiverParts<M>, 'onMessage' | 'answersTo' | 'maxMessageBytes'> {
-  readonly services: Pick<CoreServices, 'clock' | 'random' | 'metrics' | 'network' | 'events'>;
+  readonly services: Pick<CoreServices, 'clock' | 'random' | 'metrics' | 'network' | 'events' | 'overload'>;
   readonly log: Logger;
   readonly adapter: ProtocolAdapter<M>;
   readonly assembler: Assembler<M>;
@@ -46,7 +46,7 @@ export class ControlEndpoint<M, R> {
 
   constructor(parts: ControlEndpointParts<M>) {
     const { adapter, assembler, ids, log, pool, services } = parts;
-    const { clock, events, metrics, network, random } = services;
+    const { clock, events, metrics, network, overload, random } = services;
     this.#receiver = new Receiver({
       adapter,
       clock,
@@ -73,6 +73,7 @@ export class ControlEndpoint<M, R> {
       metrics,
       protocol: adapter.protocol,
       events,
+      isBusy: () => overload?.isBusy === true,
       listeners: () => this.#receiver.listeners,
       probe: (to, flow) => {
         const id = ids.unguessable();

@@ -17,7 +17,7 @@ import {
   type HopFailure,
   onFailoverEvent,
 } from './failover.ts';
-import type { FailureDetector } from './failure-detector.ts';
+import { busyLimits, type FailureDetector } from './failure-detector.ts';
 
 /** Where a message may go, in order of preference; hosts are IP literals. */
 export interface Target {
@@ -45,6 +45,8 @@ export interface DeliveryHost {
   readonly detector: FailureDetector;
   readonly options: { readonly silenceMs: number };
   readonly canProbe: boolean;
+  /** Are we too slow ourselves to judge others by their silence? */
+  readonly isBusy: boolean;
   flowTo(to: ControllerAddress, options?: FlowOptions): Flow | undefined;
   /** The same way, for a while through a socket that hears of ICMP errors; the flow itself where there is none. */
   watchedFlow(flow: Flow): Flow;
@@ -300,7 +302,7 @@ export class Delivery implements UnorderedItem {
       else if (!late && (!canProbe || elapsedMs >= options.silenceMs)) host.silent(to);
       else {
         detector.probe(to);
-        wait(quarterMs, late ? elapsedMs : elapsedMs + quarterMs);
+        wait(quarterMs, late ? elapsedMs : elapsedMs + (host.isBusy ? quarterMs / busyLimits : quarterMs));
       }
     };
     const firstMs = canProbe ? 2 * quarterMs : options.silenceMs;

@@ -23,6 +23,8 @@ export interface FailureDetectorHost {
   readonly log: Logger;
   readonly options: FailureDetectorOptions;
   readonly canProbe: boolean;
+  /** Are we too slow ourselves to judge others by their silence? */
+  readonly isBusy: boolean;
   /** Sends a question that any living peer answers; its id, or undefined where there is no question for this peer. */
   sendProbe(peer: Peer): string | undefined;
   /** The hops of messages that got only a provisional answer and have somewhere else to go. */
@@ -407,7 +409,9 @@ export class FailureDetector {
   }
 
   #isSilent(peer: Peer, probing: Probing | undefined, now: number): boolean {
-    return this.#isUnanswered(peer, probing, now) && now - probing.sinceMs >= this.#host.options.silenceMs;
+    const { isBusy, options } = this.#host;
+    const limitMs = isBusy ? busyLimits * options.silenceMs : options.silenceMs;
+    return this.#isUnanswered(peer, probing, now) && now - probing.sinceMs >= limitMs;
   }
 
   /** A question of long ago, when somebody else wanted to know, proves nothing today: it may have been lost. */
@@ -456,6 +460,9 @@ const distrustMs = 10_000;
 
 /** Later answers than to the eighth last probe are not waited for. */
 const maxOpenProbes = 8;
+
+/** Under our own overload answers lie unread for a while: that many silence limits are silence then. */
+export const busyLimits = 3;
 
 /** A hop may keep itself out of work for so long; then it is tried again. */
 const maxRefusingMs = 60_000;

@@ -63,6 +63,8 @@ export interface TransmitterParts {
   readonly news?: PeerNews | undefined;
   /** A probe was answered from there. */
   answered?(address: ControllerAddress): void;
+  /** Are we too slow ourselves to judge others by their silence? */
+  isBusy?(): boolean;
 }
 
 export class Transmitter implements DeliveryHost {
@@ -96,6 +98,9 @@ export class Transmitter implements DeliveryHost {
       log: parts.log,
       options: this.#options,
       canProbe: parts.probe !== undefined,
+      get isBusy() {
+        return parts.isBusy?.() === true;
+      },
       sendProbe: (peer) => this.#sendProbe(peer),
       watchedHops: () => this.#watchedHops(),
       condemned: (address, failure, detail) => this.#hopFailed(address, failure, detail),
@@ -263,6 +268,11 @@ export class Transmitter implements DeliveryHost {
   /** @internal Can a peer be asked for a sign of life? */
   get canProbe(): boolean {
     return this.#parts.probe !== undefined;
+  }
+
+  /** @internal */
+  get isBusy(): boolean {
+    return this.#parts.isBusy?.() === true;
   }
 
   /** @internal */

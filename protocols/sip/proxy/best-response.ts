@@ -9,6 +9,12 @@ export interface Candidate {
   readonly response?: SipMessage;
 }
 
+/** RFC 7339 §5.10: the next hop asked for less, so we refuse in its place. */
+export const nextHopOverloaded: Candidate = {
+  status: 503,
+  reason: 'Service Unavailable - next hop is overloaded',
+};
+
 /** RFC 3261 §16.7 item 6: 6xx first, then the lowest class; 503 is the last of its class. */
 export function isBetter(a: Candidate, b: Candidate): boolean {
   const rank = ({ status }: Candidate): number => {

@@ -46,6 +46,10 @@ export interface BranchParts extends RelayParts {
   onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
   /** Names a flow for those who come back by it. */
   flowToken(flow: Flow): string;
+  /** Is the hop of this target told that we obey its overload control? */
+  announcesTo(target: ProxyTarget): boolean;
+  /** Those that have not asked for less than one more request of this context. */
+  passing(addresses: readonly ControllerAddress[], context: BranchHost): readonly ControllerAddress[];
 }
 
 /** The response context, as its branches see it. */
@@ -62,6 +66,8 @@ export interface BranchHost {
   /** A branch without an answer. */
   onBranchTimeout(): void;
   onBranchUnreachable(target: ProxyTarget): void;
+  /** Every hop of a branch asked for less. */
+  onNextHopOverloaded(): void;
   /** A flow of a telephone has failed (RFC 5626 §7). */
   onFlowFailed(target: ProxyTarget): void;
   /** Another target is tried in the place of this one. */
@@ -137,8 +143,14 @@ export class Branch implements ClientUser {
       this.#target.resolved?.(resolution.value);
       const addresses = reachable(this.#target, resolution.value);
       if (addresses.length > 0) {
+        const passing = this.#context.parts.passing(addresses, this.#context);
+        if (passing.length === 0) {
+          if (!this.#goesElsewhere(503)) this.#context.onNextHopOverloaded();
+          this.#end();
+          return;
+        }
         if (this.#isNewCall) this.#target.trunk?.began();
-        this.#send(addresses);
+        this.#send(passing);
         return;
       }
       this.#context.refuse(403, 'Forbidden');
@@ -388,6 +400,7 @@ export class Branch implements ClientUser {
             fromToken: plan.fromToken,
             toToken,
             maxBreadth: this.#breadth,
+            announces: parts.announcesTo(target),
             forked: context.isForked,
             standIn: plan.standIn,
             consumes: plan.consumes,

@@ -8,6 +8,7 @@ import type { SipMessage } from '../codec/messages.ts';
 import { fieldStride } from '../codec/scanner.ts';
 import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from '../codec/values.ts';
 import { type Identity, type LocalHeaders, withUser } from '../identity.ts';
+import { announcement, withoutOc } from '../overload/oc-params.ts';
 import { editForTrunk, offsetMark, type TrunkFields } from '../trunks/rewriting.ts';
 import { writeRouteUser } from './route-user.ts';
 import type { MemberHop, OwnRequests } from './target.ts';
@@ -38,6 +39,8 @@ export interface ForwardPlan {
   /** The request leaves over a connection that only we can find again. */
   readonly toToken?: string | undefined;
   readonly maxBreadth?: number | undefined;
+  /** The hop is told that we obey its overload control. */
+  readonly announces?: boolean | undefined;
   /** The request goes to others as well: a refusal on this branch is not the answer yet. */
   readonly forked?: boolean | undefined;
   /** The controller in whose place we act: its sent-by stays on the Via, so that the next hop finds its transaction again. */
@@ -67,6 +70,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
   const firstVia = request.fieldIndex(H.via);
   const top = request.fieldStart(firstVia);
   let added = headers.viaStart + plan.branch + (plan.forked === true ? `;${forkMark}` : '');
+  if (plan.announces === true) added += announcement;
   if (plan.trunk !== undefined && plan.trunk.cseqOffset > 0) added += `;${offsetMark}=${plan.trunk.cseqOffset}`;
   added += headers.viaEnd;
   if (request.maxForwards === undefined) added += 'Max-Forwards: 70\r\n';
@@ -98,9 +102,10 @@ export function stampedVia(request: SipMessage, from: Flow): string | undefined 
   const { host, port } = from.remote;
   // RFC 3581 §4: independent of the transport, and with `received` even where that is the sent-by.
   const wantsPort = via.rport !== undefined && via.rport !== String(port);
-  if (via.host === host && !wantsPort && via.received === undefined) return undefined;
-  if (via.received === host && !wantsPort) return undefined;
-  let { params } = via;
+  let params = withoutOc(via.params);
+  const isClean = params === via.params;
+  if (isClean && via.host === host && !wantsPort && via.received === undefined) return undefined;
+  if (isClean && via.received === host && !wantsPort) return undefined;
   // What the sender wrote there itself is not believed.
   if (via.received !== undefined) params = replaceParam(params, 'received', '');
   if (via.rport !== undefined) params = replaceParam(params, 'rport', `;rport=${port}`);

@@ -47,6 +47,11 @@ export class LocalAnswers {
     reply(this.#layer, request, flow, this.#answer(request, flow, refusal));
   }
 
+  /** One of many that are refused because there are too many: counted elsewhere, and in no list of calls. */
+  shed(request: SipMessage, flow: Flow, refusal: Refusal): void {
+    reply(this.#layer, request, flow, this.#answer(request, flow, refusal));
+  }
+
   /** OPTIONS to ourselves; false: it is to be proxied. */
   isAsked({ method }: SipMessage, { uri, next }: Routing): boolean {
     return (

@@ -8,6 +8,7 @@ import {
   type ControllerAddress,
   type Flow,
   type Metrics,
+  type OverloadControl,
   UnorderedSet,
 } from '../../../src/internal.ts';
 import type { SipAssembler } from '../adapter.ts';
@@ -18,12 +19,16 @@ import { parseNameAddr, parseVia, unfold } from '../codec/values.ts';
 import type { SipConfig } from '../config.ts';
 import type { Identity } from '../identity.ts';
 import { MessageCounts } from '../message-counts.ts';
+import type { HopFeedback } from '../overload/hop-feedback.ts';
+import type { NextHopControl } from '../overload/next-hop-control.ts';
+import { Shedding } from '../overload/shedding.ts';
 import { nameAddrAlternates, viaAlternates } from '../path.ts';
 import type { Respond } from '../registrar/registrar.ts';
 import { requestKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
 import type { Trunks } from '../trunks/trunks.ts';
 import { Admission, type Refusal, type Standing } from './admission.ts';
+import type { BranchHost } from './branch.ts';
 import type { CarriedInvites } from './carried-invites.ts';
 import { RoutingExplanation } from './explain-routing.ts';
 import type { FlowNaming } from './flow-naming.ts';
@@ -43,7 +48,8 @@ import type { OwnRequests } from './target.ts';
 import { type RoutingTable, TargetSet } from './target-set.ts';
 import type { PathTrust } from './trust.ts';
 
-export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flowToken' | 'onRenewal'> {
+export interface ProxyParts
+  extends Omit<ContextParts, 'ended' | 'member' | 'flowToken' | 'onRenewal' | 'announcesTo' | 'passing'> {
   readonly flows: Flows;
   readonly flowNaming: FlowNaming;
   readonly config: SipConfig;
@@ -67,6 +73,15 @@ export interface ProxyParts extends Omit<ContextParts, 'ended' | 'member' | 'flo
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
   readonly userAgent: LocalUserAgent;
+  /** How much new work is taken, and what the hops before us hear of it; absent: all of it, and nothing. */
+  readonly load?: LoadParts | undefined;
+  /** What next hops ask of us; absent: they are not told that we would obey. */
+  readonly nextHopControl?: NextHopControl | undefined;
+}
+
+export interface LoadParts {
+  readonly overload: OverloadControl;
+  readonly feedback: HopFeedback;
 }
 
 /** What stands beside the proxy core and answers for numbers of lines. */
@@ -105,11 +120,12 @@ export class ProxyCore {
   readonly #foreign: ForeignResponses;
   readonly #forkControl: ForkControl;
   /** Emergency calls that are being set up: they are not shed, and not without bound. */
-  readonly #emergencies = new Set<ResponseContext>();
+  readonly #emergencies = new Set<BranchHost>();
   /** Contexts whose branches are counted. */
   readonly #forks = new Map<ResponseContext, Fork>();
   readonly #explanation: RoutingExplanation;
   readonly #counts: MessageCounts;
+  readonly #shedding: Shedding | undefined;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -121,6 +137,11 @@ export class ProxyCore {
       member: (address) => parts.assembler.member(address),
       flowToken: (flow) => parts.flows.tokenOf(flow),
       onRenewal: (subscriber, run) => parts.flows.onRenewal(subscriber, run),
+      announcesTo: ({ hop, trunk }) =>
+        parts.nextHopControl !== undefined && (trunk !== undefined || parts.trust.isConfigured(hop)),
+      passing: (addresses, context) =>
+        parts.nextHopControl?.passing(addresses, context.request.toTag === '' && !this.#emergencies.has(context)) ??
+        addresses,
       ended: (context) => {
         this.#open.delete(context);
         this.#emergencies.delete(context);
@@ -164,6 +185,14 @@ export class ProxyCore {
       authenticate: (request, flow) => parts.authenticate(request, flow, unroutable),
     });
     this.#counts = new MessageCounts(metrics);
+    if (parts.load !== undefined)
+      this.#shedding = new Shedding({
+        ...parts.load,
+        isOwn: (flow) => parts.userAgent.isOwn(flow),
+        isEmergency: (request, flow) =>
+          this.#emergencies.size < maxEmergencies &&
+          this.#targets.isEmergency(request, this.#routes.routing(request, flow)),
+      });
   }
 
   /** Requests without a final answer yet. */
@@ -229,6 +258,7 @@ export class ProxyCore {
   #onResponse(message: SipMessage, flow: Flow): void {
     const transaction = this.#layer.client(message);
     if (transaction !== undefined) {
+      this.#parts.nextHopControl?.heard(message.via, flow);
       transaction.receive(message, flow);
       return;
     }
@@ -247,6 +277,8 @@ export class ProxyCore {
       return;
     }
     const { userAgent } = this.#parts;
+    // Most of what comes under overload: the end of what was refused.
+    if (this.#shedding?.isActive === true && request.method === 'ACK' && this.#endsRefusal(request)) return;
     if (request.toTag !== '' && userAgent.takes(request, flow)) return;
     if (request.maxForwards === 0 && request.method === 'OPTIONS') {
       // How peers ask whether we live: nothing is kept of it. For our domains we are the final recipient (RFC 3261 §11, §16.3 item 3).
@@ -256,6 +288,11 @@ export class ProxyCore {
         flow,
         isOurs ? this.#answers.abilities(request) : { status: 483, reason: 'Too Many Hops' },
       );
+      return;
+    }
+    const shed = request.method === 'ACK' ? undefined : this.#shedding?.refusal(request, flow);
+    if (shed !== undefined) {
+      this.#answers.shed(request, flow, shed);
       return;
     }
     const routing = this.#routes.routing(request, flow);

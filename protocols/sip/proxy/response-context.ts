@@ -8,7 +8,7 @@ import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ServerTransaction, ServerUser } from '../transactions/server.ts';
 import { withoutTopVia } from '../transactions/way-back.ts';
-import { type Candidate, isBetter, withChallenges } from './best-response.ts';
+import { type Candidate, isBetter, nextHopOverloaded, withChallenges } from './best-response.ts';
 import { Branch, type BranchHost, type BranchParts, completedElsewhere } from './branch.ts';
 import { stampedVia } from './forward.ts';
 import { relay } from './relay.ts';
@@ -125,6 +125,11 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
       this.#consider(failure ?? { status: 503, reason: 'Service Unavailable' });
   }
 
+  /** @internal */
+  onNextHopOverloaded(): void {
+    this.#consider(nextHopOverloaded);
+  }
+
   /** @internal A flow of a telephone has failed (RFC 5626 §7): the next one of the same instance, if there is one. */
   onFlowFailed({ failure, flowFailure = failure, spares }: ProxyTarget): void {
     if (!this.isSpared(spares)) this.#consider(flowFailure ?? { status: 430, reason: 'Flow Failed' });
@@ -221,7 +226,9 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     if (best.response === undefined || best.status === 503) {
       // RFC 3261 §16.7 item 6: a 503 says something of a hop behind us, not of us.
       const [status, reason] =
-        best.status === 503 ? [500, 'Server Internal Error - next hop unavailable'] : [best.status, best.reason];
+        best.status === 503 && best !== nextHopOverloaded
+          ? [500, 'Server Internal Error - next hop unavailable']
+          : [best.status, best.reason];
       this.server.respond(
         status,
         response(this.request, status, reason, {

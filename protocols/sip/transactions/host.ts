@@ -1,5 +1,5 @@
 /** What client and server transactions share: the clock and timers, the way to the wire, and the tables that they leave at their end. */
-import type { Clock, ControllerAddress, Flow, OctetBudget, Transmitter } from '../../../src/internal.ts';
+import type { Clock, ControllerAddress, Flow, OctetBudget, SocketAddress, Transmitter } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { Via } from '../codec/values.ts';
 import type { AbsorbTimers } from './absorb-timers.ts';
@@ -16,6 +16,8 @@ export interface TransactionHost {
   /** What all transactions keep. */
   readonly memory: OctetBudget;
   readonly observer: ServerObserver | undefined;
+  /** What hops before us are told of our load, in the Via of responses. */
+  readonly feedback: Feedback | undefined;
   forgetClient(transaction: Keyed): void;
   forgetServer(transaction: Keyed): void;
 }
@@ -32,6 +34,11 @@ export const nextWaitMs = (waitMs: number, capMs: number): number => Math.min(wa
 export interface ServerObserver {
   accepted(request: SipMessage, flow: Flow): void;
   answered(request: SipMessage, status: number): void;
+}
+
+export interface Feedback {
+  /** The response as it leaves, to the hop that wrote this Via. */
+  write(text: string, via: Via, to: SocketAddress): string;
 }
 
 export type Octets = (text: string, flow: Flow) => Uint8Array;

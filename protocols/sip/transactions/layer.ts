@@ -4,7 +4,15 @@ import { flat } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { AbsorbTimers } from './absorb-timers.ts';
 import { ClientTransaction, type ClientUser, type Compose } from './client.ts';
-import type { AlternatesOf, Keyed, Octets, ServerObserver, TransactionHost, TransactionTimers } from './host.ts';
+import type {
+  AlternatesOf,
+  Feedback,
+  Keyed,
+  Octets,
+  ServerObserver,
+  TransactionHost,
+  TransactionTimers,
+} from './host.ts';
 import { clientKey, requestKey, serverKey } from './keys.ts';
 import { transactionBudget } from './memory.ts';
 import { ServerTransaction } from './server.ts';
@@ -25,6 +33,7 @@ export class TransactionLayer implements TransactionHost {
   readonly memory: OctetBudget;
   /** Is told of the requests that are accepted, and of their final responses. */
   observer: ServerObserver | undefined;
+  feedback: Feedback | undefined;
 
   constructor(
     clock: Clock,

@@ -2,6 +2,8 @@
 import type { Flow } from '../../../src/internal.ts';
 import { flat } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
+import type { Via } from '../codec/values.ts';
+import { announcedAlgorithm } from '../overload/oc-params.ts';
 import { nextWaitMs, type TransactionHost } from './host.ts';
 import {
   type Effect,
@@ -34,6 +36,8 @@ export class ServerTransaction extends Transaction {
   #turn = 0;
   #isMoved = false;
   #request: SipMessage | undefined;
+  /** Of a hop that is to be told of our load. */
+  readonly #told: Via | undefined;
   #state: ServerState;
   /** Kept as text: the octets would keep the whole slab of Node's buffer pool that they lie in. */
   #last: string | undefined;
@@ -46,6 +50,7 @@ export class ServerTransaction extends Transaction {
     this.#request = request;
     this.#back = replyWay(request.via, flow, host.alternatesOf);
     this.flow = flow;
+    if (host.feedback !== undefined && announcedAlgorithm(request.via.params) !== undefined) this.#told = request.via;
     this.#state = this.isInvite ? 'proceeding' : 'trying';
     this.#weigh(openOctets + request.text.length);
   }
@@ -171,8 +176,9 @@ export class ServerTransaction extends Transaction {
   }
 
   #sendBack(text: string): void {
-    const { transmitter, octets } = this.host;
-    sendBack(transmitter, this.flow, this.#back, octets(text, this.flow), this.#turn);
+    const { transmitter, octets, feedback } = this.host;
+    const told = this.#told === undefined ? undefined : feedback?.write(text, this.#told, this.flow.remote);
+    sendBack(transmitter, this.flow, this.#back, octets(told ?? text, this.flow), this.#turn);
   }
 
   /** @internal */

@@ -11,7 +11,7 @@ import type { AlternatesOf, TransactionHost } from './host.ts';
 
 /** Sends a response that belongs to no transaction of ours. */
 export const reply = (
-  { transmitter, octets }: Pick<TransactionHost, 'transmitter' | 'octets'>,
+  { transmitter, octets, feedback }: Pick<TransactionHost, 'transmitter' | 'octets' | 'feedback'>,
   request: SipMessage,
   flow: Flow,
   text: string,
@@ -20,7 +20,7 @@ export const reply = (
     transmitter,
     flow,
     replyWay(request.via, flow, () => none),
-    octets(text, flow),
+    octets(feedback?.write(text, request.via, flow.remote) ?? text, flow),
     0,
   );
 

@@ -4,7 +4,9 @@ import { createFraming } from '../../../protocols/sip/codec/framing.ts';
 import { sipConfigSchema } from '../../../protocols/sip/config.ts';
 import { createSipRole } from '../../../protocols/sip/role.ts';
 import {
+  type Clock,
   type ControllerAddress,
+  type CoreServices,
   DiallingPlan,
   type DiallingPlanSettings,
   type DnsClient,
@@ -13,7 +15,9 @@ import {
   type Listener,
   type Logger,
   Metrics,
+  type Network,
   parseAddress,
+  type Random,
   type Role,
   type SocketAddress,
   silentLog,
@@ -40,6 +44,18 @@ export interface SipWorldOptions {
   readonly log?: Logger;
   /** The proxy's address floats: `leave()` and `comeBack()` move it. */
   readonly floats?: boolean;
+  /** Makes services that a role has in a process and not in every test, and may put something between it and its sockets. */
+  readonly more?: (
+    parts: WorldParts,
+  ) => Partial<Pick<CoreServices, 'overload' | 'announcesOverloadControl' | 'network'>>;
+}
+
+export interface WorldParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly network: Network;
 }
 
 export const proxyHost = '127.0.0.1';
@@ -72,14 +88,18 @@ export class SipWorld {
       addresses: options.floats === true ? [proxyHost] : [],
       hostAddresses: () => world.#here,
     });
+    const parts: WorldParts = {
+      clock: host.clock,
+      random: seededRandom(7),
+      log: options.log ?? silentLog,
+      metrics,
+      network: floating.over(host),
+    };
     const role = createSipRole(
       withCallControl(
         {
-          clock: host.clock,
-          random: seededRandom(7),
-          log: options.log ?? silentLog,
-          metrics,
-          network: floating.over(host),
+          ...parts,
+          ...options.more?.(parts),
           dns: dnsOf(options.names ?? (() => undefined), world.asked),
           locations,
           cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },

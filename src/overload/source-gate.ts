@@ -1,0 +1,16 @@
+/** Stands between the sockets and a role: what sources beyond their limits send is dropped before anybody reads it. */
+import type { Network } from '../network.ts';
+import type { Screen, SourceLimits } from './source-limits.ts';
+
+/** `screen`: what the role behind knows, once it is there. */
+export const gated = (network: Network, limits: SourceLimits, screen: () => Screen | undefined): Network => ({
+  bind: (address, options, events) =>
+    network.bind(address, options, {
+      ...events,
+      received: (bytes, flow) => {
+        if (limits.passes(bytes, flow, screen())) events.received(bytes, flow);
+      },
+      // Bound: `events` may be an object with methods of its own.
+      failed: (flow, error) => events.failed(flow, error),
+    }),
+});
