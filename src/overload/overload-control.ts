@@ -37,7 +37,7 @@ export interface OverloadSettings {
   readonly retryAfterSeconds: number;
 }
 
-export const defaultOverloadSettings: OverloadSettings = { delayMs: 250, keptPerSecond: 100, retryAfterSeconds: 10 };
+const defaultOverloadSettings: OverloadSettings = { delayMs: 250, keptPerSecond: 100, retryAfterSeconds: 10 };
 
 export interface OverloadParts {
   readonly clock: Clock;
@@ -245,7 +245,7 @@ export class OverloadControl {
   }
 }
 
-export const sampleMs = 100;
+const sampleMs = 100;
 
 /** A queue as full as this will overflow with the next burst. */
 const fullShare = 0.5;

@@ -19,7 +19,7 @@ export interface OcValues {
 export const announcement = ';oc;oc-algo="loss,rate"';
 
 /** RFC 7339 §4.3, where nothing is said. */
-export const defaultValidityMs = 500;
+const defaultValidityMs = 500;
 
 /**
  * The algorithm for a client that announces itself in these parameters of its Via: the first of its list that we know (§5.1).
