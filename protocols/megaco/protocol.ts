@@ -31,6 +31,7 @@ import {
   type ObservedEvent,
 } from './codec/messages.ts';
 import type { MegacoConfig, MegacoGatewayConfig } from './config.ts';
+import { Deferral } from './deferral.ts';
 import { reportEvent } from './events.ts';
 import { MegacoHandOver } from './hand-over.ts';
 import { LineAbilities } from './line-abilities.ts';
@@ -67,6 +68,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   readonly handOver: MegacoHandOver;
   readonly #parts: ControllerParts;
   readonly #abilities: LineAbilities;
+  readonly #deferral: Deferral;
   readonly audits: MegacoTakeover;
   readonly #registrations: Registrations;
 
@@ -76,6 +78,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     const { clock, callControl } = services;
     const { takeoverMs } = config.timers;
     this.arrivalMs = takeoverMs;
+    this.#deferral = new Deferral({ services, lines: () => this.controller.lineProvider.lines });
     this.mediaGateways = new MediaGateways({ encoding: config.encoding, tHistMs: config.timers.tHistMs });
     const mediaGatewayOf = (line: Line) => this.mediaGateways.byName(line.gateway);
     this.#abilities = new LineAbilities({
@@ -149,6 +152,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   }
 
   stop(): void {
+    this.#deferral.stop();
     this.driver.stop();
     this.handOver.stop();
     this.audits.stop();
@@ -216,7 +220,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
     mg.mId = message.mId;
     // A connection is its own way back (Annex D.2); datagrams go where the gateway said it listens.
     if (flow.reliable) mg.reachedAt(remoteOf(flow));
-    this.#run(mg, incoming, flow.remote.host);
+    this.#deferral.offer(mg.name, incoming, () => this.#run(mg, incoming, flow.remote.host));
   }
 
   /** Commands one after the other; the reply leaves when the last has been dealt with, or at the first failure (§8.2.2). */

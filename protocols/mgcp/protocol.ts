@@ -41,6 +41,7 @@ import {
 import { readObservedEvents } from './codec/values/events.ts';
 import { readEndpointName } from './codec/values/names.ts';
 import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
+import { Deferral } from './deferral.ts';
 import { reportDeletion, reportEvents } from './events.ts';
 import { GatewayCommands } from './gateway-commands.ts';
 import { type MgcpLineDriver, MgcpLineGateway, mgcpLines } from './line-gateway.ts';
@@ -87,7 +88,7 @@ export class CallAgent
     const { clock, log, callControl } = services;
     const { assembler } = node;
     this.#strangers = new RateLimitedLog(log, clock);
-    this.transactions = new MgcpTransactions(clock, endpoint, assembler, this);
+    this.transactions = new MgcpTransactions(clock, endpoint, assembler, this, new Deferral(services, this));
     this.#routing = new Routing({
       assembler,
       notifiedEntity: config.notifiedEntity,

@@ -27,6 +27,7 @@ import {
   parameter,
   respond,
 } from './codec/messages.ts';
+import type { Deferral } from './deferral.ts';
 
 export type Respond = (response: MgcpResponse) => void;
 
@@ -75,12 +76,20 @@ export class MgcpTransactions {
   readonly #endpoint: MgcpEndpoint;
   readonly #assembler: Assembler<MgcpDatagram>;
   readonly #user: TransactionUser;
+  readonly #deferral: Deferral | undefined;
   readonly #unacknowledged = new Map<string, Cancel>();
   /** The datagram being processed: its responses wait here until a command takes them along, or its end. */
   #cork: Cork | undefined;
   #stopped = false;
 
-  constructor(clock: Clock, endpoint: MgcpEndpoint, assembler: Assembler<MgcpDatagram>, user: TransactionUser) {
+  constructor(
+    clock: Clock,
+    endpoint: MgcpEndpoint,
+    assembler: Assembler<MgcpDatagram>,
+    user: TransactionUser,
+    deferral?: Deferral,
+  ) {
+    this.#deferral = deferral;
     this.#clock = clock;
     this.#endpoint = endpoint;
     this.#assembler = assembler;
@@ -155,6 +164,7 @@ export class MgcpTransactions {
   }
 
   stop(): void {
+    this.#deferral?.stop();
     this.#stopped = true;
     for (const cancel of this.#unacknowledged.values()) cancel();
   }
@@ -167,14 +177,23 @@ export class MgcpTransactions {
     if (confirmed !== undefined && confirmed !== '') this.#confirm(sender, confirmed);
     const seen = this.#replies.seen(key);
     if (seen.kind === 'answered') flow.send(seen.response);
-    else if (seen.kind === 'executing') this.#send(flow, this.#octets(pending(command), flow, sender));
+    else if (seen.kind === 'executing') this.#send(flow, this.#octets(this.#pending(command), flow, sender));
     if (seen.kind !== 'new') return;
     const execution: Execution = { key, sender, command, flow, provisional: false, answered: false };
-    this.#user.onCommand(command, flow, (response) => this.#answer(execution, response));
+    const run = () => this.#user.onCommand(command, flow, (response) => this.#answer(execution, response));
+    if (this.#deferral === undefined) run();
+    else this.#deferral.offer(command, run, () => this.#answer(execution, overloaded(command)));
     if (!execution.answered) {
       execution.provisional = true;
-      this.#send(flow, this.#octets(pending(command), flow, sender));
+      this.#send(flow, this.#octets(this.#pending(command), flow, sender));
     }
+  }
+
+  /** RFC 3435 §2.4: being carried out, or waiting for that. */
+  #pending({ transactionId, endpoint }: MgcpCommand): MgcpResponse {
+    return this.#deferral?.isWaiting(endpoint) === true
+      ? respond(transactionId, 101, 'Queued')
+      : respond(transactionId, 100, 'Pending');
   }
 
   #answer(execution: Execution, response: MgcpResponse): void {
@@ -300,4 +319,4 @@ const unreadable = 510;
 
 const acknowledge: Parameter = { code: 'K', value: '' };
 
-const pending = (command: MgcpCommand): MgcpResponse => respond(command.transactionId, 100, 'Pending');
+const overloaded = ({ transactionId }: MgcpCommand): MgcpResponse => respond(transactionId, 409, 'Processing overload');

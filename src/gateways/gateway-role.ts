@@ -20,7 +20,10 @@ export interface GatewayRoleParts<C> {
   readonly node: { readonly pool: ControllerPool; listeners: readonly Listener[] };
   /** Every socket of it. */
   readonly endpoint: { start(): Promise<readonly Listener[]>; stop(): Promise<void> };
-  readonly controller: Pick<GatewayController, 'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers' | 'lines'>;
+  readonly controller: Pick<
+    GatewayController,
+    'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers' | 'lines' | 'gateways' | 'members'
+  >;
   readonly config: C;
   /** Freshly read configuration; undefined where it is not valid. */
   parse(fresh: unknown): C | undefined;
@@ -64,6 +67,12 @@ export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
       ...controller.status(),
       ...parts.status(),
     }),
+    screen: {
+      knows: ({ transport, remote }) =>
+        controller.members.find({ transport, ...remote }) !== undefined ||
+        [...controller.gateways.all()].some((gateway) => gateway.livesAt(remote.host)),
+      rank: () => 'new',
+    },
     calls: () => controller.calls(),
     peers: () => controller.peers(),
     lines: () => controller.lines(),

@@ -47,6 +47,11 @@ export class DeferredWork {
     return this.#waiting.length;
   }
 
+  /** Does work of this party wait? */
+  has(party: string): boolean {
+    return this.#parties.has(party);
+  }
+
   /** Runs it now, later, or refuses it. */
   offer(work: Work): void {
     const { overload, clock, maxOctets = defaultMaxOctets } = this.#parts;

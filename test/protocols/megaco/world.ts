@@ -6,6 +6,7 @@ import { SimGateway, type SimGatewayOptions } from '../../../protocols/megaco/ga
 import type { SimTermination } from '../../../protocols/megaco/gateway/sim-termination.ts';
 import { createMegacoRole } from '../../../protocols/megaco/role.ts';
 import {
+  type Clock,
   type Contact,
   type ControllerAddress,
   type CoreServices,
@@ -14,6 +15,7 @@ import {
   MemberLink,
   Metrics,
   mediaAddress,
+  type OverloadControl,
   parseAddress,
   type Role,
   silentLog,
@@ -32,6 +34,8 @@ export const thirdHost = '127.0.0.3';
 export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
 
 export interface WorldOptions {
+  /** How much new work the controllers take; absent: all. */
+  readonly overload?: (clock: Clock) => OverloadControl;
   readonly conditions?: Partial<Conditions>;
   readonly seed?: number;
   readonly linesPerGateway?: number;
@@ -115,7 +119,11 @@ export class World {
     });
     const link = await this.#startLink(host, services, [...config.backup, ...config.backupFor]);
     this.servicesOf.set(host, services);
-    const role = createMegacoRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
+    const role = createMegacoRole({ ...services, link, overload: this.options.overload?.(this.clock) }, config, {
+      trust: [],
+      allow: [],
+      strip: 'none',
+    });
     await role.start();
     this.roles.set(host, role);
     return role;

@@ -6,6 +6,7 @@ import { SimGateway, type SimGatewayOptions } from '../../../protocols/mgcp/gate
 import type { SimLine } from '../../../protocols/mgcp/gateway/sim-line.ts';
 import { createMgcpRole } from '../../../protocols/mgcp/role.ts';
 import {
+  type Clock,
   type Contact,
   type ControllerAddress,
   type CoreServices,
@@ -13,6 +14,7 @@ import {
   type Logger,
   MemberLink,
   Metrics,
+  type OverloadControl,
   parseAddress,
   type Role,
   silentLog,
@@ -30,6 +32,8 @@ export const thirdHost = '127.0.0.3';
 export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
 
 export interface WorldOptions {
+  /** How much new work the controllers take; absent: all. */
+  readonly overload?: (clock: Clock) => OverloadControl;
   readonly conditions?: Partial<Conditions>;
   readonly seed?: number;
   readonly linesPerGateway?: number;
@@ -105,7 +109,11 @@ export class World {
     const services = this.services(host, { backups, backupFor: config.backupFor, order: three?.map(address) });
     const link = await this.#startLink(host, services, [...backups, ...config.backupFor]);
     this.servicesOf.set(host, services);
-    const role = createMgcpRole({ ...services, link }, config, { trust: [], allow: [], strip: 'none' });
+    const role = createMgcpRole({ ...services, link, overload: this.options.overload?.(this.clock) }, config, {
+      trust: [],
+      allow: [],
+      strip: 'none',
+    });
     await role.start();
     this.roles.set(host, role);
     return role;
