@@ -41,7 +41,9 @@ export interface Contact {
 }
 
 export interface LocationService {
-  /** Loads what was stored. @throws AltpathError where the store cannot be opened. */
+  /** A large store is read while it is answered from: when all of it is in memory; absent: after `open`. */
+  readonly loaded?: Promise<void>;
+  /** Loads what was stored, or begins to. @throws AltpathError where the store cannot be opened. */
   open(): Promise<void>;
   /** The live contacts of a record, best q first, then the latest. Never waits. */
   lookup(record: string): readonly Contact[];

@@ -48,7 +48,7 @@ import { TransactionLayer } from './transactions/layer.ts';
 import { transactionBudget } from './transactions/memory.ts';
 import { DialogOffsets } from './trunks/dialog-offsets.ts';
 import { OwnRequests } from './trunks/own-requests.ts';
-import { noting, SipDirectory } from './trunks/sip-directory.ts';
+import { noteStored, noting, recordsOf, SipDirectory } from './trunks/sip-directory.ts';
 import { TrunkService } from './trunks/trunk-service.ts';
 import { Trunks } from './trunks/trunks.ts';
 import { DialogEnds } from './user-agent/agent.ts';
@@ -100,7 +100,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   trust.knowTrunks(config.trunks.flatMap(({ to }) => to));
   const directory = new SipDirectory(config, trunks);
   resolver.join(directory);
-  for (const [record] of locations.records()) directory.note(record);
+  for (const record of recordsOf(locations)) directory.note(record);
+  if (locations.loaded !== undefined) void noteStored(locations, directory);
 
   let tls = readTls(config);
   const receiver = new Receiver<SipMessage>({
@@ -239,7 +240,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     knows: registration.knows,
     watch,
     isTrunk: (flow) => trunks.from(flow) !== undefined,
-    records: () => [...locations.records()].map(([record]) => record),
+    records: () => recordsOf(locations),
     flowTo: (to) => receiver.listeners.find(({ local }) => local.transport === to.transport)?.flowTo(to),
     predecessor: () => cluster.backupFor.find((each) => pool.find(each)?.health === 'down') ?? cluster.backupFor[0],
   });

@@ -1,23 +1,38 @@
-/** Records and their contacts in memory: what every driver answers from. No timer per contact; a bounded sweep drops what has lapsed. */
+/**
+ * Records and their contacts in memory: what every driver answers from. A million of them have to fit, so that a record is one short text
+ * (contact-text.ts), and times and CSeq are numbers in typed arrays: a refresh writes numbers, and leaves the collector nothing. Whoever is asked
+ * for lately is kept read. No timer per contact; a bounded sweep drops what has lapsed.
+ */
 import type { Contact } from '../location-service.ts';
-
-interface Entry {
-  /** Best q first, then the latest; lapsed ones stay until the sweep passes. */
-  readonly contacts: readonly Contact[];
-  /** Before this time nothing in the entry has lapsed. */
-  readonly soonestMs: number;
-  readonly octets: number;
-}
+import { contactOf, contactText, SharedWords } from './contact-text.ts';
 
 const none: readonly Contact[] = [];
 
 export class ContactTable {
-  readonly #entries = new Map<string, Entry>();
   readonly #maxRecords: number;
   readonly #maxOctets: number;
+  readonly #words = new SharedWords();
+  /** By slot: the record, a line end, and the text of each contact behind one; undefined: the slot is free. */
+  readonly #texts: (string | undefined)[] = [];
+  /** By slot: its hash, and the first of its cells. */
+  #hashes = new Int32Array(initialSlots);
+  #firsts = new Int32Array(initialSlots);
+  /** Slot + 1 by hash, linear probing; 0: nothing. At most two thirds full. */
+  #index = new Int32Array(4 * initialSlots);
+  #freeSlots: number[] = [];
+  /** One cell for each contact, in the order of the text. */
+  #expiresMs = new Float64Array(initialSlots);
+  #updatedMs = new Float64Array(initialSlots);
+  #cseqs = new Float64Array(initialSlots);
+  #nexts = new Int32Array(initialSlots);
+  #cells = 0;
+  #freeCell = noCell;
+  #size = 0;
   #octets = 0;
-  /** Where the sweep stopped. A Map's iterator survives insertions and deletions, so it need not begin anew. */
-  #sweepAt: Iterator<[string, Entry]> | undefined;
+  #sweepAt = 0;
+  /** What was read lately, by the low bits of its slot. */
+  readonly #readSlots = new Int32Array(readKept).fill(-1);
+  readonly #readContacts: (readonly Contact[])[] = Array.from({ length: readKept }, () => none);
 
   constructor(maxRecords: number, maxOctets = Number.POSITIVE_INFINITY) {
     this.#maxRecords = maxRecords;
@@ -31,92 +46,346 @@ export class ContactTable {
 
   /** Records, those among them that lapsed since the last sweep. */
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
+  }
+
+  /** So many records will come: what has to grow grows once. */
+  reserve(records: number): void {
+    const wanted = Math.min(records, this.#maxRecords);
+    this.#growSlots(wanted);
+    this.#growCells(wanted);
   }
 
   /** The live contacts of a record, in order of preference. */
   live(record: string, nowMs: number): readonly Contact[] {
-    const entry = this.#entries.get(record);
-    return entry === undefined ? none : liveOf(entry, nowMs);
+    const slot = this.#find(record, hashOf(record));
+    return slot < 0 ? none : this.#liveAt(slot, nowMs);
   }
 
   /** What is held for a record, lapsed or not. */
   held(record: string): readonly Contact[] {
-    return this.#entries.get(record)?.contacts ?? none;
+    const slot = this.#find(record, hashOf(record));
+    return slot < 0 ? none : this.#contactsAt(slot);
+  }
+
+  has(record: string): boolean {
+    return this.#find(record, hashOf(record)) >= 0;
   }
 
   /** May these contacts be written? Always, where they take no more than what is there already. */
   hasRoomFor(record: string, contacts: readonly Contact[]): boolean {
     if (contacts.length === 0) return true;
-    const entry = this.#entries.get(record);
-    if (entry === undefined && this.#entries.size >= this.#maxRecords) return false;
-    const added = weigh(record, contacts) - (entry?.octets ?? 0);
+    const slot = this.#find(record, hashOf(record));
+    if (slot < 0 && this.#size >= this.#maxRecords) return false;
+    if (this.#maxOctets === Number.POSITIVE_INFINITY) return true;
+    const added = weigh(this.#textOf(record, contacts), contacts.length) - (slot < 0 ? 0 : this.#weightAt(slot));
     return added <= 0 || this.#octets + added <= this.#maxOctets;
   }
 
-  set(record: string, contacts: readonly Contact[]): void {
-    this.#octets -= this.#entries.get(record)?.octets ?? 0;
-    if (contacts.length === 0) {
-      this.#entries.delete(record);
+  set(record: string, given: readonly Contact[]): void {
+    const hash = hashOf(record);
+    let slot = this.#find(record, hash);
+    if (given.length === 0) {
+      if (slot >= 0) this.#remove(slot);
       return;
     }
-    const octets = weigh(record, contacts);
-    this.#octets += octets;
-    let soonestMs = Number.POSITIVE_INFINITY;
-    for (const { expiresMs } of contacts) if (expiresMs < soonestMs) soonestMs = expiresMs;
-    this.#entries.set(record, {
-      contacts: contacts.length === 1 ? contacts : contacts.toSorted(byPreference),
-      soonestMs,
-      octets,
-    });
+    const contacts = given.length === 1 ? given : given.toSorted(byPreference);
+    const text = this.#textOf(record, contacts);
+    if (slot < 0) {
+      slot = this.#insert(hash, text);
+      this.#octets += weigh(text, contacts.length);
+    } else {
+      this.#octets += weigh(text, contacts.length) - this.#weightAt(slot);
+      // Nearly always a refresh: the text is the one that is there.
+      if (this.#texts[slot] !== text) this.#texts[slot] = flat(text);
+    }
+    this.#writeCells(slot, contacts);
+    const at = slot & (readKept - 1);
+    this.#readSlots[at] = slot;
+    this.#readContacts[at] = contacts;
   }
 
   *records(nowMs: number): Generator<readonly [string, readonly Contact[]]> {
-    for (const [record, entry] of this.#entries) {
-      const contacts = liveOf(entry, nowMs);
-      if (contacts.length > 0) yield [record, contacts];
+    for (let slot = 0; slot < this.#texts.length; slot += 1) {
+      const text = this.#texts[slot];
+      if (text === undefined) continue;
+      const contacts = this.#filtered(slot, this.#read(slot), nowMs);
+      if (contacts.length > 0) yield [recordOf(text), contacts];
     }
   }
 
-  /** Looks at up to `budget` records from where it stopped the last time, drops what has lapsed and reports it. */
+  /** Looks at up to `budget` slots from where it stopped the last time, drops what has lapsed and reports it. */
   sweep(nowMs: number, budget: number, lapsed?: (record: string, contact: Contact) => void): void {
-    for (let visited = 0; visited < budget; visited += 1) {
-      this.#sweepAt ??= this.#entries.entries();
-      const step = this.#sweepAt.next();
-      if (step.done === true) {
-        this.#sweepAt = undefined;
-        return;
-      }
-      const [record, entry] = step.value;
-      if (nowMs < entry.soonestMs) continue;
-      if (lapsed !== undefined)
-        for (const contact of entry.contacts) if (contact.expiresMs <= nowMs) lapsed(record, contact);
-      this.set(record, liveOf(entry, nowMs));
+    const round = this.#texts.length;
+    for (let visited = 0, looked = 0; visited < budget && looked < round; looked += 1) {
+      if (this.#sweepAt >= this.#texts.length) this.#sweepAt = 0;
+      const slot = this.#sweepAt;
+      this.#sweepAt += 1;
+      const text = this.#texts[slot];
+      if (text === undefined) continue;
+      visited += 1;
+      if (!this.#hasLapsed(slot, nowMs)) continue;
+      const record = recordOf(text);
+      const contacts = this.#contactsAt(slot);
+      if (lapsed !== undefined) for (const contact of contacts) if (contact.expiresMs <= nowMs) lapsed(record, contact);
+      this.set(
+        record,
+        contacts.filter(({ expiresMs }) => expiresMs > nowMs),
+      );
     }
   }
-}
 
-function weigh(record: string, contacts: readonly Contact[]): number {
-  let octets = record.length;
-  for (const contact of contacts) {
-    const { target, key, path, alternates, callId = '', userAgent = '', params = '', instance = '' } = contact;
-    octets += contactOctets + target.length + key.length + callId.length + userAgent.length + params.length;
-    octets += instance.length + alternates.length * addressOctets;
-    for (const entry of path) octets += entry.length;
+  #textOf(record: string, contacts: readonly Contact[]): string {
+    let text = written(record);
+    for (const contact of contacts) text += `\n${contactText(contact, this.#words)}`;
+    return text;
   }
-  return octets;
+
+  // --- slots --------------------------------------------------------------------------------------------------------------
+
+  #find(given: string, hash: number): number {
+    const record = written(given);
+    const mask = this.#index.length - 1;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const slot = (this.#index[at] ?? 0) - 1;
+      if (slot < 0) return -1;
+      if (this.#hashes[slot] === hash && isOf(this.#texts[slot], record)) return slot;
+    }
+  }
+
+  #insert(hash: number, text: string): number {
+    this.#growSlots(this.#size + 1);
+    const slot = this.#freeSlots.pop() ?? this.#texts.length;
+    this.#texts[slot] = flat(text);
+    this.#hashes[slot] = hash;
+    this.#firsts[slot] = noCell;
+    this.#enter(slot, hash);
+    this.#size += 1;
+    return slot;
+  }
+
+  #enter(slot: number, hash: number): void {
+    const index = this.#index;
+    const mask = index.length - 1;
+    let at = hash & mask;
+    while (index[at] !== 0) at = (at + 1) & mask;
+    index[at] = slot + 1;
+  }
+
+  #remove(slot: number): void {
+    this.#octets -= this.#weightAt(slot);
+    this.#freeCells(slot);
+    this.#leave(slot);
+    this.#texts[slot] = undefined;
+    this.#freeSlots.push(slot);
+    this.#size -= 1;
+    this.#forget(slot);
+  }
+
+  /** Takes a slot out of the index; what stands behind it moves up, so that no gap hides it (Knuth 6.4, algorithm R). */
+  #leave(slot: number): void {
+    const index = this.#index;
+    const mask = index.length - 1;
+    let gap = (this.#hashes[slot] ?? 0) & mask;
+    while (index[gap] !== slot + 1) gap = (gap + 1) & mask;
+    for (let at = (gap + 1) & mask; index[at] !== 0; at = (at + 1) & mask) {
+      const home = (this.#hashes[(index[at] ?? 1) - 1] ?? 0) & mask;
+      // May it stand in the gap? Not where that lies before its home.
+      if (((at - home) & mask) < ((at - gap) & mask)) continue;
+      index[gap] = index[at] ?? 0;
+      gap = at;
+    }
+    index[gap] = 0;
+  }
+
+  #growSlots(wanted: number): void {
+    if (wanted > this.#hashes.length) {
+      const length = grown(this.#hashes.length, wanted);
+      this.#hashes = copied(this.#hashes, new Int32Array(length));
+      this.#firsts = copied(this.#firsts, new Int32Array(length));
+    }
+    if (wanted * 3 <= this.#index.length * 2) return;
+    let length = this.#index.length;
+    while (wanted * 3 > length * 2) length *= 2;
+    const former = this.#index;
+    this.#index = new Int32Array(length);
+    for (const entry of former) if (entry !== 0) this.#enter(entry - 1, this.#hashes[entry - 1] ?? 0);
+  }
+
+  // --- cells --------------------------------------------------------------------------------------------------------------
+
+  /** The cells of a slot are used again, as far as they go. */
+  #writeCells(slot: number, contacts: readonly Contact[]): void {
+    let cell = this.#firsts[slot] ?? noCell;
+    let before = noCell;
+    for (const { expiresMs, updatedMs, cseq } of contacts) {
+      if (cell === noCell) {
+        cell = this.#newCell();
+        if (before === noCell) this.#firsts[slot] = cell;
+        else this.#nexts[before] = cell;
+      }
+      this.#expiresMs[cell] = expiresMs;
+      this.#updatedMs[cell] = updatedMs;
+      this.#cseqs[cell] = cseq ?? Number.NaN;
+      before = cell;
+      cell = this.#nexts[cell] ?? noCell;
+    }
+    if (before === noCell) return;
+    this.#nexts[before] = noCell;
+    this.#giveBack(cell);
+  }
+
+  #newCell(): number {
+    const cell = this.#freeCell;
+    if (cell !== noCell) {
+      this.#freeCell = this.#nexts[cell] ?? noCell;
+      this.#nexts[cell] = noCell;
+      return cell;
+    }
+    this.#growCells(this.#cells + 1);
+    this.#nexts[this.#cells] = noCell;
+    this.#cells += 1;
+    return this.#cells - 1;
+  }
+
+  #freeCells(slot: number): void {
+    this.#giveBack(this.#firsts[slot] ?? noCell);
+    this.#firsts[slot] = noCell;
+  }
+
+  #giveBack(first: number): void {
+    for (let cell = first; cell !== noCell; ) {
+      const next = this.#nexts[cell] ?? noCell;
+      this.#nexts[cell] = this.#freeCell;
+      this.#freeCell = cell;
+      cell = next;
+    }
+  }
+
+  #growCells(wanted: number): void {
+    if (wanted <= this.#expiresMs.length) return;
+    const length = grown(this.#expiresMs.length, wanted);
+    this.#expiresMs = copied(this.#expiresMs, new Float64Array(length));
+    this.#updatedMs = copied(this.#updatedMs, new Float64Array(length));
+    this.#cseqs = copied(this.#cseqs, new Float64Array(length));
+    this.#nexts = copied(this.#nexts, new Int32Array(length));
+  }
+
+  #hasLapsed(slot: number, nowMs: number): boolean {
+    for (let cell = this.#firsts[slot] ?? noCell; cell !== noCell; cell = this.#nexts[cell] ?? noCell)
+      if ((this.#expiresMs[cell] ?? 0) <= nowMs) return true;
+    return false;
+  }
+
+  // --- reading ------------------------------------------------------------------------------------------------------------
+
+  #liveAt(slot: number, nowMs: number): readonly Contact[] {
+    return this.#filtered(slot, this.#contactsAt(slot), nowMs);
+  }
+
+  #filtered(slot: number, contacts: readonly Contact[], nowMs: number): readonly Contact[] {
+    return this.#hasLapsed(slot, nowMs) ? contacts.filter(({ expiresMs }) => expiresMs > nowMs) : contacts;
+  }
+
+  #contactsAt(slot: number): readonly Contact[] {
+    const at = slot & (readKept - 1);
+    if (this.#readSlots[at] === slot) return this.#readContacts[at] ?? none;
+    const contacts = this.#read(slot);
+    this.#readSlots[at] = slot;
+    this.#readContacts[at] = contacts;
+    return contacts;
+  }
+
+  #read(slot: number): readonly Contact[] {
+    const text = this.#texts[slot] ?? '';
+    const contacts: Contact[] = [];
+    let cell = this.#firsts[slot] ?? noCell;
+    for (let at = text.indexOf('\n') + 1; cell !== noCell; cell = this.#nexts[cell] ?? noCell) {
+      const end = text.indexOf('\n', at);
+      contacts.push(
+        contactOf(
+          text.slice(at, end < 0 ? text.length : end),
+          this.#words,
+          this.#expiresMs[cell] ?? 0,
+          this.#updatedMs[cell] ?? 0,
+          this.#cseqs[cell] ?? Number.NaN,
+        ),
+      );
+      at = end + 1;
+    }
+    return contacts;
+  }
+
+  #forget(slot: number): void {
+    const at = slot & (readKept - 1);
+    if (this.#readSlots[at] !== slot) return;
+    this.#readSlots[at] = -1;
+    this.#readContacts[at] = none;
+  }
+
+  #weightAt(slot: number): number {
+    let contacts = 0;
+    for (let cell = this.#firsts[slot] ?? noCell; cell !== noCell; cell = this.#nexts[cell] ?? noCell) contacts += 1;
+    return weigh(this.#texts[slot] ?? '', contacts);
+  }
 }
 
-/** An object with its map entry and the headers of its strings, measured. */
-const contactOctets = 600;
-const addressOctets = 100;
+const weigh = (text: string, contacts: number): number => text.length + recordOctets + contacts * cellOctets;
 
-/** A whole round of the table takes a minute at most, and a small table is done in one step. */
-export const sweepBudget = (records: number): number => Math.max(1_000, Math.ceil(records / 60));
+/** The header of a text, its place, hash, first cell and places in the index. */
+const recordOctets = 48;
+const cellOctets = 28;
 
-export const sweepEveryMs = 1_000;
+/** Does this text begin with the record, and a line end? */
+const isOf = (text: string | undefined, record: string): boolean =>
+  text !== undefined && text.charCodeAt(record.length) === 10 && text.startsWith(record);
 
-const liveOf = (entry: Entry, nowMs: number): readonly Contact[] =>
-  nowMs < entry.soonestMs ? entry.contacts : entry.contacts.filter(({ expiresMs }) => expiresMs > nowMs);
+const recordOf = (text: string): string => {
+  const record = text.slice(0, text.indexOf('\n'));
+  return record.includes('\\') ? record.replace(/\\([ln])/g, (_, c: string) => (c === 'n' ? '\n' : '\\')) : record;
+};
+
+/** A record as the text begins with it: in one line. */
+const written = (record: string): string =>
+  record.includes('\n') || record.includes('\\')
+    ? record.replace(/[\\\n]/g, (c) => (c === '\n' ? '\\n' : '\\l'))
+    : record;
+
+/** FNV-1a over the characters, mixed once more, so that its low bits serve as they are. */
+function hashOf(record: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < record.length; i += 1) hash = Math.imul(hash ^ record.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return hash ^ (hash >>> 13);
+}
+
+/** A concatenation keeps all of its pieces: its characters are copied together once. */
+function flat(text: string): string {
+  // Asking for a character makes V8 join it in place; the answer must be used, or the question is optimized away.
+  return text.charCodeAt(0) === 0 ? text.slice() : text;
+}
+
+const grown = (length: number, wanted: number): number => {
+  let longer = length;
+  while (longer < wanted) longer *= 2;
+  return longer;
+};
+
+function copied<A extends Int32Array | Float64Array>(from: A, to: A): A {
+  to.set(from);
+  return to;
+}
+
+const noCell = -1;
+const initialSlots = 1_024;
+
+/** A power of two: so many records are kept read. */
+const readKept = 8_192;
+
+/** A whole round of the table takes a minute at most. A small table is done in one step, a large one in slices of some milliseconds. */
+export const sweepBudget = (records: number): number =>
+  Math.max(1_000, Math.ceil((records * sweepEveryMs(records)) / 60_000));
+
+export const sweepEveryMs = (records: number): number => (records > 20_000 ? 100 : 1_000);
 
 const byPreference = (a: Contact, b: Contact): number => b.q - a.q || b.updatedMs - a.updatedMs;

@@ -54,7 +54,7 @@ export class MemoryLocations implements LocationService {
   }
 
   #sweepLater(): void {
-    this.#cancelSweep = this.#clock.after(sweepEveryMs, () => {
+    this.#cancelSweep = this.#clock.after(sweepEveryMs(this.#table.size), () => {
       this.#table.sweep(this.#clock.now(), sweepBudget(this.#table.size));
       this.#sweepLater();
     });

@@ -66,6 +66,46 @@ export class SqliteFile {
     return statSync(this.#path, { bigint: true, throwIfNoEntry: false })?.ino !== this.#inode;
   }
 
+  /** From now on `pull` hands over what is committed later; what is there now is to be loaded. About how many rows there are. */
+  beginLoading(): number {
+    this.#seenSeq = Number(firstColumn(this.#statements.newestSeq));
+    return Math.ceil((Number(firstColumn(this.#statements.pages)) * pageOctets) / rowOctets);
+  }
+
+  /** Who moves the log into the file: a thread beside us, or SQLite with our commits. */
+  checkpointsItself(does: boolean): void {
+    this.#database.exec(`PRAGMA wal_autocheckpoint = ${does ? pagesPerCheckpoint : 0}`);
+  }
+
+  /**
+   * Hands over the next rows behind this one, and drops those that have lapsed while nobody ran; the last row that it has seen, undefined
+   * where there is no further one. @throws where the store fails.
+   */
+  loadSlice(afterRow: number, limit: number, apply: (change: Change) => void): number | undefined {
+    const { page, forgetLapsed } = this.#statements;
+    let last = afterRow;
+    let count = 0;
+    let lapsed = false;
+    for (const columns of page.all(afterRow, limit)) {
+      last = Number(columns['row']);
+      count += 1;
+      if (!this.#apply(columns, apply, false)) lapsed = true;
+    }
+    if (lapsed)
+      try {
+        forgetLapsed.run(afterRow, last, this.#clock.wallNow());
+      } catch (error) {
+        // If another process is writing just now, they may lie there until the next start.
+        if (!isBusy(error)) throw error;
+      }
+    return count < limit ? undefined : last;
+  }
+
+  /** What is stored of one record. @throws where the store fails. */
+  loadRecord(record: string, apply: (change: Change) => void): void {
+    for (const columns of this.#statements.ofRecord.iterate(record)) this.#apply(columns, apply, false);
+  }
+
   /** Hands over what others committed since the last question (the first time: everything). @throws where the store fails. */
   pull(apply: (change: Change) => void): void {
     const version = Number(firstColumn(this.#statements.dataVersion));
@@ -115,11 +155,6 @@ export class SqliteFile {
     this.#statements.forgetRemovals.run(this.#clock.wallNow());
   }
 
-  /** Drops all that has lapsed, for instance while no process was running; reads the whole store. */
-  tidyAll(): void {
-    this.#statements.forgetAllLapsed.run(this.#clock.wallNow());
-  }
-
   /** From now on a statement waits as long for others as service allows. */
   beginService(): void {
     this.#database.exec(`PRAGMA busy_timeout = ${busyMs}`);
@@ -135,22 +170,30 @@ export class SqliteFile {
   }
 
   #changesSince(seq: number, apply: (change: Change) => void): number {
-    const nowMs = this.#clock.now();
-    const aheadMs = this.#aheadMs();
     let lastSeq = seq;
-    for (const { record, key, seq: rowSeq, expires_ms, body } of this.#statements.since.iterate(seq)) {
-      const expiresMs = Number(expires_ms) - aheadMs;
+    for (const { seq: rowSeq, ...columns } of this.#statements.since.iterate(seq)) {
       lastSeq = Number(rowSeq);
-      if (typeof record !== 'string' || typeof key !== 'string') continue;
-      if (typeof body !== 'string' || expiresMs <= nowMs) {
-        apply({ kind: 'removed', record, key });
-        continue;
-      }
-      const contact = contactFromText(body, key, expiresMs);
-      if (contact === undefined) this.unreadableRows += 1;
-      else apply({ kind: 'saved', record, contact: inOurTime(contact, nowMs, aheadMs) });
+      this.#apply(columns, apply, true);
     }
     return lastSeq;
+  }
+
+  /** False: its time is over. `tellsRemoved`: those that are no more are told as well. */
+  #apply(columns: Row, apply: (change: Change) => void, tellsRemoved: boolean): boolean {
+    const { record, key, expires_ms, body } = columns;
+    const nowMs = this.#clock.now();
+    const aheadMs = this.#aheadMs();
+    const expiresMs = Number(expires_ms) - aheadMs;
+    if (typeof record !== 'string' || typeof key !== 'string') return true;
+    const isOver = expiresMs <= nowMs;
+    if (typeof body !== 'string' || isOver) {
+      if (tellsRemoved) apply({ kind: 'removed', record, key });
+      return !isOver;
+    }
+    const contact = contactFromText(body, key, expiresMs);
+    if (contact === undefined) this.unreadableRows += 1;
+    else apply({ kind: 'saved', record, contact: inOurTime(contact, nowMs, aheadMs) });
+    return true;
   }
 }
 
@@ -181,6 +224,13 @@ const removalKeptMs = 86_400_000;
 
 /** How long a statement may wait for another process: short, the event loop stands still meanwhile. */
 export const busyMs = 100;
+
+/** SQLite's own number. */
+const pagesPerCheckpoint = 1_000;
+
+const pageOctets = 4_096;
+/** A contact with its index entries; an estimate only saves growth. */
+const rowOctets = 450;
 
 /** At start nobody is being served yet. */
 const openBusyMs = 5_000;
@@ -236,6 +286,13 @@ function migrate(database: DatabaseSync, path: string): void {
   }
 }
 
+interface Row {
+  readonly record?: unknown;
+  readonly key?: unknown;
+  readonly expires_ms?: unknown;
+  readonly body?: unknown;
+}
+
 type Statements = Readonly<Record<keyof typeof sql, StatementSync>>;
 
 const sql = {
@@ -253,7 +310,11 @@ const sql = {
   retime: 'UPDATE contact SET expires_ms = ? WHERE record = ? AND key = ? AND body IS NOT NULL AND expires_ms < ?',
   forgetRemovals:
     'DELETE FROM contact WHERE rowid IN (SELECT rowid FROM contact WHERE body IS NULL AND expires_ms <= ? LIMIT 1000)',
-  forgetAllLapsed: 'DELETE FROM contact WHERE expires_ms <= ?',
+  newestSeq: 'SELECT seq FROM store',
+  pages: 'PRAGMA page_count',
+  page: 'SELECT rowid AS row, record, key, expires_ms, body FROM contact WHERE rowid > ? ORDER BY rowid LIMIT ?',
+  ofRecord: 'SELECT record, key, expires_ms, body FROM contact WHERE record = ?',
+  forgetLapsed: 'DELETE FROM contact WHERE rowid > ? AND rowid <= ? AND expires_ms <= ?',
 } as const;
 
 const prepare = (database: DatabaseSync): Statements => ({
@@ -269,7 +330,11 @@ const prepare = (database: DatabaseSync): Statements => ({
   forget: database.prepare(sql.forget),
   retime: database.prepare(sql.retime),
   forgetRemovals: database.prepare(sql.forgetRemovals),
-  forgetAllLapsed: database.prepare(sql.forgetAllLapsed),
+  newestSeq: database.prepare(sql.newestSeq),
+  pages: database.prepare(sql.pages),
+  page: database.prepare(sql.page),
+  ofRecord: database.prepare(sql.ofRecord),
+  forgetLapsed: database.prepare(sql.forgetLapsed),
 });
 
 /** The one value that a statement returns. */

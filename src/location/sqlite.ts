@@ -17,10 +17,14 @@ import { FileError, LocationError } from '../errors.ts';
 import type { Contact, LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Metrics } from '../metrics.ts';
+import { CalendarWatch } from './calendar.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from './contact-table.ts';
+import { isSameContact } from './contact-text.ts';
 import { defaultMaxRecords, locationFull } from './memory.ts';
 import { busyMs, type Change, isBusy, isCorrupt, SqliteFile } from './sqlite-file.ts';
 import { inodeOf, setAside } from './store-file.ts';
+import { keyOf, UnwrittenChanges } from './unwritten-changes.ts';
 
 export interface SqliteLocationOptions {
   readonly path: string;
@@ -40,6 +44,7 @@ export interface SqliteLocationOptions {
 type State = 'closed' | 'stored' | 'degraded';
 
 interface Waiter {
+  readonly record: string;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -49,7 +54,6 @@ export class SqliteLocations implements LocationService {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #table: ContactTable;
-  readonly #maxRecords: number;
   readonly #pollMs: number;
   readonly #retryMs: number;
   readonly #commits: Counter;
@@ -60,34 +64,43 @@ export class SqliteLocations implements LocationService {
   /** The file last in use, to tell whether it is the same that comes back. */
   #identity = '';
   #seenSeq = -1;
-  /** What the file does not have yet: record → key → the last change. */
-  #unwritten = new Map<string, Map<string, Change>>();
+  /** What the file does not have yet. */
+  readonly #unwritten: UnwrittenChanges;
+  /** What is in the file and not in memory yet: what is behind this row, but for records that were asked for. */
+  #loading: { row: number; readonly asked: Set<string> } | undefined;
+  #checkpoints: Checkpoints | undefined;
+  #whenLoaded: (() => void) | undefined;
   #waiters: Waiter[] = [];
   #flushAhead = false;
   #busyTurns = 0;
   /** Until then the file is not asked on behalf of a look-up: it was found locked. */
   #askAgainMs = 0;
-  /** How far the calendar was ahead of our clock when we last looked. */
-  #aheadMs: number;
-  #dropped = 0;
+  readonly #calendar: CalendarWatch;
   #timers = new Map<'poll' | 'sweep' | 'retry', Cancel>();
 
   constructor(options: SqliteLocationOptions) {
     this.#path = options.path;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#maxRecords = options.maxRecords ?? defaultMaxRecords;
-    this.#table = new ContactTable(this.#maxRecords, options.maxOctets);
+    const maxRecords = options.maxRecords ?? defaultMaxRecords;
+    this.#table = new ContactTable(maxRecords, options.maxOctets);
+    this.#unwritten = new UnwrittenChanges(maxRecords);
+    this.loaded = new Promise((resolve) => {
+      this.#whenLoaded = resolve;
+    });
     this.#pollMs = options.pollMs ?? 200;
     this.#retryMs = options.retryMs ?? 5_000;
     this.#commits = options.metrics.counter('location_commits', 'Transactions of the location store');
     this.#failures = options.metrics.counter('location_failures', 'Failures of the location store');
     this.#corrupt = options.metrics.counter('location_corrupt', 'Damaged location stores that were set aside');
-    this.#aheadMs = aheadMs(this.#clock);
+    this.#calendar = new CalendarWatch(this.#clock);
     options.metrics.gauge('location_degraded', '1 while registrations are kept in memory alone', () =>
       this.#state === 'degraded' ? 1 : 0,
     );
   }
+
+  /** A large file is read while it is served from: by then all of it is in memory. */
+  readonly loaded: Promise<void>;
 
   get size(): number {
     return this.#table.size;
@@ -97,14 +110,16 @@ export class SqliteLocations implements LocationService {
     if (this.#state !== 'closed') return;
     const file = this.#openFile();
     this.#use(file);
-    if (this.#unwritten.size > 0) this.#flushSoon();
+    if (!this.#unwritten.isEmpty) this.#flushSoon();
+    this.#loadLater();
     if (file.unreadableRows > 0)
       this.#log.warn({ path: this.#path, rows: file.unreadableRows }, 'location store holds rows that are no contacts');
-    this.#repeat('sweep', sweepEveryMs, () => this.#sweep());
+    this.#sweepLater();
     this.#repeat('poll', this.#pollMs, () => this.#poll());
   }
 
   lookup(record: string): readonly Contact[] {
+    if (this.#loading !== undefined) this.#loadRecord(record);
     const nowMs = this.#clock.now();
     const live = this.#table.live(record, nowMs);
     return live.length > 0 || !this.#ask(nowMs) ? live : this.#table.live(record, nowMs);
@@ -112,16 +127,18 @@ export class SqliteLocations implements LocationService {
 
   save(record: string, contacts: readonly Contact[]): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(new LocationError('the location service is closed'));
+    if (this.#loading !== undefined) this.#loadRecord(record);
     if (!this.#table.hasRoomFor(record, contacts)) return Promise.reject(locationFull());
     const before = this.#table.held(record);
     this.#table.set(record, contacts);
     for (const contact of contacts)
-      if (!before.includes(contact)) this.#note(contact.key, { kind: 'saved', record, contact });
+      if (!before.some((each) => isSameContact(each, contact)))
+        this.#unwritten.note({ kind: 'saved', record, contact });
     for (const { key } of before)
-      if (!contacts.some((contact) => contact.key === key)) this.#note(key, { kind: 'removed', record, key });
+      if (!contacts.some((contact) => contact.key === key)) this.#unwritten.note({ kind: 'removed', record, key });
     if (this.#state === 'degraded') return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+      this.#waiters.push({ record, resolve, reject });
       this.#flushSoon();
     });
   }
@@ -132,8 +149,11 @@ export class SqliteLocations implements LocationService {
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
-    if (this.#state === 'stored') this.#flush();
+    this.#checkpoints?.stop();
+    while (this.#state === 'stored' && !this.#unwritten.isEmpty && this.#flush(true));
+    if (this.#state === 'stored') this.#flush(true);
     this.#state = 'closed';
+    this.#whenLoaded?.();
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
     this.#file?.close();
@@ -157,8 +177,9 @@ export class SqliteLocations implements LocationService {
   #readFile(): SqliteFile {
     const file = new SqliteFile(this.#path, this.#clock);
     try {
-      file.pull((change) => this.#apply(change));
-      tidyAtLeisure(file);
+      this.#table.reserve(file.beginLoading());
+      this.#loading = { row: 0, asked: new Set() };
+      for (let rows = 0; rows < rowsAtOpen && this.#loading !== undefined; rows += rowsPerTurn) this.#loadSlice(file);
       return file;
     } catch (error) {
       file.close();
@@ -180,7 +201,54 @@ export class SqliteLocations implements LocationService {
   /** A new file gets everything. */
   #noteAll(): void {
     for (const [record, contacts] of this.#table.records(this.#clock.now()))
-      for (const contact of contacts) this.#note(contact.key, { kind: 'saved', record, contact });
+      for (const contact of contacts) this.#unwritten.noteLater({ kind: 'saved', record, contact });
+  }
+
+  // --- loading ------------------------------------------------------------------------------------------------------------
+
+  /** A slice in each turn of the event loop: messages are served in between. */
+  #loadLater(): void {
+    if (this.#loading === undefined) {
+      this.#whenLoaded?.();
+      return;
+    }
+    setImmediate(() => {
+      const file = this.#file;
+      if (this.#state !== 'stored' || file === undefined) return;
+      try {
+        this.#loadSlice(file);
+      } catch (error) {
+        if (!isBusy(error)) {
+          this.#degrade(error);
+          return;
+        }
+      }
+      this.#loadLater();
+    });
+  }
+
+  #loadSlice(file: SqliteFile): void {
+    const loading = this.#loading;
+    if (loading === undefined) return;
+    const row = file.loadSlice(loading.row, rowsPerTurn, (change) => {
+      if (!loading.asked.has(change.record) && !this.#unwritten.overrules(change)) this.#apply(change);
+    });
+    if (row === undefined) this.#loading = undefined;
+    else loading.row = row;
+  }
+
+  /** Not all of it may be in memory yet. */
+  #loadRecord(record: string): void {
+    const loading = this.#loading;
+    if (loading === undefined || this.#file === undefined || loading.asked.has(record)) return;
+    try {
+      this.#file.loadRecord(record, (change) => {
+        if (!this.#unwritten.overrules(change)) this.#apply(change);
+      });
+      loading.asked.add(record);
+    } catch (error) {
+      if (!isBusy(error)) this.#degrade(error);
+    }
   }
 
   /** Before anybody is told that nobody is known: a partner may have stored it a moment ago. Is there anything new? */
@@ -189,21 +257,6 @@ export class SqliteLocations implements LocationService {
     const { seenSeq } = this.#file;
     this.#pull(this.#file);
     return this.#file !== undefined && this.#file.seenSeq !== seenSeq;
-  }
-
-  #note(key: string, change: Change): void {
-    let changes = this.#unwritten.get(change.record);
-    if (changes === undefined) {
-      // A store that is away must not grow the memory without end; what is dropped lapses or is registered again.
-      if (this.#unwritten.size >= this.#maxRecords) {
-        const [oldest] = this.#unwritten.keys();
-        if (oldest !== undefined) this.#unwritten.delete(oldest);
-        this.#dropped += 1;
-      }
-      changes = new Map();
-      this.#unwritten.set(change.record, changes);
-    }
-    changes.set(key, change);
   }
 
   /** After the input that is there has been read, so that one transaction serves all of it. */
@@ -215,10 +268,12 @@ export class SqliteLocations implements LocationService {
     });
   }
 
-  #flush(): void {
+  /** False: it could not be written. */
+  #flush(isLast = false): boolean {
     this.#flushAhead = false;
-    if (this.#file === undefined || this.#state !== 'stored') return;
-    if (this.#unwritten.size > 0) {
+    if (this.#file === undefined || this.#state !== 'stored') return false;
+    if (this.#checkpoints?.holds === true && !isLast) return false;
+    if (!this.#unwritten.isEmpty) {
       try {
         this.#write(this.#file);
       } catch (error) {
@@ -226,19 +281,25 @@ export class SqliteLocations implements LocationService {
         this.#busyTurns += 1;
         if (isBusy(error) && this.#busyTurns < maxBusyTurns) this.#flushSoon();
         else this.#degrade(error);
-        return;
+        return false;
       }
     }
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    const waiters = this.#waiters.splice(0);
+    for (const waiter of waiters)
+      if (this.#unwritten.awaits(waiter.record)) this.#waiters.push(waiter);
+      else waiter.resolve();
+    if (!this.#unwritten.isEmpty) this.#flushSoon();
+    return true;
   }
 
   #write(file: SqliteFile): void {
-    const ours = this.#unwritten;
-    const theirs = file.commit(changesIn(ours));
+    const batch = this.#unwritten.batch(changesPerCommit);
+    const theirs = file.commit(batch.changes);
     this.#commits.add();
+    this.#checkpoints?.committed(batch.changes.length);
     this.#busyTurns = 0;
-    this.#unwritten = new Map();
-    for (const change of theirs) if (!isOverruled(change, ours)) this.#apply(change);
+    for (const change of theirs) if (!this.#unwritten.overrules(change)) this.#apply(change);
+    this.#unwritten.written(batch);
   }
 
   /** Takes over what another process wrote. */
@@ -267,7 +328,7 @@ export class SqliteLocations implements LocationService {
     try {
       if (checksPath && file.isReplaced()) throw new FileError('the file was removed or replaced');
       file.pull((change) => {
-        if (!isOverruled(change, this.#unwritten)) this.#apply(change);
+        if (!this.#unwritten.overrules(change)) this.#apply(change);
       });
     } catch (error) {
       // Each question to a locked file holds up the whole process: not again for a while.
@@ -278,26 +339,23 @@ export class SqliteLocations implements LocationService {
 
   /** Whoever starts after the calendar was set forward reads our times by the new one: they are put right. */
   #heedCalendar(): void {
-    const ahead = aheadMs(this.#clock);
-    const stepMs = ahead - this.#aheadMs;
-    if (Math.abs(stepMs) < calendarStepMs) return;
-    this.#aheadMs = ahead;
+    const stepMs = this.#calendar.stepMs();
+    if (stepMs === 0) return;
     this.#log.warn({ stepMs: Math.round(stepMs) }, 'the calendar of this machine was set');
     if (stepMs < 0) return;
     for (const [record, contacts] of this.#table.records(this.#clock.now()))
       for (const { key, expiresMs } of contacts)
-        if (this.#unwritten.get(record)?.has(key) !== true)
-          this.#note(key, { kind: 'retimed', record, key, expiresMs });
+        if (!this.#unwritten.has(record, key)) this.#unwritten.noteLater({ kind: 'retimed', record, key, expiresMs });
     if (this.#state === 'stored') this.#flushSoon();
   }
 
   #sweep(): void {
     const nowMs = this.#clock.now();
     this.#table.sweep(nowMs, sweepBudget(this.#table.size), (record, { key }) =>
-      this.#note(key, { kind: 'lapsed', record, key }),
+      this.#unwritten.noteLater({ kind: 'lapsed', record, key }),
     );
     if (this.#state !== 'stored' || this.#file === undefined) return;
-    if (this.#unwritten.size > 0) this.#flushSoon();
+    if (!this.#unwritten.isEmpty) this.#flushSoon();
     try {
       this.#file.tidy();
     } catch (error) {
@@ -346,6 +404,7 @@ export class SqliteLocations implements LocationService {
         file.close();
         file = new SqliteFile(this.#path, this.#clock, { waitMs: retryWaitMs });
         this.#noteAll();
+        this.#loading = undefined;
       }
       this.#write(file);
       this.#use(file);
@@ -358,21 +417,36 @@ export class SqliteLocations implements LocationService {
       return;
     }
     this.#log.warn(
-      { path: this.#path, dropped: this.#dropped },
+      { path: this.#path, dropped: this.#unwritten.dropped },
       'location store is back, registrations are stored again',
     );
-    this.#dropped = 0;
+    this.#unwritten.dropped = 0;
+    if (!this.#unwritten.isEmpty) this.#flushSoon();
+    this.#loadLater();
   }
 
   #use(file: SqliteFile): void {
     file.beginService();
     this.#file = file;
     this.#identity = file.identity;
+    this.#checkpoints?.stop();
+    file.checkpointsItself(false);
+    this.#checkpoints = new Checkpoints(this.#path, {
+      released: () => {
+        if (this.#state === 'stored' && !this.#unwritten.isEmpty) this.#flushSoon();
+      },
+      failed: (reason) => {
+        this.#log.warn({ path: this.#path, reason }, 'location store is checkpointed with its commits');
+        if (this.#file === file) file.checkpointsItself(true);
+      },
+    });
     this.#state = 'stored';
     this.#busyTurns = 0;
   }
 
   #closeFile(): void {
+    this.#checkpoints?.stop();
+    this.#checkpoints = undefined;
     try {
       this.#file?.close();
     } catch (error) {
@@ -381,7 +455,17 @@ export class SqliteLocations implements LocationService {
     this.#file = undefined;
   }
 
-  #repeat(name: 'poll' | 'sweep', everyMs: number, run: () => void): void {
+  #sweepLater(): void {
+    this.#timers.set(
+      'sweep',
+      this.#clock.after(sweepEveryMs(this.#table.size), () => {
+        this.#sweep();
+        if (this.#state !== 'closed') this.#sweepLater();
+      }),
+    );
+  }
+
+  #repeat(name: 'poll', everyMs: number, run: () => void): void {
     this.#timers.set(
       name,
       this.#clock.after(everyMs, () => {
@@ -395,39 +479,18 @@ export class SqliteLocations implements LocationService {
 /** A partner may damage nothing faster than we set it aside; whatever does ends the start. */
 const maxSetAside = 3;
 
-/** The calendar runs a little apart from our clock all the time (NTP slews); from here on it was set. */
-const calendarStepMs = 2_000;
-
 /** How long a locked file is left in peace before it is read again: it stops the event loop for `busyMs` each time. */
 const lockedPauseMs = 20 * busyMs;
 
 /** As short as it can be: a retry comes every few seconds for as long as the store is away. */
 const retryWaitMs = 10;
 
-const aheadMs = (clock: Clock): number => clock.wallNow() - clock.now();
-
 /** Turns in a row that may find the store held by another process before it counts as lost (each waits 100 ms by itself). */
 const maxBusyTurns = 5;
 
-/** Rows that lapsed while nobody ran: if another process is writing just now, they may lie there until the next start. */
-function tidyAtLeisure(file: SqliteFile): void {
-  try {
-    file.tidyAll();
-  } catch (error) {
-    if (!isBusy(error)) throw error;
-  }
-}
+/** Read before the first message is served, then in each turn: some milliseconds. */
+const rowsAtOpen = 20_000;
+const rowsPerTurn = 500;
 
-const keyOf = (change: Change): string => (change.kind === 'saved' ? change.contact.key : change.key);
-
-type Unwritten = ReadonlyMap<string, ReadonlyMap<string, Change>>;
-
-/** Have we a word of our own on this contact, later than theirs? That its time was over is none: they may have refreshed it. */
-function isOverruled(theirs: Change, ours: Unwritten): boolean {
-  const own = ours.get(theirs.record)?.get(keyOf(theirs));
-  return own !== undefined && own.kind !== 'lapsed' && own.kind !== 'retimed';
-}
-
-function* changesIn(unwritten: Unwritten): Generator<Change> {
-  for (const changes of unwritten.values()) yield* changes.values();
-}
+/** A commit of so many takes some ten milliseconds. */
+const changesPerCommit = 2_000;

@@ -1,4 +1,5 @@
 /** Users and trunks of the SIP side, for the one answer of where a number leads. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type Contact,
   type DialledNumbers,
@@ -149,5 +150,24 @@ export const noting = (locations: LocationService, directory: SipDirectory): Loc
   },
   close: () => locations.close(),
 });
+
+/** The names of all records, one after the other. */
+export function* recordsOf(locations: LocationService): Generator<string> {
+  for (const [record] of locations.records()) yield record;
+}
+
+/** A large store comes into memory while it is served from: who is in it is noted then, some at a time. */
+export async function noteStored(locations: LocationService, directory: SipDirectory): Promise<void> {
+  await locations.loaded;
+  let seen = 0;
+  for (const record of recordsOf(locations)) {
+    directory.note(record);
+    seen += 1;
+    if (seen % recordsPerTurn === 0) await nextTurn();
+  }
+}
+
+/** A millisecond or two of work. */
+const recordsPerTurn = 1_000;
 
 const dialable = /^[0-9]{1,15}$/;

@@ -102,7 +102,7 @@ describe('RFC 3261 §21.5.4 a location service that is full', () => {
 
   it('by its octets takes nothing more, until something has lapsed or was taken back', async () => {
     const clock = new FakeClock();
-    const locations = new MemoryLocations({ clock, maxOctets: 20_000 });
+    const locations = new MemoryLocations({ clock, maxOctets: 15_000 });
     await locations.open();
     let taken = 0;
     const fill = async (): Promise<unknown> => {
