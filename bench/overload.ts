@@ -46,7 +46,7 @@ async function run(options: BenchOptions): Promise<SuiteReport> {
           scenario,
           host: callerHost,
           remote: through.address,
-          keys: sippKeys(callerHost),
+          keys: { ...sippKeys(callerHost), domain: load.proxy.host },
           rate,
           calls,
           ...(atOnce === undefined ? {} : { atOnce }),
