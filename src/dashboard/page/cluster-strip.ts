@@ -1,5 +1,5 @@
 /** The members: who lives, and who stands in for whom since when. */
-import { age, shortDuration } from './format.ts';
+import { moment, shortDuration } from './format.ts';
 import { type MemberCard, memberCards, type StandIn } from './model.ts';
 import type { State } from './store.ts';
 import { Dot, html } from './ui.ts';
@@ -31,7 +31,7 @@ function Card({ card, nowMs }: { readonly card: MemberCard; readonly nowMs: numb
     <li class=${`member ${mood}`} data-member=${name}>
       <p class="name">
         <${Dot} mood=${mood} /><b>${name}</b>
-        <span class="word">${word}${sinceMs !== undefined && mood === 'bad' && ` since ${age(sinceMs, nowMs)}`.replace(' since just now', ' since now').replace(/ ago$/, '')}</span>
+        <span class="word">${word}${sinceMs !== undefined && mood === 'bad' && ` since ${moment(sinceMs, nowMs)}, ${shortDuration(nowMs - sinceMs)}`}</span>
         ${isSelf && html`<span class="badge idle">this page</span>`}${isHop && html`<span class="badge idle">next hop</span>`}
       </p>
       <p class="quiet facts">
@@ -56,7 +56,7 @@ const StandInLine = ({ standIn, nowMs }: { readonly standIn: StandIn; readonly n
   ].filter((each) => each !== undefined);
   return html`
     <p class="stands-in">
-      <span aria-hidden="true">⇄</span> stands in for <b>${name}</b>${sinceMs !== undefined && html` since ${shortDuration(nowMs - sinceMs)}`}: ${work.join(', ')}
+      <span aria-hidden="true">⇄</span> stands in for <b>${name}</b>${sinceMs !== undefined && html` since ${moment(sinceMs, nowMs)}`}: ${work.join(', ')}
     </p>
   `;
 };

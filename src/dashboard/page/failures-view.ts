@@ -65,7 +65,7 @@ export function Groups(props: {
               <span class="reason"><b>${reasonTitle(reason)}</b> <span class="quiet">${where === undefined ? 'said by this controller' : `said by ${where}`}</span></span>
               <span class="number">${count(calls)}</span>
               <meter min="0" max=${most} value=${calls} aria-label=${`${calls} calls`}></meter>
-              <span class="quiet last">last <${Age} wallMs=${lastMs} nowMs=${props.nowMs} /></span>
+              <span class="quiet last"><${Age} wallMs=${lastMs} nowMs=${props.nowMs} /></span>
             </button>
           </li>
         `,

@@ -77,6 +77,8 @@ export interface LadderPicture {
   readonly width: number;
   readonly height: number;
   readonly timeWidth: number;
+  /** From one column to the next. */
+  readonly step: number;
   readonly columns: readonly Column[];
   readonly items: readonly (Message | Failed | Band)[];
 }
@@ -138,7 +140,7 @@ export function ladder({ rows, marks, width, nameOf, besides = [] }: LadderReque
       deaths: gone.map(({ top }) => top),
     };
   });
-  return { width: total, height, timeWidth, columns, items };
+  return { width: total, height, timeWidth, step, columns, items };
 }
 
 /** In the order in which they come up; what failed stands beside what took its place. */

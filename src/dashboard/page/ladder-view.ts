@@ -108,14 +108,14 @@ function Picture({
   readonly chosen: number | undefined;
   readonly choose: (sequence: number) => void;
 }) {
-  const { width, height, columns, items } = picture;
+  const { width, height, step, columns, items } = picture;
   return html`
     <div class="ladder-scroll" tabindex="0" role="group" aria-label="Messages in their order">
       <div class="ladder-heads" style=${{ width: `${width}px` }} aria-hidden="true">
         ${columns.map(
           ({ address, name, isOwn, x, deaths, life }) => html`
             <div class=${`${isOwn ? 'own' : ''} ${deaths.length >= life.length && deaths.length > 0 ? 'dead' : ''}`} style=${{ left: `${x}px` }}>
-              <b>${cut(name ?? hostOf(address), 16)}</b><small>${cut(address, 22)}</small>
+              <b>${cut(name ?? hostOf(address), Math.floor(step / 8))}</b><small title=${address}>${address.length * 6.3 <= step ? address : tail(address, Math.floor(step / 6.6))}</small>
             </div>
           `,
         )}
@@ -203,6 +203,9 @@ function Arrow({
     </g>
   `;
 }
+
+/** Where an address has not enough width, its end tells it from others. */
+const tail = (address: string, length: number): string => `…${address.slice(1 - length)}`;
 
 /** What was recorded, then what comes, put together twice a second; and anew when the controller is there again. */
 function useTrace(about: string): { readonly rows: readonly TraceRow[]; readonly problem: string | undefined } {
