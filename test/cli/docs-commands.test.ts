@@ -129,7 +129,14 @@ beforeAll(async () => {
     ].join('\n'),
   );
   house = spawned(['run', '-c', file]);
-  await expect.poll(() => house.text, { timeout: 60_000, interval: 50 }).toMatch(/"msg":"ready"/);
+  const ended = house.ended.then(({ stderr }) => stderr);
+  while (!house.text.includes('"msg":"ready"')) {
+    const said = await Promise.race([
+      ended,
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 50)),
+    ]);
+    if (said !== undefined) throw new Error(`it did not start: ${said}`);
+  }
 }, 70_000);
 
 afterAll(async () => {
