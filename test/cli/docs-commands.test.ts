@@ -87,7 +87,8 @@ const notHere: readonly (readonly [command: RegExp, why: string])[] = [
     'this test is run by them, or would be by them again',
   ],
   [/^npm run demo|^altpath demo/, 'test/scenarios/demo.test.ts plays the demonstration'],
-  [/^npm run bench/, 'measures for minutes, and wants a quiet machine'],
+  [/^npm run bench|^node bench\//, 'measures for minutes, and wants a quiet machine'],
+  [/^node scripts\/grafana\.ts/, 'test/core/ops.test.ts looks into what it has written'],
   [/^npx (?:vitest|biome|node)/, 'tools of who works on the sources'],
   [/^git /, 'changes the sources, or needs a network'],
   [/^(?:apt|apt-get|dpkg) /, 'installs on the machine: test/ops/packages.test.ts looks into the package'],
@@ -106,7 +107,7 @@ const notHere: readonly (readonly [command: RegExp, why: string])[] = [
   [/^alias |^kill -9/, 'words of the shell'],
   [/^altpath check \/etc\//, 'its file is that of an installed package: test/ops/packages.test.ts checks it'],
   [
-    /^altpath check$|^altpath drain$|^altpath trace$/,
+    /^altpath check$|^altpath drain$|^altpath trace$|^altpath doctor$/,
     'names the command in a sentence; it is executed with its words elsewhere',
   ],
 ];
@@ -191,6 +192,7 @@ async function execute({ command, yaml }: Written): Promise<void> {
     case 'reg':
     case 'log':
     case 'explain':
+    case 'bans':
       await ends([verb, ...asked]);
       return;
     case 'trace':
