@@ -46,3 +46,13 @@ export class LocationError extends AltpathError {
 
 /** It holds as many records or octets as it may: later there may be room. */
 export class LocationFullError extends LocationError {}
+
+/** What others have registered meanwhile is later (RFC 3261 §10.3), or leaves no room in the record. */
+export class LocationConflictError extends LocationError {
+  readonly conflict: 'older' | 'crowded';
+
+  constructor(conflict: 'older' | 'crowded') {
+    super(conflict === 'older' ? 'a later registration is stored' : 'the record has as many contacts as it may');
+    this.conflict = conflict;
+  }
+}

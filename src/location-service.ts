@@ -40,6 +40,14 @@ export interface Contact {
   readonly updatedMs: number;
 }
 
+/** The registration that a save is made for, where a store that others write to as well has to compare them (RFC 3261 §10.3). */
+export interface Registration {
+  readonly callId: string;
+  readonly cseq: number;
+  /** So many contacts the record may have, those that others registered among them. */
+  readonly maxContacts: number;
+}
+
 export interface LocationService {
   /** A large store is read while it is answered from: when all of it is in memory; absent: after `open`. */
   readonly loaded?: Promise<void>;
@@ -51,7 +59,16 @@ export interface LocationService {
    * Replaces the contacts of a record (an empty list removes it). Visible to `lookup` at once; resolves when it is stored.
    * Rejects where the store refuses: the caller must then not acknowledge.
    */
-  save(record: string, contacts: readonly Contact[]): Promise<void>;
+  save(record: string, contacts: readonly Contact[], registration?: Registration): Promise<void>;
+  /**
+   * Nobody was found: might the store know better? It may for a moment after somebody has registered with another process. undefined: no.
+   * Settles when it was asked, soon whatever becomes of it; then `lookup` knows.
+   */
+  ask?(record: string): Promise<void> | undefined;
+  /** This process has just begun and does not have all of the store yet. */
+  readonly isBeingRead?: boolean;
+  /** How the store is, for `altpath status`. */
+  status?(): Readonly<Record<string, unknown>>;
   /** Every record with its live contacts, for `altpath reg`. */
   records(): Iterable<readonly [record: string, contacts: readonly Contact[]]>;
   readonly size: number;

@@ -24,13 +24,13 @@ export interface NextHops {
 export interface AddressResolverParts {
   readonly clock: Clock;
   readonly dns: DnsClient;
-  readonly locations: Pick<LocationService, 'lookup'>;
+  readonly locations: Pick<LocationService, 'lookup' | 'ask' | 'isBeingRead'>;
   /** What the operator says of his country's numbers. */
   readonly plan?: DiallingPlan | undefined;
 }
 
 export class AddressResolver implements NextHops {
-  readonly #locations: Pick<LocationService, 'lookup'>;
+  readonly #locations: Pick<LocationService, 'lookup' | 'ask' | 'isBeingRead'>;
   readonly #addresses: AddressNames;
   /** What forms a number has. */
   readonly plan: DiallingPlan;
@@ -81,6 +81,21 @@ export class AddressResolver implements NextHops {
     return this.#byNumber(normal);
   }
 
+  /** This process has just begun: who is where it knows in part only. */
+  get isBeginning(): boolean {
+    return this.#locations.isBeingRead === true;
+  }
+
+  /** Nobody was found: the store of the location service is asked for every form that `contactsOf` looks for. undefined: it knows no better. */
+  ask(identity: string): Promise<unknown> | undefined {
+    const locations = this.#locations;
+    if (locations.ask === undefined) return undefined;
+    const normal = normalIdentity(identity);
+    const records = new Set([identity, normal, ...this.#recordsOfNumber(normal)]);
+    const answers = [...records].flatMap((record) => locations.ask?.(record) ?? []);
+    return answers.length === 0 ? undefined : Promise.all(answers);
+  }
+
   /** The trunks that take this number, best first. */
   trunksOf(number: string): readonly Contact[] {
     return this.#directories.flatMap((directory) => directory.trunksOf(number));
@@ -101,8 +116,16 @@ export class AddressResolver implements NextHops {
     return this.#directories.reduce((sum, { version }) => sum + version, this.#directories.length);
   }
 
-  /** A number is a line's or a user's, in whatever form; in front of a domain the user's of that domain first. */
   #byNumber(identity: string): readonly Contact[] {
+    for (const record of this.#recordsOfNumber(identity)) {
+      const contacts = this.#locations.lookup(record);
+      if (contacts.length > 0) return contacts;
+    }
+    return none;
+  }
+
+  /** A number is a line's or a user's, in whatever form; in front of a domain the user's of that domain first. */
+  #recordsOfNumber(identity: string): readonly string[] {
     const number = numberOf(identity);
     if (plainNumber(number) === undefined) return none;
     const domain = identity.slice(number.length);
@@ -112,11 +135,7 @@ export class AddressResolver implements NextHops {
       records.push(...forms);
       for (const directory of this.#directories) records.push(...forms.flatMap((form) => directory.recordsOf(form)));
     }
-    for (const record of records) {
-      const contacts = this.#locations.lookup(record);
-      if (contacts.length > 0) return contacts;
-    }
-    return none;
+    return records;
   }
 
   /** Next hops of a protocol that has a name procedure of its own. */

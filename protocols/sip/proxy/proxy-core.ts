@@ -43,6 +43,7 @@ import { RoutePlanning, type TakenOver } from './route-planning.ts';
 import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
 import { type DialogProof, kindOf } from './route-user.ts';
 import { StatelessForwarding } from './stateless-forwarding.ts';
+import { StoreLookups } from './store-lookups.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
 import type { OwnRequests } from './target.ts';
 import { type RoutingTable, TargetSet } from './target-set.ts';
@@ -126,6 +127,7 @@ export class ProxyCore {
   readonly #explanation: RoutingExplanation;
   readonly #counts: MessageCounts;
   readonly #shedding: Shedding | undefined;
+  readonly #stored: StoreLookups;
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -152,6 +154,7 @@ export class ProxyCore {
     this.#identity = parts.identity;
     const { metrics, identity, trust, resolver, layer } = parts;
     this.#forkControl = new ForkControl(parts);
+    this.#stored = new StoreLookups(parts);
     this.#routes = new RoutePreprocessing(parts);
     this.#targets = new TargetSet({
       identity,
@@ -303,6 +306,7 @@ export class ProxyCore {
         this.#forwardStateless(request, flow, routing, standing);
       return;
     }
+    if (this.#stored.holdsEarly(request, routing, () => this.#onRequest(request, flow))) return;
     const pass = this.#forkControl.pass(request);
     let refusal = this.#validate(request, flow, routing, pass);
     if (refusal === undefined && standing === 'stranger') {
@@ -326,6 +330,12 @@ export class ProxyCore {
       this.#answers.refuseStateless(request, flow, this.#answers.abilities(request));
       return;
     }
+    this.#forward(request, flow, key, routing, standing, pass);
+  }
+
+  /** To a line of ours, or to wherever it goes. */
+  #forward(request: SipMessage, flow: Flow, key: string, routing: Routing, standing: Standing, pass: Pass): void {
+    const { userAgent } = this.#parts;
     const line = userAgent.isOwn(flow) ? undefined : this.#lineFor(request, routing, standing);
     if (line !== undefined) {
       userAgent.onRequest(request, flow, line, key);
@@ -334,6 +344,11 @@ export class ProxyCore {
     const found = this.#targets.of(request, routing, standing);
     const targets = 'status' in found ? found : this.#ofTrunks(found, request, routing);
     if ('status' in targets) {
+      const again = (): void => {
+        // A copy may have come meanwhile.
+        if (this.#layer.server(request, key) === undefined) this.#forward(request, flow, key, routing, standing, pass);
+      };
+      if (this.#stored.holds(request, routing, again)) return;
       // Where nobody has shown who he is, the same holds as above (RFC 3261 §8.2.7).
       if (standing === 'open' || standing === 'stranger' || standing === 'trunk')
         this.#answers.refuseStateless(request, flow, targets);

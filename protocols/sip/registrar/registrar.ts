@@ -13,10 +13,10 @@ import type {
   Metrics,
   RateLimitedLog,
 } from '../../../src/internal.ts';
-import { isIpLiteral, LocationFullError, limitedEvent } from '../../../src/internal.ts';
+import { isIpLiteral, LocationConflictError, LocationFullError, limitedEvent } from '../../../src/internal.ts';
 import { response } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
-import { kept } from '../codec/kept-text.ts';
+import { kept, keptId } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri, uriParam } from '../codec/uri.ts';
 import { type NameAddr, parseNameAddr } from '../codec/values.ts';
@@ -26,7 +26,7 @@ import type { Flows } from '../proxy/flows.ts';
 import { stampedVia } from '../proxy/forward.ts';
 import { type BindingRequest, type BindingRules, bind, type ContactWay, outOfOrder, tooMany } from './bindings.ts';
 import type { ContactPlaces } from './contact-places.ts';
-import { type ContactValue, readContacts } from './contact-values.ts';
+import { type ContactValue, type ContactValues, readContacts } from './contact-values.ts';
 import { maxRecordNameOctets } from './record-limits.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { Removals } from './removals.ts';
@@ -78,7 +78,14 @@ export class Registrar {
 
   /** Answers exactly once, at once or when the bindings are stored. */
   register(request: SipMessage, flow: Flow, respond: Respond): void {
-    const outcome = this.#process(request, flow);
+    this.#proceed(this.#process(request, flow), request, flow, respond);
+  }
+
+  #proceed(outcome: Outcome, request: SipMessage, flow: Flow, respond: Respond): void {
+    if (outcome.kind === 'asking') {
+      void outcome.answer.then(() => this.#proceed(outcome.bind(), request, flow, respond));
+      return;
+    }
     if (outcome.kind === 'refused') {
       const { status } = outcome.refusal;
       this.#refuse(request, flow, respond, outcome.refusal, status === 401 || !this.#parts.asksForCredentials);
@@ -91,13 +98,21 @@ export class Registrar {
       return;
     }
     if (removes) this.#removals.note(record, request);
-    this.#parts.locations.save(record, others.length === 0 ? after : [...others, ...after]).then(
+    const { callId, cseq } = request;
+    const { maxContacts } = this.#parts.rules;
+    const contacts = others.length === 0 ? after : [...others, ...after];
+    this.#parts.locations.save(record, contacts, { callId: keptId(callId), cseq, maxContacts }).then(
       () => {
         // First its answer, then what waits for the telephone to be back.
         this.#accept(request, flow, respond, after, fields, isRepeatable);
         for (const key of overFlow) this.#parts.flows.bound(flow, record, key);
       },
       (error: unknown) => {
+        if (error instanceof LocationConflictError) {
+          // Another registrar of the domain has taken what this one has not seen yet.
+          this.#refuse(request, flow, respond, error.conflict === 'older' ? outOfOrder : tooMany, false);
+          return;
+        }
         // Another registrar of the domain may have room, and we in a while (RFC 3261 §21.5.4).
         const isFull = error instanceof LocationFullError;
         if (!isFull) this.#parts.log.error({ record, reason: String(error) }, 'registration could not be stored');
@@ -114,7 +129,7 @@ export class Registrar {
 
   /** The steps of RFC 3261 §10.3 in their order; step 1, whose domain it is, is the proxy's. */
   #process(request: SipMessage, flow: Flow): Outcome {
-    const { identity, clock, locations, rules } = this.#parts;
+    const { identity, locations, rules } = this.#parts;
     const unknown = request
       .list(H.require)
       .filter((option) => !supportedOptions.includes(option.toLowerCase()))
@@ -142,7 +157,6 @@ export class Registrar {
     const contacts = readContacts(request.list(H.contact), request.header(H.expires), rules.defaultExpiresSeconds);
     if (!contacts.ok) return { kind: 'refused', refusal: contacts.error };
     const values = contacts.value === '*' ? [] : contacts.value;
-    const removes = contacts.value === '*' || values.some(({ seconds }) => seconds === 0);
     if (values.some(({ seconds }) => seconds > 0) && this.#removals.isOlder(record, request))
       return { kind: 'refused', refusal: outOfOrder };
     const misplaced = this.#misplaced(values, pathUris, record, flow);
@@ -151,20 +165,40 @@ export class Registrar {
     const outbound = outboundOf(values, isFirstHop, path, options);
     if ('status' in outbound) return { kind: 'refused', refusal: outbound };
 
+    const bindIt = (): Outcome =>
+      this.#bind(request, flow, record, contacts.value, path, isFirstHop, outbound.applies, options);
+    const answer = locations.lookup(record).length === 0 ? locations.ask?.(record) : undefined;
+    return answer === undefined ? bindIt() : { kind: 'asking', answer, bind: bindIt };
+  }
+
+  /** What the request makes of the bindings that there are. */
+  #bind(
+    request: SipMessage,
+    flow: Flow,
+    record: string,
+    contacts: ContactValues,
+    path: readonly string[],
+    isFirstHop: boolean,
+    isOutbound: boolean,
+    options: readonly string[],
+  ): Outcome {
+    const { identity, clock, locations, rules } = this.#parts;
+    const values = contacts === '*' ? [] : contacts;
+    const removes = contacts === '*' || values.some(({ seconds }) => seconds === 0);
     const nowMs = clock.now();
     const stored = locations.lookup(record);
     const { flows } = this.#parts;
     const overFlow = new Set<string>();
     const wanted: BindingRequest = {
-      contacts: contacts.value,
+      contacts,
       callId: request.callId,
       cseq: request.cseq,
       path,
       userAgent: request.header(H.userAgent)?.slice(0, 200),
       nowMs,
-      outbound: outbound.applies,
+      outbound: isOutbound,
       wayTo: (contact, key) => {
-        const way = this.#wayTo(contact, request, flow, path, isFirstHop, outbound.applies);
+        const way = this.#wayTo(contact, request, flow, path, isFirstHop, isOutbound);
         if (way.overFlow !== true) return way;
         overFlow.add(key);
         return { ...way, flow: flows.bindingToken(flow, record, key) };
@@ -184,7 +218,7 @@ export class Registrar {
     for (const entry of path) fields += `Path: ${entry}\r\n`;
     if (rules.serviceRoute) fields += `Service-Route: ${identity.localHeaders(flow).route}\r\n`;
     // RFC 5626 §6: says that bindings of flows were made, to a telephone that understands it.
-    if (outbound.applies && options.includes('outbound')) fields += 'Require: outbound\r\n';
+    if (isOutbound && options.includes('outbound')) fields += 'Require: outbound\r\n';
     return {
       kind: 'bound',
       record,
@@ -322,6 +356,8 @@ export class Registrar {
 }
 
 type Outcome =
+  /** Memory has nothing of the record: the store may. */
+  | { readonly kind: 'asking'; readonly answer: Promise<void>; readonly bind: () => Outcome }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | {
       readonly kind: 'bound';

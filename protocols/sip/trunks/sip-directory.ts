@@ -140,10 +140,11 @@ export const sipDirectory = (config: SipConfig, plan: DiallingPlan): SipDirector
 export const noting = (locations: LocationService, directory: SipDirectory): LocationService => ({
   open: () => locations.open(),
   lookup: (record) => locations.lookup(record),
-  save(record, contacts) {
+  save(record, contacts, registration) {
     if (contacts.length > 0) directory.note(record);
-    return locations.save(record, contacts);
+    return locations.save(record, contacts, registration);
   },
+  ask: (record) => locations.ask?.(record),
   records: () => locations.records(),
   get size() {
     return locations.size;

@@ -13,6 +13,7 @@ import {
   type Flow,
   formatSocketAddress,
   type Listener,
+  type LocationService,
   type Logger,
   Metrics,
   type Network,
@@ -44,6 +45,8 @@ export interface SipWorldOptions {
   readonly log?: Logger;
   /** The proxy's address floats: `leave()` and `comeBack()` move it. */
   readonly floats?: boolean;
+  /** Instead of memory alone. */
+  readonly locations?: LocationService;
   /** Makes services that a role has in a process and not in every test, and may put something between it and its sockets. */
   readonly more?: (
     parts: WorldParts,
@@ -101,7 +104,7 @@ export class SipWorld {
           ...parts,
           ...options.more?.(parts),
           dns: dnsOf(options.names ?? (() => undefined), world.asked),
-          locations,
+          locations: options.locations ?? locations,
           cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
         },
         new DiallingPlan(options.numbers),
