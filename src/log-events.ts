@@ -7,6 +7,7 @@ import { gatewayEvents } from './log-events/gateways.ts';
 import { memberEvents } from './log-events/members.ts';
 import { programEvents } from './log-events/program.ts';
 import { type EventShape, event } from './log-events/shape.ts';
+import { storeEvents } from './log-events/store.ts';
 import type { RateLimitedLog } from './rate-limited-log.ts';
 
 const callEvents = {
@@ -212,6 +213,7 @@ export const logEvents = {
   ...memberEvents,
   ...gatewayEvents,
   ...programEvents,
+  ...storeEvents,
 } as const satisfies Readonly<Record<string, EventShape>>;
 
 export type LogEventName = keyof typeof logEvents;

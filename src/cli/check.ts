@@ -5,6 +5,7 @@ import type { Override } from '../config/problems.ts';
 import { readSource } from '../config/source.ts';
 import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { ConfigError } from '../errors.ts';
+import { withoutCredentials } from '../location/redis/location-url.ts';
 import { bracketed, formatAddress } from '../signaling/controller-address.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */
@@ -63,7 +64,7 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
     ...(node === undefined ? [] : [`  node ${node}`]),
     ...lines,
     ...trunks,
-    `${indent}locations in ${core.location}, admin ${admin}`,
+    `${indent}locations in ${withoutCredentials(core.location)}, admin ${admin}`,
     ...warnings,
     ...floating.map((text) => `${indent}warning: ${text}`),
   ];

@@ -21,7 +21,11 @@ const texts = (describe: string): Options => ({ ...text(describe), array: true, 
 
 /** Of every command that runs roles. */
 const coreFlags: readonly Flag[] = [
-  { name: 'location', options: text('where registrations live: memory or sqlite:PATH'), path: ['location'] },
+  {
+    name: 'location',
+    options: text('where registrations live: memory, sqlite:PATH or redis://HOST'),
+    path: ['location'],
+  },
   { name: 'admin', options: text('ip:port of the admin server, or off'), path: ['admin'] },
   { name: 'log-level', options: { ...text('how much to log'), choices: logLevels }, path: ['log', 'level'] },
   {

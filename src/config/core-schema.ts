@@ -1,11 +1,12 @@
 /** The sections of the configuration that belong to no protocol: every setting, its default and what it is for. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isRedisLocation, readStoreAddress, storeForms, withoutCredentials } from '../location/redis/location-url.ts';
 import { logLevels } from '../log.ts';
 import { canonicalHost, isWildcard } from '../network/local-address.ts';
 import { bracketed, readAddress, type SocketAddress } from '../signaling/controller-address.ts';
 import { duplicates } from './duplicates.ts';
-import { milliseconds, parsed, secretField, section, wholeNumber } from './fields.ts';
+import { milliseconds, parsed, readableFile, secretField, section, wholeNumber } from './fields.ts';
 import { type IpNetwork, readIpNetwork } from './ip-network.ts';
 import { defaultLinkPort, linkAddressField } from './link-addresses.ts';
 import { type AllowRule, readAllowRule, readTrustRule, type TrustRule } from './trust-rules.ts';
@@ -35,8 +36,15 @@ const collector = parsed<SocketAddress>(
 );
 
 const location = parsed<string>(
-  (text) => (/^(memory|sqlite:.+)$/.test(text.trim()) ? text.trim() : undefined),
-  (text) => `"${text}" is no location store: write memory, or sqlite:PATH such as sqlite:./var/locations.sqlite`,
+  (text) => {
+    const spec = text.trim();
+    const isOne = isRedisLocation(spec) ? readStoreAddress(spec) !== undefined : /^(memory|sqlite:.+)$/.test(spec);
+    return isOne ? spec : undefined;
+  },
+  (text) =>
+    isRedisLocation(text.trim())
+      ? `"${withoutCredentials(text)}" is no Redis store: ${storeForms}`
+      : `"${withoutCredentials(text)}" is no location store: write memory, sqlite:PATH such as sqlite:./var/locations.sqlite, or redis://HOST`,
 );
 
 const trustRule = parsed<TrustRule>(
@@ -106,6 +114,20 @@ export const coreSchema = section({
   }).prefault({}),
   /** Where registrations live; a relative path counts from the working directory. */
   location: location.prefault('memory'),
+  /** Where `location` is a Redis or Valkey store. */
+  redis: section({
+    /** What a registration waits for before it is acknowledged: the store (50 ms at most), or memory alone. */
+    ack: z.enum(['store', 'memory']).default('store'),
+    /** Instead of those in the URL, which others may see in a list of processes. */
+    username: z.string().min(1).optional(),
+    password: secretField().optional(),
+    sentinelUsername: z.string().min(1).optional(),
+    sentinelPassword: secretField().optional(),
+    /** For rediss: who signed the servers' certificates, where the system does not know; what we show ourselves. */
+    caFile: readableFile().optional(),
+    certFile: readableFile().optional(),
+    keyFile: readableFile().optional(),
+  }).prefault({}),
   cluster: section({
     /** Known to all members and nobody else; with it they compute the same transaction identities. */
     secret: secretField(16).optional(),

@@ -14,6 +14,7 @@ import type { MemberLink } from '../cluster/member-link.ts';
 import { floatingWarnings } from '../config/floating.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { openLocation } from '../location/open.ts';
+import { withoutCredentials } from '../location/redis/location-url.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { LogControl } from '../log-control.ts';
@@ -113,9 +114,10 @@ export class RunningController {
       pid: process.pid,
       uptimeSeconds: Math.round((systemClock.now() - this.#startedMs) / 1_000),
       memoryBytes: process.memoryUsage.rss(),
-      location: core.location,
+      location: withoutCredentials(core.location),
       records: this.#locations?.size ?? 0,
       ...this.#guard?.status(),
+      ...(this.#locations?.status === undefined ? {} : { store: this.#locations.status() }),
       ...(this.#link === undefined ? {} : { link: this.#link.status() }),
       ...(core.vip.length === 0 ? {} : { vip: this.#floating?.status() ?? {} }),
       roles: Object.fromEntries(
@@ -212,7 +214,7 @@ export class RunningController {
     const log = this.#log;
     this.#stopObserving = observeProcess(this.#metrics, this.#version);
     const parts = { clock: systemClock, log, metrics: this.#metrics };
-    const locations = openLocation(core.location, parts);
+    const locations = openLocation(core.location, { ...parts, redis: core.redis });
     this.#locations = locations;
     await locations.open();
     const readers = [...roles.values()].flatMap(({ name, reader }) =>
@@ -313,7 +315,7 @@ export class RunningController {
     const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
     const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
     if (this.#admin !== undefined) log.info(`dashboard on ${pageAddress(this.#admin.address)}`);
-    const { location } = core;
+    const location = withoutCredentials(core.location);
     logEvent(log, 'ready', { addresses, admin, location, node, version: this.#version, pid: process.pid });
   }
 

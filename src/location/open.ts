@@ -1,4 +1,4 @@
-/** From the operator's words to a location service: `memory` or `sqlite:PATH`. */
+/** From the operator's words to a location service: `memory`, `sqlite:PATH` or `redis://…`. */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
@@ -8,6 +8,8 @@ import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { MemoryLocations } from './memory.ts';
+import { isRedisLocation, withoutCredentials } from './redis/location-url.ts';
+import { openRedis, type RedisSettings } from './redis/open-redis.ts';
 import { SqliteLocations } from './sqlite.ts';
 
 export interface LocationParts {
@@ -17,6 +19,8 @@ export interface LocationParts {
   readonly maxRecords?: number | undefined;
   /** Half of the heap where nothing is said: whoever may register must not be able to end the process. */
   readonly maxOctets?: number | undefined;
+  /** How a Redis store is used, and by whom. */
+  readonly redis?: RedisSettings | undefined;
 }
 
 /**
@@ -31,10 +35,11 @@ export function openLocation(spec: string, parts: LocationParts): LocationServic
 
 function makeLocation(spec: string, parts: LocationParts): LocationService {
   if (spec === 'memory') return new MemoryLocations(parts);
+  if (isRedisLocation(spec)) return openRedis(spec, parts);
   const path = spec.startsWith('sqlite:') ? spec.slice('sqlite:'.length) : '';
   if (path === '')
     throw new ConfigError(
-      `"${spec}" is no location store: write memory or sqlite:PATH, for example sqlite:data/location.db`,
+      `"${withoutCredentials(spec)}" is no location store: write memory, sqlite:PATH, for example sqlite:data/location.db, or redis://HOST`,
     );
   const file = resolve(path);
   try {

@@ -62,6 +62,7 @@ describe('configuration: what is read', () => {
       capture: { agentId: 2_001 },
       callRecords: {},
       location: 'memory',
+      redis: { ack: 'store' },
       numbers: { nationalPrefix: '0', internationalPrefix: '00', emergency: [] },
       cluster: { port: 9061, partners: [] },
       overload: {

@@ -1,0 +1,272 @@
+/**
+ * Some shards that come and go together: all of them where one server has the store, each by itself in a Cluster. A lane finds out whether
+ * the store is what it was, reads the feed, lets the writer write, and says when the store is away and back.
+ *
+ *     away ── found, looked through ──► trying ── the first write is taken, or none waits ──► ready
+ *       ▲                                  │                                                    │
+ *       └───────────── no answer, a refusal that concerns the whole store ──────────────────────┘
+ */
+import type { Cancel, Clock } from '../../clock.ts';
+import type { Random } from '../../random.ts';
+import { Feed, type FeedEntry } from './feed.ts';
+import type { Removal } from './pending-writes.ts';
+import { examineShard, none, type ShardState } from './shard-state.ts';
+import { epochKey } from './shards.ts';
+import { StoreLost } from './store-connection.ts';
+import type { StoreLink } from './store-link.ts';
+import { otherDataSet, StoreWriter, type WriterParts } from './store-writer.ts';
+
+export interface LaneParts
+  extends Pick<WriterParts, 'maxPending' | 'member' | 'textOf' | 'restore' | 'refused' | 'unwritable' | 'dropped'> {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly link: StoreLink;
+  readonly shards: readonly number[];
+  readonly all: WriterParts['all'];
+  readonly apply: (entry: FeedEntry) => void;
+  /** All that the store holds has to be read. */
+  readonly read: () => void;
+  readonly away: (error: unknown) => void;
+  readonly back: () => void;
+  readonly lost: () => void;
+  readonly stored: (contacts: number) => void;
+  readonly unreadable: () => void;
+  /** The feed shows a change, of whomever. */
+  readonly heard: (entry: FeedEntry) => void;
+}
+
+export class Lane {
+  /** Shards whose records have to be read. */
+  readonly unread = new Set<number>();
+  readonly writer: StoreWriter;
+  readonly #parts: LaneParts;
+  readonly #states: ReadonlyMap<number, ShardState>;
+  readonly #positions = new Map<number, string>();
+  readonly #timers = new Map<'retry' | 'look', Cancel>();
+  #phase: 'away' | 'trying' | 'ready' | 'stopped' = 'away';
+  #isSlow = false;
+  #feed: Feed | undefined;
+  #failures = 0;
+  /** Counts the times that it was found or lost; what began before is not heeded. */
+  #round = 0;
+
+  constructor(parts: LaneParts) {
+    this.#parts = parts;
+    this.#states = new Map(parts.shards.map((shard) => [shard, { epoch: undefined, position: none, written: none }]));
+    this.writer = new StoreWriter({
+      ...parts,
+      send: (shard, words) => parts.link.send(shard, words),
+      limit: () => (this.#phase === 'ready' ? maxUnderWay : this.#phase === 'trying' ? 1 : 0),
+      epochOf: (shard) => this.#states.get(shard)?.epoch,
+      stored: (shard, id, contacts, ms) => this.#stored(shard, id, contacts, ms),
+      // Where the store is looked for already, this is news of before.
+      failed: (error) => {
+        if (this.isReachable) this.#fail(error, this.#round);
+      },
+    });
+  }
+
+  /** Can be asked. */
+  get isReachable(): boolean {
+    return this.#phase === 'trying' || this.#phase === 'ready';
+  }
+
+  /** Will store what it is given in a moment. */
+  get isPrompt(): boolean {
+    return this.#phase === 'ready' && !this.#isSlow;
+  }
+
+  /** Looks for the store; settles when it was found or not. */
+  start(): Promise<void> {
+    return this.#find();
+  }
+
+  stop(): void {
+    this.#phase = 'stopped';
+    this.#round += 1;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.#feed?.stop();
+    this.writer.stop();
+  }
+
+  /** A contact of ours was saved or removed. */
+  note(record: string, key: string, removal: Removal | undefined): void {
+    this.writer.note(record, key, removal, !this.isReachable);
+  }
+
+  /** Nobody waits any longer for the answer to the last write. */
+  tooSlow(): void {
+    if (this.#isSlow || this.#phase !== 'ready') return;
+    this.#isSlow = true;
+    this.#parts.away(new StoreLost(`slow: a write took more than ${promptMs} ms`));
+  }
+
+  /** Sends what waits. */
+  pump(): void {
+    this.writer.pump();
+    if (this.#phase === 'trying' && this.writer.isDone) this.#becomeReady();
+  }
+
+  /** What was to be read could not be. */
+  mustRead(shards: ReadonlySet<number>): void {
+    for (const shard of this.#parts.shards) if (shards.has(shard)) this.unread.add(shard);
+    if (!this.isReachable) return;
+    // The store is there: it was replaced under the reader's hands, or is busy.
+    this.#fail(new StoreLost('it could not be read'), this.#round);
+  }
+
+  /** All of ours is written once more. */
+  rewrite(): void {
+    this.writer.rewrite();
+    this.pump();
+  }
+
+  /** Is every shard the same data set still? */
+  async isSame(): Promise<boolean> {
+    const { link } = this.#parts;
+    const states = [...this.#states];
+    const epochs = await Promise.all(states.map(([shard]) => link.send(shard, ['GET', epochKey(shard)])));
+    return states.every(([, { epoch }], index) => epoch === epochs[index]);
+  }
+
+  async #find(): Promise<void> {
+    const { shards, link } = this.#parts;
+    const [first = 0] = shards;
+    this.#round += 1;
+    const round = this.#round;
+    try {
+      await link.reach(first);
+      await Promise.all(shards.map((shard) => link.reach(shard)));
+      const isLost = await this.#examine();
+      const connection = await link.openFeed(first);
+      if (this.#round !== round) {
+        connection.close();
+        return;
+      }
+      this.#feed?.stop();
+      this.#feed = new Feed({
+        connection,
+        shards,
+        positions: this.#positions,
+        take: (entry) => this.#take(entry),
+        unreadable: () => this.#parts.unreadable(),
+        ended: (error) => this.#fail(error, round),
+        behind: () => this.#lookAgain(round),
+      });
+      this.#phase = 'trying';
+      if (isLost) {
+        this.#parts.lost();
+        this.writer.rewrite();
+      }
+      if (this.unread.size > 0) this.#parts.read();
+      this.#look(round);
+      this.pump();
+    } catch (error) {
+      this.#fail(error, round);
+    }
+  }
+
+  /** Is it what it was? Says whether it has lost anything. */
+  async #examine(): Promise<boolean> {
+    const { random, link } = this.#parts;
+    const verdicts = await Promise.all(
+      [...this.#states].map(async ([shard, state]) => {
+        state.position = this.#positions.get(shard) ?? none;
+        const verdict = await examineShard(shard, state, (words) => link.send(shard, words), random);
+        if (verdict === 'same') return verdict;
+        this.#positions.set(shard, state.position);
+        this.unread.add(shard);
+        return verdict;
+      }),
+    );
+    if (verdicts.some((verdict) => verdict !== 'same')) this.writer.writes.forgetWritten();
+    return verdicts.includes('lost');
+  }
+
+  #take(entry: FeedEntry): void {
+    const { apply, heard, member } = this.#parts;
+    const { writes } = this.writer;
+    heard(entry);
+    if (entry.member === member) writes.shown(entry.record, entry.key, entry.id);
+    else if (writes.admits(entry.record, entry.key, entry.id, () => apply(entry))) apply(entry);
+  }
+
+  #stored(shard: number, id: string | undefined, contacts: number, ms: number): void {
+    const state = this.#states.get(shard);
+    if (state !== undefined && id !== undefined) state.written = id;
+    this.#parts.stored(contacts);
+    if (this.#phase === 'trying') this.#becomeReady();
+    if (!this.#isSlow || ms > promptMs) return;
+    this.#isSlow = false;
+    this.#parts.back();
+  }
+
+  #becomeReady(): void {
+    this.#phase = 'ready';
+    this.#failures = 0;
+    this.#isSlow = false;
+    this.#parts.back();
+    this.writer.pump();
+  }
+
+  /** Once a second: does it answer, and is it the same? It may have been emptied without a word. */
+  #look(round: number): void {
+    const { clock } = this.#parts;
+    this.#timers.set(
+      'look',
+      clock.after(lookEveryMs, () => {
+        this.isSame().then(
+          (isSame) => {
+            if (this.#round !== round) return;
+            if (isSame) this.#look(round);
+            else this.#fail(new StoreLost(otherDataSet), round);
+          },
+          (error: unknown) => this.#fail(error, round),
+        );
+      }),
+    );
+  }
+
+  /** So much was changed at once that some of it may be cut off by now. */
+  #lookAgain(round: number): void {
+    this.#examine().then(
+      () => {
+        if (this.#round === round && this.unread.size > 0) this.#parts.read();
+      },
+      (error: unknown) => this.#fail(error, round),
+    );
+  }
+
+  #fail(error: unknown, round: number): void {
+    if (this.#phase === 'stopped' || round !== this.#round) return;
+    const { clock, random, shards, link, away } = this.#parts;
+    this.#round += 1;
+    this.#phase = 'away';
+    this.#feed?.stop();
+    this.#feed = undefined;
+    this.#timers.get('look')?.();
+    this.writer.writes.delay();
+    for (const shard of shards) if (!link.follow(shard, error)) link.drop(shard);
+    away(error);
+    const waitMs = Math.min(maxRetryMs, minRetryMs * 2 ** this.#failures) * (0.5 + random.fraction() / 2);
+    this.#failures = Math.min(this.#failures + 1, 10);
+    this.#timers.set(
+      'retry',
+      clock.after(waitMs, () => {
+        this.#timers.delete('retry');
+        void this.#find();
+      }),
+    );
+  }
+}
+
+/** Nobody waits longer than this for the store before he is answered. */
+export const promptMs = 50;
+
+const lookEveryMs = 1_000;
+const minRetryMs = 100;
+const maxRetryMs = 2_000;
+
+/** Writes that wait for their answers; the others wait here. */
+const maxUnderWay = 1_000;
