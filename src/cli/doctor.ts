@@ -15,6 +15,7 @@ import { floatingWarnings } from '../config/floating.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { AltpathError } from '../errors.ts';
+import { examineStore } from '../location/redis/examine-store.ts';
 import { silentLog } from '../log.ts';
 import { Metrics } from '../metrics.ts';
 import { isWildcard } from '../network/local-address.ts';
@@ -51,6 +52,7 @@ export async function examine(request: DoctorRequest): Promise<readonly Finding[
       `${request.file} can be used${config.node === undefined ? '' : ` as node ${config.node}`}`,
     ),
     ...secretFindings(config),
+    ...(await storeFindings(config)),
     await clockFinding(),
     ...(await nameFindings(config)),
     ...certificateFindings(config),
@@ -95,6 +97,11 @@ function secretFindings({ core, roles }: Config): readonly Finding[] {
         )
       : found('ok', 'cluster.secret', 'is set'),
   ];
+}
+
+async function storeFindings({ core }: Config): Promise<readonly Finding[]> {
+  const findings = await examineStore(core.location, systemClock, core.redis);
+  return (findings ?? []).map(({ verdict, text }) => found(verdict, 'location store', text));
 }
 
 async function clockFinding(): Promise<Finding> {

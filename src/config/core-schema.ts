@@ -118,6 +118,8 @@ export const coreSchema = section({
   redis: section({
     /** What a registration waits for before it is acknowledged: the store (50 ms at most), or memory alone. */
     ack: z.enum(['store', 'memory']).default('store'),
+    /** A file of this process for what is acknowledged while the store is away, so that it outlives kill -9. */
+    journal: z.string().min(1).optional(),
     /** Instead of those in the URL, which others may see in a list of processes. */
     username: z.string().min(1).optional(),
     password: secretField().optional(),

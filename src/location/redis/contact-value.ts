@@ -10,7 +10,7 @@ import { type ControllerAddress, formatAddress, isTransport, readAddress } from 
 
 export type StoredValue =
   | { readonly kind: 'contact'; readonly contact: Contact }
-  | { readonly kind: 'removed' }
+  | { readonly kind: 'removed'; readonly callId?: string; readonly cseq?: number; readonly atMs: number }
   /** Of a version that we do not know, or no value of ours. */
   | { readonly kind: 'unknown' };
 
@@ -52,7 +52,15 @@ export function decodeValue(text: string, key: string, nowMs: number, aheadMs: n
   const wallExpiresMs = expires === never ? Number.POSITIVE_INFINITY : Number(expires);
   if (end < 0 || more !== undefined || updated === '' || expires === '') return unknown;
   if (!Number.isFinite(wallUpdatedMs) || Number.isNaN(wallExpiresMs)) return unknown;
-  if (end === text.length - 1) return removed;
+  const order = optionalNumber(cseq);
+  if (Number.isNaN(order)) return unknown;
+  if (end === text.length - 1)
+    return {
+      kind: 'removed',
+      atMs: wallUpdatedMs - aheadMs,
+      ...optional('callId', callId),
+      ...(order === undefined ? {} : { cseq: order }),
+    };
   const [protocol = '', target = '', address = '', flow = '', path = '', alternates = '', q = '', ...others] = text
     .slice(end + 1)
     .split('\t');
@@ -64,9 +72,8 @@ export function decodeValue(text: string, key: string, nowMs: number, aheadMs: n
   if (others.length < 4 || protocol === '' || target === '' || q === '' || !(preference >= 0 && preference <= 1_000))
     return unknown;
   if (known.length < hops.length || (address !== '' && at === undefined)) return unknown;
-  const order = optionalNumber(cseq);
   const flowNumber = optionalNumber(regId);
-  if (Number.isNaN(order) || Number.isNaN(flowNumber)) return unknown;
+  if (Number.isNaN(flowNumber)) return unknown;
   // A calendar that was set back, or another's that is ahead, adds nothing to what was granted.
   const excessMs = Math.max(0, wallUpdatedMs - aheadMs - nowMs);
   return {
@@ -100,7 +107,6 @@ const listSeparator = '|';
 const lists: ReadonlySet<number> = new Set([4, 5]);
 
 const unknown: StoredValue = { kind: 'unknown' };
-const removed: StoredValue = { kind: 'removed' };
 
 type TextField = 'flow' | 'instance' | 'callId' | 'userAgent' | 'params';
 

@@ -12,7 +12,7 @@ import { Feed, type FeedEntry } from './feed.ts';
 import type { Removal } from './pending-writes.ts';
 import { examineShard, none, type ShardState } from './shard-state.ts';
 import { epochKey } from './shards.ts';
-import { StoreLost } from './store-connection.ts';
+import { StoreLost, StoreRefusal } from './store-connection.ts';
 import type { StoreLink } from './store-link.ts';
 import { otherDataSet, StoreWriter, type WriterParts } from './store-writer.ts';
 
@@ -197,6 +197,11 @@ export class Lane {
     if (state !== undefined && id !== undefined) state.written = id;
     this.#parts.stored(contacts);
     if (this.#phase === 'trying') this.#becomeReady();
+    this.#heedSpeed(ms);
+  }
+
+  /** One that was slow is waited for again when it has answered in time. */
+  #heedSpeed(ms: number): void {
     if (!this.#isSlow || ms > promptMs) return;
     this.#isSlow = false;
     this.#parts.back();
@@ -216,9 +221,11 @@ export class Lane {
     this.#timers.set(
       'look',
       clock.after(lookEveryMs, () => {
+        const askedMs = clock.now();
         this.isSame().then(
           (isSame) => {
             if (this.#round !== round) return;
+            this.#heedSpeed(clock.now() - askedMs);
             if (isSame) this.#look(round);
             else this.#fail(new StoreLost(otherDataSet), round);
           },
@@ -247,9 +254,12 @@ export class Lane {
     this.#feed = undefined;
     this.#timers.get('look')?.();
     this.writer.writes.delay();
+    // A slot of a Cluster that has another server now, or is on its way there, is found at once.
+    const isMoving = this.#failures < patientMoves && isMove(error);
     for (const shard of shards) if (!link.follow(shard, error)) link.drop(shard);
-    away(error);
-    const waitMs = Math.min(maxRetryMs, minRetryMs * 2 ** this.#failures) * (0.5 + random.fraction() / 2);
+    if (!isMoving) away(error);
+    const usualMs = Math.min(maxRetryMs, minRetryMs * 2 ** this.#failures) * (0.5 + random.fraction() / 2);
+    const waitMs = isMoving ? moveRetryMs : usualMs;
     this.#failures = Math.min(this.#failures + 1, 10);
     this.#timers.set(
       'retry',
@@ -264,9 +274,16 @@ export class Lane {
 /** Nobody waits longer than this for the store before he is answered. */
 export const promptMs = 50;
 
+const isMove = (error: unknown): boolean =>
+  error instanceof StoreRefusal && ['MOVED', 'ASK', 'TRYAGAIN'].includes(error.kind);
+
 const lookEveryMs = 1_000;
 const minRetryMs = 100;
 const maxRetryMs = 2_000;
+
+const moveRetryMs = 10;
+/** After so many of them in a row something else is wrong. */
+const patientMoves = 10;
 
 /** Writes that wait for their answers; the others wait here. */
 const maxUnderWay = 1_000;

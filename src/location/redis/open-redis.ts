@@ -6,6 +6,7 @@ import type { Logger } from '../../log.ts';
 import type { Metrics } from '../../metrics.ts';
 import { systemRandom } from '../../random.ts';
 import { clientConnector } from './client.ts';
+import { WriteJournal } from './journal.ts';
 import { readStoreAddress, type StoreAddress, storeForms, withoutCredentials } from './location-url.ts';
 import { RedisLocations } from './redis-locations.ts';
 import { createServers } from './servers.ts';
@@ -14,6 +15,8 @@ import type { Connector } from './store-connection.ts';
 /** The section `redis` of the configuration. */
 export interface RedisSettings {
   readonly ack?: 'store' | 'memory' | undefined;
+  /** A file for what is acknowledged while the store is away. */
+  readonly journal?: string | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly sentinelUsername?: string | undefined;
@@ -42,11 +45,12 @@ export function openRedis(text: string, parts: RedisParts): LocationService {
     connect,
     name: withoutCredentials(text),
     ack: parts.redis?.ack,
+    journal: parts.redis?.journal === undefined ? undefined : new WriteJournal(parts.redis.journal, parts.log),
   });
 }
 
 /** @throws as `openRedis`. */
-function redisAccess(
+export function redisAccess(
   text: string,
   clock: Clock,
   settings: RedisSettings = {},

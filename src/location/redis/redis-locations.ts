@@ -13,10 +13,10 @@ import type { Metrics } from '../../metrics.ts';
 import type { Random } from '../../random.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from '../contact-table.ts';
 import { defaultMaxRecords, locationFull } from '../memory.ts';
-import { encodeContact, encodeTombstone } from './contact-value.ts';
+import { decodeValue, encodeContact, encodeTombstone } from './contact-value.ts';
 import type { FeedEntry } from './feed.ts';
+import type { JournalEntry, WriteJournal } from './journal.ts';
 import { Lane, promptMs } from './lane.ts';
-import { loadAll } from './loader.ts';
 import { Mirror } from './mirror.ts';
 import { afterPatience } from './patience.ts';
 import type { Removal } from './pending-writes.ts';
@@ -27,6 +27,7 @@ import { StoreAsks } from './store-asks.ts';
 import { type Connector, StoreRefusal } from './store-connection.ts';
 import { unfitness } from './store-fitness.ts';
 import { StoreLink } from './store-link.ts';
+import { StoreReader } from './store-reader.ts';
 import { StoreReport } from './store-report.ts';
 
 export interface RedisLocationOptions {
@@ -40,6 +41,8 @@ export interface RedisLocationOptions {
   readonly name: string;
   /** What a save waits for: the store, or memory alone. */
   readonly ack?: 'store' | 'memory' | undefined;
+  /** Where what was acknowledged without the store outlives this process. */
+  readonly journal?: WriteJournal | undefined;
   readonly maxRecords?: number | undefined;
   readonly maxOctets?: number | undefined;
 }
@@ -54,14 +57,12 @@ export class RedisLocations implements LocationService {
   readonly #laneOfShard: readonly Lane[];
   readonly #report: StoreReport;
   readonly #asks: StoreAsks;
+  readonly #reader: StoreReader;
   #state: 'closed' | 'open' = 'closed';
   #sweep: Cancel | undefined;
   /** How far the calendar was ahead of our clock when we last looked. */
   #aheadMs = 0;
-  #reading: Promise<void> = Promise.resolve();
   #refusal: StoreRefusal | undefined;
-  #isReading = false;
-  #readAgain = false;
 
   constructor(options: RedisLocationOptions) {
     const { clock, servers, connect, random } = options;
@@ -91,6 +92,15 @@ export class RedisLocations implements LocationService {
       isKnown: (record) => this.#table.held(record).length > 0,
       learn: (record, held) => this.#mirror.replace(record, held),
     });
+    this.#reader = new StoreReader({
+      clock,
+      link: this.#link,
+      mirror: this.#mirror,
+      lanes: () => this.#lanes,
+      laneOf: (record) => this.#laneOf(record),
+      isOpen: () => this.#state === 'open',
+      done: (records, ms) => this.#report.read(records, ms),
+    });
     const member = random.hex(6);
     this.#lanes = servers.feeds.map((shards, index) => this.#makeLane(index, shards, member, maxRecords));
     const byShard: Lane[] = [];
@@ -109,6 +119,7 @@ export class RedisLocations implements LocationService {
    */
   async open(): Promise<void> {
     if (this.#state === 'open') return;
+    this.#reviveJournal();
     this.#state = 'open';
     this.#sweepLater();
     await Promise.all(this.#lanes.map((lane) => lane.start()));
@@ -119,7 +130,7 @@ export class RedisLocations implements LocationService {
     }
     void this.#lookAtSettings();
     const patience = new Promise<void>((resolve) => void this.#clock.after(openMs, resolve));
-    await Promise.race([patience, this.#reading]);
+    await Promise.race([patience, this.#reader.finished()]);
   }
 
   lookup(record: string): readonly Contact[] {
@@ -132,9 +143,9 @@ export class RedisLocations implements LocationService {
     const lane = this.#laneOf(record);
     const before = this.#table.held(record);
     this.#table.set(record, contacts);
-    let isChanged = false;
+    const changed: string[] = [];
     const note = (key: string, removal: Removal | undefined): void => {
-      isChanged = true;
+      changed.push(key);
       this.#mirror.changed(record, key);
       lane.note(record, key, removal);
     };
@@ -143,17 +154,26 @@ export class RedisLocations implements LocationService {
       if (former === undefined || !sameContact(former, contact)) note(contact.key, undefined);
     }
     const atMs = this.#clock.now();
-    for (const { key, callId, cseq } of before)
-      if (!contacts.some((contact) => contact.key === key)) note(key, { callId, cseq, ...registration, atMs });
-    if (!isChanged) return Promise.resolve();
+    const removals = new Map<string, Removal>();
+    for (const { key, callId, cseq, expiresMs } of before) {
+      if (expiresMs <= atMs || contacts.some((contact) => contact.key === key)) continue;
+      // By its own telephone the removal is later than the contact; by anybody else it is for the contact as it is known here.
+      const isOwn = registration !== undefined && registration.callId === callId;
+      const removal = { callId, cseq: isOwn ? registration.cseq : cseq, atMs };
+      removals.set(key, removal);
+      note(key, removal);
+    }
+    if (changed.length === 0) return Promise.resolve();
+    const keep = (): void => this.#keep(record, changed, removals);
     const waits = this.#options.ack !== 'memory' && lane.isPrompt;
-    const answer = waits ? this.#answer(lane, record, registration) : Promise.resolve();
+    const answer = waits ? this.#answer(lane, record, registration, keep) : Promise.resolve();
+    if (!waits) keep();
     lane.pump();
     return answer;
   }
 
   get isBeingRead(): boolean {
-    return this.#isReading;
+    return this.#reader.isReading;
   }
 
   ask(record: string): Promise<void> | undefined {
@@ -167,7 +187,7 @@ export class RedisLocations implements LocationService {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    return { ...this.#report.status(), ...(this.#isReading ? { reading: true } : {}) };
+    return { ...this.#report.status(), ...(this.#reader.isReading ? { reading: true } : {}) };
   }
 
   /** What is under way gets a last moment. */
@@ -183,6 +203,8 @@ export class RedisLocations implements LocationService {
       });
     });
     for (const lane of this.#lanes) lane.stop();
+    if (this.#lanes.every(({ writer }) => writer.isDone)) this.#options.journal?.clear();
+    this.#options.journal?.close();
     this.#link.close();
   }
 
@@ -205,7 +227,7 @@ export class RedisLocations implements LocationService {
       apply: ({ record, key, value }) => this.#mirror.apply(record, key, value),
       heard: (entry) => this.#heard(entry),
       restore: (record, keys, held) => this.#mirror.restore(record, keys, held),
-      read: () => this.#read(),
+      read: () => this.#reader.read(),
       away: (error) => {
         this.#refusal = error instanceof StoreRefusal && error.isAboutUs ? error : undefined;
         report.away(index, error instanceof Error ? error.message : String(error));
@@ -235,10 +257,11 @@ export class RedisLocations implements LocationService {
   }
 
   /** Settles when the store has it, or when nobody may be kept waiting any longer. */
-  #answer(lane: Lane, record: string, registration: Registration | undefined): Promise<void> {
+  #answer(lane: Lane, record: string, registration: Registration | undefined, keep: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = afterPatience(this.#clock, promptMs, () => {
         lane.tooSlow();
+        keep();
         resolve();
       });
       lane.writer.writes.await(record, registration?.maxContacts ?? 0, (outcome) => {
@@ -250,37 +273,24 @@ export class RedisLocations implements LocationService {
     });
   }
 
-  /** One reading at a time; who asks for one while it goes on gets another. */
-  #read(): void {
-    this.#readAgain = true;
-    if (this.#isReading) return;
-    this.#isReading = true;
-    this.#reading = this.#readAll().finally(() => {
-      this.#isReading = false;
-    });
+  /** It is acknowledged without the store. */
+  #keep(record: string, keys: readonly string[], removals: ReadonlyMap<string, Removal>): void {
+    const { journal, ack } = this.#options;
+    if (journal === undefined || ack === 'memory') return;
+    const entries = keys.map((key): JournalEntry => [record, key, this.#textOf(record, key, removals.get(key)) ?? '']);
+    journal.append(entries);
   }
 
-  async #readAll(): Promise<void> {
-    while (this.#readAgain && this.#state === 'open') {
-      this.#readAgain = false;
-      const lanes = this.#lanes.filter((lane) => lane.unread.size > 0 && lane.isReachable);
-      const shards = new Set(lanes.flatMap((lane) => [...lane.unread]));
-      for (const lane of lanes) lane.unread.clear();
-      const startedMs = this.#clock.now();
-      this.#mirror.beginReading();
-      try {
-        const records = await loadAll(this.#link.connected().keys(), (record, held) =>
-          this.#mirror.replace(record, held),
-        );
-        const same = await Promise.all(lanes.map((lane) => lane.isSame()));
-        if (same.includes(false)) throw new Error('the store was replaced meanwhile');
-        this.#mirror.endReading((record) => shards.has(shardOf(record)) && !this.#laneOf(record).writer.isRewriting);
-        this.#report.read(records, this.#clock.now() - startedMs);
-      } catch {
-        // The lane finds out what is wrong with the store; whatever that is, all of it is read when it is back.
-        this.#mirror.abandonReading();
-        for (const lane of lanes) lane.mustRead(shards);
-      }
+  /** What an earlier life acknowledged and the store may not have. */
+  #reviveJournal(): void {
+    const nowMs = this.#clock.now();
+    const last = new Map<string, JournalEntry>();
+    for (const entry of this.#options.journal?.open() ?? []) last.set(`${entry[0]}\n${entry[1]}`, entry);
+    for (const [record, key, value] of last.values()) {
+      const stored = decodeValue(value, key, nowMs, this.#aheadMs);
+      if (stored.kind === 'unknown') continue;
+      this.#mirror.apply(record, key, value);
+      this.#laneOf(record).note(record, key, stored.kind === 'removed' ? stored : undefined);
     }
   }
 
@@ -288,6 +298,7 @@ export class RedisLocations implements LocationService {
     this.#sweep = this.#clock.after(sweepEveryMs(this.#table.size), () => {
       this.#table.sweep(this.#clock.now(), sweepBudget(this.#table.size));
       this.#heedCalendar();
+      if (this.#lanes.every((lane) => lane.isReachable && lane.writer.isDone)) this.#options.journal?.clear();
       if (this.#state === 'open') this.#sweepLater();
     });
   }

@@ -113,6 +113,11 @@ describe('values', () => {
     const value = encodeContact(contact, 60_000);
     const read = decodeValue(value, 'k', 1_000_000, 0);
     expect(read).toMatchObject({ contact: { updatedMs: 1_000_000, expiresMs: 2_000_000 } });
-    expect(decodeValue(encodeTombstone({ callId: 'c', cseq: 1 }, 0, 0), 'k', 0, 0)).toEqual({ kind: 'removed' });
+    expect(decodeValue(encodeTombstone({ callId: 'c', cseq: 1 }, 0, 0), 'k', 0, 0)).toEqual({
+      kind: 'removed',
+      callId: 'c',
+      cseq: 1,
+      atMs: 0,
+    });
   });
 });
