@@ -173,6 +173,7 @@ export class FakeStore {
       if (made.isGone && entry?.isGone === false) count -= 1;
     }
     if (grows && Number(max) > 0 && count > Number(max)) return ['crowded', held];
+    for (const [key, value] of hash) if (read(value) !== undefined && live(key) === undefined) hash.delete(key);
     const ids: string[] = [];
     for (let at = 0; at < changes.length; at += 2) {
       const [key = '', value = ''] = changes.slice(at, at + 2);

@@ -12,6 +12,8 @@ const debianPackage = {
   dumpcap: 'wireshark-common',
   openssl: 'openssl',
   keepalived: 'keepalived',
+  'redis-server': 'redis-server',
+  'redis-cli': 'redis-tools',
   ip: 'iproute2',
   python3: 'python3',
   chromium: 'chromium',
