@@ -412,7 +412,9 @@ describe('location store: words of the operator', () => {
 
   it('explains what may be written', () => {
     for (const spec of ['', 'sqlite:', 'oracle:x'])
-      expect(() => openLocation(spec, parts())).toThrow('write memory, sqlite:PATH, for example sqlite:data/location.db, or redis://HOST');
+      expect(() => openLocation(spec, parts())).toThrow(
+        'write memory, sqlite:PATH, for example sqlite:data/location.db, or redis://HOST',
+      );
     writeFileSync(join(directory, 'file'), '');
     expect(() => openLocation(`sqlite:${join(directory, 'file', 'x.db')}`, parts())).toThrow('cannot be created');
   });
