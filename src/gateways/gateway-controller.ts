@@ -99,6 +99,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       lineProvider,
       liveness: () => this.liveness,
       homeOf,
+      mayTake: (line) => this.#mayTake(line),
       lost: (gateway) => protocol.lost?.(gateway),
     });
     this.liveness = new GatewayLiveness({

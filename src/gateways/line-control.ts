@@ -21,6 +21,8 @@ export interface LineControlParts {
   lineProvider(): LineProvider;
   liveness(): GatewayLiveness;
   homeOf(gateway: string): string | undefined;
+  /** Is the line ours to ask for? */
+  mayTake(line: Line): boolean;
   /** None of the gateway's lines is commanded any more. */
   lost(gateway: Gateway): void;
 }
@@ -29,6 +31,8 @@ export class LineControl {
   readonly #parts: LineControlParts;
   /** Also of lines whose gateway is provisioned no more. */
   readonly #gateways = new WeakMap<Line, Gateway>();
+  /** When lines are or were asked last because a command had no answer, and how long that waited. */
+  readonly #asked = new WeakMap<Line, { readonly atMs: number; readonly waitMs: number }>();
 
   constructor(parts: LineControlParts) {
     this.#parts = parts;
@@ -127,7 +131,24 @@ export class LineControl {
     }
     // It lives, but not for this command: what came of it must be asked.
     this.takeOut([line], this.#told(gateway, `does not answer for ${line.endpoint}`));
-    takeover.begin([line]);
+    const waitMs = this.#waitMs(line);
+    if (waitMs === 0) {
+      takeover.begin([line]);
+      return;
+    }
+    clock.after(waitMs, () => {
+      if (isUnknown(line) && gateway.state !== 'down' && this.#parts.mayTake(line)) takeover.begin([line]);
+    });
+  }
+
+  /** It is asked at once, and where that fails as well (a port that nobody has refuses within microseconds) less and less often. */
+  #waitMs(line: Line): number {
+    const now = this.#parts.clock.now();
+    const last = this.#asked.get(line);
+    const isRecent = last !== undefined && now - last.atMs < 2 * longestWaitMs;
+    const waitMs = isRecent ? Math.min(longestWaitMs, Math.max(shortestWaitMs, 2 * last.waitMs)) : 0;
+    this.#asked.set(line, { atMs: now + waitMs, waitMs });
+    return waitMs;
   }
 
   /** The gateway does not answer. */
@@ -151,6 +172,9 @@ export class LineControl {
     }
   }
 }
+
+const shortestWaitMs = 250;
+const longestWaitMs = 4_000;
 
 /** Neither commanded, nor known not to be there. */
 export const isUnknown = ({ controlled, isMissing }: Line): boolean => !controlled && !isMissing;
