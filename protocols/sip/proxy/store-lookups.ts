@@ -25,6 +25,13 @@ export class StoreLookups {
     return this.#parts.resolver.isBeginning && this.holds(request, routing, again);
   }
 
+  /** Nobody is known, and the store that may know him cannot be asked: this process began while it was away. */
+  isUnsure(request: SipMessage, { uri, next }: Routing): boolean {
+    const { resolver, identity } = this.#parts;
+    const isForUser = next === undefined && uri.user !== undefined && identity.isLocal(uri);
+    return resolver.isBeginning && isForUser && !this.#asked.has(request);
+  }
+
   /** Is the request, which would be refused, held until the store has been asked for its user? */
   holds(request: SipMessage, { uri, next }: Routing, again: () => void): boolean {
     const { resolver, identity } = this.#parts;

@@ -59,6 +59,8 @@ export class RedisLocations implements LocationService {
   readonly #asks: StoreAsks;
   readonly #reader: StoreReader;
   #state: 'closed' | 'open' = 'closed';
+  /** All of the store was read once: until then memory lacks what others wrote before we began. */
+  #isRead = false;
   #sweep: Cancel | undefined;
   /** How far the calendar was ahead of our clock when we last looked. */
   #aheadMs = 0;
@@ -99,7 +101,10 @@ export class RedisLocations implements LocationService {
       lanes: () => this.#lanes,
       laneOf: (record) => this.#laneOf(record),
       isOpen: () => this.#state === 'open',
-      done: (records, ms) => this.#report.read(records, ms),
+      done: (records, ms) => {
+        this.#isRead ||= this.#lanes.every(({ unread }) => unread.size === 0);
+        this.#report.read(records, ms);
+      },
     });
     const member = random.hex(6);
     this.#lanes = servers.feeds.map((shards, index) => this.#makeLane(index, shards, member, maxRecords));
@@ -173,7 +178,7 @@ export class RedisLocations implements LocationService {
   }
 
   get isBeingRead(): boolean {
-    return this.#reader.isReading;
+    return !this.#isRead || this.#reader.isReading;
   }
 
   ask(record: string): Promise<void> | undefined {

@@ -67,6 +67,20 @@ describe('the store is away', () => {
     expect(events.filter((event) => event === 'storeAway')).toHaveLength(1);
   });
 
+  it('who begins meanwhile does not know who is registered, and says so until all was read', async () => {
+    const a = await scene.member();
+    await save(a);
+    expect(a.isBeingRead).toBe(false);
+    scene.store.kill();
+    await scene.pass(1);
+    expect(a.isBeingRead, 'it knows what there was').toBe(false);
+    const b = await scene.member();
+    expect([b.isBeingRead, b.ask(record), keys(b)]).toEqual([true, undefined, []]);
+    scene.store.start();
+    await scene.pass(4_000);
+    expect([b.isBeingRead, keys(b)]).toEqual([false, ['x']]);
+  });
+
   it('stopped while its connections stand: the first waits 50 ms, the others not at all', async () => {
     const a = await scene.member();
     await save(a);

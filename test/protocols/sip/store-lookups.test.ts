@@ -10,9 +10,11 @@ import { gist, request, SipWorld } from './world.ts';
 class Shared extends MemoryLocations {
   readonly asked: string[] = [];
   isBeingRead = false;
+  isAway = false;
   readonly elsewhere = new Map<string, readonly Contact[]>();
 
-  ask(record: string): Promise<void> {
+  ask(record: string): Promise<void> | undefined {
+    if (this.isAway) return undefined;
     this.asked.push(record);
     return Promise.resolve().then(() => this.save(record, this.elsewhere.get(record) ?? []));
   }
@@ -85,6 +87,19 @@ it('RFC 3261 §16.5: an INVITE reaches who registered elsewhere a moment ago, an
   await proxy.run(10);
   expect(gist(caller.texts).at(-1)).toBe('404');
   expect(locations.asked).toEqual(['bob@biloxi.example', 'carol@biloxi.example']);
+});
+
+it('RFC 3261 §21.5.4: whoever began while the store was away does not say of anybody that he does not exist', async () => {
+  for (const isBeingRead of [true, false]) {
+    const { proxy, caller } = await proxyWith((shared) => {
+      shared.isBeingRead = isBeingRead;
+      shared.isAway = true;
+    });
+    caller.send(request('INVITE', { uri: 'sip:bob@biloxi.example' }));
+    await proxy.run(10);
+    expect(gist(caller.texts).at(-1)).toBe(isBeingRead ? '503' : '404');
+    expect(caller.last.includes('Retry-After: ')).toBe(isBeingRead);
+  }
 });
 
 it('a route takes who is unknown without a question, but not while the store is still being read', async () => {
