@@ -249,12 +249,14 @@ describe('admin server: whoever sends requests in part', () => {
 describe('admin server: its end', () => {
   it('frees the port at once, while an answer under way still leaves', async () => {
     const contacts = [contact('1')];
+    const begun = Promise.withResolvers<void>();
     function* registrations(): Generator<readonly [string, readonly Contact[]]> {
+      begun.resolve();
       for (let index = 0; index < 100_000; index += 1) yield [`user${index}`, contacts];
     }
     const server = await serve({ registrations });
     const answer = ask(server, '/registrations?limit=1');
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await begun.promise;
     const closing = server.close();
     const next = await startAdmin(server.address, { ...view, state: () => 'ready' });
     servers.push(next);
