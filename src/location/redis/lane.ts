@@ -36,8 +36,8 @@ export interface LaneParts
 }
 
 export class Lane {
-  /** Shards whose records have to be read. */
-  readonly unread = new Set<number>();
+  /** Shards whose records have to be read: at the beginning all of them. */
+  readonly unread: Set<number>;
   readonly writer: StoreWriter;
   readonly #parts: LaneParts;
   readonly #states: ReadonlyMap<number, ShardState>;
@@ -52,6 +52,7 @@ export class Lane {
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
+    this.unread = new Set(parts.shards);
     this.#states = new Map(parts.shards.map((shard) => [shard, { epoch: undefined, position: none, written: none }]));
     this.writer = new StoreWriter({
       ...parts,

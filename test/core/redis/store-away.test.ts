@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LocationService, Metrics } from '../../../src/internal.ts';
 import type { RedisLocations } from '../../../src/location/redis/redis-locations.ts';
+import type { Servers } from '../../../src/location/redis/servers.ts';
 import { epochKey, recordKey, shardOf, shards } from '../../../src/location/redis/shards.ts';
 import { StoreRefusal } from '../../../src/location/redis/store-connection.ts';
 import { contactAt } from '../../contract/location-service.contract.ts';
@@ -79,6 +80,27 @@ describe('the store is away', () => {
     scene.store.start();
     await scene.pass(4_000);
     expect([b.isBeingRead, keys(b)]).toEqual([false, ['x']]);
+  });
+
+  it('who could read a part of a Cluster only does not know all who are registered yet', async () => {
+    let isWhole = false;
+    const half = shards.length / 2;
+    const servers: Servers = {
+      feeds: [shards.slice(0, half), shards.slice(half)],
+      mayBeReplica: false,
+      of: (shard) =>
+        isWhole || shards.indexOf(shard) < half
+          ? Promise.resolve({ host: '192.0.2.1', port: 6_379 })
+          : Promise.reject(new Error('its master is away')),
+      doubt: () => undefined,
+      moved: () => undefined,
+    };
+    const member = await scene.member({ servers });
+    await scene.pass(2_000);
+    expect(member.isBeingRead).toBe(true);
+    isWhole = true;
+    await scene.pass(5_000);
+    expect(member.isBeingRead).toBe(false);
   });
 
   it('stopped while its connections stand: the first waits 50 ms, the others not at all', async () => {
