@@ -10,10 +10,10 @@ import {
   logEvent,
   type PendingCommand,
 } from '../../src/internal.ts';
-import { isSuccess, type MgcpResponse, parameterValues } from './codec/messages.ts';
+import { isSuccess, type MgcpResponse, type Parameter, parameterValues } from './codec/messages.ts';
 import { readPackages } from './codec/values/lists.ts';
 import { PathTrials } from './path-trial.ts';
-import { type Carried, carriedBy, judgeRefusal, type Omission } from './refusals.ts';
+import { carriedBy, judgeRefusal, type Omission } from './refusals.ts';
 import type { Draft, MgcpTransactions } from './transactions.ts';
 
 export interface GatewayCommand {
@@ -53,14 +53,14 @@ export class GatewayCommands {
 
   #run(command: GatewayCommand, suspected: (gateway: Gateway, verb: string) => void): PendingCommand {
     const { peer, queue, urgent, minWaitMs, isQuestion } = command;
-    const trial: Trial = { omitted: [], doubted: false, carried: undefined, verb: '' };
+    const trial: Trial = { omitted: [], doubted: false, sent: undefined, verb: '' };
     let pending: PendingCommand;
     const ended = (outcome: CommandOutcome<MgcpResponse>) => {
       if (outcome.kind === 'answered' && this.#isRepeated(peer, trial, outcome.response, suspected)) pending = send();
       else command.ended(outcome);
     };
     const send = () => {
-      trial.carried = undefined;
+      trial.sent = undefined;
       return this.#parts.transactions().submit({
         peer,
         queue,
@@ -73,7 +73,7 @@ export class GatewayCommands {
           const pathless = dialect.has('noPath');
           trial.verb = draft.verb;
           // Sent to another address it may carry less; the answer may be to the first.
-          trial.carried ??= carriedBy(draft.parameters, !pathless && this.#parts.hasPath(peer, flow));
+          trial.sent ??= { parameters: draft.parameters, path: !pathless && this.#parts.hasPath(peer, flow) };
           return { ...draft, pathless };
         },
         ended,
@@ -99,14 +99,15 @@ export class GatewayCommands {
     suspected: (gateway: Gateway, verb: string) => void,
   ): boolean {
     const { code } = response;
-    const { carried = nothing, omitted, verb } = trial;
+    const { sent = nothing, omitted, verb } = trial;
     if (isSuccess(code)) {
-      if (carried.path) this.#trials.borne(gateway, verb);
+      if (sent.path) this.#trials.borne(gateway, verb);
       const lasting = trial.doubted ? omitted.filter((word) => !tags.has(word)) : omitted;
       this.#remember(gateway, lasting, code);
       if (trial.doubted) suspected(gateway, verb);
       return false;
     }
+    const carried = carriedBy(sent.parameters, sent.path);
     const verdict = judgeRefusal(code, carried, parameterValues(response, 'PL').flatMap(readPackages));
     if (verdict.kind === 'stands') return false;
     if (verdict.kind === 'doubtful') trial.doubted = true;
@@ -150,11 +151,18 @@ interface Trial {
   readonly omitted: Omission[];
   /** Was anything left out for a code that names no reason? */
   doubted: boolean;
-  carried: Carried | undefined;
+  /** As it went out at first. */
+  sent: Sent | undefined;
   verb: string;
 }
 
-const nothing: Carried = carriedBy([], false);
+interface Sent {
+  readonly parameters: readonly Parameter[];
+  /** Was the path attribute written beside them? */
+  readonly path: boolean;
+}
+
+const nothing: Sent = { parameters: [], path: false };
 
 const tags: ReadonlySet<Omission> = new Set<Omission>(['noPath', 'noRedirectList']);
 

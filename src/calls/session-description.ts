@@ -2,6 +2,7 @@
  * The little of a session description (RFC 4566) that call control reads and mends on its way from one gateway to another; everything
  * else passes as it came.
  */
+import { keptReadings } from './kept-readings.ts';
 import { withoutRecord } from './record-text.ts';
 
 /** `192.0.2.1:30000` of the first media that is not refused, IPv6 in brackets; undefined where no address or port is chosen yet. */
@@ -22,7 +23,7 @@ export function mediaAddress(description: string | undefined): string | undefine
  * A description as every protocol takes it: H.248 gateways may leave out o=, s= and t= (RFC 3525 §7.1.8), MGCP gateways must be given
  * them (RFC 3435 §3.4); of several alternatives the first counts. The same input gives the same text on every member.
  */
-export function completeDescription(said: string): string {
+export const completeDescription = keptReadings((said: string): string => {
   const description = withoutRecord(said);
   const second = description.indexOf('\nv=', 1);
   const only = second < 0 ? description : description.slice(0, second + 1);
@@ -39,7 +40,7 @@ export function completeDescription(said: string): string {
   const before = session.filter((line) => /^[iuepcb]=/.test(line));
   const after = session.filter((line) => /^[rzka]=/.test(line));
   return [...head, ...before, lineOf(session, 't') ?? 't=0 0', ...after, ...lines.slice(firstMedia), ''].join('\r\n');
-}
+});
 
 /** The payload types of the first media, in the order of preference. */
 export function payloadTypes(description: string): readonly number[] {
@@ -48,12 +49,12 @@ export function payloadTypes(description: string): readonly number[] {
 }
 
 /** `pcmu`, `telephone-event`: what the payload types of the first media are, as far as RFC 3551 §6 or the description tells. */
-export function encodingNames(description: string): readonly string[] {
+export const encodingNames = keptReadings((description: string): readonly string[] => {
   const mapped = new Map<number, string>();
   for (const [, type, name = ''] of description.matchAll(/^a=rtpmap:(\d{1,3}) +([^/\s]+)/gm))
     mapped.set(Number(type), name.toLowerCase());
   return payloadTypes(description).flatMap((type) => mapped.get(type) ?? staticEncodings.get(type) ?? []);
-}
+});
 
 /** The payload type of keys as events (RFC 4733), where the first media has it. */
 export function telephoneEventIn(description: string): number | undefined {

@@ -2,6 +2,7 @@
  * What one telephone line can serve of another party's session description, and the description that answers it (RFC 3264): one stream
  * of audio, or of fax, in one of four modes. What cannot be served is refused with port zero, in the order of the offer.
  */
+import { keptReadings } from './kept-readings.ts';
 
 /** What a party does: `receive`: it sends nothing. */
 export type MediaMode = 'receive' | 'send' | 'both' | 'none';
@@ -96,7 +97,7 @@ interface Sections {
   readonly media: readonly (readonly string[])[];
 }
 
-function sectionsOf(description: string): Sections {
+const sectionsOf = keptReadings((description: string): Sections => {
   const session: string[] = [];
   const media: string[][] = [];
   for (const line of description.split(/\r\n|\n|\r/)) {
@@ -108,7 +109,7 @@ function sectionsOf(description: string): Sections {
     } else (media.at(-1) ?? session).push(line);
   }
   return { session, media };
-}
+});
 
 const maxMedia = 32;
 

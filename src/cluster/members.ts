@@ -108,6 +108,7 @@ export class Members {
   }
 
   find(address: ControllerAddress): Member | undefined {
+    if (this.#members.size === 0) return undefined;
     return this.#members.get(addressKey(address));
   }
 

@@ -4,10 +4,10 @@
  */
 import { partnersOf } from '../cluster.ts';
 import { shownHost } from '../network/own-addresses.ts';
-import type { Listener } from '../network.ts';
+import type { Flow, Listener } from '../network.ts';
 import type { CoreServices } from '../role.ts';
 import { Assembler } from '../signaling/assembler.ts';
-import type { ControllerAddress } from '../signaling/controller-address.ts';
+import type { ControllerAddress, SocketAddress } from '../signaling/controller-address.ts';
 import { ControllerPool, defaultPoolOptions } from '../signaling/controller-pool.ts';
 import type { ProtocolAdapter } from '../signaling/protocol-adapter.ts';
 import { type IdSlice, maxMembers, memberIndex, memberSlice, TransactionIds } from './transaction-ids.ts';
@@ -31,6 +31,7 @@ export class ControllerNode<M> {
   readonly ids: TransactionIds;
   readonly assembler: Assembler<M>;
   readonly #parts: ControllerNodeParts<M>;
+  readonly #addresses = new WeakMap<SocketAddress, ControllerAddress>();
   /** Bound; none before the start. */
   listeners: readonly Listener[] = [];
 
@@ -44,7 +45,7 @@ export class ControllerNode<M> {
     this.assembler = new Assembler({
       adapter,
       cluster,
-      addressOf: ({ transport, local: { host, port } }) => this.#shown({ transport, host, port }),
+      addressOf: (flow) => this.#addressOf(flow),
       isDead: (address) => parts.isDead(address),
     });
   }
@@ -57,6 +58,16 @@ export class ControllerNode<M> {
 
   addresses(): readonly ControllerAddress[] {
     return this.listeners.length === 0 ? [this.self()] : this.listeners.map(({ local }) => this.#shown(local));
+  }
+
+  /** The same object for the same socket. */
+  #addressOf({ transport, local }: Flow): ControllerAddress {
+    const known = this.#addresses.get(local);
+    if (known !== undefined) return known;
+    const { host, port } = local;
+    const shown = this.#shown({ transport, host, port });
+    this.#addresses.set(local, shown);
+    return shown;
   }
 
   /** A wildcard is no address to name. */

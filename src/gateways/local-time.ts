@@ -2,10 +2,18 @@
 
 /** Month, day, hour and minute, two digits each; `timeZone` undefined: where we are. */
 export function localTime(epochMs: number, timeZone: string | undefined): readonly string[] {
+  const minute = Math.floor(epochMs / 60_000);
+  const known = shown.get(timeZone);
+  if (known?.minute === minute) return known.parts;
   const format = formats.get(timeZone) ?? formatOf(timeZone);
-  const parts = new Map(format.formatToParts(epochMs).map(({ type, value }) => [type, value]));
-  return (['month', 'day', 'hour', 'minute'] as const).map((part) => parts.get(part) ?? '00');
+  const found = new Map(format.formatToParts(epochMs).map(({ type, value }) => [type, value]));
+  const parts = (['month', 'day', 'hour', 'minute'] as const).map((part) => found.get(part) ?? '00');
+  shown.set(timeZone, { minute, parts });
+  return parts;
 }
+
+/** What is shown in this minute: zones change on the minute. */
+const shown = new Map<string | undefined, { readonly minute: number; readonly parts: readonly string[] }>();
 
 /** There are as many as time zones in the configuration. */
 const formats = new Map<string | undefined, Intl.DateTimeFormat>();
