@@ -11,7 +11,7 @@ import type { Counter, Metrics } from '../metrics.ts';
 import { maxDatagramBytes } from '../network/limits.ts';
 import type { Flow } from '../network.ts';
 import { formatSocketAddress, isIpLiteral, type SocketAddress } from '../signaling/controller-address.ts';
-import { encodeHep } from './hep.ts';
+import { encodeHep, maxHepPayload } from './hep.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { Direction } from './message-ring.ts';
 import type { Trace } from './trace.ts';
@@ -107,6 +107,11 @@ export class Capture {
     const { clock, readers, to, agentId, password, trace } = this.#parts;
     const offsetMs = clock.wallNow() - clock.now();
     for (const { direction, protocol, bytes, flow, atMs } of waiting) {
+      // A connection brings longer messages than a datagram to the collector can.
+      if (bytes.length > maxHepPayload) {
+        this.#dropped.add();
+        continue;
+      }
       const payload = trace.masked(protocol, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
       const [from, towards] = direction === 'in' ? [flow.remote, flow.local] : [flow.local, flow.remote];
       const packet = encodeHep({

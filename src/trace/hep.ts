@@ -16,6 +16,7 @@ export interface HepPacket {
   readonly password?: string | undefined;
 }
 
+/** A payload may have `maxHepPayload` octets. @throws beyond that: lengths have sixteen bits. */
 export function encodeHep({ from, to, transport, wallMs, type, agentId, payload, password }: HepPacket): Buffer {
   const seconds = Math.floor(wallMs / 1_000);
   const isV6 = isIPv6(from.host) || isIPv6(to.host);
@@ -84,6 +85,9 @@ const words = (text: string): readonly number[] =>
 
 /** Of a packet and of a chunk. */
 const headBytes = 6;
+
+/** Beside it stand addresses, times and a password. */
+export const maxHepPayload = 65_000;
 
 /** Address families and protocols by their usual numbers. */
 const [inet, inet6] = [2, 10];

@@ -1,5 +1,6 @@
 /** What is sent to a HEP collector: every message once, with its ends and its time, masked; and signaling does not care whether it arrives. */
 import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Controller, startController } from '../../../src/index.ts';
 import { encodeHep } from '../../../src/trace/hep.ts';
@@ -105,6 +106,34 @@ describe('capture', () => {
     expect(answer?.get(15)?.toString()).toMatch(/^SIP\/2.0 404/);
     expect(answer?.get(7)?.readUInt16BE()).toBe(port);
     expect(await started.metrics()).toContain('altpath_capture_messages_total 2');
+  });
+
+  it('leaves out a message that is longer than a datagram, as a connection may bring it, and goes on', async () => {
+    const packets: Buffer[] = [];
+    const collector = createSocket('udp4');
+    open.push(collector);
+    collector.on('message', (bytes) => packets.push(bytes));
+    await new Promise<void>((resolve) => collector.bind(0, '127.0.0.1', resolve));
+    started = await startController({
+      trace: 'off',
+      capture: { hep: `127.0.0.1:${collector.address().port}` },
+      sip: { listen: ['tcp:127.0.0.1:0'], domains: ['example.com'] },
+    });
+    const port = Number(started.addresses[0]?.split(':').at(-1));
+    const socket = connect(port, '127.0.0.1');
+    open.push({ close: () => socket.destroy() });
+    let heard = '';
+    socket.on('data', (chunk) => {
+      heard += chunk.toString('latin1');
+    });
+    for (const [index, whole] of [65_535, 65_530, 65_001, 400].entries()) {
+      const text = (body: number): string =>
+        `MESSAGE sip:x@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5;branch=z9hG4bK${index}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@example.com>\r\nCall-ID: ${index}\r\nCSeq: 1 MESSAGE\r\nContent-Length: ${String(body).padStart(5, '0')}\r\n\r\n${'x'.repeat(body)}`;
+      socket.write(text(whole - text(0).length), 'latin1');
+    }
+    await expect.poll(() => heard.match(/^SIP\/2.0 404/gm)?.length).toBe(4);
+    await expect.poll(() => packets.length).toBe(5);
+    expect(await started.metrics()).toContain('altpath_capture_dropped_total 3');
   });
 
   it('does not stop signaling where nobody collects', async () => {
