@@ -12,12 +12,15 @@ import {
   type Random,
 } from '../../../src/internal.ts';
 import type { Via } from '../codec/values.ts';
+import { isFrom } from '../transactions/way-back.ts';
 import { askedOf, type OcValues } from './oc-params.ts';
 
 export interface NextHopControlParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
+  /** Did the operator name the hop at the other end? Only those were told that we obey. */
+  isNamed(flow: Flow): boolean;
 }
 
 export class NextHopControl {
@@ -33,10 +36,14 @@ export class NextHopControl {
     );
   }
 
-  /** A response to a request of ours; its top Via is the one that we wrote. */
-  heard({ params }: Via, { transport, remote }: Flow): void {
+  /**
+   * A response to a request of ours; its top Via is the one that we wrote. `sent`: where the request went: whoever got it knows our branch, and
+   * over UDP could speak in another's name.
+   */
+  heard({ params }: Via, from: Flow, sent: Flow | undefined): void {
     const asked = askedOf(params);
-    if (asked === undefined) return;
+    if (asked === undefined || sent === undefined || !isFrom(from, sent.remote) || !this.#parts.isNamed(from)) return;
+    const { transport, remote } = from;
     const key = addressKey({ transport, ...remote });
     const now = this.#parts.clock.now();
     const hop = this.#hops.get(key);

@@ -40,7 +40,12 @@ class Callers {
     this.#world = world;
     this.#peer = peer;
     if (obeys)
-      this.#control = new NextHopControl({ clock: world.clock, random: seededRandom(9), metrics: new Metrics() });
+      this.#control = new NextHopControl({
+        clock: world.clock,
+        random: seededRandom(9),
+        metrics: new Metrics(),
+        isNamed: () => true,
+      });
   }
 
   /** Calls at this rate for so long. */
@@ -119,7 +124,7 @@ class Callers {
   #obey(text: string): void {
     const via = parseVia(/^Via: (.*)\r$/m.exec(text)?.[1] ?? '');
     const flow = this.#peer.listener?.flowTo(proxy);
-    if (via !== undefined && flow !== undefined) this.#control?.heard(via, flow);
+    if (via !== undefined && flow !== undefined) this.#control?.heard(via, flow, flow);
   }
 }
 

@@ -161,7 +161,8 @@ describe('RFC 7339 §5: what the hops before us are told', () => {
 function nextHop() {
   const clock = new FakeClock();
   const metrics = new Metrics();
-  const control = new NextHopControl({ clock, random: seededRandom(5), metrics });
+  const isNamed = (flow: Flow): boolean => flow.remote.host === hop.host;
+  const control = new NextHopControl({ clock, random: seededRandom(5), metrics, isNamed });
   const hop: ControllerAddress = { transport: 'udp', host: '192.0.2.50', port: 5060 };
   const other: ControllerAddress = { ...hop, host: '192.0.2.51' };
   const flow: Flow = {
@@ -173,7 +174,7 @@ function nextHop() {
     send: () => undefined,
     close: () => undefined,
   };
-  const heard = (params: string): void => control.heard(via(`;branch=z9hG4bKours${params}`), flow);
+  const heard = (params: string): void => control.heard(via(`;branch=z9hG4bKours${params}`), flow, flow);
   /** A new request and one of a dialog in turn; how many new ones of so many may go. */
   const passed = (count: number, stepMs = 0): number => {
     let passes = 0;
@@ -184,8 +185,29 @@ function nextHop() {
     }
     return passes;
   };
-  return { clock, metrics, control, hop, other, heard, passed };
+  return { clock, metrics, control, hop, other, flow, heard, passed };
 }
+
+describe('RFC 7339 §5.4, §10: who may ask', () => {
+  const asks = via(';branch=z9hG4bKours;oc=100;oc-algo="loss";oc-validity=60000;oc-seq=1.0');
+
+  it('not one that the operator did not name: it was not told that we obey', () => {
+    const { control, other, flow } = nextHop();
+    const theirs = { ...flow, remote: other };
+    control.heard(asks, theirs, theirs);
+    expect(control.passing([other], true)).toEqual([other]);
+  });
+
+  it('nor who had another request of ours, knows its branch, and writes in the name of a hop', () => {
+    const { control, hop, other, flow } = nextHop();
+    control.heard(asks, flow, { ...flow, remote: other });
+    control.heard(asks, flow, { ...flow, remote: { ...hop, port: 5_070 } });
+    control.heard(asks, flow, undefined);
+    expect(control.passing([hop], true)).toEqual([hop]);
+    control.heard(asks, flow, flow);
+    expect(control.passing([hop], true)).toEqual([]);
+  });
+});
 
 describe('RFC 7339 §5.5: what next hops ask is obeyed', () => {
   it('§7.2: the whole reduction is taken from new requests', () => {
