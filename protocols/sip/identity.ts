@@ -120,7 +120,8 @@ export class Identity {
 
   /** Is this host and port (0: the default) one of our own sockets or domains? Never a partner's. */
   isSelf(host: string, port: number, secure = false): boolean {
-    if (this.#sockets.get(host)?.has(port === 0 ? (secure ? 5_061 : 5_060) : port) === true) return true;
+    const known = this.#sockets.get(host) ?? (host.includes(':') ? this.#sockets.get(canonicalHost(host)) : undefined);
+    if (known?.has(port === 0 ? (secure ? 5_061 : 5_060) : port) === true) return true;
     return (port === 0 || port === 5_060 || port === 5_061) && this.#domains.has(host);
   }
 
@@ -172,7 +173,7 @@ export class Identity {
   /** Are we responsible for users at this host: a domain of ours, one of our addresses, or a partner's? */
   isLocal(uri: SipUri): boolean {
     return (
-      isSipScheme(uri.scheme) && (this.#domains.has(uri.host) || (this.#hosts.has(uri.host) && this.#isOurPort(uri)))
+      isSipScheme(uri.scheme) && (this.#domains.has(uri.host) || (this.#isOurHost(uri.host) && this.#isOurPort(uri)))
     );
   }
 
@@ -261,6 +262,11 @@ export class Identity {
       this.#standIns.set(key, headers);
     }
     return headers;
+  }
+
+  /** An IPv6 address has many spellings. */
+  #isOurHost(host: string): boolean {
+    return this.#hosts.has(host) || (host.includes(':') && this.#hosts.has(canonicalHost(host)));
   }
 
   #isOurPort(uri: SipUri): boolean {

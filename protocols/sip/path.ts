@@ -6,6 +6,7 @@ import {
   alternatePathTag,
   bracketed,
   type ControllerAddress,
+  canonicalHost,
   isTransport,
   maxAlternates,
   type NamedHop,
@@ -96,10 +97,9 @@ export function uriAddress(uri: SipUri, preferred?: Transport): ControllerAddres
   if (named !== undefined && !isTransport(named)) return undefined;
   const secure = uri.scheme === 'sips';
   const transport = secure ? (named === 'ws' || named === 'wss' ? 'wss' : 'tls') : (named ?? preferred ?? 'udp');
-  const maddr = uriParam(uri, 'maddr');
   return {
     transport,
-    host: maddr === undefined || maddr === '' ? uri.host : maddr.toLowerCase(),
+    host: hostOf(uri),
     port: uri.port || sipDefaultPort(transport),
   };
 }
@@ -108,13 +108,19 @@ export function uriAddress(uri: SipUri, preferred?: Transport): ControllerAddres
 export function uriHop(uri: SipUri): NamedHop {
   const transport = uriParam(uri, 'transport')?.toLowerCase();
   const address = uriAddress(uri);
-  const maddr = uriParam(uri, 'maddr');
   return {
-    host: maddr === undefined || maddr === '' ? uri.host : maddr,
+    host: hostOf(uri),
     port: uri.port === 0 ? undefined : uri.port,
     transport: transport === undefined ? undefined : address?.transport,
     secure: uri.scheme === 'sips',
   };
+}
+
+/** What stands in `maddr` is sent to in place of the host; in the spelling that hosts have. */
+function hostOf(uri: SipUri): string {
+  const maddr = uri.params === '' ? undefined : uriParam(uri, 'maddr');
+  if (maddr === undefined || maddr === '') return uri.host;
+  return canonicalHost(unescapeText(maddr).replace(/^\[|\]$/g, '')).replace(/\.$/, '');
 }
 
 /** The transport word of a Via as ours; undefined for SCTP and the unknown. */

@@ -271,7 +271,13 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     carried,
     userAgent,
     load,
-    nextHopControl: services.announcesOverloadControl === true ? new NextHopControl(services) : undefined,
+    nextHopControl:
+      services.announcesOverloadControl === true
+        ? new NextHopControl({
+            ...services,
+            isNamed: ({ remote, transport }) => trust.isConfigured({ ...remote, transport }),
+          })
+        : undefined,
     ...registration,
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);

@@ -20,7 +20,8 @@ import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
 import type { NameAddr } from '../codec/values.ts';
 import type { Identity } from '../identity.ts';
 import { uriHop } from '../path.ts';
-import { type DialogProof, kindOf } from './route-user.ts';
+import type { OtherMembers } from './other-members.ts';
+import { type DialogProof, kindOf, readRouteUser } from './route-user.ts';
 import type { PathTrust } from './trust.ts';
 
 export type Standing = 'open' | 'trusted' | 'user' | 'party' | 'dialog' | 'trunk' | 'emergency' | 'stranger';
@@ -42,14 +43,13 @@ export interface Way {
   readonly dialog: string | undefined;
 }
 
-export interface AdmissionParts {
+export interface AdmissionParts extends OtherMembers {
   /** `auth.invite` */
   readonly isOn: boolean;
   readonly identity: Identity;
   readonly trust: PathTrust;
   readonly dialogs: DialogProof;
   readonly metrics: Metrics;
-  isMember(host: string): boolean;
   /** Does the user agent beside us send it in a dialog whose peer may not lead it to configured hops? */
   isGuarded(flow: Flow): boolean;
   /** Is a user registered here, or has a line this number? */
@@ -81,8 +81,9 @@ export class Admission {
     if (!isOn) return 'open';
     if (this.#parts.isGuarded(flow)) return 'dialog';
     if (trust.isTrusted(flow)) {
-      // What a member forwards within a dialog it judged by itself, for senders that may not have our routes.
-      return request.toTag === '' || !this.#parts.isMember(flow.remote.host) ? 'trusted' : 'party';
+      if (request.toTag === '' || !this.#parts.isMember(flow.remote.host)) return 'trusted';
+      // What a member forwards within a dialog it judged by itself, for senders that may have neither our routes nor our hops.
+      return isParty(way) && this.#isProven(request, way) ? 'party' : 'dialog';
     }
     if (!this.#isProven(request, way)) return 'stranger';
     return isParty(way) ? 'party' : 'dialog';
@@ -108,16 +109,19 @@ export class Admission {
     const { dialog } = way;
     if (dialog === undefined || request.method === 'REGISTER') return false;
     // Whoever was called once, or called a user of ours, holds a proof: it opens no way to a trunk that has no part in that dialog.
-    if (!isParty(way) && this.#leadsToConfigured(way)) return false;
+    if (!isParty(way) && this.#leadsToConfigured(request, way)) return false;
     return this.#parts.dialogs.proves(dialog, request);
   }
 
-  #leadsToConfigured({ uri, next }: Way): boolean {
-    const { identity, trust } = this.#parts;
+  #leadsToConfigured(request: SipMessage, { uri, next }: Way): boolean {
+    const { identity, trust, dialogs, isMemberAt } = this.#parts;
     const named = next === undefined ? uri : parseUri(next.uri);
     if (named === undefined || !isSipScheme(named.scheme) || (next === undefined && identity.isLocal(uri)))
       return false;
-    return trust.isConfigured(uriHop(named));
+    const hop = uriHop(named);
+    if (!trust.isConfigured(hop)) return false;
+    // Another member that is in the path of this dialog wrote its proof as well, and judges for itself.
+    return next === undefined || !isMemberAt(hop) || !dialogs.proves(readRouteUser(named.user)?.dialog ?? '', request);
   }
 
   /** A stranger may call our users; whoever claims to be one of them is asked. */

@@ -26,6 +26,8 @@ export interface FlowTargetParts {
   readonly forking: 'parallel' | 'serial';
   /** The live contacts of a record, best first. */
   contacts(record: string): readonly Contact[];
+  /** Did the operator name this hop, and not as a carrier? */
+  isEdge(hop: NamedHop): boolean;
   /** May a contact whose host is a name lead to this address? */
   mayLead(address: ControllerAddress): boolean;
 }
@@ -37,6 +39,8 @@ export interface TokenRoute {
   readonly token: string | undefined;
   readonly strict: boolean;
   readonly from: Flow;
+  /** The dialog that the entry with the token claims: another member that has the flow is told. */
+  readonly dialog?: string | undefined;
 }
 
 const none: readonly never[] = [];
@@ -81,7 +85,7 @@ export class FlowTargets {
         : isDialable(route.uri)
           ? [uriHop(route.uri)]
           : none;
-    const target = this.#fallback(way, dialable, { ...common, failure: flowFailed }, isFromThere);
+    const target = this.#fallback(way, dialable, { ...common, failure: flowFailed }, isFromThere, route.dialog);
     return target === undefined ? flowFailed : [[target]];
   }
 
@@ -138,7 +142,8 @@ export class FlowTargets {
       if (next !== undefined && nextUri !== undefined)
         return {
           ...common,
-          barred: this.#barredFor(nextUri, undefined),
+          // An edge of the operator's that the Path names is where calls for this user go, whoever calls.
+          barred: this.#barredFor(nextUri, this.#parts.isEdge(uriHop(nextUri)) ? undefined : barred),
           hop: uriHop(nextUri),
           alternates: contact.alternates,
           pushRoutes: path,
@@ -175,6 +180,7 @@ export class FlowTargets {
     dialable: readonly NamedHop[],
     common: Omit<ProxyTarget, 'hop'>,
     isFromThere = false,
+    dialog: string | undefined = undefined,
   ): ProxyTarget | undefined {
     const { flows } = this.#parts;
     const renewalWaitMs = flows.renewalWaitMs(way);
@@ -188,7 +194,7 @@ export class FlowTargets {
         renewal,
         hop: address,
         alternates: dialable,
-        member: { address, route: withUser(`<${routeUri(address)}>`, writeRouteUser(undefined, way.token)) },
+        member: { address, route: withUser(`<${routeUri(address)}>`, writeRouteUser(dialog, way.token)) },
       };
     const [hop, ...alternates] = dialable;
     if (hop !== undefined) return { ...common, renewal, hop, alternates };

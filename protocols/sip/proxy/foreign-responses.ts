@@ -25,6 +25,7 @@ import type { Trunks } from '../trunks/trunks.ts';
 import { forkMark } from './forward.ts';
 import { type TakenOver, takeovers } from './route-planning.ts';
 import { adoptRecordRoute } from './takeover.ts';
+import type { PathTrust } from './trust.ts';
 import { type BranchKey, isOtherVersion } from './via-branch.ts';
 
 export interface ForeignResponseParts {
@@ -37,6 +38,11 @@ export interface ForeignResponseParts {
   readonly log: Logger;
   readonly timerCMs: number;
   readonly trunks: Trunks;
+  readonly trust: PathTrust;
+  /** Does it come from this machine? */
+  isWithin(from: Flow): boolean;
+  /** May what somebody outside wrote lead there? */
+  mayReach(address: ControllerAddress, from: Flow): boolean;
   readonly takenOver?: TakenOver | undefined;
   readonly userAgent: {
     /** Does this host in a Via name the user agent beside us, or beside another member? */
@@ -106,7 +112,7 @@ export class ForeignResponses {
       this.#parts.userAgent.adopt(message);
       return;
     }
-    this.#adoptResponse(restoredByMark(message), next, isOwn ? undefined : partner);
+    this.#adoptResponse(restoredByMark(message), flow, next, isOwn ? undefined : partner);
   }
 
   /** Once for each partner: what a member of another version has under way when it dies cannot be taken over. */
@@ -120,10 +126,16 @@ export class ForeignResponses {
     );
   }
 
-  #adoptResponse(message: SipMessage, next: Via, partner: ControllerAddress | undefined): void {
+  #adoptResponse(message: SipMessage, flow: Flow, next: Via, partner: ControllerAddress | undefined): void {
     const text = withoutTopVia(message);
     const to = message.status === 100 ? undefined : viaAddress(next);
     if (to === undefined || text === undefined) return;
+    // Who answers could have written it anew: what a hop adds to a Via is not in the branch.
+    const { isWithin, mayReach, trust } = this.#parts;
+    if (!isWithin(flow) && !trust.isTrusted(flow) && !mayReach(to, flow) && !trust.isNamedSocket(to)) {
+      this.#stray.add();
+      return;
+    }
     const adopted = partner === undefined ? text : adoptRecordRoute(text, partner, this.#identity);
     const { transmitter, octets } = this.#layer;
     transmitter.sendOnce(to, (flow) => octets(adopted, flow));

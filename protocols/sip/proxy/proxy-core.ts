@@ -37,11 +37,12 @@ import type { Flows } from './flows.ts';
 import { ForeignResponses } from './foreign-responses.ts';
 import { type Fork, ForkControl, type Pass } from './fork-control.ts';
 import { LocalAnswers } from './local-answers.ts';
+import { otherMembers } from './other-members.ts';
 import { RegisterAnswers } from './register-answers.ts';
 import { type ContextParts, ResponseContext } from './response-context.ts';
 import { RoutePlanning, type TakenOver } from './route-planning.ts';
-import { RoutePreprocessing, type Routing, unroutable } from './route-preprocessing.ts';
-import { type DialogProof, kindOf } from './route-user.ts';
+import { RoutePreprocessing, type Routing, unreadable, unroutable } from './route-preprocessing.ts';
+import type { DialogProof } from './route-user.ts';
 import { StatelessForwarding } from './stateless-forwarding.ts';
 import { StoreLookups } from './store-lookups.ts';
 import { onlyOneTag, stripTags } from './strip.ts';
@@ -71,6 +72,10 @@ export interface ProxyParts
   knows(uri: SipUri): boolean;
   /** May a registered contact whose host is a name lead to this address? */
   mayLead(address: ControllerAddress): boolean;
+  /** Does it come from this machine? */
+  isWithin(from: Flow): boolean;
+  /** May what somebody outside wrote lead there? */
+  mayReach(address: ControllerAddress, from: Flow): boolean;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
   readonly userAgent: LocalUserAgent;
@@ -153,6 +158,7 @@ export class ProxyCore {
     this.#layer = parts.layer;
     this.#identity = parts.identity;
     const { metrics, identity, trust, resolver, layer } = parts;
+    const members = otherMembers(parts.cluster);
     this.#forkControl = new ForkControl(parts);
     this.#stored = new StoreLookups(parts);
     this.#routes = new RoutePreprocessing(parts);
@@ -162,25 +168,27 @@ export class ProxyCore {
       flows: parts.flows,
       config: parts.config,
       trunks: parts.trunks,
+      dialogs: parts.dialogs,
       contacts: (record) => resolver.contactsOf(record),
       isOwnNumber: (number) => resolver.isUser(number) || parts.userAgent.hasLine(number),
       knows: (uri) => parts.knows(uri),
       mayLead: (address) => parts.mayLead(address),
+      isWithin: (from) => parts.isWithin(from),
+      mayReach: (address, from) => parts.mayReach(address, from),
+      ...members,
     });
-    this.#planning = new RoutePlanning(parts);
+    this.#planning = new RoutePlanning({ ...parts, ...members });
     this.#registers = new RegisterAnswers(layer, (request, flow, respond) => parts.register(request, flow, respond));
     this.#answers = new LocalAnswers(layer, identity, explain, parts.watch);
     this.#stateless = new StatelessForwarding(parts);
     this.#foreign = new ForeignResponses(parts);
-    const { backups, backupFor } = parts.cluster;
-    const members = new Set([...backups, ...backupFor].map(({ host }) => host));
     this.#admission = new Admission({
       isOn: parts.config.auth.invite,
       identity,
       trust,
       dialogs: parts.dialogs,
       metrics,
-      isMember: (host) => members.has(host),
+      ...members,
       isGuarded: (flow) => parts.userAgent.isGuarded(flow),
       isCallable: (uri) => resolver.contactsOf(identity.record(uri)).length > 0 || parts.userAgent.isFor(uri),
       isTrunk: (flow) => parts.trunks.from(flow) !== undefined,
@@ -261,7 +269,7 @@ export class ProxyCore {
   #onResponse(message: SipMessage, flow: Flow): void {
     const transaction = this.#layer.client(message);
     if (transaction !== undefined) {
-      this.#parts.nextHopControl?.heard(message.via, flow);
+      this.#parts.nextHopControl?.heard(message.via, flow, transaction.flow);
       transaction.receive(message, flow);
       return;
     }
@@ -386,8 +394,7 @@ export class ProxyCore {
   #ofTrunks(targets: TargetGroups, request: SipMessage, { dialog, from }: Routing): TargetGroups {
     const { trunks, dialogs, userAgent } = this.#parts;
     if (trunks.all.length === 0 || request.toTag === '') return targets;
-    const isProven = dialog !== undefined && kindOf(dialog) !== 'd' && dialogs.proves(dialog, request);
-    if (!isProven && !userAgent.isOwn(from)) return targets;
+    if (!dialogs.provesPart(dialog, request) && !userAgent.isOwn(from)) return targets;
     return targets.map((group) => group.map((target) => ({ ...target, trunk: trunks.at(target.hop) })));
   }
 
@@ -430,6 +437,7 @@ export class ProxyCore {
       return { status: 503, reason: 'Service Unavailable', fields: 'Retry-After: 5\r\n' };
     if (!isSipScheme(routing.uri.scheme) && routing.uri.scheme !== 'tel')
       return { status: 416, reason: 'Unsupported URI Scheme' };
+    if (routing.next === unreadable) return { status: 400, reason: 'Bad Request - Route' };
     if (request.maxForwards === 0 && !this.#endsHere(request, routing)) return { status: 483, reason: 'Too Many Hops' };
     if (pass === 'loop') return { status: 482, reason: 'Loop Detected' };
     const unsupported = request.list(H.proxyRequire);

@@ -1,17 +1,21 @@
 /** What is written into a forwarded request besides its target (RFC 3261 §16.6): Record-Route, Path, the flow's token, the proof of the dialog. */
-import type { ControllerAddress, Counter, Flow, Metrics } from '../../../src/internal.ts';
+import type { ControllerAddress, Counter, Flow, Metrics, NamedHop } from '../../../src/internal.ts';
+import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
+import { parseUri } from '../codec/uri.ts';
+import { parseVia } from '../codec/values.ts';
 import type { SipConfig } from '../config.ts';
 import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
 import { isOfDialog, type Standing } from './admission.ts';
 import type { FlowNaming } from './flow-naming.ts';
 import type { TargetGroups } from './flow-targets.ts';
+import type { OtherMembers } from './other-members.ts';
 import type { Routing } from './route-preprocessing.ts';
-import type { DialogProof } from './route-user.ts';
+import { type DialogProof, readRouteUser } from './route-user.ts';
 import type { OwnRequests, RoutePlan } from './target.ts';
 import type { PathTrust } from './trust.ts';
 
-export interface PlanParts {
+export interface PlanParts extends OtherMembers {
   readonly config: Pick<SipConfig, 'recordRoute'>;
   readonly flowNaming: FlowNaming;
   readonly dialogs: DialogProof;
@@ -20,7 +24,7 @@ export interface PlanParts {
   readonly metrics: Metrics;
   /** Are these credentials meant for us? undefined: we ask nobody for any. */
   readonly consumes?: ((credentials: string) => boolean) | undefined;
-  readonly userAgent: OwnRequests & { isOwn(flow: Flow): boolean };
+  readonly userAgent: OwnRequests & { isOwn(flow: Flow): boolean; isNamed(host: string): boolean };
   readonly takenOver?: TakenOver | undefined;
 }
 
@@ -75,15 +79,39 @@ export class RoutePlanning {
   }
 
   /** What proves the dialog of this request: what it brought, or for a new one what we write now; nothing where nobody asks for it. */
-  #dialogOf(request: SipMessage, { dialog }: Routing, standing: Standing, targets: TargetGroups): string | undefined {
+  #dialogOf(
+    request: SipMessage,
+    { dialog, from }: Routing,
+    standing: Standing,
+    targets: TargetGroups,
+  ): string | undefined {
     if (standing === 'open') return undefined;
     if (request.toTag !== '' && dialog !== undefined && (isOfDialog(standing) || standing === 'trusted')) return dialog;
-    const { dialogs, trust } = this.#parts;
-    const toConfigured =
-      standing === 'trusted' ||
+    const hasPart =
+      (standing === 'trusted' && !this.#isOfStranger(request, from)) ||
       standing === 'trunk' ||
-      targets.some((group) => group.some(({ hop }) => trust.isConfigured(hop)));
-    return dialogs.write(request, toConfigured ? 'h' : 'd');
+      targets.some((group) => group.some(({ hop }) => this.#isConfigured(hop)));
+    return this.#parts.dialogs.write(request, hasPart ? 'h' : 'd');
+  }
+
+  /** Another member forwards it for somebody who is no hop of the operator's: its Record-Route says so, or it is its user agent's. */
+  #isOfStranger(request: SipMessage, { remote }: Flow): boolean {
+    if (!this.#parts.isMember(remote.host)) return false;
+    const [first] = request.addresses(H.recordRoute);
+    const written = readRouteUser(first === undefined ? undefined : parseUri(first.uri)?.user)?.dialog;
+    if (written === undefined) return request.list(H.via).some((each) => this.#isUserAgents(each));
+    return written === this.#parts.dialogs.write(request, 'd');
+  }
+
+  #isUserAgents(text: string): boolean {
+    const via = parseVia(text);
+    return via !== undefined && this.#parts.userAgent.isNamed(via.host);
+  }
+
+  /** A hop that the operator named for calls; a member judges for itself. */
+  #isConfigured(hop: NamedHop): boolean {
+    const { trust, isMemberAt } = this.#parts;
+    return trust.isConfigured(hop) && !isMemberAt(hop);
   }
 }
 

@@ -110,7 +110,8 @@ export class RoutePreprocessing {
       token = ahead;
       popRoutes = end;
     }
-    const next = popRoutes < end ? routes[popRoutes] : undefined;
+    // What cannot be read is not passed over: what stands behind it would go on unjudged.
+    const next = popRoutes < end ? (routes[popRoutes] ?? unreadable) : undefined;
     return {
       uri,
       requestUri,
@@ -181,6 +182,9 @@ export class RoutePreprocessing {
 
 /** The target of a Request-URI that cannot be read. */
 export const unroutable: SipUri = { scheme: '', user: undefined, host: '', port: 0, params: '', headers: '', text: '' };
+
+/** A Route entry that cannot be read. */
+export const unreadable: NameAddr = { uri: '', params: '', display: '' };
 
 const none: readonly never[] = [];
 

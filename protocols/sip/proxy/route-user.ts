@@ -74,6 +74,11 @@ export class DialogProof {
     return sameText(proof, this.#of(kind, callId, fromTag)) || sameText(proof, this.#of(kind, callId, toTag));
   }
 
+  /** … and one in which a hop that the operator configured has a part? */
+  provesPart(dialog: string | undefined, request: SipMessage): boolean {
+    return dialog !== undefined && kindOf(dialog) !== 'd' && this.proves(dialog, request);
+  }
+
   /**
    * How much higher the CSeq of this request has to be where it leaves: it is its creator's, in a dialog of a carrier that challenged the
    * request that created it. 0 without a proof.

@@ -2,7 +2,7 @@
  * Where a request goes (RFC 3261 §16.5): along the rest of its Route, over the flow that a token names, to the contacts of a user, by
  * the operator's routing table, or where the Request-URI itself says.
  */
-import { type Contact, type ControllerAddress, isSecure, type NamedHop } from '../../../src/internal.ts';
+import { type Contact, type ControllerAddress, type Flow, isSecure, type NamedHop } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { parseUri, type SipUri, uriParam } from '../codec/uri.ts';
 import type { NameAddr } from '../codec/values.ts';
@@ -14,7 +14,9 @@ import { isOfDialog, type Refusal, type Standing } from './admission.ts';
 import { dialledNumber, phoneContext, redial } from './dialled-number.ts';
 import { FlowTargets, type TargetGroups } from './flow-targets.ts';
 import type { Flows } from './flows.ts';
+import type { OtherMembers } from './other-members.ts';
 import type { Routing } from './route-preprocessing.ts';
+import type { DialogProof } from './route-user.ts';
 import type { ProxyTarget } from './target.ts';
 import { calledNumbers, firstReached, TrunkTargets } from './trunk-targets.ts';
 import type { PathTrust } from './trust.ts';
@@ -22,12 +24,13 @@ import type { PathTrust } from './trust.ts';
 /** Where requests go that are not for users of ours. */
 export type RoutingTable = Pick<SipConfig, 'routes' | 'defaultRoute'>;
 
-export interface TargetParts {
+export interface TargetParts extends Pick<OtherMembers, 'isMemberAt'> {
   readonly identity: Identity;
   readonly trust: PathTrust;
   readonly flows: Flows;
   readonly config: Pick<SipConfig, 'forking'> & RoutingTable;
   readonly trunks: Trunks;
+  readonly dialogs: Pick<DialogProof, 'provesPart'>;
   /** The live contacts of a record, best first. */
   contacts(record: string): readonly Contact[];
   /** Has a user or line of ours this number, in whatever form? */
@@ -36,6 +39,10 @@ export interface TargetParts {
   knows(uri: SipUri): boolean;
   /** May a registered contact whose host is a name lead to this address? */
   mayLead(address: ControllerAddress): boolean;
+  /** Does it come from this machine? */
+  isWithin(from: Flow): boolean;
+  /** May what somebody outside wrote lead there? */
+  mayReach(address: ControllerAddress, from: Flow): boolean;
 }
 
 export class TargetSet {
@@ -45,6 +52,10 @@ export class TargetSet {
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
   readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
+  /** The same for a dialog in which they have no part; another member may be in its path, and judges for itself. */
+  readonly #barredInDialog = (address: ControllerAddress): boolean =>
+    this.#parts.trust.isConfigured(address) && !this.#parts.isMemberAt(address);
+  readonly #isCarriers = (address: ControllerAddress): boolean => this.#parts.trunks.at(address) !== undefined;
   readonly #learn = (addresses: readonly ControllerAddress[]): void => this.#parts.trust.learn(addresses);
   readonly #trunkTargets: TrunkTargets;
   #routing: RoutingTable;
@@ -59,6 +70,7 @@ export class TargetSet {
       identity,
       forking: config.forking,
       contacts: (record) => parts.contacts(record),
+      isEdge: (hop) => parts.trust.isConfigured(hop) && parts.trunks.at(hop) === undefined,
       mayLead: (address) => parts.mayLead(address),
     });
     this.#trunkTargets = new TrunkTargets({ trunks: parts.trunks, isLocal: (uri) => identity.isLocal(uri) });
@@ -78,6 +90,12 @@ export class TargetSet {
   }
 
   of(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal {
+    const found = this.#of(request, routing, standing);
+    // RFC 3261 §16.4: the Route entry that became the Request-URI is gone, wherever that leads.
+    return routing.strict && !('status' in found) ? found.map((group) => group.map(withoutRoutes)) : found;
+  }
+
+  #of(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal {
     const { uri, next } = routing;
     if (standing === 'trunk') return this.#fromTrunk(request, routing);
     const emergency = this.emergency(request, routing);
@@ -86,10 +104,12 @@ export class TargetSet {
     const isStranger = standing === 'stranger' || standing === 'emergency';
     // A proven dialog goes where Route and Request-URI say, a stranger's request to users: the table is for neither.
     const configured = () => (isStranger || isOfDialog(standing) ? undefined : this.#beyond(routing, standing));
-    const barred = isStranger || standing === 'dialog' ? this.#barred : undefined;
-    if (next !== undefined) return isStranger ? notAllowed : this.#towardsRoute(routing, next, barred);
+    const barred = this.#barredFor(request, routing, standing);
+    if (next !== undefined)
+      return isStranger ? notAllowed : this.#towardsRoute(routing, next, this.#outward(request, routing, barred));
     // A token of ours leads to one telephone: no route and no domain knows better.
-    const byToken = isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing);
+    const byToken =
+      isStranger || routing.token === undefined ? undefined : this.#byToken(request, routing, standing, barred);
     if (byToken !== undefined) return byToken;
     if (uri.scheme === 'tel' && this.#trunkTargets.number(uri) === undefined && !this.#isRouted(uri)) return notHere;
     const contacts = this.#contacts(uri);
@@ -102,7 +122,7 @@ export class TargetSet {
             : { status: 404, reason: 'Not Found' })
         );
       if (isStranger) return notAllowed;
-      const direct = { ...this.#direct(routing), barred };
+      const direct = { ...this.#direct(routing), barred: this.#outward(request, routing, barred) };
       // The Request-URI of a dialog is where its other end is: no route knows better.
       if (isOfDialog(standing)) return [[direct]];
       // Whoever had to show who he is brought no proof: his request is a new one, whatever its To says.
@@ -119,6 +139,25 @@ export class TargetSet {
         ? { status: 480, reason: 'Temporarily Unavailable' }
         : { status: 404, reason: 'Not Found' })
     );
+  }
+
+  /** Where this sender's requests may not go, whatever leads there. */
+  #barredFor(request: SipMessage, { dialog, from }: Routing, standing: Standing): ProxyTarget['barred'] {
+    switch (standing) {
+      case 'stranger':
+      case 'emergency':
+        return this.#barred;
+      case 'dialog':
+        return this.#barredInDialog;
+      case 'open': {
+        const { trunks, trust, dialogs } = this.#parts;
+        // A carrier believes our address: whom nobody knows reaches it by no other name either, but in a dialog with it.
+        const isKnown = trunks.all.length === 0 || trust.isTrusted(from) || dialogs.provesPart(dialog, request);
+        return isKnown ? undefined : this.#isCarriers;
+      }
+      default:
+        return undefined;
+    }
   }
 
   /** A new call to an emergency number of ours. */
@@ -223,6 +262,28 @@ export class TargetSet {
     return [[{ ...common, requestUri: routing.requestUri, rewriteRoutes: routing.strict ? routing.rest : undefined }]];
   }
 
+  /**
+   * Where a Route or Request-URI may lead that somebody outside wrote: not into this machine, whose other services believe whoever comes from
+   * within, but to hops that the operator named and to a telephone that registered from there.
+   */
+  #outward(request: SipMessage, { from }: Routing, barred: ProxyTarget['barred']): ProxyTarget['barred'] {
+    const { trust, isWithin, mayReach } = this.#parts;
+    if (isWithin(from) || trust.isTrusted(from)) return barred;
+    return (address) =>
+      barred?.(address) === true ||
+      (!mayReach(address, from) && !trust.isNamedSocket(address) && !this.#isContactOf(request.to.uri, address));
+  }
+
+  #isContactOf(to: string, { host, port }: ControllerAddress): boolean {
+    const uri = parseUri(to);
+    if (uri === undefined) return false;
+    return this.#contacts(uri).some(({ target }) => {
+      const contact = parseUri(target);
+      const place = contact === undefined ? undefined : uriAddress(contact);
+      return place?.host === host && place.port === port;
+    });
+  }
+
   /** Where the URI itself says. */
   #direct({ uri, requestUri, strict }: Routing): ProxyTarget {
     const rewriteRoutes = strict ? none : undefined;
@@ -232,13 +293,19 @@ export class TargetSet {
     return { requestUri, hop: uriHop(uri), alternates, pushRoutes: none, rewriteRoutes, route: 'direct', q: 1_000 };
   }
 
-  #byToken(request: SipMessage, routing: Routing, standing: Standing): TargetGroups | Refusal | undefined {
-    const barred = standing === 'dialog' ? this.#barred : undefined;
-    const targets = this.#flowTargets.byToken(routing, request.to.uri, barred);
-    if (barred === undefined || targets === undefined || 'status' in targets) return targets;
+  #byToken(
+    request: SipMessage,
+    routing: Routing,
+    standing: Standing,
+    barred: ProxyTarget['barred'],
+  ): TargetGroups | Refusal | undefined {
+    const targets = this.#flowTargets.byToken(routing, request.to.uri, this.#outward(request, routing, barred));
+    if (standing !== 'dialog' || targets === undefined || 'status' in targets) return targets;
     // The connection of a configured hop is none for a dialog in which it has no part.
     const { trust } = this.#parts;
-    return targets.some((group) => group.some(({ flow }) => flow !== undefined && trust.isTrusted(flow)))
+    const isConfigured = (flow: Flow): boolean =>
+      trust.isTrusted(flow) || trust.isConfigured({ ...flow.remote, transport: flow.transport });
+    return targets.some((group) => group.some(({ flow }) => flow !== undefined && isConfigured(flow)))
       ? notAllowed
       : targets;
   }
@@ -293,6 +360,13 @@ export class TargetSet {
     return popRoutes > 0 && standIn === undefined && hops?.some(({ host }) => host === from.remote.host) === true;
   }
 }
+
+/** With a Route set of its own alone. */
+const withoutRoutes = (target: ProxyTarget): ProxyTarget => ({
+  ...target,
+  rewriteRoutes: target.rewriteRoutes ?? target.pushRoutes,
+  spares: target.spares?.map(withoutRoutes),
+});
 
 /** As lists and metrics show it: what the operator wrote of it. */
 const nameOf = (route: SipConfig['routes'][number] | undefined): string =>

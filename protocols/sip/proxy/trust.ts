@@ -8,8 +8,10 @@ import {
   bracketed,
   type ControllerAddress,
   type Counter,
+  canonicalHost,
   type Flow,
   isIpLiteral,
+  isReliable,
   isSecure,
   type Metrics,
   type NamedHop,
@@ -52,9 +54,11 @@ export class PathTrust {
   /** The hops that the operator named: cluster members, routes, trunks. */
   know(hops: readonly NamedHop[]): void {
     const known = new Set<string>();
-    for (const hop of hops) {
-      known.add(hop.host);
-      known.add(`${hop.host}:${hop.port ?? sipDefaultPort(hop.transport ?? 'udp')}`);
+    for (const { host: written, port, transport = 'udp' } of hops) {
+      const host = canonicalHost(written);
+      known.add(host);
+      known.add(`${host}:${port ?? sipDefaultPort(transport)}`);
+      if (isReliable(transport)) known.add(`${host} ${transport}`);
     }
     this.#known = known;
     this.#learned.clear();
@@ -68,9 +72,10 @@ export class PathTrust {
   /** The hops of trunks. */
   knowTrunks(hops: readonly NamedHop[]): void {
     this.#trunks = new Set(
-      hops.map(({ host, port, transport }) =>
-        isLoopback(host) ? `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}` : host,
-      ),
+      hops.map(({ host: written, port, transport }) => {
+        const host = canonicalHost(written);
+        return isLoopback(host) ? `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}` : host;
+      }),
     );
   }
 
@@ -94,10 +99,18 @@ export class PathTrust {
   /** May this peer's tags be obeyed? */
   isTrusted(flow: Flow): boolean {
     return (
-      this.#known.has(flow.remote.host) ||
+      this.#isNamed(flow) ||
       flow.remote.host === this.#inner ||
       this.#settings.trust.some((rule) => trustHolds(rule, flow.remote.host, flow.peerName))
     );
+  }
+
+  /** Does it come from the machine of a hop that the operator named? A loopback address has many programs: there it must be the hop's socket. */
+  #isNamed({ remote: { host, port }, transport, reliable }: Flow): boolean {
+    if (!this.#known.has(host)) return false;
+    if (!isLoopback(host) || this.#known.has(`${host}:${port}`)) return true;
+    // The port of a connection's other end says nothing.
+    return reliable && this.#known.has(`${host} ${transport}`);
   }
 
   /** Did the operator name this controller? */
@@ -106,16 +119,28 @@ export class PathTrust {
   }
 
   /** Is this address, or hop as a message names it, one that the operator configured, at whatever port of its machine? */
-  isConfigured({ host, port, transport }: NamedHop): boolean {
+  isConfigured({ host: written, port, transport }: NamedHop): boolean {
+    const host = written.includes(':') ? canonicalHost(written) : written;
     if (!isLoopback(host)) return this.#known.has(host) || this.#trunks.has(host) || this.#learned.has(host);
     // The loopback addresses have many programs.
     const socket = `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}`;
-    return this.#known.has(socket) || this.#trunks.has(socket);
+    return this.#known.has(socket) || this.#trunks.has(socket) || this.#learned.has(socket);
+  }
+
+  /** Did the operator name this very socket, or a name that stands for it? */
+  isNamedSocket({ host: written, port }: ControllerAddress): boolean {
+    const host = canonicalHost(written);
+    const socket = `${host}:${port}`;
+    return this.#known.has(socket) || this.#trunks.has(socket) || this.#learned.has(socket) || this.#trunks.has(host);
   }
 
   /** What the name of a configured hop stands for. */
   learn(addresses: readonly ControllerAddress[]): void {
-    for (const { host } of addresses) if (this.#learned.size < maxLearned) this.#learned.add(host);
+    for (const { host, port } of addresses) {
+      if (this.#learned.size >= maxLearned) return;
+      this.#learned.add(host);
+      this.#learned.add(`${host}:${port}`);
+    }
   }
 
   /** Must tags of this peer be taken out? */

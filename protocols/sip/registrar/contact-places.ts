@@ -13,6 +13,8 @@ import {
 } from '../../../src/internal.ts';
 import { isSipScheme, type SipUri, uriParam } from '../codec/uri.ts';
 import type { Identity } from '../identity.ts';
+import { uriHop } from '../path.ts';
+import type { PathTrust } from '../proxy/trust.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 export interface ContactPlaceParts {
@@ -24,10 +26,14 @@ export interface ContactPlaceParts {
   readonly allow: readonly AllowRule[];
   /** Is there such a user, registered or with a password? */
   readonly isUser: (uri: SipUri) => boolean;
+  /** The hops that the operator named, and who may speak of them. */
+  readonly trust: Pick<PathTrust, 'isConfigured' | 'isTrusted'>;
 }
 
 export class ContactPlaces {
   readonly #parts: ContactPlaceParts;
+  /** By host as written: what is asked for every message is worked out once. */
+  readonly #kinds = new Map<string, Kind>();
 
   constructor(parts: ContactPlaceParts) {
     this.#parts = parts;
@@ -60,13 +66,17 @@ export class ContactPlaces {
 
   /** As for contacts. We stand in a Path ourselves where an edge of ours wrote it, but at its beginning alone. */
   refusalOfPath(entries: readonly SipUri[], from: Flow): Refusal | undefined {
-    for (const [index, uri] of entries.entries())
+    const { trust } = this.#parts;
+    for (const [index, uri] of entries.entries()) {
+      // Only an edge of the operator's may say that calls come to it; a telephone would have its callers reach a carrier.
+      if (trust.isConfigured(uriHop(uri)) && !trust.isTrusted(from)) return notThrough;
       for (const place of placesOf(uri)) {
         if (addressKind(place.host) === 'nowhere') return nowhere;
         if (this.#allows(place)) continue;
         const isSelf = this.#isOurselves(uri, place);
         if (isSelf ? index > 0 : this.#isIntrusion(place, from)) return isSelf ? ourselves : inside;
       }
+    }
     return undefined;
   }
 
@@ -78,6 +88,30 @@ export class ContactPlaces {
     const { identity } = this.#parts;
     if (identity.isOwnSocket(address.host, address.port)) return false;
     return identity.isLoopbackOnly || (kind !== 'loopback' && !identity.isOwnMachine(address.host));
+  }
+
+  /** Does it come from this machine? Who is inside may reach whatever is. */
+  isWithin({ remote }: Flow): boolean {
+    return this.#parts.identity.isLoopbackOnly || this.#kindOf(remote.host) === 'inside';
+  }
+
+  /** May what somebody outside wrote lead there: to hosts, and inside of this machine or another member's to what speaks SIP for us alone? */
+  mayReach(address: ControllerAddress, from: Flow): boolean {
+    const { identity } = this.#parts;
+    const kind = this.#kindOf(address.host);
+    if (kind === 'outside' || address.host === from.remote.host) return true;
+    return kind === 'inside' && (this.#allows(address) || identity.isOwnSocket(address.host, address.port));
+  }
+
+  #kindOf(written: string): Kind {
+    let kind = this.#kinds.get(written);
+    if (kind !== undefined) return kind;
+    const host = canonicalHost(written);
+    if (addressKind(host) === 'nowhere') kind = 'nowhere';
+    else kind = this.#isThisMachine(host) || this.#parts.identity.isPartnerMachine(host) ? 'inside' : 'outside';
+    if (this.#kinds.size >= maxKinds) this.#kinds.clear();
+    this.#kinds.set(written, kind);
+    return kind;
   }
 
   #allows(place: SocketAddress): boolean {
@@ -101,6 +135,11 @@ export class ContactPlaces {
   }
 }
 
+/** `inside`: this machine, and another member's. */
+type Kind = 'outside' | 'inside' | 'nowhere';
+
+const maxKinds = 4_096;
+
 /** Where a request with this URI would go: its host, and `maddr` in its place (RFC 3261 §19.1.1). */
 function placesOf(uri: SipUri): readonly SocketAddress[] {
   const secure = uri.scheme === 'sips' || uriParam(uri, 'transport')?.toLowerCase() === 'tls';
@@ -113,3 +152,4 @@ function placesOf(uri: SipUri): readonly SocketAddress[] {
 const nowhere = refusal(403, 'Forbidden - no address of a host');
 const ourselves = refusal(403, 'Forbidden - that is this server');
 const inside = refusal(403, 'Forbidden - that is inside of this server');
+const notThrough = refusal(403, 'Forbidden - Path through a hop that is not yours');

@@ -31,6 +31,10 @@ export interface Registration {
   knows(uri: SipUri): boolean;
   /** May a registered contact whose host is a name lead to this address? */
   mayLead(address: ControllerAddress): boolean;
+  /** Does it come from this machine? */
+  isWithin(from: Flow): boolean;
+  /** May what somebody outside wrote lead there? */
+  mayReach(address: ControllerAddress, from: Flow): boolean;
   /** Is this value of Proxy-Authorization meant for us? undefined where we ask for none. */
   readonly consumes: ((credentials: string) => boolean) | undefined;
   /** Takes over the users of freshly read configuration; says what it changed. @throws where it cannot be used: nothing changes then. */
@@ -80,6 +84,7 @@ export function createRegistration(
     identity,
     allow: config.registrar.allowContacts.map(readAllowRule).filter((rule) => rule !== undefined),
     isUser: (uri) => knows(uri) || locations.lookup(identity.record(uri)).length > 0,
+    trust,
   });
   const registrar = new Registrar({
     locations,
@@ -126,6 +131,8 @@ export function createRegistration(
     // Where strangers are not stopped before, nobody shall learn which names exist.
     knows: (uri) => (auth.register && !auth.invite) || knows(uri),
     mayLead: (address) => places.mayLead(address),
+    isWithin: (from) => places.isWithin(from),
+    mayReach: (address, from) => places.mayReach(address, from),
     consumes: auth.invite ? (credentials) => digest.isOwn(credentials) : undefined,
     authenticate(request, flow, target = request.uri) {
       if (!auth.invite || unchallenged.has(request.method)) return undefined;

@@ -1,5 +1,12 @@
 /** Where responses go: back over the request's flow, or where its top Via and the alternates on it say (RFC 3261 §18.2.2, RFC 3581 §4). */
-import { type ControllerAddress, type Flow, isReliable, type Transmitter } from '../../../src/internal.ts';
+import {
+  addressKind,
+  type ControllerAddress,
+  canonicalHost,
+  type Flow,
+  isReliable,
+  type Transmitter,
+} from '../../../src/internal.ts';
 import { topViaEnd } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
@@ -64,8 +71,11 @@ export interface ReplyWay {
 export function replyWay(via: Via, flow: Flow, alternatesOf: AlternatesOf): ReplyWay | undefined {
   const port =
     via.rport !== undefined && !flow.reliable ? flow.remote.port : via.port || sipDefaultPort(flow.transport);
-  // A group or a whole network is no place for an answer (RFC 4475 §3.3.10).
-  const maddr = flow.reliable || via.maddr === undefined || !isUnicast(via.maddr) ? undefined : via.maddr;
+  // A group or a whole network is no place for an answer (RFC 4475 §3.3.10), nor is the inside of this machine for one to the outside.
+  const maddr =
+    flow.reliable || via.maddr === undefined || !isUnicast(via.maddr) || isInside(via.maddr, flow)
+      ? undefined
+      : via.maddr;
   const alternates = alternatesOf(via, flow);
   if (alternates.length === 0)
     return !flow.reliable && maddr === undefined && port === flow.remote.port
@@ -76,6 +86,13 @@ export function replyWay(via: Via, flow: Flow, alternatesOf: AlternatesOf): Repl
   // A stand-in sends with its partner's sent-by: the partner itself comes last.
   const named: ControllerAddress = { transport, host: via.host, port: via.port || sipDefaultPort(transport) };
   return { flow, port, maddr, alternates: [hop, ...[...alternates, named].filter((other) => !isFrom(flow, other))] };
+}
+
+/** A loopback address, or our own, where the request came from elsewhere. */
+function isInside(maddr: string, { local, remote }: Flow): boolean {
+  const host = canonicalHost(maddr);
+  if (host === remote.host || addressKind(remote.host) === 'loopback') return false;
+  return addressKind(host) === 'loopback' || host === local.host;
 }
 
 export function sendBack(

@@ -1,6 +1,7 @@
 /** All trunks: which take a number, in which order, and whose messages are a trunk's. */
 import {
   type ControllerAddress,
+  canonicalHost,
   type DiallingPlan,
   type Flow,
   isIpLiteral,
@@ -58,8 +59,10 @@ export class Trunks {
   }
 }
 
-const keyOf = ({ host, port, transport }: NamedHop | ControllerAddress): string =>
-  host === '::1' || host.startsWith('127.') ? `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}` : host;
+function keyOf({ host: written, port, transport }: NamedHop | ControllerAddress): string {
+  const host = written.includes(':') ? canonicalHost(written) : written;
+  return host === '::1' || host.startsWith('127.') ? `${host}:${port ?? sipDefaultPort(transport ?? 'udp')}` : host;
+}
 
 const maxLearned = 4_096;
 

@@ -192,6 +192,18 @@ describe('RFC 3327 a Path that leads where no contact may', () => {
     expect(world.locations.size).toBe(0);
   });
 
+  it.each(['198.51.100.50', '198.51.100.50:5080;transport=tcp', 'gw.example', '198.51.100.7;maddr=198.51.100.50'])(
+    'a hop that the operator named, %s, is that hop’s own to name: else its callers would be sent there',
+    async (hop) => {
+      const routes = [{ prefix: '00', to: ['198.51.100.50:5060', 'gw.example'] }];
+      const world = await outside({ routes });
+      const fields = `Supported: path\r\nPath: <sip:${hop};lr>\r\n`;
+      expect(await register(world, '<sip:+1900@198.51.100.9>', { fields })).toBe(403);
+      expect(world.locations.size).toBe(0);
+      expect(await register(world, '<sip:a@10.0.0.9>', { fields, from: '198.51.100.50:5060' })).toBe(200);
+    },
+  );
+
   it('that begins with ourselves, or names an edge, is taken', async () => {
     const world = await outside();
     for (const path of ['<sip:198.51.100.1;lr>', '<sip:192.0.2.1:5060;lr>, <sip:198.51.100.1;lr>'])

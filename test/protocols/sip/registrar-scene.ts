@@ -82,7 +82,12 @@ export function world(more: Partial<RegistrarParts> = {}, moreRules: Partial<Reg
     rules: { ...rules, ...moreRules },
     authorize: () => undefined,
     asksForCredentials: false,
-    places: new ContactPlaces({ identity, allow: [], isUser: () => false }),
+    places: new ContactPlaces({
+      identity,
+      allow: [],
+      isUser: () => false,
+      trust: { isConfigured: () => false, isTrusted: () => false },
+    }),
     trustedAlternates: (named) => named ?? [],
     ...more,
   });
