@@ -36,15 +36,39 @@ function masked(octets: Uint8Array, prefixBits: number): Uint8Array {
 
 /** The octets of an IP literal (zone ids have none); an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) gives four. */
 export function ipOctets(host: string): Uint8Array | undefined {
-  switch (isIP(host)) {
-    case 4:
-      return Uint8Array.from(host.split('.'), Number);
-    case 6:
-      return host.includes('%') ? undefined : ipv6Octets(host);
-    default:
-      return undefined;
-  }
+  const ipv4 = ipv4Octets(host);
+  if (ipv4 !== undefined || !host.includes(':') || host.includes('%')) return ipv4;
+  return isIP(host) === 6 ? ipv6Octets(host) : undefined;
 }
+
+/** Four decimal numbers to 255 without leading zeros, as `isIP` has them; each registration asks several times. */
+function ipv4Octets(host: string): Uint8Array | undefined {
+  const { length } = host;
+  if (length < 7 || length > 15) return undefined;
+  const octets = new Uint8Array(4);
+  let place = 0;
+  let value = -1;
+  for (let at = 0; at < length; at += 1) {
+    const code = host.charCodeAt(at);
+    if (code === dot) {
+      if (value < 0 || place === 3) return undefined;
+      octets[place] = value;
+      place += 1;
+      value = -1;
+      continue;
+    }
+    const digit = code - zero;
+    if (digit < 0 || digit > 9 || value === 0) return undefined;
+    value = value < 0 ? digit : value * 10 + digit;
+    if (value > 255) return undefined;
+  }
+  if (value < 0 || place !== 3) return undefined;
+  octets[3] = value;
+  return octets;
+}
+
+const dot = 46;
+const zero = 48;
 
 /** `host` passed isIP: at most one `::`, groups in range, an IPv4 tail at the end alone. */
 function ipv6Octets(host: string): Uint8Array {
