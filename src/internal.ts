@@ -43,6 +43,7 @@ export * from './config/fields.ts';
 export * from './config/ip-network.ts';
 export * from './config/trust-rules.ts';
 export type { EventSink } from './controller/events.ts';
+export { programFile } from './controller/program-file.ts';
 export * from './demo.ts';
 export * from './dns.ts';
 export * from './errors.ts';

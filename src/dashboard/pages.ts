@@ -93,7 +93,7 @@ function paths(): ReadonlyMap<string, string> {
 let known: ReadonlyMap<string, string> | undefined;
 
 function pageFiles(): readonly (readonly [string, string])[] {
-  const folder = join(import.meta.dirname, 'page');
+  const folder = join(import.meta.dirname, '../dashboard/page');
   return readdirSync(folder)
     .filter((name) => /^[\w-]+\.(?:ts|js|css|html|svg)$/.test(name))
     .map((name) => [name.replace(/\.ts$/, '.js'), join(folder, name)]);

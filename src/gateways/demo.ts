@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../clock.ts';
+import { programFile } from '../controller/program-file.ts';
 import type { Demo } from '../demo.ts';
 import { silentLog } from '../log.ts';
 import { Metrics } from '../metrics.ts';
@@ -226,12 +226,10 @@ class Stage {
   }
 
   async #controller(host: string): Promise<ChildProcess> {
-    const isSource = import.meta.url.endsWith('.ts');
-    const main = fileURLToPath(new URL(`../main.${isSource ? 'ts' : 'js'}`, import.meta.url));
     const file = join(this.#files, `${host}.yaml`);
     // JSON is YAML.
     writeFileSync(file, JSON.stringify(this.#configuration(host)));
-    const child = spawn(process.execPath, [main, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [programFile, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.push(child);
     await new Promise<void>((resolve, reject) => {
       let said = '';

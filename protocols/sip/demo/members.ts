@@ -2,8 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
-import { type ControllerAddress, formatAddress, systemClock, systemRandom } from '../../../src/internal.ts';
+import { join } from 'node:path';
+import {
+  type ControllerAddress,
+  formatAddress,
+  programFile,
+  systemClock,
+  systemRandom,
+} from '../../../src/internal.ts';
 
 export const domain = 'demo.altpath';
 
@@ -67,7 +73,7 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
         ...configs[name],
       }),
     );
-    const child = spawn(process.execPath, [...process.execArgv, program, 'sip', '-c', file], {
+    const child = spawn(process.execPath, [...process.execArgv, programFile, 'sip', '-c', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     processes.set(name, child);
@@ -104,8 +110,6 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
     },
   };
 }
-
-const program = join(import.meta.dirname, `../../../src/main${extname(import.meta.filename)}`);
 
 const shared = (directory: string): string => `sqlite:${join(directory, 'locations.sqlite')}`;
 
