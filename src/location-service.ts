@@ -61,10 +61,11 @@ export interface LocationService {
    */
   save(record: string, contacts: readonly Contact[], registration?: Registration): Promise<void>;
   /**
-   * Nobody was found: might the store know better? It may for a moment after somebody has registered with another process. undefined: no.
-   * Settles when it was asked, soon whatever becomes of it; then `lookup` knows.
+   * Nobody was found: might the store know better? It may for a moment after somebody has registered with another process. Settles soon,
+   * whatever becomes of it; then `lookup` knows, and where it does not: true, nobody does; false, another process may know him. undefined:
+   * there is nobody to ask.
    */
-  ask?(record: string): Promise<void> | undefined;
+  ask?(record: string): Promise<boolean> | undefined;
   /** This process has just begun and does not have all of the store yet. */
   readonly isBeingRead?: boolean;
   /** How the store is, for `altpath status`. */

@@ -86,14 +86,17 @@ export class AddressResolver implements NextHops {
     return this.#locations.isBeingRead === true;
   }
 
-  /** Nobody was found: the store of the location service is asked for every form that `contactsOf` looks for. undefined: it knows no better. */
-  ask(identity: string): Promise<unknown> | undefined {
+  /**
+   * Nobody was found: the store of the location service is asked for every form that `contactsOf` looks for. False: it cannot tell.
+   * undefined: there is nobody to ask.
+   */
+  ask(identity: string): Promise<boolean> | undefined {
     const locations = this.#locations;
     if (locations.ask === undefined) return undefined;
     const normal = normalIdentity(identity);
     const records = new Set([identity, normal, ...this.#recordsOfNumber(normal)]);
     const answers = [...records].flatMap((record) => locations.ask?.(record) ?? []);
-    return answers.length === 0 ? undefined : Promise.all(answers);
+    return answers.length === 0 ? undefined : Promise.all(answers).then((each) => each.every((isSure) => isSure));
   }
 
   /** The trunks that take this number, best first. */

@@ -351,9 +351,8 @@ export class ProxyCore {
     }
     const found = this.#targets.of(request, routing, standing);
     const reached = 'status' in found ? found : this.#ofTrunks(found, request, routing);
-    const isUnsure = 'status' in reached && reached.status === 404 && this.#stored.isUnsure(request, routing);
-    // Another member may know him (RFC 3261 §21.5.4): 404 would say that nobody does.
-    const targets = isUnsure ? notReadYet : reached;
+    const isUnknown = 'status' in reached && reached.status === 404;
+    const targets = (isUnknown ? this.#stored.doubt(request) : undefined) ?? reached;
     if ('status' in targets) {
       const again = (): void => {
         // A copy may have come meanwhile.
@@ -492,9 +491,3 @@ const maxTransactions = 400_000;
 
 /** Emergency calls that are set up at a time, before they are taken for a flood and shed like others. */
 const maxEmergencies = 1_000;
-
-const notReadYet: Refusal = {
-  status: 503,
-  reason: 'Service Unavailable - registrations are not read yet',
-  fields: 'Retry-After: 5\r\n',
-};

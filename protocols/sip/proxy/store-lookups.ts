@@ -5,6 +5,8 @@
 import type { AddressResolver } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { Identity } from '../identity.ts';
+import { isFromEnd } from '../overload/oc-params.ts';
+import type { Refusal } from './admission.ts';
 import type { Routing } from './route-preprocessing.ts';
 
 export interface StoreLookupParts {
@@ -14,7 +16,8 @@ export interface StoreLookupParts {
 
 export class StoreLookups {
   readonly #parts: StoreLookupParts;
-  readonly #asked = new WeakSet<SipMessage>();
+  /** The requests that were held, and whether the store could tell. */
+  readonly #asked = new WeakMap<SipMessage, 'sure' | 'unsure' | 'asking'>();
 
   constructor(parts: StoreLookupParts) {
     this.#parts = parts;
@@ -25,11 +28,13 @@ export class StoreLookups {
     return this.#parts.resolver.isBeginning && this.holds(request, routing, again);
   }
 
-  /** Nobody is known, and the store that may know him cannot be asked: this process began while it was away. */
-  isUnsure(request: SipMessage, { uri, next }: Routing): boolean {
-    const { resolver, identity } = this.#parts;
-    const isForUser = next === undefined && uri.user !== undefined && identity.isLocal(uri);
-    return resolver.isBeginning && isForUser && !this.#asked.has(request);
+  /**
+   * Nobody is known, and the store could not tell whether somebody is: 404 would say that nobody is (RFC 3261 §21.4.5). A proxy is not told
+   * when to come again: it would keep everybody's requests away for so long (§21.5.4).
+   */
+  doubt(request: SipMessage): Refusal | undefined {
+    if (this.#asked.get(request) !== 'unsure') return undefined;
+    return isFromEnd(request) ? { ...unsure, fields: 'Retry-After: 5\r\n' } : unsure;
   }
 
   /** Is the request, which would be refused, held until the store has been asked for its user? */
@@ -40,8 +45,13 @@ export class StoreLookups {
     const record = identity.record(uri);
     const answer = resolver.contactsOf(record).length > 0 ? undefined : resolver.ask(record);
     if (answer === undefined) return false;
-    this.#asked.add(request);
-    void answer.then(again);
+    this.#asked.set(request, 'asking');
+    void answer.then((isSure) => {
+      this.#asked.set(request, isSure ? 'sure' : 'unsure');
+      again();
+    });
     return true;
   }
 }
+
+const unsure: Refusal = { status: 503, reason: 'Service Unavailable - registrations cannot be asked for' };

@@ -83,7 +83,7 @@ export class Registrar {
 
   #proceed(outcome: Outcome, request: SipMessage, flow: Flow, respond: Respond): void {
     if (outcome.kind === 'asking') {
-      void outcome.answer.then(() => this.#proceed(outcome.bind(), request, flow, respond));
+      void outcome.answer.then((isSure) => this.#proceed(outcome.bind(isSure), request, flow, respond));
       return;
     }
     if (outcome.kind === 'refused') {
@@ -168,7 +168,12 @@ export class Registrar {
     const bindIt = (): Outcome =>
       this.#bind(request, flow, record, contacts.value, path, isFirstHop, outbound.applies, options);
     const answer = locations.lookup(record).length === 0 ? locations.ask?.(record) : undefined;
-    return answer === undefined ? bindIt() : { kind: 'asking', answer, bind: bindIt };
+    if (answer === undefined) return bindIt();
+    const adds = values.some(({ seconds }) => seconds > 0);
+    // What is not known can be neither removed nor told; it might come back.
+    const bindOrWait = (isSure: boolean): Outcome =>
+      isSure || adds || locations.lookup(record).length > 0 ? bindIt() : { kind: 'refused', refusal: unsure };
+    return { kind: 'asking', answer, bind: bindOrWait };
   }
 
   /** What the request makes of the bindings that there are. */
@@ -357,7 +362,7 @@ export class Registrar {
 
 type Outcome =
   /** Memory has nothing of the record: the store may. */
-  | { readonly kind: 'asking'; readonly answer: Promise<void>; readonly bind: () => Outcome }
+  | { readonly kind: 'asking'; readonly answer: Promise<boolean>; readonly bind: (isSure: boolean) => Outcome }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | {
       readonly kind: 'bound';
@@ -377,6 +382,8 @@ type Outcome =
 const supportedOptions: readonly string[] = ['path', 'outbound'];
 
 const maxPathLength = 4_096;
+
+const unsure = refusal(503, 'Service Unavailable - registrations cannot be asked for', 'Retry-After: 5\r\n');
 
 const refused = (status: number, reason: string, fields?: string): Outcome => ({
   kind: 'refused',

@@ -8,10 +8,11 @@
  */
 import type { Cancel, Clock } from '../../clock.ts';
 import type { Random } from '../../random.ts';
+import { Debts } from './debts.ts';
 import { Feed, type FeedEntry } from './feed.ts';
-import type { Removal } from './pending-writes.ts';
+import type { Removal, Write } from './pending-writes.ts';
 import { examineShard, none, type ShardState } from './shard-state.ts';
-import { epochKey } from './shards.ts';
+import { epochKey, membersKey, shardOf } from './shards.ts';
 import { StoreLost, StoreRefusal } from './store-connection.ts';
 import type { StoreLink } from './store-link.ts';
 import { otherDataSet, StoreWriter, type WriterParts } from './store-writer.ts';
@@ -22,6 +23,9 @@ export interface LaneParts
   readonly random: Random;
   readonly link: StoreLink;
   readonly shards: readonly number[];
+  /** What this member is called in all its lives, and whether what it owes outlives it. */
+  readonly name: () => string;
+  readonly hasJournal: boolean;
   readonly all: WriterParts['all'];
   readonly apply: (entry: FeedEntry) => void;
   /** All that the store holds has to be read. */
@@ -29,7 +33,8 @@ export interface LaneParts
   readonly away: (error: unknown) => void;
   readonly back: () => void;
   readonly lost: () => void;
-  readonly stored: (contacts: number) => void;
+  /** The store has these changes. */
+  readonly stored: (record: string, keys: Iterable<string>) => void;
   readonly unreadable: () => void;
   /** The feed shows a change, of whomever. */
   readonly heard: (entry: FeedEntry) => void;
@@ -39,6 +44,7 @@ export class Lane {
   /** Shards whose records have to be read: at the beginning all of them. */
   readonly unread: Set<number>;
   readonly writer: StoreWriter;
+  readonly debts: Debts;
   readonly #parts: LaneParts;
   readonly #states: ReadonlyMap<number, ShardState>;
   readonly #positions = new Map<number, string>();
@@ -46,6 +52,8 @@ export class Lane {
   #phase: 'away' | 'trying' | 'ready' | 'stopped' = 'away';
   #isSlow = false;
   #feed: Feed | undefined;
+  /** Until then others may not know yet that the data set is new, and that they have to write what they know. */
+  #youngUntilMs = 0;
   #failures = 0;
   /** Counts the times that it was found or lost; what began before is not heeded. */
   #round = 0;
@@ -53,18 +61,39 @@ export class Lane {
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.unread = new Set(parts.shards);
-    this.#states = new Map(parts.shards.map((shard) => [shard, { epoch: undefined, position: none, written: none }]));
+    this.#states = new Map(
+      parts.shards.map((shard) => [shard, { epoch: undefined, position: none, written: none, isOurs: false }]),
+    );
     this.writer = new StoreWriter({
       ...parts,
       send: (shard, words) => parts.link.send(shard, words),
       limit: () => (this.#phase === 'ready' ? maxUnderWay : this.#phase === 'trying' ? 1 : 0),
       epochOf: (shard) => this.#states.get(shard)?.epoch,
-      stored: (shard, id, contacts, ms) => this.#stored(shard, id, contacts, ms),
+      answered: (write, id, ms) => this.#answered(write, id, ms),
       // Where the store is looked for already, this is news of before.
       failed: (error) => {
         if (this.isReachable) this.#fail(error, this.#round);
       },
+      moved: () => this.#moved(),
     });
+    const [first = 0] = parts.shards;
+    this.debts = new Debts({
+      ...parts,
+      key: membersKey(first),
+      life: parts.member,
+      send: (words) => parts.link.send(first, words),
+      owes: () => this.#phase !== 'ready' || this.#isSlow || this.#isYoung || this.writer.owes,
+    });
+  }
+
+  /** May somebody be registered whom the store does not have? */
+  get isUnsure(): boolean {
+    return !this.isReachable || this.#isYoung || this.debts.hasDoubt;
+  }
+
+  /** The data set was begun a moment ago. */
+  get #isYoung(): boolean {
+    return this.#parts.clock.now() < this.#youngUntilMs;
   }
 
   /** Can be asked. */
@@ -93,20 +122,20 @@ export class Lane {
 
   /** A contact of ours was saved or removed. */
   note(record: string, key: string, removal: Removal | undefined): void {
-    this.writer.note(record, key, removal, !this.isReachable);
+    this.writer.note(record, key, removal, this.#phase !== 'ready');
   }
 
   /** Nobody waits any longer for the answer to the last write. */
   tooSlow(): void {
     if (this.#isSlow || this.#phase !== 'ready') return;
     this.#isSlow = true;
+    this.debts.heed();
     this.#parts.away(new StoreLost(`slow: a write took more than ${promptMs} ms`));
   }
 
   /** Sends what waits. */
   pump(): void {
     this.writer.pump();
-    if (this.#phase === 'trying' && this.writer.isDone) this.#becomeReady();
   }
 
   /** What was to be read could not be. */
@@ -121,6 +150,16 @@ export class Lane {
   rewrite(): void {
     this.writer.rewrite();
     this.pump();
+  }
+
+  /** At the end: nobody waits for us, unless something is left to be written. */
+  async leave(): Promise<void> {
+    if (this.isReachable && this.writer.isDone) await this.debts.leave().catch(() => {});
+  }
+
+  /** Is this the name of the shard's data set? */
+  isNamed(shard: number, epoch: unknown): boolean {
+    return this.#states.get(shard)?.epoch === epoch;
   }
 
   /** Is every shard the same data set still? */
@@ -139,7 +178,8 @@ export class Lane {
     try {
       await link.reach(first);
       await Promise.all(shards.map((shard) => link.reach(shard)));
-      const isLost = await this.#examine();
+      await this.#examine();
+      await this.debts.found();
       const connection = await link.openFeed(first);
       if (this.#round !== round) {
         connection.close();
@@ -156,10 +196,6 @@ export class Lane {
         behind: () => this.#lookAgain(round),
       });
       this.#phase = 'trying';
-      if (isLost) {
-        this.#parts.lost();
-        this.writer.rewrite();
-      }
       if (this.unread.size > 0) this.#parts.read();
       this.#look(round);
       this.pump();
@@ -168,21 +204,32 @@ export class Lane {
     }
   }
 
-  /** Is it what it was? Says whether it has lost anything. */
-  async #examine(): Promise<boolean> {
-    const { random, link } = this.#parts;
-    const verdicts = await Promise.all(
+  /** Is it what it was? What it has lost is written again. */
+  async #examine(): Promise<void> {
+    const { random, link, clock, lost } = this.#parts;
+    let hasChanged = false;
+    let isLost = false;
+    const examined = await Promise.allSettled(
       [...this.#states].map(async ([shard, state]) => {
         state.position = this.#positions.get(shard) ?? none;
         const verdict = await examineShard(shard, state, (words) => link.send(shard, words), random);
-        if (verdict === 'same') return verdict;
+        if (state.isOurs) this.#youngUntilMs = clock.now() + youthMs;
+        state.isOurs = false;
+        if (verdict === 'same') return;
         this.#positions.set(shard, state.position);
         this.unread.add(shard);
-        return verdict;
+        hasChanged = true;
+        isLost ||= verdict === 'lost';
       }),
     );
-    if (verdicts.some((verdict) => verdict !== 'same')) this.writer.writes.forgetWritten();
-    return verdicts.includes('lost');
+    // What was found of some shards holds, though the store has failed before it said anything of the others.
+    if (hasChanged) this.writer.writes.forgetWritten();
+    if (isLost) {
+      this.writer.rewrite();
+      lost();
+    }
+    const failed = examined.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   #take(entry: FeedEntry): void {
@@ -193,18 +240,28 @@ export class Lane {
     else if (writes.admits(entry.record, entry.key, entry.id, () => apply(entry))) apply(entry);
   }
 
-  #stored(shard: number, id: string | undefined, contacts: number, ms: number): void {
-    const state = this.#states.get(shard);
-    if (state !== undefined && id !== undefined) state.written = id;
-    this.#parts.stored(contacts);
+  /** `id`: where it stands in the stream; undefined: it was refused, or was there before. */
+  #answered({ record, changes }: Write, id: string | undefined, ms: number): void {
+    const state = this.#states.get(shardOf(record));
+    if (id !== undefined) {
+      if (state !== undefined) state.written = id;
+      this.#parts.stored(record, changes.keys());
+    }
     if (this.#phase === 'trying') this.#becomeReady();
     this.#heedSpeed(ms);
+  }
+
+  /** What waits has changed. */
+  #moved(): void {
+    if (this.#phase === 'trying' && this.writer.isDone) this.#becomeReady();
+    else this.debts.heed();
   }
 
   /** One that was slow is waited for again when it has answered in time. */
   #heedSpeed(ms: number): void {
     if (!this.#isSlow || ms > promptMs) return;
     this.#isSlow = false;
+    this.debts.heed();
     this.#parts.back();
   }
 
@@ -223,8 +280,8 @@ export class Lane {
       'look',
       clock.after(lookEveryMs, () => {
         const askedMs = clock.now();
-        this.isSame().then(
-          (isSame) => {
+        Promise.all([this.isSame(), this.debts.look()]).then(
+          ([isSame]) => {
             if (this.#round !== round) return;
             this.#heedSpeed(clock.now() - askedMs);
             if (isSame) this.#look(round);
@@ -279,6 +336,10 @@ const isMove = (error: unknown): boolean =>
   error instanceof StoreRefusal && ['MOVED', 'ASK', 'TRYAGAIN'].includes(error.kind);
 
 const lookEveryMs = 1_000;
+
+/** By then whoever lives has looked whether the store is what it was. */
+const youthMs = 2_000;
+
 const minRetryMs = 100;
 const maxRetryMs = 2_000;
 

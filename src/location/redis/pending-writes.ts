@@ -35,6 +35,8 @@ interface Slot {
   isLate: boolean;
   /** key → where in the stream our change stands. */
   readonly written: Map<string, string>;
+  /** key → where the stream has shown our change before the store has answered. */
+  readonly early: Map<string, string>;
   aside: Aside[];
 }
 
@@ -52,6 +54,7 @@ export class PendingWrites {
   readonly #fresh = new Set<string>();
   readonly #late = new Set<string>();
   #underWay = 0;
+  #lateUnderWay = 0;
   #octets = 0;
 
   /** Records with something that the store does not have, or may not have. */
@@ -65,6 +68,11 @@ export class PendingWrites {
 
   get underWay(): number {
     return this.#underWay;
+  }
+
+  /** Is something here that was acknowledged already? */
+  get owes(): boolean {
+    return this.#late.size > 0 || this.#lateUnderWay > 0 || this.#fresh.size > 0;
   }
 
   /** What all of it takes, about. */
@@ -111,6 +119,7 @@ export class PendingWrites {
       slot.waiters = [];
       slot.isLate = false;
       this.#underWay += 1;
+      if (isLate) this.#lateUnderWay += 1;
       return write;
     }
     return undefined;
@@ -122,6 +131,11 @@ export class PendingWrites {
     if (slot !== undefined) {
       for (const [key, id] of ids) if (id !== '') slot.written.set(key, id);
       this.#decide(slot);
+      for (const [key, id] of slot.early) {
+        const written = slot.written.get(key);
+        if (written !== undefined && !isAfter(written, id)) slot.written.delete(key);
+      }
+      slot.early.clear();
       this.#settle(write.record, slot);
     }
     for (const waiter of write.waiters) waiter('stored');
@@ -132,6 +146,7 @@ export class PendingWrites {
     const slot = this.#landed(write);
     restore();
     if (slot !== undefined) {
+      slot.early.clear();
       this.#decide(slot);
       this.#settle(write.record, slot);
     }
@@ -195,6 +210,7 @@ export class PendingWrites {
   forgetWritten(): void {
     for (const [record, slot] of this.#slots) {
       slot.written.clear();
+      slot.early.clear();
       this.#settle(record, slot);
     }
   }
@@ -225,8 +241,11 @@ export class PendingWrites {
   /** The stream shows a change of ours. */
   shown(record: string, key: string, id: string): void {
     const slot = this.#slots.get(record);
-    const written = slot?.written.get(key);
-    if (slot === undefined || written === undefined || isAfter(written, id)) return;
+    if (slot === undefined) return;
+    // The stream comes over another connection than the answer.
+    if (slot.flight?.changes.has(key) === true) slot.early.set(key, id);
+    const written = slot.written.get(key);
+    if (written === undefined || isAfter(written, id)) return;
     slot.written.delete(key);
     this.#settle(record, slot);
   }
@@ -247,6 +266,7 @@ export class PendingWrites {
         maxContacts: 0,
         isLate: false,
         written: new Map(),
+        early: new Map(),
         aside: [],
       };
       this.#slots.set(record, slot);
@@ -271,6 +291,7 @@ export class PendingWrites {
     if (slot?.flight !== write) return undefined;
     slot.flight = undefined;
     this.#underWay -= 1;
+    if (write.isLate) this.#lateUnderWay -= 1;
     for (const key of write.changes.keys()) this.#octets -= key.length + changeOctets;
     return slot;
   }

@@ -58,6 +58,8 @@ export class RedisLocations implements LocationService {
   readonly #report: StoreReport;
   readonly #asks: StoreAsks;
   readonly #reader: StoreReader;
+  /** What the other members know this one by. */
+  #name: string;
   #state: 'closed' | 'open' = 'closed';
   /** All of the store was read once: until then memory lacks what others wrote before we began. */
   #isRead = false;
@@ -91,6 +93,7 @@ export class RedisLocations implements LocationService {
     this.#asks = new StoreAsks({
       clock,
       send: (shard, words) => this.#link.send(shard, words),
+      laneOf: (record) => this.#laneOf(record),
       isKnown: (record) => this.#table.held(record).length > 0,
       learn: (record, held) => this.#mirror.replace(record, held),
     });
@@ -107,6 +110,7 @@ export class RedisLocations implements LocationService {
       },
     });
     const member = random.hex(6);
+    this.#name = member;
     this.#lanes = servers.feeds.map((shards, index) => this.#makeLane(index, shards, member, maxRecords));
     const byShard: Lane[] = [];
     for (const [index, lane] of this.#lanes.entries())
@@ -125,6 +129,7 @@ export class RedisLocations implements LocationService {
   async open(): Promise<void> {
     if (this.#state === 'open') return;
     this.#reviveJournal();
+    this.#name = this.#options.journal?.name(this.#options.random) ?? this.#name;
     this.#state = 'open';
     this.#sweepLater();
     await Promise.all(this.#lanes.map((lane) => lane.start()));
@@ -181,8 +186,8 @@ export class RedisLocations implements LocationService {
     return !this.#isRead || this.#reader.isReading;
   }
 
-  ask(record: string): Promise<void> | undefined {
-    if (this.#state === 'closed' || !this.#laneOf(record).isReachable) return undefined;
+  ask(record: string): Promise<boolean> {
+    if (this.#state === 'closed' || !this.#laneOf(record).isReachable) return Promise.resolve(false);
     this.#report.asked.add();
     return this.#asks.ask(record);
   }
@@ -192,7 +197,12 @@ export class RedisLocations implements LocationService {
   }
 
   status(): Readonly<Record<string, unknown>> {
-    return { ...this.#report.status(), ...(this.#reader.isReading ? { reading: true } : {}) };
+    const waitsFor = Math.max(...this.#lanes.map(({ debts }) => debts.doubted));
+    return {
+      ...this.#report.status(),
+      ...(this.#reader.isReading ? { reading: true } : {}),
+      ...(waitsFor > 0 ? { waitsForMembers: waitsFor } : {}),
+    };
   }
 
   /** What is under way gets a last moment. */
@@ -202,7 +212,7 @@ export class RedisLocations implements LocationService {
     this.#sweep?.();
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(closeMs, resolve);
-      void Promise.all(this.#lanes.map((lane) => (lane.isReachable ? lane.writer.finished() : undefined))).then(() => {
+      void Promise.all(this.#lanes.map((lane) => this.#finish(lane))).then(() => {
         cancel();
         resolve();
       });
@@ -211,6 +221,12 @@ export class RedisLocations implements LocationService {
     if (this.#lanes.every(({ writer }) => writer.isDone)) this.#options.journal?.clear();
     this.#options.journal?.close();
     this.#link.close();
+  }
+
+  async #finish(lane: Lane): Promise<void> {
+    if (!lane.isReachable) return;
+    await lane.writer.finished();
+    await lane.leave();
   }
 
   #laneOf(record: string): Lane {
@@ -226,6 +242,8 @@ export class RedisLocations implements LocationService {
       link: this.#link,
       shards,
       member,
+      name: () => this.#name,
+      hasJournal: this.#options.journal !== undefined,
       maxPending,
       textOf: (record, key, removal) => this.#textOf(record, key, removal),
       all: () => recentFirst(this.#table, this.#clock, (record) => shards.includes(shardOf(record))),
@@ -239,8 +257,10 @@ export class RedisLocations implements LocationService {
       },
       back: () => report.back(index),
       lost: () => report.lost(),
-      stored: (contacts) => {
-        if (contacts > 0) report.commits.add();
+      stored: (record, keys) => {
+        report.commits.add();
+        // Where the store is being read, it may have been read before.
+        for (const key of keys) this.#mirror.changed(record, key);
       },
       refused: (outcome) => report.refused(outcome),
       unwritable: (reason) => report.unwritable(reason),
@@ -273,7 +293,10 @@ export class RedisLocations implements LocationService {
         cancel();
         if (outcome === 'older' || outcome === 'crowded') reject(new LocationConflictError(outcome));
         else if (outcome === 'failed') reject(new LocationError('the location store cannot take the record'));
-        else resolve();
+        else {
+          if (outcome === 'kept') keep();
+          resolve();
+        }
       });
     });
   }

@@ -14,6 +14,8 @@ export interface ShardState {
   position: string;
   /** The last one that we wrote. */
   written: string;
+  /** We have begun this data set: others may have to write into it what they know. */
+  isOurs: boolean;
 }
 
 export type Send = (words: readonly string[]) => Promise<unknown>;
@@ -31,12 +33,13 @@ export async function examineShard(
   send: Send,
   random: Random,
 ): Promise<ShardVerdict> {
-  const epoch = await readEpoch(shard, send, random);
+  const [epoch, isOurs] = await readEpoch(shard, send, random);
   const former = state.epoch;
-  state.epoch = epoch;
+  state.isOurs ||= isOurs;
   if (former !== epoch) {
-    state.position = await lastId(shard, send);
-    state.written = none;
+    // All of it or nothing: what fails half-way is found again.
+    const position = await lastId(shard, send);
+    Object.assign(state, { epoch, position, written: none });
     return former === undefined ? 'new' : 'lost';
   }
   const { position, written } = state;
@@ -49,13 +52,19 @@ export async function examineShard(
   return verdict;
 }
 
-/** The data set's name; one that has none gets one. */
-async function readEpoch(shard: number, send: Send, random: Random): Promise<string> {
+/** The data set's name; one that has none gets one. And: did we give it? */
+async function readEpoch(
+  shard: number,
+  send: Send,
+  random: Random,
+): Promise<readonly [epoch: string, isOurs: boolean]> {
   const key = epochKey(shard);
   const epoch = await send(['GET', key]);
-  if (typeof epoch === 'string') return epoch;
-  await send(['SET', key, random.hex(8), 'NX']);
-  return String(await send(['GET', key]));
+  if (typeof epoch === 'string') return [epoch, false];
+  const name = random.hex(8);
+  await send(['SET', key, name, 'NX']);
+  const given = String(await send(['GET', key]));
+  return [given, given === name];
 }
 
 async function verdictOf(shard: number, known: string, send: Send): Promise<ShardVerdict> {

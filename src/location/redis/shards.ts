@@ -18,6 +18,9 @@ export const streamKey = (shard: number): string => `altpath:{s${shard}}:chg`;
 /** STRING: which data set this is. One that is new has another, and knows nothing of ours. */
 export const epochKey = (shard: number): string => `altpath:{s${shard}}:epoch`;
 
+/** HASH: member → whether it has acknowledged what is not stored yet (debts.ts). */
+export const membersKey = (shard: number): string => `altpath:{s${shard}}:members`;
+
 /** What SCAN is to find. */
 export const recordPattern = 'altpath:{s*}:loc:*';
 

@@ -3,20 +3,23 @@
  * just begun and is still reading. One question per record at a time, a bounded number of them, and nobody waits long for an answer.
  */
 import type { Clock } from '../../clock.ts';
-import { promptMs } from './lane.ts';
+import { type Lane, promptMs } from './lane.ts';
 import { afterPatience } from './patience.ts';
-import { recordKey, shardOf } from './shards.ts';
+import { epochKey, recordKey, shardOf } from './shards.ts';
+import { StoreRefusal } from './store-connection.ts';
 
 export interface AskParts {
   readonly clock: Clock;
   readonly send: (shard: number, words: readonly string[]) => Promise<unknown>;
+  readonly laneOf: (record: string) => Pick<Lane, 'debts' | 'isNamed' | 'isUnsure'>;
   /** Does memory have anything of it by now? */
   readonly isKnown: (record: string) => boolean;
   readonly learn: (record: string, held: readonly string[]) => void;
 }
 
 interface Ask {
-  readonly answer: Promise<void>;
+  /** Whoever is not known now is registered nowhere. */
+  readonly answer: Promise<boolean>;
   /** The feed has shown a change of the record since: the answer may be older than that. */
   isOvertaken: boolean;
 }
@@ -29,11 +32,11 @@ export class StoreAsks {
     this.#parts = parts;
   }
 
-  /** undefined: too many are open. Whoever asks for thousands of names that nobody has is answered from memory. */
-  ask(record: string): Promise<void> | undefined {
+  /** False, at once, where too many are open: whoever asks for thousands of names that nobody has holds up nobody. */
+  ask(record: string): Promise<boolean> {
     const asked = this.#asks.get(record);
     if (asked !== undefined) return asked.answer;
-    if (this.#asks.size >= maxAsks) return undefined;
+    if (this.#asks.size >= maxAsks) return Promise.resolve(false);
     const ask: Ask = { answer: this.#ask(record), isOvertaken: false };
     this.#asks.set(record, ask);
     return ask.answer;
@@ -45,29 +48,52 @@ export class StoreAsks {
     if (ask !== undefined) ask.isOvertaken = true;
   }
 
-  async #ask(record: string): Promise<void> {
-    const { clock, send, isKnown, learn } = this.#parts;
-    const shard = shardOf(record);
-    let isOver = false;
-    const answer = send(shard, ['HGETALL', recordKey(shard, record)]).then(
-      (held) => {
-        if (isOver || this.#asks.get(record)?.isOvertaken === true || isKnown(record)) return;
-        if (Array.isArray(held)) learn(record, held.map(String));
-      },
-      () => {
-        // The lane hears of it as well.
-      },
-    );
-    await new Promise<void>((resolve) => {
-      const cancel = afterPatience(clock, promptMs, resolve);
-      void answer.then(() => {
-        cancel();
-        resolve();
-      });
-    });
-    isOver = true;
+  async #ask(record: string): Promise<boolean> {
+    const { isKnown, laneOf } = this.#parts;
+    // Twice: what another member has sent before the first question, and does not wait for any longer, a store that stood still may read after it.
+    let isSure = true;
+    for (let turn = 0; turn < 2 && isSure && !isKnown(record); turn += 1)
+      isSure = await this.#within(promptMs, (isOver) => this.#inquire(record, isOver));
     this.#asks.delete(record);
+    return isKnown(record) || (isSure && !laneOf(record).isUnsure);
   }
+
+  /** Was the store heard, and is it the one that we know? */
+  async #inquire(record: string, isOver: () => boolean): Promise<boolean> {
+    const { send, laneOf, isKnown, learn } = this.#parts;
+    const shard = shardOf(record);
+    const lane = laneOf(record);
+    // In this order: who has brought what he owed says so afterwards.
+    const [, epoch, held] = await Promise.all([
+      lane.debts.hasDoubt ? lane.debts.read() : undefined,
+      send(shard, ['GET', epochKey(shard)]),
+      send(shard, ['HGETALL', recordKey(shard, record)]).catch(noneOfOurs),
+    ]);
+    if (isOver()) return false;
+    if (Array.isArray(held) && this.#asks.get(record)?.isOvertaken !== true && !isKnown(record))
+      learn(record, held.map(String));
+    return lane.isNamed(shard, epoch);
+  }
+
+  /** False where it takes longer, or fails: the lane hears of it as well. */
+  #within(ms: number, work: (isOver: () => boolean) => Promise<boolean>): Promise<boolean> {
+    return new Promise((resolve) => {
+      let isOver = false;
+      const end = (answer: boolean): void => {
+        isOver = true;
+        cancel();
+        resolve(answer);
+      };
+      const cancel = afterPatience(this.#parts.clock, ms, () => end(false));
+      work(() => isOver).then(end, () => end(false));
+    });
+  }
+}
+
+/** What is there under this name is another program's: nobody is registered. */
+function noneOfOurs(error: unknown): readonly string[] {
+  if (error instanceof StoreRefusal && error.kind === 'WRONGTYPE') return [];
+  throw error;
 }
 
 const maxAsks = 1_000;

@@ -23,14 +23,16 @@ export interface WriterParts {
   readonly restore: (record: string, keys: Iterable<string>, held: readonly string[]) => void;
   /** All records of ours, those that changed lately first; undefined: one that is not meant. */
   readonly all: () => Iterator<readonly [record: string, keys: readonly string[]] | undefined>;
-  /** Written, and where it stands in the stream; `ms`: how long the answer took. */
-  readonly stored: (shard: number, id: string | undefined, contacts: number, ms: number) => void;
+  /** `id`: where it stands in the stream, if it was written; `ms`: how long the answer took. */
+  readonly answered: (write: Write, id: string | undefined, ms: number) => void;
   readonly refused: (outcome: 'older' | 'crowded') => void;
   /** This record alone cannot be written. */
   readonly unwritable: (reason: string) => void;
   /** Nothing can be written any more. */
   readonly failed: (error: unknown) => void;
   readonly dropped: (removals: number) => void;
+  /** What waits has changed. */
+  readonly moved: () => void;
 }
 
 export class StoreWriter {
@@ -54,6 +56,11 @@ export class StoreWriter {
     return this.#rewriting !== undefined;
   }
 
+  /** Has something been acknowledged that the store does not have? Those who wait for their answer are not meant. */
+  get owes(): boolean {
+    return this.writes.owes || this.#rewriting !== undefined;
+  }
+
   /** The store has all that we have. */
   get isDone(): boolean {
     return this.writes.size === 0 && this.#rewriting === undefined;
@@ -62,7 +69,6 @@ export class StoreWriter {
   /** A contact of ours was saved or removed. */
   note(record: string, key: string, removal: Removal | undefined, isLate: boolean): void {
     if (removal !== undefined) this.#removals.add(record, key, removal);
-    else if (isLate && this.#rewriting !== undefined) return;
     this.writes.note(record, key, removal, isLate);
     if (this.writes.held > this.#parts.maxPending || this.writes.octets > maxPendingOctets) this.#overflow();
   }
@@ -80,6 +86,7 @@ export class StoreWriter {
       if (write === undefined) break;
       void this.#write(write);
     }
+    this.#parts.moved();
     if (this.#finished.length > 0 && this.isDone) for (const done of this.#finished.splice(0)) done();
   }
 
@@ -142,15 +149,13 @@ export class StoreWriter {
     reply: Exclude<ScriptReply, { readonly kind: 'epoch' }>,
     ms: number,
   ): void {
-    const { restore, refused, stored } = this.#parts;
-    const shard = shardOf(write.record);
+    const { restore, refused, answered } = this.#parts;
     if (reply.kind === 'stored') {
       const { ids } = reply;
       this.writes.stored(write, new Map(changes.map(([key], index) => [key, ids[index] ?? ''])));
-      stored(
-        shard,
+      answered(
+        write,
         ids.findLast((id) => id !== ''),
-        changes.length,
         ms,
       );
       return;
@@ -158,7 +163,7 @@ export class StoreWriter {
     const { kind, held } = reply;
     this.writes.refused(write, kind, () => restore(write.record, write.changes.keys(), held));
     refused(kind);
-    stored(shard, undefined, 0, ms);
+    answered(write, undefined, ms);
   }
 
   /** A server that was restarted has forgotten the script. */
@@ -196,8 +201,15 @@ export class StoreWriter {
       return undefined;
     }
     if (this.writes.lateCount === 0) this.#refill();
-    this.#lateLeft -= 1;
-    return this.writes.take('late');
+    const write = this.writes.take('late');
+    if (write !== undefined) this.#lateLeft -= 1;
+    // None of those that were looked at is to be written now: there are others.
+    else if (this.#rewriting !== undefined)
+      this.#lateTimer ??= this.#parts.clock.after(refillEveryMs, () => {
+        this.#lateTimer = undefined;
+        this.pump();
+      });
+    return write;
   }
 
   /** The next records of those that are written once more. */
@@ -214,10 +226,10 @@ export class StoreWriter {
     }
   }
 
-  /** Memory has all contacts: instead of each name, all of them are written when the store is back. */
+  /** Memory has all contacts: instead of each name, all of them are written when the store is back, those that were written before among them. */
   #overflow(): void {
     const removals = this.writes.forgetSaved();
-    this.#rewriting ??= this.#parts.all();
+    this.#rewriting = this.#parts.all();
     if (removals > maxRemovals) this.#parts.dropped(this.writes.forgetRemovals());
   }
 }
@@ -232,8 +244,9 @@ const concernsOneRecord = (error: StoreRefusal): boolean =>
 const lateEveryMs = 50;
 const lateAtOnce = 100;
 
-/** Records that are looked at in one step. */
+/** Records that are looked at in one step, and the time that others have in between. */
 const refillVisits = 2_000;
+const refillEveryMs = 10;
 
 /** Names that wait take no more than this. */
 const maxPendingOctets = 33_554_432;

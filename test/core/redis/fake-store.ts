@@ -24,6 +24,8 @@ export class FakeStore {
   strings = new Map<string, string>();
   hashes = new Map<string, Map<string, string>>();
   streams = new Map<string, Entry[]>();
+  /** What members say of themselves. */
+  members = new Map<string, Map<string, string>>();
   readonly connections = new Set<FakeConnection>();
   /** Every command, without the feed's. */
   readonly commands: string[] = [];
@@ -31,6 +33,8 @@ export class FakeStore {
   /** Its connections stand, and it says nothing. */
   isStopped = false;
   delayMs = 0;
+  /** It stands still for a moment: what is asked meanwhile, by connection, is done when it goes on. */
+  #stalled: Map<FakeConnection, (() => void)[]> | undefined;
   knowsScript = false;
   /** Other answers than its own. */
   answer: ((words: readonly string[]) => unknown) | undefined;
@@ -65,6 +69,7 @@ export class FakeStore {
     this.strings = new Map();
     this.hashes = new Map();
     this.streams = new Map();
+    this.members = new Map();
   }
 
   /** All that a master that took over does not have is gone. */
@@ -73,6 +78,23 @@ export class FakeStore {
     const hashes = new Map([...this.hashes].map(([key, hash]) => [key, new Map(hash)]));
     const streams = new Map([...this.streams].map(([key, stream]) => [key, [...stream]]));
     return () => Object.assign(this, { strings, hashes, streams });
+  }
+
+  stall(): void {
+    this.#stalled = new Map();
+  }
+
+  /** Goes on; the connection that was quiet for longest is read first. */
+  goOn(): void {
+    const stalled = this.#stalled ?? new Map<FakeConnection, (() => void)[]>();
+    this.#stalled = undefined;
+    for (const [, work] of [...stalled].reverse()) for (const run of work) run();
+  }
+
+  /** Now, or when it goes on. */
+  when(connection: FakeConnection, run: () => void): void {
+    if (this.#stalled === undefined) run();
+    else this.#stalled.set(connection, [...(this.#stalled.get(connection) ?? []), run]);
   }
 
   nextId(): string {
@@ -110,7 +132,12 @@ export class FakeStore {
       case 'SCAN':
         return ['0', [...this.hashes.keys()]];
       case 'HGETALL':
-        return [...(this.hashes.get(key) ?? [])].flat();
+        return [...(this.hashes.get(key) ?? this.members.get(key) ?? [])].flat();
+      case 'HSET':
+        this.members.set(key, new Map(this.members.get(key)).set(rest[0] ?? '', rest[1] ?? ''));
+        return 1;
+      case 'HDEL':
+        return this.members.get(key)?.delete(rest[0] ?? '') === true ? 1 : 0;
       case 'EVAL':
         this.knowsScript = true;
         return this.#script(words);
@@ -256,8 +283,9 @@ export class FakeConnection implements StoreConnection {
         void Promise.resolve().then(() => this.wake());
       } else {
         this.#store.commands.push(words.slice(0, 2).join(' '));
-        if (delayMs > 0) clock.after(delayMs, () => this.#answer(waiting));
-        else void Promise.resolve().then(() => this.#answer(waiting));
+        const answer = (): void => this.#store.when(this, () => this.#answer(waiting));
+        if (delayMs > 0) clock.after(delayMs, answer);
+        else void Promise.resolve().then(answer);
       }
     });
   }

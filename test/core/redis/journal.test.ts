@@ -8,6 +8,7 @@ import { silentLog } from '../../../src/internal.ts';
 import { WriteJournal } from '../../../src/location/redis/journal.ts';
 import { recordKey, shardOf } from '../../../src/location/redis/shards.ts';
 import { contactAt } from '../../contract/location-service.contract.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 import { StoreScene } from './store-scene.ts';
 
 let scene: StoreScene;
@@ -64,6 +65,32 @@ it('nothing that was acknowledged is lost, and the journal is empty when the sto
   expect([stored('late'), stored('early'), stored('removed')]).toEqual([1, 1, 0]);
   expect(second.lookup('removed@example.com')).toEqual([]);
   expect(statSync(path).size).toBe(0);
+});
+
+it('a line that was cut off takes none of the later ones along', async () => {
+  scene.store.kill();
+  await scene.member({ journal: journal() });
+  appendFileSync(path, '["cut@example.com","x","1c 1 ');
+  const second = await scene.member({ journal: journal() });
+  await save(second, 'alice', 1);
+  await save(second, 'bob', 1);
+  const third = await scene.member({ journal: journal() });
+  expect(['alice', 'bob'].map((user) => third.lookup(`${user}@example.com`).length)).toEqual([1, 1]);
+});
+
+it('gives its process a name that outlives it', () => {
+  const first = journal();
+  first.open();
+  const name = first.name(seededRandom(1));
+  expect(name).toMatch(/^[0-9a-f]{12}$/);
+  const second = journal();
+  second.open();
+  expect(second.name(seededRandom(2))).toBe(name);
+  expect(statSync(`${path}.member`).mode & 0o777).toBe(0o600);
+  writeFileSync(`${path}.member`, 'not a name');
+  expect(second.name(seededRandom(3))).toMatch(/^[0-9a-f]{12}$/);
+  first.close();
+  second.close();
 });
 
 it('does not undo what was registered elsewhere after it was written', async () => {

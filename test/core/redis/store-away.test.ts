@@ -76,7 +76,7 @@ describe('the store is away', () => {
     await scene.pass(1);
     expect(a.isBeingRead, 'it knows what there was').toBe(false);
     const b = await scene.member();
-    expect([b.isBeingRead, b.ask(record), keys(b)]).toEqual([true, undefined, []]);
+    expect([b.isBeingRead, await scene.settled(b.ask(record)), keys(b)]).toEqual([true, false, []]);
     scene.store.start();
     await scene.pass(4_000);
     expect([b.isBeingRead, keys(b)]).toEqual([false, ['x']]);
@@ -192,6 +192,57 @@ describe('the store is away', () => {
     while (Number(a.status()['waiting']) > 0) await scene.pass(50);
     expect(scene.clock.now() - before).toBeGreaterThan(2_500);
     expect(scene.store.hashes.size).toBe(6_001);
+  });
+});
+
+describe('what is kept of writes', () => {
+  it('nothing, once the stream has shown them, whether it did before the answer or after it', async () => {
+    const metrics = new Metrics();
+    const a = await scene.member({ metrics });
+    for (const delayMs of [0, 1, 3]) {
+      scene.store.delayMs = delayMs;
+      for (let user = 0; user < 50; user += 1) await save(a, `${user}@example.com`);
+    }
+    await scene.pass(100);
+    expect(await metrics.text()).toMatch(/^altpath_location_backlog_octets 0$/m);
+  });
+
+  it('a full write that the store interrupts leaves out nobody who registers meanwhile', async () => {
+    const a = await scene.member();
+    const saves = Array.from({ length: 3_000 }, (_, user) =>
+      a.save(`${user}@example.com`, [contactAt(scene.clock, 'x', { callId: 'c', cseq: 1 })]),
+    );
+    await scene.settled(Promise.all(saves));
+    // By now none of them is recent.
+    await scene.pass(70_000);
+    scene.store.flush();
+    for (let turn = 0; turn < 500 && scene.store.hashes.size < 200; turn += 1) await scene.pass(10);
+    scene.store.kill();
+    await scene.pass(10);
+    expect(scene.store.hashes.size).toBeGreaterThan(199);
+    expect(scene.store.hashes.size).toBeLessThan(3_000);
+    await save(a, 'new@example.com');
+    await save(a, '1@example.com', 'y');
+    scene.store.start();
+    await scene.pass(8_000);
+    expect(stored('new@example.com')).toEqual(['x']);
+    expect(stored('1@example.com')).toContain('y');
+    expect(scene.store.hashes.size).toBe(3_001);
+  });
+
+  it('more names wait than may, while a full write is interrupted: none of them is left out', async () => {
+    const a = await scene.member({ maxRecords: 3_000 });
+    for (let user = 0; user < 1_000; user += 1) await save(a, `${user}@example.com`);
+    await scene.pass(70_000);
+    scene.store.flush();
+    for (let turn = 0; turn < 500 && scene.store.hashes.size < 200; turn += 1) await scene.pass(10);
+    scene.store.kill();
+    await scene.pass(10);
+    expect(scene.store.hashes.size).toBeLessThan(1_000);
+    for (let user = 0; user < 3_000; user += 1) void a.save(`${user}@example.com`, [contactAt(scene.clock, 'y')]);
+    scene.store.start();
+    await scene.pass(8_000);
+    for (let user = 0; user < 3_000; user += 1) expect(stored(`${user}@example.com`), `${user}`).toContain('y');
   });
 });
 
@@ -325,6 +376,35 @@ describe('the store has lost what it had', () => {
     await scene.pass(5_000);
     expect(keys(b)).toEqual([]);
     expect(stored()).toEqual([]);
+  });
+
+  it('and there was nothing to write: all is well again', async () => {
+    const a = await scene.member();
+    await scene.pass(5_000);
+    scene.store.flush();
+    await scene.pass(5_000);
+    expect(degraded(a)).toBe('stored');
+    const b = await scene.member();
+    await scene.pass(3_000);
+    expect(await scene.settled(b.ask('nobody@example.com'))).toBe(true);
+  });
+
+  it('is not forgotten to have lost, though it dies again before it has said all', async () => {
+    const a = await scene.member();
+    await fill(a);
+    scene.store.kill();
+    scene.store.start(true);
+    // It says that it is new, and is gone before it has said where its streams end.
+    let asked = 0;
+    scene.store.answer = ([name]) => {
+      asked += name === 'XREVRANGE' ? 1 : 0;
+      return name === 'XREVRANGE' ? new StoreRefusal('LOADING') : undefined;
+    };
+    await scene.pass(500);
+    expect(asked).toBeGreaterThan(10);
+    scene.store.answer = undefined;
+    await scene.pass(6_000);
+    expect(holdsAll()).toBe(true);
   });
 
   it('has a name for each shard, which is made by one and read by all', async () => {

@@ -2,6 +2,7 @@
 import { type Clock, Metrics, silentLog } from '../../../src/internal.ts';
 import { type RedisLocationOptions, RedisLocations } from '../../../src/location/redis/redis-locations.ts';
 import { createServers } from '../../../src/location/redis/servers.ts';
+import { type Connector, type StoreConnection, StoreLost } from '../../../src/location/redis/store-connection.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { FakeStore } from './fake-store.ts';
@@ -17,6 +18,27 @@ export class StoreScene {
     this.members.push(member);
     await this.settled(member.open());
     return member;
+  }
+
+  /** A member that can be killed: nothing of it reaches the store any more, and nobody closes anything. */
+  async mortal(
+    more: Partial<RedisLocationOptions> = {},
+  ): Promise<{ readonly member: RedisLocations; readonly kill: () => void }> {
+    const open = new Set<StoreConnection>();
+    let isDead = false;
+    const connect: Connector = async (server, to) => {
+      const connection = isDead ? undefined : await this.store.connect(server, to);
+      if (connection === undefined || isDead) throw new StoreLost('it is dead');
+      open.add(connection);
+      return connection;
+    };
+    const member = await this.member({ ...more, connect });
+    const kill = (): void => {
+      isDead = true;
+      for (const connection of open) connection.close();
+      this.members.splice(this.members.indexOf(member), 1);
+    };
+    return { member, kill };
   }
 
   /** Time passes until the promise settles. */

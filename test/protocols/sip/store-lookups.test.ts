@@ -13,10 +13,10 @@ class Shared extends MemoryLocations {
   isAway = false;
   readonly elsewhere = new Map<string, readonly Contact[]>();
 
-  ask(record: string): Promise<void> | undefined {
-    if (this.isAway) return undefined;
+  ask(record: string): Promise<boolean> {
+    if (this.isAway) return Promise.resolve(false);
     this.asked.push(record);
-    return Promise.resolve().then(() => this.save(record, this.elsewhere.get(record) ?? []));
+    return this.save(record, this.elsewhere.get(record) ?? []).then(() => true);
   }
 }
 
@@ -89,17 +89,40 @@ it('RFC 3261 §16.5: an INVITE reaches who registered elsewhere a moment ago, an
   expect(locations.asked).toEqual(['bob@biloxi.example', 'carol@biloxi.example']);
 });
 
-it('RFC 3261 §21.5.4: whoever began while the store was away does not say of anybody that he does not exist', async () => {
-  for (const isBeingRead of [true, false]) {
-    const { proxy, caller } = await proxyWith((shared) => {
-      shared.isBeingRead = isBeingRead;
-      shared.isAway = true;
-    });
-    caller.send(request('INVITE', { uri: 'sip:bob@biloxi.example' }));
-    await proxy.run(10);
-    expect(gist(caller.texts).at(-1)).toBe(isBeingRead ? '503' : '404');
-    expect(caller.last.includes('Retry-After: ')).toBe(isBeingRead);
-  }
+it.each([
+  { isAway: true, vias: 1, status: '503', isTold: true },
+  { isAway: true, vias: 2, status: '503', isTold: false },
+  { isAway: false, vias: 1, status: '404', isTold: false },
+])(
+  'RFC 3261 §21.4.5, §21.5.4: who cannot be asked for (away: $isAway) may exist: $status, Retry-After $isTold over $vias hops',
+  async ({ isAway, vias, status, isTold }) => {
+    for (const isBeingRead of [true, false]) {
+      const { proxy, caller } = await proxyWith((shared) => {
+        shared.isBeingRead = isBeingRead;
+        shared.isAway = isAway;
+      });
+      const via = vias === 1 ? '' : 'Via: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKbefore\r\n';
+      caller.send(request('INVITE', { uri: 'sip:carol@biloxi.example', fields: via }));
+      await proxy.run(10);
+      expect(gist(caller.texts).at(-1)).toBe(status);
+      expect(caller.last.includes('Retry-After: ')).toBe(isTold);
+    }
+  },
+);
+
+it.each([
+  ['Contact: *\r\nExpires: 0\r\n', '503'],
+  ['Contact: <sip:alice@192.0.2.9>;expires=0\r\n', '503'],
+  ['', '503'],
+  ['Contact: <sip:alice@192.0.2.9>\r\n', '200'],
+])('RFC 3261 §10.3: %j for somebody who cannot be asked for is answered %s', async (fields, status) => {
+  const clock = new FakeClock();
+  const locations = new Shared({ clock });
+  locations.isAway = true;
+  const { register } = world({ locations });
+  const answer = await register(fields);
+  expect(answer).toMatch(new RegExp(`^SIP/2.0 ${status} `));
+  expect(answer.includes('Retry-After: ')).toBe(status === '503');
 });
 
 it('a route takes who is unknown without a question, but not while the store is still being read', async () => {
