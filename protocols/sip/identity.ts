@@ -229,8 +229,8 @@ export class Identity {
   }
 
   /** The To tag of our own answers: the same for every copy of a request, on every member. */
-  localTag(request: SipMessage): string {
-    return this.#localTags.of(`${request.callId}\n${request.fromTag}\n${request.cseq}`);
+  localTag({ callId, fromTag, cseq }: Pick<SipMessage, 'callId' | 'fromTag' | 'cseq'>): string {
+    return this.#localTags.of(`${callId}\n${fromTag}\n${cseq}`);
   }
 
   /** Is the To tag of this request one that we gave to a refusal? */

@@ -26,11 +26,14 @@ import { SipCallWatch } from './call-watch.ts';
 import type { SipMessage } from './codec/messages.ts';
 import { type SipConfig, sipConfigSchema } from './config.ts';
 import { Identity } from './identity.ts';
+import { EarlyRefusal } from './overload/early-refusal.ts';
 import { HopFeedback } from './overload/hop-feedback.ts';
 import { NextHopControl } from './overload/next-hop-control.ts';
 import { sipScreen } from './overload/screen.ts';
+import { ServedSources } from './overload/served-sources.ts';
 import { Partners } from './partners.ts';
 import { CarriedInvites } from './proxy/carried-invites.ts';
+import { dialledNumber } from './proxy/dialled-number.ts';
 import { FlowNaming } from './proxy/flow-naming.ts';
 import { FlowTokens } from './proxy/flow-token.ts';
 import { Flows } from './proxy/flows.ts';
@@ -169,14 +172,29 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     transactionBudget(config.limits.maxTransactionBytes),
   );
   const watch = services.journal === undefined ? undefined : new SipCallWatch(clock, services.journal);
+  const served = new ServedSources(clock);
   layer.observer = observers(
+    served,
     services.events === undefined
       ? undefined
       : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)),
     watch,
   );
   const { overload } = services;
-  const load = overload === undefined ? undefined : { overload, feedback: new HopFeedback(overload) };
+  const mayBeEmergency = (user: string): boolean => resolver.plan.isEmergency(dialledNumber(user));
+  const load =
+    overload === undefined
+      ? undefined
+      : {
+          overload,
+          feedback: new HopFeedback(overload),
+          early: new EarlyRefusal({
+            overload,
+            isUnderWay: (key) => layer.knows(key),
+            isEmergency: mayBeEmergency,
+            localTag: (callId, fromTag, cseq) => identity.localTag({ callId, fromTag, cseq }),
+          }),
+        };
   layer.feedback = load?.feedback;
   const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
@@ -279,6 +297,11 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
           })
         : undefined,
     ...registration,
+    register: (request, flow, respond) =>
+      registration.register(request, flow, (status, text, isRepeatable) => {
+        served.note(flow.remote.host, status);
+        respond(status, text, isRepeatable);
+      }),
   });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
   metrics.gauge('sip_registrations', 'Addresses of record with a live contact', () => locations.size);
@@ -377,24 +400,28 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     }),
     screen: sipScreen({
       knows: (flow) => trust.isTrusted(flow) || trunks.from(flow) !== undefined,
-      isEmergency: (user) => resolver.plan.isEmergency(user),
+      serves: (flow) => served.serves(flow.remote.host),
+      isEmergency: mayBeEmergency,
+      early: load?.early,
     }),
     calls: () => proxy.calls(),
     peers: () => partners.peers(pool.peers()),
   };
 }
 
-/** Both are told, in this order. */
-const observers = (first: CallEvents | undefined, second: SipCallWatch | undefined): ServerObserver | undefined =>
-  first === undefined || second === undefined
-    ? (first ?? second)
-    : {
-        accepted(request, flow) {
-          first.accepted(request);
-          second.accepted(request, flow);
-        },
-        answered(request, status) {
-          first.answered(request, status);
-          second.answered(request, status);
-        },
-      };
+/** All are told, in this order. */
+const observers = (
+  served: ServedSources,
+  events: CallEvents | undefined,
+  watch: SipCallWatch | undefined,
+): ServerObserver => ({
+  accepted(request, flow) {
+    events?.accepted(request);
+    watch?.accepted(request, flow);
+  },
+  answered(request, status, flow) {
+    served.note(flow.remote.host, status);
+    events?.answered(request, status);
+    watch?.answered(request, status);
+  },
+});

@@ -1,4 +1,4 @@
-/** Stands between the sockets and a role: what sources beyond their limits send is dropped before anybody reads it. */
+/** Stands between the sockets and a role: what is too much is dropped, or refused, before anybody reads it. */
 import type { Network } from '../network.ts';
 import type { Screen, SourceLimits } from './source-limits.ts';
 
@@ -8,7 +8,8 @@ export const gated = (network: Network, limits: SourceLimits, screen: () => Scre
     network.bind(address, options, {
       ...events,
       received: (bytes, flow) => {
-        if (limits.passes(bytes, flow, screen())) events.received(bytes, flow);
+        const known = screen();
+        if (limits.passes(bytes, flow, known) && known?.turnsAway?.(bytes, flow) !== true) events.received(bytes, flow);
       },
       // Bound: `events` may be an object with methods of its own.
       failed: (flow, error) => events.failed(flow, error),

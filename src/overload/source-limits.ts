@@ -1,7 +1,8 @@
 /**
  * What one source may send: so many messages a second. Beyond that its new work is dropped; a source that goes on is banned for a while,
- * and every time for longer. Who is known (members, configured hops, trunks, gateways) and calls for help are never dropped, nor is what
- * belongs to something under way, within bounds.
+ * and every time for longer, unless it is served: whose calls and registrations succeed loses what is too much and no more, so that a large
+ * SBC which nobody has configured is not shut out. Who is known (members, configured hops, trunks, gateways) and calls for help are never
+ * dropped, nor is what belongs to something under way, within bounds.
  *
  * What a ban cannot know: behind one address may be many (NAT), and the sender of a datagram can be made up. Hence it takes away new
  * work alone, ends by itself, is shown, and can be lifted. IPv6 sources count by their /64: that much everybody has.
@@ -28,8 +29,12 @@ export interface SourceSettings {
 export interface Screen {
   /** Is the other end of this flow known: a member, a configured hop, a trunk, a gateway? */
   knows(flow: Flow): boolean;
-  /** `urgent`: a call for help. `open`: a response, or a request of something under way. */
-  rank(bytes: Buffer): 'urgent' | 'open' | 'new';
+  /** Has anything that the other end asked for succeeded lately? */
+  serves?(flow: Flow): boolean;
+  /** `urgent`: a call for help. `open`: a response, or a request of something under way. `junk`: no message of this protocol. */
+  rank(bytes: Buffer): 'urgent' | 'open' | 'new' | 'junk';
+  /** Under overload: was the message refused, or dropped as the end of one that was? Then nobody reads it. */
+  turnsAway?(bytes: Buffer, flow: Flow): boolean;
 }
 
 export interface Ban {
@@ -123,13 +128,15 @@ export class SourceLimits {
   }
 
   #begin(host: string): Source | undefined {
-    // So many sources within a second are made up: what each of them sends is little.
-    if (this.#sources.size >= maxSources) return undefined;
     const key = sourceKey(host);
+    // So many sources within a second are made up: what each of them sends is little.
+    const isFull = this.#sources.size >= maxSources;
+    if (isFull && !this.#bans.has(key)) return undefined;
     let source = key === host ? undefined : this.#sources.get(key);
     if (source === undefined) {
       const isExempt = this.#parts.settings.exempt.some((network) => networkHolds(network, host));
-      source = { key, messages: 0, open: 0, isExempt, isStruck: false, ban: this.#bans.get(key) };
+      source = { key, messages: 0, open: 0, junk: 0, isExempt, isStruck: false, ban: this.#bans.get(key) };
+      if (isFull) return source;
       if (key !== host) this.#sources.set(key, source);
     }
     this.#sources.set(host, source);
@@ -148,10 +155,12 @@ export class SourceLimits {
       return true;
     }
     this.#droppedCount.add();
-    if (source.ban === undefined) this.#strike(source, flow);
+    if (rank === 'junk') source.junk += 1;
+    if (source.ban === undefined)
+      this.#strike(source, flow, source.junk < this.#limit / 2 && screen?.serves?.(flow) === true);
     else source.ban.dropped += 1;
     // What a connection brings has no sender that could be made up.
-    if (source.ban !== undefined && flow.reliable && rank === 'new') flow.close();
+    if (source.ban !== undefined && flow.reliable && rank !== 'open') flow.close();
     return false;
   }
 
@@ -160,11 +169,12 @@ export class SourceLimits {
     return Math.max(openPerSecond, this.#parts.settings.perSecond / 4);
   }
 
-  #strike(source: Source, { transport }: Flow): void {
-    if (source.isStruck) return;
-    source.isStruck = true;
+  #strike(source: Source, { transport }: Flow, isServed: boolean): void {
+    if (source.isStruck || (isServed && source.isSpared)) return;
     const { key } = source;
-    const strikes = (this.#strikes.get(key) ?? 0) + 1;
+    source.isSpared = isServed;
+    source.isStruck = !isServed;
+    const strikes = (this.#strikes.get(key) ?? 0) + (isServed ? 0 : 1);
     if (strikes < strikesToBan) {
       if (this.#strikes.size < maxSources || this.#strikes.has(key)) this.#strikes.set(key, strikes);
       limitedEvent(this.#reports, 'sourceLimited', key, () => ({
@@ -225,7 +235,11 @@ interface Source {
   /** Messages of what is under way that passed beyond the limit. */
   open: number;
   isExempt: boolean;
+  /** Messages beyond the limit that were none. */
+  junk: number;
   isStruck: boolean;
+  /** It was beyond its limit in this second, and is served. */
+  isSpared?: boolean;
   ban: Banned | undefined;
 }
 

@@ -7,7 +7,11 @@ import {
   type Clock,
   type CoreServices,
   type DiallingPlan,
+  type Network,
+  type Screen,
+  SourceLimits,
 } from '../../src/internal.ts';
+import { gated } from '../../src/overload/source-gate.ts';
 
 const journals = new WeakMap<Clock, CallJournal>();
 
@@ -28,6 +32,16 @@ export function withCallControl(
     dialling: resolver,
   });
   return { ...services, resolver, callControl, journal };
+}
+
+/** The sockets as a role has them in a process: what is refused under overload before anybody reads it does not get there. */
+export function guarded(
+  parts: Pick<CoreServices, 'clock' | 'log' | 'metrics' | 'network' | 'overload'>,
+  screen: () => Screen | undefined,
+): Network {
+  if (parts.overload === undefined) return parts.network;
+  const limits = new SourceLimits({ ...parts, settings: { perSecond: 0, banSeconds: 60, exempt: [] } });
+  return gated(parts.network, limits, screen);
 }
 
 /** Of the program that began last with this clock. */

@@ -3,6 +3,7 @@
 import { sipConfigSchema } from '../../protocols/sip/config.ts';
 import { createSipRole } from '../../protocols/sip/role.ts';
 import {
+  type Clock,
   type Cluster,
   type ControllerAddress,
   type DnsClient,
@@ -11,7 +12,11 @@ import {
   type Logger,
   MemberLink,
   Metrics,
+  type Network,
+  type OverloadControl,
+  type Random,
   type Role,
+  type Screen,
   silentLog,
   type TrustSettings,
 } from '../../src/internal.ts';
@@ -19,7 +24,7 @@ import { MemoryLocations } from '../../src/location/memory.ts';
 import { FakeClock } from './fake-clock.ts';
 import { type Conditions, MemoryNetwork } from './memory-network.ts';
 import { seededRandom } from './seeded-random.ts';
-import { withCallControl } from './services.ts';
+import { guarded, withCallControl } from './services.ts';
 import { type PhoneOptions, SimPhone } from './sip-ua.ts';
 
 export const domain = 'example.com';
@@ -63,6 +68,16 @@ export interface NodeOptions {
   readonly hasLink?: boolean;
   readonly events?: EventSink;
   readonly log?: Logger;
+  /** What it has in a process and not in every test, and what may stand between it, its sockets and its time. */
+  readonly more?: (parts: NodeParts) => Partial<NodeParts> & { readonly overload?: OverloadControl };
+}
+
+export interface NodeParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly network: Network;
 }
 
 export const linkPort = 9_061;
@@ -91,13 +106,15 @@ export class SipWorld {
       backups: (options.backups ?? []).map(udp),
       backupFor: (options.backupFor ?? []).map(udp),
     };
-    const common = {
+    const usual: NodeParts = {
       clock: memoryHost.clock,
       random: seededRandom(this.#seed),
       log: options.log ?? silentLog,
       metrics,
       network: memoryHost,
     };
+    const common = { ...usual, ...options.more?.(usual) };
+    let screen: Screen | undefined;
     const partners = [...new Set([...cluster.backups, ...cluster.backupFor].map((each) => each.host))];
     const link =
       options.hasLink === true
@@ -114,6 +131,7 @@ export class SipWorld {
     const role = createSipRole(
       withCallControl({
         ...common,
+        network: guarded(common, () => screen),
         dns: noNames,
         locations: options.locations ?? this.locations,
         cluster,
@@ -123,6 +141,7 @@ export class SipWorld {
       sipConfigSchema.parse({ listen: [`udp:${host}:5060`, `tcp:${host}:5060`], ...options.config }),
       options.trust ?? cautious,
     );
+    screen = role.screen;
     await role.start();
     const running = { role, metrics, link };
     this.#roles.set(host, running);

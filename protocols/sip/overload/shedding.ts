@@ -6,12 +6,14 @@
 import type { Flow, OverloadControl } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { Refusal } from '../proxy/admission.ts';
+import type { EarlyRefusal } from './early-refusal.ts';
 import type { HopFeedback } from './hop-feedback.ts';
 import { isFromEnd } from './oc-params.ts';
 
 export interface SheddingParts {
   readonly overload: OverloadControl;
   readonly feedback: HopFeedback;
+  readonly early: EarlyRefusal;
   /** Did a program of ours beside the proxy send it? */
   isOwn(flow: Flow): boolean;
   isEmergency(request: SipMessage, flow: Flow): boolean;
@@ -30,7 +32,8 @@ export class Shedding {
 
   /** Neither ACK nor CANCEL. Undefined: it is taken. */
   refusal(request: SipMessage, flow: Flow): Refusal | undefined {
-    const { overload, feedback, isOwn, isEmergency } = this.#parts;
+    const { overload, feedback, early, isOwn, isEmergency } = this.#parts;
+    if (early.takeAdmission() === true) return undefined;
     const takesPart = feedback.takesPart(request.via, flow.remote, request.toTag === '');
     if (request.toTag !== '' || isPing(request) || overload.admits()) return undefined;
     if (takesPart || isOwn(flow) || isEmergency(request, flow)) return undefined;

@@ -6,7 +6,7 @@ import { Edit, topViaEnd } from '../codec/encode.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { fieldStride } from '../codec/scanner.ts';
-import { isSpace, parseNameAddr, replaceParam, trim, valueEnd } from '../codec/values.ts';
+import { isSpace, parseNameAddr, replaceParam, trim, type Via, valueEnd } from '../codec/values.ts';
 import { type Identity, type LocalHeaders, withUser } from '../identity.ts';
 import { announcement, withoutOc } from '../overload/oc-params.ts';
 import { editForTrunk, offsetMark, type TrunkFields } from '../trunks/rewriting.ts';
@@ -97,8 +97,7 @@ export function forwardedText(request: SipMessage, plan: ForwardPlan, flow: Flow
 }
 
 /** The top Via as its next hop downstream must see it: `received` and `rport` filled in (RFC 3261 §18.2.1, RFC 3581 §4); undefined: as it is. */
-export function stampedVia(request: SipMessage, from: Flow): string | undefined {
-  const { via } = request;
+export function stampedVia({ via }: { readonly via: Via }, from: Flow): string | undefined {
   const { host, port } = from.remote;
   // RFC 3581 §4: independent of the transport, and with `received` even where that is the sent-by.
   const wantsPort = via.rport !== undefined && via.rport !== String(port);

@@ -19,6 +19,7 @@ import { parseNameAddr, parseVia, unfold } from '../codec/values.ts';
 import type { SipConfig } from '../config.ts';
 import type { Identity } from '../identity.ts';
 import { MessageCounts } from '../message-counts.ts';
+import type { EarlyRefusal } from '../overload/early-refusal.ts';
 import type { HopFeedback } from '../overload/hop-feedback.ts';
 import type { NextHopControl } from '../overload/next-hop-control.ts';
 import { Shedding } from '../overload/shedding.ts';
@@ -88,6 +89,7 @@ export interface ProxyParts
 export interface LoadParts {
   readonly overload: OverloadControl;
   readonly feedback: HopFeedback;
+  readonly early: EarlyRefusal;
 }
 
 /** What stands beside the proxy core and answers for numbers of lines. */

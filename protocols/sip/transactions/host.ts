@@ -33,7 +33,7 @@ export const nextWaitMs = (waitMs: number, capMs: number): number => Math.min(wa
 
 export interface ServerObserver {
   accepted(request: SipMessage, flow: Flow): void;
-  answered(request: SipMessage, status: number): void;
+  answered(request: SipMessage, status: number, flow: Flow): void;
 }
 
 export interface Feedback {

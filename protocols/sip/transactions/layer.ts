@@ -82,6 +82,11 @@ export class TransactionLayer implements TransactionHost {
     return this.#servers.get(key);
   }
 
+  /** Is the request with this `requestKey` under way? */
+  knows(key: string): boolean {
+    return this.#servers.has(key);
+  }
+
   /** The INVITE that a CANCEL is meant for (RFC 3261 §9.2). */
   cancelled(cancel: SipMessage): ServerTransaction | undefined {
     return this.#servers.get(serverKey(cancel, 'INVITE'));

@@ -135,7 +135,7 @@ export class ServerTransaction extends Transaction {
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
         this.#last = this.isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
         if (status >= 200) {
-          if (this.#request !== undefined) this.host.observer?.answered(this.#request, status);
+          if (this.#request !== undefined) this.host.observer?.answered(this.#request, status, this.flow);
           this.#request = undefined;
           this.#weigh(absorbingOctets + (this.#last?.length ?? 0));
         }

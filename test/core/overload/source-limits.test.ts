@@ -58,7 +58,11 @@ class Rig {
   }
 }
 
-const screen = (rank: 'urgent' | 'open' | 'new', knows = false): Screen => ({ knows: () => knows, rank: () => rank });
+const screen = (rank: 'urgent' | 'open' | 'new' | 'junk', knows = false, serves = false): Screen => ({
+  knows: () => knows,
+  serves: () => serves,
+  rank: () => rank,
+});
 
 describe('limits for one source', () => {
   it('what it sends beyond its messages a second is dropped, and counted', () => {
@@ -89,6 +93,25 @@ describe('limits for one source', () => {
     expect(ban).toMatchObject({ times: 2 });
     expect((ban?.untilMs ?? 0) - (ban?.sinceMs ?? 0)).toBe(120_000);
     expect(rig.told.lines.filter(({ event }) => event === 'sourceBanned').length).toBeGreaterThan(0);
+  });
+
+  it('who is served loses what is too much, and is not banned', () => {
+    const rig = new Rig();
+    rig.flood('192.0.2.9', 20, screen('new', false, true));
+    expect(rig.limits.list()).toEqual([]);
+    expect(rig.send('192.0.2.9', 150, screen('new', false, true))).toBe(100);
+    expect(rig.metrics.counter('sources_dropped_total', '').value).toBe(20 * 100 + 50);
+    expect(rig.told.lines.map(({ event }) => event)).toContain('sourceLimited');
+    // Once nothing of it succeeds any more, it is a flood like any other.
+    rig.clock.advance(1_000);
+    rig.flood('192.0.2.9', 3, screen('new'));
+    expect(rig.limits.list()).toHaveLength(1);
+  });
+
+  it('who is served and sends what is no message all the time is banned all the same', () => {
+    const rig = new Rig();
+    rig.flood('192.0.2.9', 3, screen('junk', false, true));
+    expect(rig.limits.list()).toMatchObject([{ source: '192.0.2.9', because: 'rate' }]);
   });
 
   it('a single second beyond the limit is a burst, no flood', () => {
@@ -162,6 +185,36 @@ describe('limits for one source', () => {
     for (let n = 0; n < 100_000; n += 1) passed += rig.send(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, 1);
     expect(passed).toBe(100_000);
     expect(rig.told.lines.length).toBeLessThan(100);
+  });
+
+  it('a ban holds where more senders than can be counted are made up', () => {
+    const rig = new Rig();
+    rig.limits.ban('192.0.2.9', 60);
+    for (let n = 0; n < 70_000; n += 1) rig.send(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, 1);
+    expect(rig.send('192.0.2.9', 5)).toBe(0);
+    expect(rig.limits.list()).toMatchObject([{ source: '192.0.2.9', dropped: 5 }]);
+  });
+
+  it('what is turned away under overload reaches nobody', async () => {
+    const clock = new FakeClock();
+    const network = new MemoryNetwork(clock);
+    const limits = new SourceLimits({
+      clock,
+      log: logLines().log,
+      metrics: new Metrics(),
+      settings: { perSecond: 0, banSeconds: 1, exempt: [] },
+    });
+    const heard: string[] = [];
+    const events = { received: (bytes: Buffer) => heard.push(bytes.toString()), failed: () => undefined };
+    const address = { transport: 'udp', host: '192.0.2.1', port: 5060 } as const;
+    const odd: Screen = { ...screen('new'), turnsAway: (bytes) => Number(bytes.toString()) % 2 === 1 };
+    await gated(network.host('192.0.2.1'), limits, () => odd).bind(address, {}, events);
+    const other = await network
+      .host('192.0.2.9')
+      .bind({ ...address, host: '192.0.2.9' }, {}, { received: () => undefined, failed: () => undefined });
+    for (let n = 0; n < 6; n += 1) other.flowTo(address).send(Buffer.from(String(n)));
+    clock.advance(10);
+    expect(heard).toEqual(['0', '2', '4']);
   });
 
   it('stands between the sockets and whoever reads', () => {

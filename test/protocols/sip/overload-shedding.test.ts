@@ -305,8 +305,33 @@ describe('a configured next hop that asks for less', () => {
   });
 });
 
+describe('who is served, so that it is not banned for sending much', () => {
+  it('is whose calls and registrations succeed', async () => {
+    const made = await scene();
+    const { caller, callee, world } = made;
+    const serves = (host: string): boolean | undefined => {
+      const flow = caller.listener?.flowTo({ host, port: 5_060 });
+      return flow === undefined ? undefined : world.role.screen?.serves?.(flow);
+    };
+    expect(serves('127.0.0.9')).toBe(false);
+    caller.send(request('INVITE', { uri: 'sip:nobody@127.0.0.1', callId: 'n' }));
+    await world.run();
+    expect(serves('127.0.0.9')).toBe(false);
+    caller.send(register(1));
+    await world.run();
+    expect(serves('127.0.0.9')).toBe(true);
+    await world.run(61_000);
+    expect(serves('127.0.0.9')).toBe(false);
+    caller.send(invite());
+    await world.run();
+    callee.answer(answerTo(callee.last, 200, { fields: 'Contact: <sip:bob@127.0.0.20:5070>\r\n' }));
+    await world.run();
+    expect([serves('127.0.0.9'), serves('127.0.0.20')]).toEqual([true, false]);
+  });
+});
+
 describe('what is told of messages that nobody has decoded', () => {
-  const screen = sipScreen({ knows: () => false, isEmergency: (user) => user === '112' });
+  const screen = sipScreen({ knows: () => false, serves: () => false, isEmergency: (user) => user === '112' });
   const rank = (text: string) => screen.rank(Buffer.from(text));
 
   it.each([
@@ -323,9 +348,10 @@ describe('what is told of messages that nobody has decoded', () => {
     [request('INVITE', { uri: 'sip:1123@x' }), 'new'],
     [request('MESSAGE', { uri: 'sip:112@x' }), 'new'],
     [request('REGISTER'), 'new'],
-    ['', 'new'],
-    ['\u0000\u0001\u0002', 'new'],
-    ['INVITE', 'new'],
+    ['', 'junk'],
+    ['\u0000\u0001\u0002', 'junk'],
+    ['INVITE', 'junk'],
+    ['INVITE sip:bob@x SIP/1.0\r\n', 'junk'],
   ])('%j → %s', (text, expected) => {
     expect(rank(text)).toBe(expected);
   });

@@ -30,7 +30,7 @@ import { FloatingAddresses } from '../../../src/network/floating.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
-import { withCallControl } from '../../support/services.ts';
+import { guarded, withCallControl } from '../../support/services.ts';
 
 export interface SipWorldOptions {
   /** The `sip:` section; `listen` is UDP and TCP on 127.0.0.1 where it says nothing. */
@@ -98,11 +98,12 @@ export class SipWorld {
       metrics,
       network: floating.over(host),
     };
-    const role = createSipRole(
+    const more = { ...parts, ...options.more?.(parts) };
+    const role: Role = createSipRole(
       withCallControl(
         {
-          ...parts,
-          ...options.more?.(parts),
+          ...more,
+          network: guarded(more, () => role.screen),
           dns: dnsOf(options.names ?? (() => undefined), world.asked),
           locations: options.locations ?? locations,
           cluster: { secret: 'only a test', backups: config.backup, backupFor: config.backupFor },
