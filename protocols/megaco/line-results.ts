@@ -2,7 +2,9 @@
 import type { DesiredLine, Reaction, ReleaseReason } from '../../src/internal.ts';
 import {
   type ActionReply,
+  type ActionRequest,
   type CommandReply,
+  contextChoose,
   contextNull,
   type ErrorDescriptor,
   type MediaDescriptor,
@@ -35,31 +37,56 @@ export function onResult(
   isDisturbed: boolean,
 ): Reaction<ObservedLine> {
   const { kind, termination, desired } = command;
+  // Whatever is not executed as a whole may have changed the line's events: Add sets them, Subtract clears them (§6.2.4).
+  const unconfirmed = unrequested(observed);
   const error = errorIn(reply.error, reply.actions);
   if (error?.code === 504 || error?.code === 402) return { observed, report: { kind: 'failed', because: 'notOurs' } };
   if (kind === 'find') {
     const leftovers = reply.actions.filter(holdsSomething).map(({ contextId }) => contextId);
-    return { observed: { ...observed, isMisplaced: false, media: undefined, leftovers } };
+    return { observed: { ...unconfirmed, isMisplaced: false, media: undefined, leftovers } };
   }
-  if (kind === 'empty') return { observed: { ...observed, leftovers: [] } };
+  if (kind === 'empty') return { observed: { ...unconfirmed, leftovers: [] } };
   if (kind === 'leave' || desired === undefined) return { observed: { ...observed, media: undefined } };
-  if (error === undefined) {
+  if (error === undefined && isAnswered(command, reply.actions)) {
     const media = mediaAfter(desired, observed.media, reply.actions, termination);
+    // §7.1.8: what it chose has to be told, and nobody can talk to a termination whose description is not.
+    if (desired.media !== undefined && command.actions.some(isCreation) && media?.local === undefined)
+      return {
+        observed: { ...unconfirmed, media, isMisplaced: media === undefined },
+        report: { kind: 'refused', reason: 'noResources' },
+      };
     const isSilenced = isDisturbed && desired.tone !== undefined;
     const confirmed = isSilenced ? undefined : desired;
     return { observed: { ...observed, media, playing: desired.tone, confirmed, cleared: 0 } };
   }
-  if (stale.has(error.code) && observed.cleared < 2)
-    return { observed: { ...observed, isMisplaced: true, cleared: observed.cleared + 1 } };
+  const { code } = error ?? unanswered;
+  if (stale.has(code) && observed.cleared < 2)
+    return { observed: { ...unconfirmed, isMisplaced: true, cleared: observed.cleared + 1 } };
   // An Add that failed half-way leaves a context behind.
   const leftovers = reply.actions
     .filter(({ contextId, commands }) => isReal(contextId) && commands.some(({ verb }) => verb === 'Add'))
     .map(({ contextId }) => contextId);
   const media = observed.media?.callId === desired.media?.callId ? observed.media : undefined;
   // It is asked again, without.
-  if (command.asksForEvents && mayMeanMedia(error.code)) return { observed: { ...observed, media, leftovers } };
-  return { observed: { ...observed, media, leftovers }, report: { kind: 'refused', reason: reasonOf(error.code) } };
+  if (command.asksForEvents && mayMeanMedia(code)) return { observed: { ...unconfirmed, media, leftovers } };
+  return { observed: { ...unconfirmed, media, leftovers }, report: { kind: 'refused', reason: reasonOf(code) } };
 }
+
+/** §8.2.2: every command up to the first failure has its reply; without one the last was not executed. */
+function isAnswered({ actions, termination }: LineCommand, replies: readonly ActionReply[]): boolean {
+  const last = actions.at(-1)?.commands.at(-1);
+  if (last === undefined) return true;
+  return replies.some(({ commands }) =>
+    commands.some(
+      ({ verb, terminationId }) =>
+        verb === last.verb &&
+        (terminationId === last.terminationId || (last.terminationId === '$' && terminationId !== termination)),
+    ),
+  );
+}
+
+/** What stands for a reply that is missing: where the line is has to be found out. */
+const unanswered = { code: 430 };
 
 /** H.248.8: media that the gateway has not; no bandwidth; everything else is a lack of something. */
 function reasonOf(code: number): ReleaseReason {
@@ -90,6 +117,8 @@ function mediaAfter(
     record: media.record ?? kept?.record,
   };
 }
+
+const isCreation = ({ contextId }: ActionRequest): boolean => contextId === contextChoose;
 
 /** Neither the null context nor one of the reserved ids. */
 const isReal = (contextId: number): boolean => contextId !== contextNull && contextId < 0xffff_fffe;

@@ -11,7 +11,6 @@ import {
   type Gateway,
   GatewayController,
   type GatewayProtocol,
-  isUnknown,
   type Line,
   LineDriver,
   type Logger,
@@ -153,6 +152,7 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
 
   stop(): void {
     this.#deferral.stop();
+    this.#registrations.stop();
     this.driver.stop();
     this.handOver.stop();
     this.audits.stop();
@@ -337,19 +337,15 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
 
   /** 402 or 504: the gateway obeys another controller, or refuses commands for this line alone. An audit of ROOT tells which. */
   #notObeyed(line: Line): void {
-    const { control, takeover } = this.controller;
-    const { clock } = this.#parts.services;
+    const { control } = this.controller;
     const mg = this.mediaGateways.byName(line.gateway);
     control.takeOut([line]);
     if (mg === undefined) return;
     this.ping(mg.gateway, (obeys) => {
       if (!mg.controlled) return;
       this.#parts.log.warn({ line: line.endpoint, gateway: mg.name, obeys }, 'the gateway does not take our command');
-      if (!obeys) control.lost(mg.gateway);
-      else
-        clock.after(refusedLineMs, () => {
-          if (mg.controlled && isUnknown(line)) takeover.begin([line]);
-        });
+      if (obeys) control.lookAgain(line);
+      else control.lost(mg.gateway);
     });
   }
 
@@ -436,9 +432,6 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
 }
 
 const isEncoding = (text: string): text is Encoding => text === 'pretty' || text === 'compact' || text === 'binary';
-
-/** A line that its gateway refuses to have commanded is asked again after this. */
-const refusedLineMs = 30_000;
 
 /** How long after a registration its reply may still be on the way, and how soon to ask again. */
 const earlyMs = 10_000;

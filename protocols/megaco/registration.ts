@@ -1,5 +1,13 @@
 /** What gateways announce by ServiceChange (RFC 3525 §7.2.8, §11.2 to §11.5): they register, restart, come from another, leave. */
-import type { Clock, ControllerAddress, GatewayController, Logger } from '../../src/internal.ts';
+import {
+  type Cancel,
+  type Clock,
+  type ControllerAddress,
+  type GatewayController,
+  isUnknown,
+  type Line,
+  type Logger,
+} from '../../src/internal.ts';
 import { type CommandReply, failure, type MId, type ServiceChangeDescriptor } from './codec/messages.ts';
 import { addressMId } from './codec/mid.ts';
 import type { MegacoGatewayConfig } from './config.ts';
@@ -30,9 +38,16 @@ export interface RegistrationsParts {
 
 export class Registrations {
   readonly #parts: RegistrationsParts;
+  /** Gateways and terminations that restart later. */
+  readonly #delayed = new Map<string, Cancel>();
 
   constructor(parts: RegistrationsParts) {
     this.#parts = parts;
+  }
+
+  stop(): void {
+    for (const cancel of this.#delayed.values()) cancel();
+    this.#delayed.clear();
   }
 
   /** `after` runs once the reply has left: no command may overtake it (error 505 else). */
@@ -53,7 +68,7 @@ export class Registrations {
     if (announcement === undefined) return failure(plain, 501, 'no such method');
     if (services.version === 0) return failure(plain, 406, 'version');
     if (terminationId !== 'ROOT') {
-      after.push(() => this.#terminationAnnounced(mg, terminationId, announcement));
+      after.push(() => this.#terminationAnnounced(mg, terminationId, announcement, services));
       return plain;
     }
     const backup = ownership.isDraining ? ownership.heir() : undefined;
@@ -65,7 +80,7 @@ export class Registrations {
       mg.reachedAt(addressFrom(services.address, incoming));
       mg.agreed(Math.min(services.version ?? 1, this.#parts.version));
       after.push(() => {
-        if (announcement === 'restarted') this.#restarted(mg);
+        if (announcement === 'restarted') this.#restarted(mg, services);
         else this.#parts.takeover.begin(mg, services.method);
       });
     }
@@ -73,24 +88,49 @@ export class Registrations {
   }
 
   /** Of one termination, or of all that a wildcard names; the ephemeral ones, too. */
-  #terminationAnnounced(mg: MediaGateway, pattern: string, announcement: Announcement): void {
+  #terminationAnnounced(
+    mg: MediaGateway,
+    pattern: string,
+    announcement: Announcement,
+    services: ServiceChangeDescriptor,
+  ): void {
     const { driver } = this.#parts;
     const { control, lineProvider } = this.#parts.controller();
     if (announcement === 'leaving') this.#setLeaving(mg, pattern);
-    if (announcement !== 'left' && announcement !== 'restarted') return;
+    if (announcement === 'restarted') {
+      const lines = lineProvider.lines.of(mg.name).filter((line) => matchesTermination(pattern, terminationOf(line)));
+      control.restarted(lines);
+      this.#armAfter(mg, pattern, services, lines);
+    }
+    if (announcement !== 'left') return;
     for (const line of lineProvider.lines.of(mg.name)) {
       const rtp = driver.observed(line).media?.rtp;
       if (matchesTermination(pattern, terminationOf(line))) {
-        if (announcement === 'left') {
-          lineProvider.outOfService(line);
-          driver.withdraw(line);
-        } else {
-          control.restarted([line]);
-          control.arm(line);
-        }
-      } else if (announcement === 'left' && rtp !== undefined && matchesTermination(pattern, rtp))
-        lineProvider.refused(line, 'gatewayLost');
+        lineProvider.outOfService(line);
+        driver.withdraw(line);
+      } else if (rtp !== undefined && matchesTermination(pattern, rtp)) lineProvider.refused(line, 'gatewayLost');
     }
+  }
+
+  /** §7.2.8: "service will be restored on the specified Terminations after expiration of the ServiceChangeDelay". */
+  #armAfter(mg: MediaGateway, pattern: string, { delay = 0 }: ServiceChangeDescriptor, lines: readonly Line[]): void {
+    const { control } = this.#parts.controller();
+    const key = `${mg.name} ${pattern}`;
+    this.#delayed.get(key)?.();
+    this.#delayed.delete(key);
+    if (delay === 0 || this.#delayed.size >= maxDelayed) {
+      for (const line of lines) control.arm(line);
+      return;
+    }
+    control.takeOut(lines, { detail: `gateway ${mg.name} serves them in ${delay} s` });
+    const arm = (): void => {
+      this.#delayed.delete(key);
+      if (!mg.controlled) return;
+      const due = lines.filter(isUnknown);
+      control.restarted(due);
+      for (const line of due) control.arm(line);
+    };
+    this.#delayed.set(key, this.#parts.clock.after(Math.min(longestDelayMs, delay * 1_000), arm));
   }
 
   /** Graceful: calls go on, no new ones begin or are sent there. In service until the gateway says more (§7.2.8). */
@@ -109,13 +149,13 @@ export class Registrations {
   }
 
   /** Its contexts are gone: calls with its lines are over, and every line is armed anew. */
-  #restarted(mg: MediaGateway): void {
+  #restarted(mg: MediaGateway, services: ServiceChangeDescriptor): void {
     const { abandon, takeover } = this.#parts;
     const { control } = this.#parts.controller();
     takeover.own(mg);
     const lines = control.of(mg.gateway);
     control.restarted(lines, () => abandon(mg));
-    for (const line of lines) control.arm(line);
+    this.#armAfter(mg, '*', services, lines);
     this.#parts.registered(mg);
   }
 }
@@ -129,3 +169,7 @@ function addressFrom(named: string | undefined, { flow }: IncomingRequest): Cont
   const found = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(named);
   return found === null ? source : { ...source, host: found[1] ?? source.host, port: Number(found[2] ?? 2944) };
 }
+
+/** Announcements that wait; whatever comes beyond is taken at its word at once. */
+const maxDelayed = 1_000;
+const longestDelayMs = 3_600_000;

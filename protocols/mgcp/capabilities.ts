@@ -49,10 +49,11 @@ export function localConnectionOptions(
   if (offer !== undefined && isFaxDescription(offer)) return `a:${fax}`;
   const offered = codecsFor(configured, gateway, offer);
   const codecs = dialect.has('noCodecs') ? [] : dialect.has('oneCodec') ? offered.slice(0, 1) : offered;
-  const others = options.filter(({ name }) => name.toLowerCase() !== 'a');
+  const hasPeriod = !dialect.has('noPeriod');
+  const others = options.filter(({ name }) => !/^a$/i.test(name) && (hasPeriod || !/^p$/i.test(name)));
   const period = (offer === undefined ? undefined : ptimeOf(offer)) ?? 20;
   const packetization: readonly NamedValue[] =
-    option(options, 'p') === undefined ? [{ name: 'p', value: String(period) }] : [];
+    hasPeriod && option(options, 'p') === undefined ? [{ name: 'p', value: String(period) }] : [];
   return writeOptions([
     ...packetization,
     ...others,

@@ -41,6 +41,8 @@ export interface GatewayCommandsParts {
 export class GatewayCommands {
   readonly #parts: GatewayCommandsParts;
   readonly #trials: PathTrials;
+  /** Refusals of signals and events since a command with them was executed last. */
+  readonly #strikes = new WeakMap<Gateway, Map<Omission, number>>();
 
   constructor(parts: GatewayCommandsParts) {
     this.#parts = parts;
@@ -102,6 +104,7 @@ export class GatewayCommands {
     const { sent = nothing, omitted, verb } = trial;
     if (isSuccess(code)) {
       if (sent.path) this.#trials.borne(gateway, verb);
+      this.#played(gateway, sent);
       const lasting = trial.doubted ? omitted.filter((word) => !tags.has(word)) : omitted;
       this.#remember(gateway, lasting, code);
       if (trial.doubted) suspected(gateway, verb);
@@ -111,17 +114,43 @@ export class GatewayCommands {
     const verdict = judgeRefusal(code, carried, parameterValues(response, 'PL').flatMap(readPackages));
     if (verdict.kind === 'stands') return false;
     if (verdict.kind === 'doubtful') trial.doubted = true;
-    else if (verdict.certain) this.#remember(gateway, verdict.without, code);
+    else if (verdict.certain)
+      this.#remember(
+        gateway,
+        verdict.without.filter((word) => !isOfSignals(word)),
+        code,
+      );
     const before = omitted.length;
     for (const word of verdict.without) if (!omitted.includes(word)) omitted.push(word);
     return omitted.length > before && omitted.length <= maxOmissions;
   }
 
   #remember(gateway: Gateway, words: readonly Omission[], code: number): void {
-    const fresh = words.filter((word) => !gateway.dialect.has(word));
+    const fresh = words.filter((word) => !gateway.dialect.has(word) && this.#isSettled(gateway, word));
     if (fresh.length === 0) return;
     for (const word of fresh) gateway.dialect.add(word);
     logEvent(this.#parts.log, 'gatewayRefuses', { gateway: gateway.name, code, without: fresh });
+  }
+
+  /** A tone is not taken from all calls to come for one refusal: it may have been about that moment. */
+  #isSettled(gateway: Gateway, word: Omission): boolean {
+    if (!isOfSignals(word)) return true;
+    let strikes = this.#strikes.get(gateway);
+    if (strikes === undefined) {
+      strikes = new Map();
+      this.#strikes.set(gateway, strikes);
+    }
+    const count = (strikes.get(word) ?? 0) + 1;
+    strikes.set(word, count);
+    return count >= maxStrikes;
+  }
+
+  /** The gateway has executed it with all that was not left out. */
+  #played(gateway: Gateway, { parameters, path }: Sent): void {
+    const strikes = this.#strikes.get(gateway);
+    if (strikes === undefined || strikes.size === 0) return;
+    const { signals, spareEvents } = carriedBy(parameters, path);
+    for (const name of [...signals, ...spareEvents]) strikes.delete(`no:${name}`);
   }
 
   #probe(gateway: Gateway, ended: (refused: boolean) => void): void {
@@ -165,6 +194,11 @@ interface Sent {
 const nothing: Sent = { parameters: [], path: false };
 
 const tags: ReadonlySet<Omission> = new Set<Omission>(['noPath', 'noRedirectList']);
+
+/** Signals and events, by name. */
+const isOfSignals = (word: Omission): boolean => word.startsWith('no:');
+
+const maxStrikes = 3;
 
 /** Nothing of ours has more that could be left out. */
 const maxOmissions = 8;

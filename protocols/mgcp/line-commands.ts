@@ -138,7 +138,7 @@ export function draftOf(command: LineCommand, endpoint: string, style: CommandSt
         'CRCX',
         [
           { code: 'C', value: media?.callId ?? '' },
-          { code: 'L', value: style.localConnectionOptions(media?.remote) },
+          ...options(style.localConnectionOptions(media?.remote)),
           { code: 'M', value: wireMode(desired, style.dialect) },
         ],
         media?.remote === undefined ? undefined : withRecord(media.remote, style.sealed),
@@ -176,8 +176,10 @@ function changedOptions(
 ): readonly Parameter[] {
   if (remote === undefined || before === undefined || remote === before) return [];
   const value = localConnectionOptions(remote);
-  return value === localConnectionOptions(before) ? [] : [{ code: 'L', value }];
+  return value === localConnectionOptions(before) ? [] : options(value);
 }
+
+const options = (value: string): readonly Parameter[] => (value === '' ? [] : [{ code: 'L', value }]);
 
 /** A gateway that refuses a mode is given the nearest that it may know: the party that holds the call sends nothing that could be heard. */
 function wireMode(desired: DesiredLine, dialect: ReadonlySet<string>, connection?: Connection): string {
@@ -185,7 +187,7 @@ function wireMode(desired: DesiredLine, dialect: ReadonlySet<string>, connection
     case 'both':
       return 'sendrecv';
     case 'receive':
-      return 'recvonly';
+      return dialect.has('noReceiveOnly') && !dialect.has('noInactive') ? 'inactive' : 'recvonly';
     case 'send':
       return dialect.has('noSendOnly') ? 'sendrecv' : 'sendonly';
     case 'none':

@@ -138,6 +138,7 @@ export class MgcpLineGateway implements LineGateway<ObservedEndpoint, LineComman
     }
     logEvent(this.#parts.log, 'endpointMissing', { endpoint: line.endpoint });
     control.takeOut([line], { detail: `the gateway does not have ${line.endpoint} in service` });
+    control.lookAgain(line);
   }
 }
 

@@ -40,10 +40,13 @@ function succeeded(
     case 'delete':
       return { observed: { ...observed, connection: undefined } };
     case 'create': {
-      const id = parameter(response, 'I');
-      if (id === undefined || id === '' || media === undefined || local === undefined)
-        return { observed, report: refused('noResources') };
-      const { callId, remote, record } = media;
+      const id = parameter(response, 'I') ?? '';
+      const { callId = '', remote, record } = media ?? {};
+      if (id === '' || local === undefined) {
+        // There is a connection now, and it is not said which, or not where (§2.3.5 wants both): it is deleted with the call.
+        const stray = { id, callId: id === '' ? undefined : callId };
+        return { observed: { ...observed, strays: [...observed.strays, stray] }, report: refused('noResources') };
+      }
       const mode = effectiveMode(command.desired);
       return { observed: { ...observed, connection: { callId, id, isNamed: true, mode, remote, local, record } } };
     }

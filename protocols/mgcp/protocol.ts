@@ -5,14 +5,12 @@
 import {
   type Audited,
   type AuditProtocol,
-  addressKey,
   type ControllerAddress,
   type ControllerNode,
   type ControlPeer,
   type CoreServices,
   dialledNumber,
   type Flow,
-  formatSocketAddress,
   type Gateway,
   GatewayController,
   type GatewayProtocol,
@@ -20,10 +18,8 @@ import {
   type Line,
   LineDriver,
   type LineSnapshot,
-  limitedEvent,
   localTime,
   logEvent,
-  RateLimitedLog,
   type RecordHabit,
   type Unit,
 } from '../../src/internal.ts';
@@ -39,7 +35,6 @@ import {
   respond,
 } from './codec/messages.ts';
 import { readObservedEvents } from './codec/values/events.ts';
-import { readEndpointName } from './codec/values/names.ts';
 import type { MgcpConfig, MgcpGatewayConfig } from './config.ts';
 import { Deferral } from './deferral.ts';
 import { reportDeletion, reportEvents } from './events.ts';
@@ -51,6 +46,7 @@ import { unknownCritical } from './path.ts';
 import { RecordPlaces, recordHabit, withRecords } from './record-place.ts';
 import { Restarts } from './restart.ts';
 import { Routing } from './routing.ts';
+import { remoteOf, Senders } from './senders.ts';
 import { heardServedMembers, servedMembers } from './served-members.ts';
 import type { EndpointAudit } from './snapshot.ts';
 import { auditLines, observedOf, refreshed } from './takeover.ts';
@@ -75,11 +71,10 @@ export class CallAgent
   readonly driver: MgcpLineDriver;
   readonly relay: MgcpMediaRelay | undefined;
   readonly #parts: CallAgentParts;
-  readonly #strangers: RateLimitedLog;
+  readonly #senders: Senders;
   readonly #routing: Routing;
   readonly #commands: GatewayCommands;
   readonly #restarts: Restarts;
-  #knownHosts: ReadonlySet<string> | undefined;
   #stopped = false;
 
   constructor(parts: CallAgentParts) {
@@ -87,7 +82,13 @@ export class CallAgent
     const { services, config, node, endpoint } = parts;
     const { clock, log, callControl } = services;
     const { assembler } = node;
-    this.#strangers = new RateLimitedLog(log, clock);
+    this.#senders = new Senders({
+      services,
+      controller: () => this.controller,
+      again: (command, flow) => this.transactions.onDatagram({ messages: [command] }, flow),
+      // RFC 3435 §3.5.6: it shall not take us for dead meanwhile.
+      pend: (to, { transactionId }) => this.#sendOnce(to, respond(transactionId, 100, 'Pending')),
+    });
     this.transactions = new MgcpTransactions(clock, endpoint, assembler, this, new Deferral(services, this));
     this.#routing = new Routing({
       assembler,
@@ -150,7 +151,7 @@ export class CallAgent
     this.#restarts.stop();
     this.driver.stop();
     this.transactions.stop();
-    this.#strangers.close();
+    this.#senders.stop();
   }
 
   configured(gateway: Gateway, { profile }: MgcpGatewayConfig): void {
@@ -160,12 +161,12 @@ export class CallAgent
 
   located(gateway: Gateway, addresses: readonly ControllerAddress[]): void {
     gateway.setAddresses(addresses);
-    this.#knownHosts = undefined;
+    this.#senders.hostsChanged();
     if (this.controller.serves(gateway.name)) this.#takeUnknown(gateway);
   }
 
   removed(gateway: Gateway): void {
-    this.#knownHosts = undefined;
+    this.#senders.hostsChanged();
     this.#restarts.forget(gateway);
   }
 
@@ -184,46 +185,16 @@ export class CallAgent
     this.transactions.onDatagram(datagram, flow);
   }
 
-  /** RFC 3435 §3.5.2: gateways number their commands by domain. */
   senderOf(command: MgcpCommand, flow: Flow): string | undefined {
-    const from = remoteOf(flow);
-    const { members, ownership } = this.controller;
-    if (members.find(from) !== undefined) return `partner ${addressKey(from)}`;
-    if (!this.#isWhereItMayBe(command, flow)) return undefined;
-    const gateway = this.#gatewayOf(command, flow);
-    if (gateway === undefined) {
-      this.#countStranger();
-      limitedEvent(this.#strangers, 'strangerRefused', flow.remote.host, () => ({
-        from: formatSocketAddress(flow.remote),
-        named: command.endpoint,
-      }));
-      return undefined;
-    }
-    // What it still sends is for the one who serves it now, and will be repeated there.
-    if (!ownership.isCertain) return undefined;
-    if (ownership.isReleased(gateway.name) && command.verb !== 'RSIP') return undefined;
-    return gateway.name;
-  }
-
-  /** A gateway that may be anywhere has to be where its command comes from, before anything of it is remembered. */
-  #isWhereItMayBe(command: MgcpCommand, flow: Flow): boolean {
-    const { gateways, roaming } = this.controller;
-    if (roaming.size === 0) return true;
-    const gateway = gateways.byName(readEndpointName(command.endpoint)?.domain ?? '');
-    if (gateway === undefined || !roaming.has(gateway)) return true;
-    const from = remoteOf(flow);
-    const again = () => this.transactions.onDatagram({ messages: [command] }, flow);
-    const verdict = roaming.judge(gateway, from, false, again);
-    // RFC 3435 §3.5.6: it shall not take us for dead meanwhile.
-    if (verdict === 'held') this.#sendOnce(from, respond(command.transactionId, 100, 'Pending'));
-    return verdict === 'admitted';
+    return this.#senders.senderOf(command, flow);
   }
 
   trusts(peer: ControlPeer, flow: Flow): boolean {
-    const gateway = this.controller.gateways.byName(peer.name);
-    if (gateway === undefined || !gateway.livesAt(flow.remote.host)) return false;
-    this.controller.liveness.answered(gateway);
-    return true;
+    return this.#senders.trusts(peer, flow);
+  }
+
+  answersTo(flow: Flow): boolean {
+    return this.#senders.answersTo(flow);
   }
 
   /** The member in whose place we serve this gateway. */
@@ -238,28 +209,6 @@ export class CallAgent
     return undefined;
   }
 
-  /** Gateways and members: to anybody else an answer would be an echo. */
-  answersTo(flow: Flow): boolean {
-    const from = remoteOf(flow);
-    if (this.controller.members.find(from) !== undefined || this.#hosts().has(from.host)) return true;
-    this.#countStranger();
-    return false;
-  }
-
-  /** Where gateways live. */
-  #hosts(): ReadonlySet<string> {
-    this.#knownHosts ??= new Set(
-      [...this.controller.gateways.all()].flatMap((gateway) => gateway.addresses().map(({ host }) => host)),
-    );
-    return this.#knownHosts;
-  }
-
-  #countStranger(): void {
-    this.#parts.services.metrics
-      .counter('mgcp_strangers_total', 'Commands of gateways that are not provisioned, or not at their address')
-      .add();
-  }
-
   onCommand(command: MgcpCommand, flow: Flow, answer: Respond): void {
     const { transactionId, verb } = command;
     const reply = (code: number, comment: string, parameters: readonly Parameter[] = []) =>
@@ -268,9 +217,8 @@ export class CallAgent
       reply(200, 'OK', [this.#servedMembers()]);
       return;
     }
-    const gateway = this.#gatewayOf(command, flow);
+    const gateway = this.#senders.gatewayOf(command, flow);
     if (gateway === undefined) return;
-    const { lines } = this.controller.lineProvider;
     const critical = unknownCritical(command.parameters);
     if (critical !== undefined) {
       reply(511, `Unrecognized extension ${critical.code}`);
@@ -286,7 +234,7 @@ export class CallAgent
         this.#restarts.onRestart(command, gateway, flow, reply);
         break;
       case 'DLCX':
-        reportDeletion(this.driver, lines.byEndpoint(command.endpoint), command, reply);
+        reportDeletion(this.driver, this.#senders.lineOf(gateway, command), command, reply);
         break;
       default:
         // Also MESG, which no gateway depends on (RFC 3435 B.3).
@@ -308,7 +256,7 @@ export class CallAgent
       return;
     }
     const { lineProvider, ownership, takeover } = this.controller;
-    const line = lineProvider.lines.byEndpoint(command.endpoint);
+    const line = this.#senders.lineOf(gateway, command);
     if (line === undefined) {
       reply(500, 'Endpoint unknown');
       return;
@@ -391,6 +339,7 @@ export class CallAgent
     }
     logEvent(this.#parts.services.log, 'lineNotAudited', { endpoint: line.endpoint, code });
     control.takeOut([line], { code: String(code), detail: `${line.endpoint} cannot be audited` });
+    control.lookAgain(line);
   }
 
   /** A relay cannot be asked: calls that were taken over go on without it, so nothing on it is needed any more. */
@@ -463,16 +412,6 @@ export class CallAgent
     return servedMembers(this.controller.servedHomes(), this.controller.ownership.isDraining);
   }
 
-  #gatewayOf(command: MgcpCommand, flow: Flow): Gateway | undefined {
-    const domain = readEndpointName(command.endpoint)?.domain ?? '';
-    const named = this.controller.gateways.byName(domain);
-    if (named !== undefined) return named.livesAt(flow.remote.host) ? named : undefined;
-    // A gateway may call itself by its address.
-    if (domain !== flow.remote.host) return undefined;
-    for (const gateway of this.controller.gateways.all()) if (gateway.livesAt(domain)) return gateway;
-    return undefined;
-  }
-
   isDrained(): boolean {
     const { ownership, lineProvider } = this.controller;
     return ownership.heir() === undefined ? lineProvider.callCount === 0 : ownership.isHandedOver;
@@ -492,8 +431,6 @@ export class CallAgent
     return { dialect: [...dialect] };
   }
 }
-
-const remoteOf = ({ remote }: Flow): ControllerAddress => ({ transport: 'udp', host: remote.host, port: remote.port });
 
 /** An audit that asks for nothing. */
 const audit = ({ name }: Gateway): Draft => ({ verb: 'AUEP', endpoint: `*@${name}`, parameters: [], sdp: [] });

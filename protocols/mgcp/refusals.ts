@@ -17,6 +17,8 @@ export interface Carried {
   readonly spareEvents: readonly string[];
   /** Codecs offered in LocalConnectionOptions. */
   readonly codecs: number;
+  /** Is a packetization period among them? */
+  readonly period: boolean;
   /** The connection mode. */
   readonly mode: string | undefined;
 }
@@ -28,6 +30,8 @@ export type Omission =
   | 'noLoop'
   | 'oneCodec'
   | 'noCodecs'
+  | 'noPeriod'
+  | 'noReceiveOnly'
   | 'noInactive'
   | 'noSendOnly'
   | `no:${string}`;
@@ -46,6 +50,7 @@ export function carriedBy(parameters: readonly Parameter[], path: boolean): Carr
   let signals: readonly string[] = [];
   let spareEvents: readonly string[] = [];
   let codecs = 0;
+  let period = false;
   let mode: string | undefined;
   for (const { code, value } of parameters) {
     if (code === 'RED/NL') redirectList = true;
@@ -54,14 +59,20 @@ export function carriedBy(parameters: readonly Parameter[], path: boolean): Carr
     else if (code === 'S') signals = (readSignals(value) ?? []).map(nameOf);
     else if (code === 'R')
       spareEvents = (readRequestedEvents(value) ?? []).map(nameOf).filter((name) => spare.has(name));
-    else if (code === 'L') codecs = (option(readOptions(value) ?? [], 'a') ?? '').split(';').filter(Boolean).length;
+    else if (code === 'L') {
+      const options = readOptions(value) ?? [];
+      codecs = (option(options, 'a') ?? '').split(';').filter(Boolean).length;
+      period = option(options, 'p') !== undefined;
+    }
   }
-  return { path, redirectList, loop, signals, spareEvents, codecs, mode };
+  return { path, redirectList, loop, signals, spareEvents, codecs, period, mode };
 }
 
 /** `packages`: the gateway's list, where the refusal brought one (§2.3.3, code 518). */
 export function judgeRefusal(code: number, carried: Carried, packages: readonly string[] = []): Verdict {
-  const { path, redirectList, loop, signals, spareEvents, codecs, mode } = carried;
+  const { path, redirectList, loop, signals, spareEvents, codecs, period, mode } = carried;
+  const withoutCodecs: readonly Omission[] = codecs > 1 ? ['oneCodec'] : codecs === 1 ? ['noCodecs'] : [];
+  const withoutPeriod: readonly Omission[] = period ? ['noPeriod'] : [];
   const tags: Omission[] = [
     ...(path ? (['noPath'] as const) : []),
     ...(redirectList ? (['noRedirectList'] as const) : []),
@@ -89,14 +100,17 @@ export function judgeRefusal(code: number, carried: Carried, packages: readonly 
     case 539:
       return without(tags.length > 0 ? tags : loop ? ['noLoop'] : [], false);
     case 517:
-      // Unsupported mode.
-      return without(mode === 'inactive' ? ['noInactive'] : mode === 'sendonly' ? ['noSendOnly'] : [], true);
+      return without(spareModes.get(mode ?? '') ?? [], true);
+    case 535:
+      return without(withoutPeriod, true);
     case 506:
+    case 534:
+      return without(withoutCodecs, false);
     case 524:
     case 532:
-    case 534:
     case 541:
-      return without(codecs > 1 ? ['oneCodec'] : codecs === 1 ? ['noCodecs'] : [], false);
+      // Any of the options may be meant.
+      return without(withoutCodecs.length > 0 ? withoutCodecs : withoutPeriod, false);
     default:
       // §2.4: an unknown 5xx to 9xx counts as 510, which names no reason.
       return tags.length > 0 && !named.has(code) && code >= 500
@@ -124,6 +138,13 @@ const packageOf = (name: string): string => name.slice(0, name.indexOf('/'));
 
 /** Hook flash asks for nothing we offer; the end of dial tone is told by our own timer too. */
 const spare: ReadonlySet<string> = new Set(['L/hf', 'L/oc']);
+
+/** Unsupported modes for which there is another (§2.3.5). */
+const spareModes: ReadonlyMap<string, readonly Omission[]> = new Map([
+  ['inactive', ['noInactive']],
+  ['sendonly', ['noSendOnly']],
+  ['recvonly', ['noReceiveOnly']],
+]);
 
 /** Codes below 600 that name a reason which no parameter of ours can be (§2.4). */
 const named: ReadonlySet<number> = new Set([

@@ -1,5 +1,6 @@
 /** Gateways that restart, lose us, leave and stay after all (RestartInProgress, RFC 3435 §2.3.12, §4.4.5 to §4.4.7). */
 import {
+  type Cancel,
   type Clock,
   type Flow,
   type Gateway,
@@ -9,7 +10,7 @@ import {
   type Logger,
 } from '../../src/internal.ts';
 import { type MgcpCommand, type Parameter, parameter, type Reply } from './codec/messages.ts';
-import { covers, isAllOf, readEndpointName, writeNotifiedEntity } from './codec/values/names.ts';
+import { covers, isAllOf, isAnyOf, readEndpointName, writeNotifiedEntity } from './codec/values/names.ts';
 import type { MgcpGatewayConfig } from './config.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { listEndpoints } from './listing.ts';
@@ -30,6 +31,8 @@ export class Restarts {
   readonly #listings = new Map<Gateway, object>();
   /** Their gateway restarted, and is being asked whether it still has them. */
   readonly #unarmed = new Set<Line>();
+  /** Gateways that will restart, or are about to say that they have. */
+  readonly #delayed = new Map<Gateway, Cancel>();
   #stopped = false;
 
   constructor(parts: RestartsParts) {
@@ -43,6 +46,8 @@ export class Restarts {
   /** It is provisioned no more. */
   forget(gateway: Gateway): void {
     this.#listings.delete(gateway);
+    this.#delayed.get(gateway)?.();
+    this.#delayed.delete(gateway);
   }
 
   /** The line's state is known in another way. */
@@ -54,6 +59,11 @@ export class Restarts {
     const { routing } = this.#parts;
     const { control, lineProvider, ownership, takeover } = this.#parts.controller();
     const { lines } = lineProvider;
+    if (isAnyOf(readEndpointName(command.endpoint)?.local ?? '')) {
+      // §2.3.12: "The "any of" wildcard convention SHALL NOT be used."
+      reply(510, 'Any-of wildcard');
+      return;
+    }
     const method = (parameter(command, 'RM') ?? '').toLowerCase();
     const delaySeconds = Number(parameter(command, 'RD') ?? '0');
     const concerned = covered(control.of(gateway), command.endpoint);
@@ -66,8 +76,10 @@ export class Restarts {
     switch (method) {
       case 'restart':
         reply(200, 'OK', here);
-        // Announced for later: it will say so again (§2.3.12).
-        if (delaySeconds > 0) return;
+        if (delaySeconds > 0) {
+          this.#announced(gateway, concerned, delaySeconds);
+          return;
+        }
         this.#restarted(command.endpoint, gateway, concerned);
         ownership.came(gateway.name);
         return;
@@ -94,6 +106,19 @@ export class Restarts {
       default:
         reply(536, 'Unknown or unsupported RestartMethod');
     }
+  }
+
+  /** Nothing is on them, and they serve later: the gateway will say so again (§2.3.12), or should; who has not is asked. */
+  #announced(gateway: Gateway, lines: readonly Line[], delaySeconds: number): void {
+    const { control, takeover } = this.#parts.controller();
+    control.takeOut(lines, { detail: `gateway ${gateway.name} restarts in ${delaySeconds} s` });
+    this.#delayed.get(gateway)?.();
+    const ask = () => {
+      this.#delayed.delete(gateway);
+      if (!this.#stopped && gateway.state !== 'down') takeover.begin(control.unknownOn(gateway));
+    };
+    const waitMs = Math.min(longestDelayMs, delaySeconds * 1_000) + updateMs;
+    this.#delayed.set(gateway, this.#parts.clock.after(waitMs, ask));
   }
 
   /** A line whose gateway restarted gets its order. */
@@ -155,6 +180,11 @@ function covered(lines: readonly Line[], name: string): readonly Line[] {
 }
 
 const isWhole = (name: string): boolean => isAllOf(readEndpointName(name)?.local ?? '');
+
+const longestDelayMs = 3_600_000;
+
+/** The announcement that a restart is over may come so much later. */
+const updateMs = 5_000;
 
 /** Lines of a restarted gateway are armed after this, even if it has not said yet which it has. */
 const listingMs = 500;

@@ -69,8 +69,7 @@ export function snapshotOf(
   connections: readonly AuditedConnection[] | undefined,
 ): EndpointAudit {
   const requestId = parameter(response, 'X') ?? '';
-  const state = lineStateOf(requestId);
-  const hook = hookOf(response, state);
+  const told = lineStateOf(requestId);
   const requested = readRequestedEvents(parameter(response, 'R') ?? '') ?? [];
   const signals = readSignals(parameter(response, 'S') ?? '') ?? [];
   let tone: Tone | undefined;
@@ -85,13 +84,20 @@ export function snapshotOf(
       named.push({ id, mode, local, remote, callId, isNamed: true });
     }
   }
+  const isPartial = unnamed.length > 0;
+  const collecting = requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D'));
+  const known = hookOf(response, told) ?? hookUnder(tone);
+  const hook = known ?? likelyHook(connections, parameter(response, 'S') !== undefined);
+  // Off-hook, and nothing says what it does: perhaps it talks.
+  const isHidden = isPartial && hook === 'off' && tone === undefined && !collecting;
   return {
     endpoint: name,
     hook,
+    isHookGuessed: known === undefined,
     tone,
-    state,
-    isPartial: unnamed.length > 0,
-    collecting: requested.some(({ actions }) => actions.some(({ kind }) => kind === 'D')),
+    state: told ?? (isHidden ? 'lockout' : undefined),
+    isPartial,
+    collecting,
     media: named.map(({ callId, mode, local, remote }): NamedMedia => {
       const sealed = connections?.find((each) => each.callId === callId)?.sealed;
       return { callId, mode, local, remote, ...(sealed === undefined || sealed.length === 0 ? {} : { sealed }) };
@@ -106,6 +112,7 @@ export function snapshotOf(
 export const unauditable = (name: string): EndpointAudit => ({
   endpoint: name,
   hook: 'off',
+  isHookGuessed: true,
   tone: undefined,
   state: 'lockout',
   isPartial: true,
@@ -120,6 +127,7 @@ export const unauditable = (name: string): EndpointAudit => ({
 export const idle = (name: string): EndpointAudit => ({
   ...unauditable(name),
   hook: 'on',
+  isHookGuessed: false,
   state: undefined,
   isPartial: false,
   unnamed: [],
@@ -134,7 +142,8 @@ const unseen: AuditedConnection & Stray = {
   remote: undefined,
 };
 
-function hookOf(response: MgcpResponse, state: LineState | undefined): 'on' | 'off' {
+/** By the event states, else by what is waited for, else by what the line was doing; undefined where none of them is told. */
+function hookOf(response: MgcpResponse, state: LineState | undefined): 'on' | 'off' | undefined {
   const states = readSignals(parameter(response, 'ES') ?? '') ?? [];
   const event = states.find(({ id }) => /^h[ud]$/i.test(id));
   if (event !== undefined) return /^hd$/i.test(event.id) ? 'off' : 'on';
@@ -143,5 +152,21 @@ function hookOf(response: MgcpResponse, state: LineState | undefined): 'on' | 'o
   const has = (id: string) => requested.some((event) => event.id.toLowerCase() === id);
   if (has('hd')) return 'on';
   if (has('hu')) return 'off';
-  return state === undefined || state === 'idle' || state === 'ringing' ? 'on' : 'off';
+  if (state === undefined) return undefined;
+  return state === 'idle' || state === 'ringing' ? 'on' : 'off';
+}
+
+/** A bell rings on-hook; whoever hears a tone is off-hook. */
+const hookUnder = (tone: Tone | undefined): 'on' | 'off' | undefined =>
+  tone === undefined ? undefined : tone === 'ring' ? 'on' : 'off';
+
+/**
+ * What its connections let one think. Of a line that may be talking nothing is taken away: if it is on-hook after all, its gateway says so
+ * when asked for the opposite (§4.4.2). `isSilent`: it is known to play nothing, so its bell does not ring.
+ */
+function likelyHook(connections: readonly AuditedConnection[] | undefined, isSilent: boolean): 'on' | 'off' {
+  if (connections === undefined) return 'off';
+  const isBegun = ({ callId, mode }: AuditedConnection): boolean =>
+    callId === undefined || mode !== 'receive' || isSilent;
+  return connections.some(isBegun) ? 'off' : 'on';
 }

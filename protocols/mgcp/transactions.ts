@@ -77,7 +77,7 @@ export class MgcpTransactions {
   readonly #assembler: Assembler<MgcpDatagram>;
   readonly #user: TransactionUser;
   readonly #deferral: Deferral | undefined;
-  readonly #unacknowledged = new Map<string, Cancel>();
+  readonly #unacknowledged = new Map<string, Unacknowledged>();
   /** The datagram being processed: its responses wait here until a command takes them along, or its end. */
   #cork: Cork | undefined;
   #stopped = false;
@@ -166,7 +166,7 @@ export class MgcpTransactions {
   stop(): void {
     this.#deferral?.stop();
     this.#stopped = true;
-    for (const cancel of this.#unacknowledged.values()) cancel();
+    for (const { cancel } of this.#unacknowledged.values()) cancel();
   }
 
   #onCommand(command: MgcpCommand, flow: Flow): void {
@@ -216,37 +216,37 @@ export class MgcpTransactions {
 
   /** RFC 3435 §3.5.6; failing to hear the acknowledgement has no other consequence. */
   #repeatUntilAcknowledged(key: string, flow: Flow, bytes: Uint8Array, repetition: number): void {
-    this.#unacknowledged.get(key)?.();
+    this.#unacknowledged.get(key)?.cancel();
     if (repetition > 3 || this.#unacknowledged.size > 10_000) {
       this.#unacknowledged.delete(key);
       return;
     }
-    this.#unacknowledged.set(
-      key,
-      this.#clock.after(500 * 2 ** (repetition - 1), () => {
-        flow.send(bytes);
-        this.#repeatUntilAcknowledged(key, flow, bytes, repetition + 1);
-      }),
-    );
+    const cancel = this.#clock.after(500 * 2 ** (repetition - 1), () => {
+      flow.send(bytes);
+      this.#repeatUntilAcknowledged(key, flow, bytes, repetition + 1);
+    });
+    this.#unacknowledged.set(key, { host: flow.remote.host, cancel });
   }
 
   #onResponse(response: MgcpResponse, flow: Flow): void {
     const { transactionId, code } = response;
     if (code < 100) {
-      this.#acknowledged(transactionId);
+      this.#acknowledged(transactionId, flow);
       return;
     }
     const peer = this.#outgoing.peerOf(transactionId);
     if (peer !== undefined && !this.#user.trusts(peer, flow)) return;
-    if (!isProvisional(code) && parameter(response, 'K') !== undefined)
+    const asksForAcknowledgement = !isProvisional(code) && parameter(response, 'K') !== undefined;
+    if (asksForAcknowledgement && (peer !== undefined || this.#user.answersTo(flow)))
       this.#send(flow, this.#octets(respond(transactionId, 0, ''), flow, peer?.name));
     this.#outgoing.onResponse(transactionId, !isProvisional(code), response, flow);
   }
 
-  #acknowledged(transactionId: number): void {
+  /** By whom it was answered to, and nobody else: what is confirmed is not said again. */
+  #acknowledged(transactionId: number, { remote }: Flow): void {
     const suffix = ` ${transactionId}`;
-    for (const [key, cancel] of this.#unacknowledged) {
-      if (!key.endsWith(suffix)) continue;
+    for (const [key, { host, cancel }] of this.#unacknowledged) {
+      if (host !== remote.host || !key.endsWith(suffix)) continue;
       cancel();
       this.#unacknowledged.delete(key);
       this.#replies.confirm(key);
@@ -303,6 +303,12 @@ export class MgcpTransactions {
 interface Cork {
   readonly flow: Flow;
   readonly waiting: { readonly key: string | undefined; readonly bytes: Uint8Array }[];
+}
+
+/** A final response that is repeated until its receiver has said that it came. */
+interface Unacknowledged {
+  readonly host: string;
+  readonly cancel: Cancel;
 }
 
 interface Execution {

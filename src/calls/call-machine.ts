@@ -161,9 +161,9 @@ const onAlerting = (state: In<'alerting'>, event: CallEvent): CallStep =>
     .with(caller('hungUp'), ({ event }) => over('cancelled', causeIn(event)))
     .with(either('failed'), ({ event }) => over(event.reason, causeIn(event)))
     .with(either('modifyOffered'), ({ side }) => tooEarly(state, side))
-    // A caller without an offer answers the callee's.
-    .with(caller('modified'), ({ event: { description } }) => [{ ...state, offer: state.offer ?? description }, []])
-    // The caller's offer is on its way; what it says again changes nothing.
+    // A caller without an offer answers the callee's; one whose media moved since its offer is heard where it is now.
+    .with(caller('modified'), ({ event: { description } }) => [{ ...state, offer: description }, []])
+    // The caller's offer is on its way; that it is ready again changes nothing.
     .with(anyOf(either('offered'), caller('alerting'), caller('answered'), callee('modified')), () => stay(state))
     .with(anyOf(either('digits'), routed, answerToOffer, either('digit')), () => stay(state))
     .exhaustive();
@@ -182,8 +182,8 @@ const onRinging = (state: In<'ringing'>, event: CallEvent): CallStep =>
     .with(caller('hungUp'), ({ event }) => over('cancelled', causeIn(event)))
     .with(either('failed'), ({ event }) => over(event.reason, causeIn(event)))
     .with(either('modifyOffered'), ({ side }) => tooEarly(state, side))
-    // A caller without an offer answers the callee's (in a PRACK, RFC 3262 §5).
-    .with(caller('modified'), ({ event: { description } }) => [{ ...state, offer: state.offer ?? description }, []])
+    // A caller without an offer answers the callee's (in a PRACK, RFC 3262 §5); one whose media moved is heard where it is now.
+    .with(caller('modified'), ({ event: { description } }) => [{ ...state, offer: description }, []])
     // A bell that rings on-hook has nothing to hang up.
     .with(anyOf(callee('hungUp'), either('offered'), caller('alerting'), caller('answered')), () => stay(state))
     .with(anyOf(callee('modified'), either('digits'), routed, answerToOffer, either('digit')), () => stay(state))

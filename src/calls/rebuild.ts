@@ -15,6 +15,8 @@ import type { MediaMode } from './session-media.ts';
 export interface LineSnapshot {
   readonly endpoint: string;
   readonly hook: 'on' | 'off';
+  /** Nobody has said so: it follows from other things. */
+  readonly isHookGuessed?: boolean | undefined;
   /** What is being heard or rung. */
   readonly tone: Tone | undefined;
   readonly collecting: boolean;

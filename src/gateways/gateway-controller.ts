@@ -110,10 +110,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       serves: (gateway) => this.serves(gateway.name) && protocol.mayAsk(gateway),
       ping: (gateway, done) => protocol.ping(gateway, done),
       back: (gateway) => protocol.back(gateway),
-      silent: (gateway) => {
-        const [line] = this.control.of(gateway);
-        if (line !== undefined) this.control.unanswered(line);
-      },
+      silent: (gateway) => this.control.unheard(gateway),
     });
     this.roaming = new RoamingGateways({
       clock,

@@ -27,6 +27,8 @@ export interface GatewayLivenessParts {
 export class GatewayLiveness {
   readonly #parts: GatewayLivenessParts;
   readonly #polls = new Map<Gateway, Cancel>();
+  /** Who waits for the answer of a gateway that is being asked. */
+  readonly #asked = new Map<Gateway, ((lives: boolean) => void)[]>();
   #watch: Cancel | undefined;
   #stopped = false;
 
@@ -59,6 +61,26 @@ export class GatewayLiveness {
     const { log, registry } = this.#parts;
     if (registry.failed(gateway)) logEvent(log, 'gatewayDown', { gateway: gateway.name, address: addressOf(gateway) });
     this.#poll(gateway, 1);
+  }
+
+  /** Does it live? It is asked, and has a few seconds for the answer. */
+  ask(gateway: Gateway, told: (lives: boolean) => void): void {
+    const waiting = this.#asked.get(gateway);
+    if (waiting !== undefined) {
+      waiting.push(told);
+      return;
+    }
+    const all = [told];
+    this.#asked.set(gateway, all);
+    const end = (lives: boolean): void => {
+      if (this.#stopped || this.#asked.get(gateway) !== all) return;
+      this.#asked.delete(gateway);
+      cancel();
+      if (lives) this.answered(gateway);
+      for (const each of all) each(lives);
+    };
+    const cancel = this.#parts.clock.after(answerMs, () => end(false));
+    this.#parts.ping(gateway, end);
   }
 
   /** It is provisioned no more. */
@@ -101,3 +123,6 @@ export const addressOf = (gateway: Gateway): string | undefined => {
 };
 
 const longestPollMs = 60_000;
+
+/** So long a living gateway may take with any answer, a few losses included. */
+const answerMs = 4_000;

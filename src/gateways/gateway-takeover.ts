@@ -192,12 +192,12 @@ export class GatewayTakeover<A = unknown> {
   }
 
   /** What it does is compared with its desired state. */
-  #refresh(line: Line, { hook }: LineSnapshot, audit: A): void {
+  #refresh(line: Line, { hook, isHookGuessed }: LineSnapshot, audit: A): void {
     const { audits, driver } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
     const hasMedia = audits.refresh(line, audit);
     if (!hasMedia && line.desired.state === 'talking') line.leg?.report({ kind: 'failed', reason: 'gatewayLost' });
-    if (hook !== line.hook) lineProvider[hook === 'off' ? 'offHook' : 'onHook'](line);
+    if (isHookGuessed !== true && hook !== line.hook) lineProvider[hook === 'off' ? 'offHook' : 'onHook'](line);
     driver.apply(line);
   }
 }

@@ -313,7 +313,9 @@ class Pending<R> implements PendingCommand {
 
   exhausted(tried: readonly Attempt[]): void {
     this.delivery = undefined;
-    if (this.command.persistent !== true) this.step({ kind: 'noHop' }, tried);
+    // Whoever cannot send at all just now does not learn anything of the peer: what is lost is repeated.
+    const isStranded = tried.length > 0 && tried.every(({ failure }) => failure === 'unreachable');
+    if (this.command.persistent !== true && !isStranded) this.step({ kind: 'noHop' }, tried);
   }
 
   begin([state, effects]: OutgoingStep): void {

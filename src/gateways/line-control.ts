@@ -33,6 +33,8 @@ export class LineControl {
   readonly #gateways = new WeakMap<Line, Gateway>();
   /** When lines are or were asked last because a command had no answer, and how long that waited. */
   readonly #asked = new WeakMap<Line, { readonly atMs: number; readonly waitMs: number }>();
+  /** The same for those that their gateways do not have in service. */
+  readonly #looked = new WeakMap<Line, { readonly atMs: number; readonly waitMs: number }>();
 
   constructor(parts: LineControlParts) {
     this.#parts = parts;
@@ -124,21 +126,60 @@ export class LineControl {
   unanswered(line: Line): void {
     const gateway = this.gatewayOf(line);
     if (gateway === undefined) return;
-    const { clock, takeover, tMaxMs } = this.#parts;
-    if (gateway.state === 'down' || clock.now() - gateway.lastHeardMs >= tMaxMs) {
+    if (gateway.state === 'down') {
       this.lost(gateway);
       return;
     }
+    if (!this.#isSilent(gateway)) {
+      this.#unansweredAlone(line, gateway);
+      return;
+    }
+    // One command that a gateway does not answer costs its line: whether it answers anything is found out before the others pay.
+    this.#parts.liveness().ask(gateway, (lives) => {
+      if (!lives && this.#isSilent(gateway)) this.lost(gateway);
+      else if (this.#parts.mayTake(line)) this.#unansweredAlone(line, gateway);
+    });
+  }
+
+  /** It was quiet, and did not answer when it was asked. */
+  unheard(gateway: Gateway): void {
+    if (this.#isSilent(gateway)) this.lost(gateway);
+  }
+
+  #isSilent({ lastHeardMs, state }: Gateway): boolean {
+    const { clock, tMaxMs } = this.#parts;
+    return state === 'down' || clock.now() - lastHeardMs >= tMaxMs;
+  }
+
+  #unansweredAlone(line: Line, gateway: Gateway): void {
     // It lives, but not for this command: what came of it must be asked.
     this.takeOut([line], this.#told(gateway, `does not answer for ${line.endpoint}`));
     const waitMs = this.#waitMs(line);
-    if (waitMs === 0) {
-      takeover.begin([line]);
-      return;
-    }
+    if (waitMs === 0) this.#parts.takeover.begin([line]);
+    else this.#askAfter(waitMs, line, gateway);
+  }
+
+  #askAfter(waitMs: number, line: Line, gateway: Gateway): void {
+    const { clock, mayTake, takeover } = this.#parts;
     clock.after(waitMs, () => {
-      if (isUnknown(line) && gateway.state !== 'down' && this.#parts.mayTake(line)) takeover.begin([line]);
+      if (isUnknown(line) && gateway.state !== 'down' && mayTake(line)) takeover.begin([line]);
     });
+  }
+
+  /**
+   * Its gateway says that it does not have the line in service, or refuses us for it. When it has it again it should say so, and may have
+   * erred: it is asked from time to time, less and less often.
+   */
+  lookAgain(line: Line): void {
+    const gateway = this.gatewayOf(line);
+    if (gateway === undefined) return;
+    const now = this.#parts.clock.now();
+    const last = this.#looked.get(line);
+    if (last !== undefined && now < last.atMs) return;
+    const isRecent = last !== undefined && now - last.atMs < last.waitMs;
+    const waitMs = isRecent ? Math.min(rarestLookMs, 2 * last.waitMs) : firstLookMs;
+    this.#looked.set(line, { atMs: now + waitMs, waitMs });
+    this.#askAfter(waitMs, line, gateway);
   }
 
   /** It is asked at once, and where that fails as well (a port that nobody has refuses within microseconds) less and less often. */
@@ -175,6 +216,8 @@ export class LineControl {
 
 const shortestWaitMs = 250;
 const longestWaitMs = 4_000;
+const firstLookMs = 2_000;
+const rarestLookMs = 600_000;
 
 /** Neither commanded, nor known not to be there. */
 export const isUnknown = ({ controlled, isMissing }: Line): boolean => !controlled && !isMissing;

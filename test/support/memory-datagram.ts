@@ -91,6 +91,11 @@ class DatagramFlow implements Flow {
     const packet = network.packet('udp', this.#source, this.remote, Buffer.from(bytes));
     // The tap may have killed us in the middle of this send.
     if (packet === undefined || host.silent) return;
+    if (host.isUnplugged) {
+      const lost = { reason: 'unreachable', detail: 'ENETUNREACH', isLocal: true } as const;
+      network.clock.after(0, () => host.deliver(() => this.#socket.events.failed(this, lost)));
+      return;
+    }
     const { latencyMs, loss, duplication, reordering, reorderMs } = network.conditions;
     const { random, clock } = network;
     const copies = random.chance(duplication) ? 2 : 1;

@@ -168,6 +168,15 @@ export class MemoryNetwork {
     this.#hostOf(address).silent = true;
   }
 
+  /** The machine has no way out and no address any more: its own system refuses what it sends. */
+  unplug(address: string): void {
+    this.#hostOf(address).isUnplugged = true;
+  }
+
+  plug(address: string): void {
+    this.#hostOf(address).isUnplugged = false;
+  }
+
   /** The machine is reachable again; a program that crashed has to bind again. */
   revive(address: string): void {
     const host = this.#hostOf(address);
@@ -190,7 +199,7 @@ export class MemoryNetwork {
 
   /** @internal Does nothing pass from one to the other? */
   blocked(from: Host, to: Host | undefined): boolean {
-    if (from.silent || to?.silent) return true;
+    if (from.silent || to?.silent || to?.isUnplugged) return true;
     return to !== undefined && this.#cuts.size > 0 && this.#cuts.has(`${from.address} ${to.address}`);
   }
 
@@ -230,6 +239,7 @@ export class Host implements MemoryHost {
   readonly clock: Clock;
   crashed = false;
   silent = false;
+  isUnplugged = false;
   /** Counts the programs that ran here: timers belong to one of them. */
   #life = 0;
   /** While the program stands still: what it will do when it goes on. */

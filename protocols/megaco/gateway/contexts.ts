@@ -25,6 +25,7 @@ export interface ContextsParts {
   /** ... and an Add of one. */
   addFault?(): number | undefined;
   readonly refusesEvents?: boolean | undefined;
+  readonly leavesOutLocal?: boolean | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
   /** Of a remote description only what is understood is kept. */
@@ -231,7 +232,10 @@ export class Contexts {
     return {
       verb,
       terminationId: termination.id,
-      descriptors: chosen ? [{ kind: 'Media', streams: [{ streamId: 1, local: termination.local }] }] : [],
+      descriptors:
+        chosen && this.#parts.leavesOutLocal !== true
+          ? [{ kind: 'Media', streams: [{ streamId: 1, local: termination.local }] }]
+          : [],
     };
   }
 

@@ -56,6 +56,8 @@ export interface SimGatewayOptions {
   readonly addFaults?: number[];
   /** It does not know keys as events: 449 to a Local that asks for them. */
   readonly refusesEvents?: boolean;
+  /** It answers an Add without the Local that it chose, against §7.1.8. */
+  readonly leavesOutLocal?: boolean;
   /** Speech of its lines; absent: it is not simulated. */
   readonly media?: SimulatedMedia | undefined;
   /** It keeps of a remote description what it understands, and gives that back (§7.1.8). */
@@ -149,6 +151,7 @@ export class SimGateway {
         fault: () => options.faults?.shift(),
         addFault: () => options.addFaults?.shift(),
         refusesEvents: options.refusesEvents,
+        leavesOutLocal: options.leavesOutLocal,
         rendersRemote: options.rendersRemote === true,
       },
       1 + Math.floor(random.fraction() * 1_000_000),

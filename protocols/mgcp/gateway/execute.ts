@@ -138,11 +138,13 @@ function createOn(gateway: CommandedGateway, command: MgcpCommand, local: string
   if (failure !== undefined) return failure;
   const codecs = codecsFor(gateway, command);
   if (codecs.length === 0) return refuse(534, 'Codec negotiation failure');
+  if (!hasPeriod(gateway, command)) return refuse(535, 'Packetization period not supported');
   const connection = line.create(callId.toUpperCase(), mode, remote, codecs);
   applyRequest(line, command);
-  const parameters: Parameter[] = [{ code: 'I', value: connection.id }];
+  const { leavesOut } = gateway.options.habits ?? {};
+  const parameters: Parameter[] = leavesOut === 'I' ? [] : [{ code: 'I', value: connection.id }];
   if (isAnyOf(local)) parameters.push({ code: 'Z', value: `${line.local}@${gateway.options.name}` });
-  return respond(command.transactionId, 200, 'OK', parameters, [connection.local]);
+  return respond(command.transactionId, 200, 'OK', parameters, leavesOut === 'description' ? [] : [connection.local]);
 }
 
 function modifyOn(gateway: CommandedGateway, line: SimLine, command: MgcpCommand): MgcpResponse {
@@ -162,6 +164,7 @@ function modifyOn(gateway: CommandedGateway, line: SimLine, command: MgcpCommand
   if (failure !== undefined) return failure;
   const codecs = isFax ? [fax] : codecsFor(gateway, command);
   if (codecs.length === 0) return refuse(534, 'Codec negotiation failure');
+  if (!hasPeriod(gateway, command)) return refuse(535, 'Packetization period not supported');
   const isChanged = parameter(command, 'L') !== undefined;
   if (isChanged) line.redescribe(connection, codecs);
   connection.mode = mode;
@@ -200,6 +203,11 @@ const isKnown = (code: string, gateway: CommandedGateway): boolean =>
 
 const hasMode = (gateway: CommandedGateway, mode: string): boolean =>
   connectionModes.has(mode) && gateway.options.habits?.lacksModes?.includes(mode) !== true;
+
+function hasPeriod(gateway: CommandedGateway, command: MgcpCommand): boolean {
+  const wanted = option(readOptions(parameter(command, 'L') ?? '') ?? [], 'p');
+  return wanted === undefined || gateway.options.habits?.periods?.includes(wanted) !== false;
+}
 
 const wantsFax = (command: MgcpCommand): boolean =>
   option(readOptions(parameter(command, 'L') ?? '') ?? [], 'a')?.toLowerCase() === fax;

@@ -27,10 +27,16 @@ export interface GatewayHabits {
   readonly codecs?: readonly string[];
   /** It has T.38, and says so. */
   readonly fax?: boolean;
+  /** Packetization periods that it has, in milliseconds; 535 to others. Absent: any. */
+  readonly periods?: readonly string[];
+  /** It answers a CreateConnection without this, against §2.3.5. */
+  readonly leavesOut?: 'I' | 'description';
   /** Connection modes it does not know: 517. */
   readonly lacksModes?: readonly string[];
   /** Codes with which the next commands are refused, whatever they are: faults that pass. */
   readonly faults?: number[];
+  /** The code with which this command is refused, whatever it carries. */
+  readonly fault?: (command: MgcpCommand) => number | undefined;
 }
 
 export const defaultPackages: readonly string[] = ['D', 'G'];
@@ -57,7 +63,7 @@ export const namedHabits: Readonly<Record<string, GatewayHabits>> = {
 
 /** The code with which such a gateway refuses the command. */
 export function refusalOf(command: MgcpCommand, habits: GatewayHabits): { code: number; comment: string } | undefined {
-  const fault = habits.faults?.shift();
+  const fault = habits.fault?.(command) ?? habits.faults?.shift();
   if (fault !== undefined) return { code: fault, comment: 'A fault' };
   const { refusesExtensions: extensions, audits } = habits;
   if (

@@ -127,7 +127,7 @@ export class SimGateway implements CommandedGateway {
 
   /** The lines that a local name covers; empty where it names none. */
   covered(local: string): readonly SimLine[] {
-    if (local.includes('*')) return this.lines.filter((line) => covers(local, line.local));
+    if (/[*[]/.test(local)) return this.lines.filter((line) => covers(local, line.local));
     const exact = this.#byLocal.get(local.toLowerCase());
     return exact === undefined ? [] : [exact];
   }

@@ -13,7 +13,7 @@ import {
   RoamingGateways,
 } from '../../../src/internal.ts';
 import type { Conditions } from '../../support/memory-network.ts';
-import { LinkWorld, type Node, signaling } from './link-world.ts';
+import { LinkWorld, type Node, secret, signaling } from './link-world.ts';
 
 export const hostOf = (index: number): string => `127.0.0.${index + 1}`;
 const gatewayHost = (index: number): string => `127.0.1.${index + 1}`;
@@ -34,6 +34,8 @@ export interface OwnershipWorldOptions {
   readonly tellsGateways?: boolean;
   /** Are gateways known by their names, wherever they are? */
   readonly roaming?: boolean;
+  /** The home of a gateway by one member's configuration, where that differs; undefined: this member does not know the gateway. */
+  readonly homeBy?: (member: number, gateway: number) => number | undefined;
   readonly conditions?: Partial<Conditions>;
   readonly seed?: number;
 }
@@ -70,6 +72,7 @@ export class OwnerNode {
       moved: (gateway, to) => gateway.setAddresses([to]),
     });
     for (const gateway of world.options.homes.keys()) {
+      if (world.homeBy(index, gateway) === undefined) continue;
       const known = this.#registry.add(
         String(gateway),
         world.options.roaming === true ? [] : [gatewayAddress(gateway)],
@@ -84,7 +87,7 @@ export class OwnerNode {
       order: world.links.hosts.map(signaling),
       alternates: [],
       homeOf: (gateway) => {
-        const home = world.options.homes[Number(gateway)];
+        const home = world.homeBy(index, Number(gateway));
         return home === undefined ? undefined : addressKey(signaling(hostOf(home)));
       },
       holdMs: 10_000,
@@ -128,14 +131,19 @@ export class OwnerNode {
   }
 
   start(): void {
-    for (const home of new Set(this.#world.options.homes)) this.ownership.addHome(addressKey(signaling(hostOf(home))));
+    const homes = [...this.#world.options.homes.keys()].map((gateway) => this.#world.homeBy(this.index, gateway));
+    for (const home of new Set(homes))
+      if (home !== undefined) this.ownership.addHome(addressKey(signaling(hostOf(home))));
     this.ownership.start();
   }
 
   #of({ home, gateway }: Unit): readonly string[] {
     if (gateway !== undefined) return [gateway];
     return [...this.#world.options.homes.keys()]
-      .filter((index) => addressKey(signaling(hostOf(this.#world.options.homes[index] ?? 0))) === home)
+      .filter((index) => {
+        const at = this.#world.homeBy(this.index, index);
+        return at !== undefined && addressKey(signaling(hostOf(at))) === home;
+      })
       .map(String);
   }
 
@@ -254,6 +262,10 @@ export class OwnershipWorld {
   readonly gateways: SimpleGateway[] = [];
   readonly nodes: (OwnerNode | undefined)[] = [];
   readonly paused = new Set<number>();
+  /** How far the wall clocks of members are ahead. */
+  readonly clockSteps = new Map<number, number>();
+  /** The secret of a member, from its next start on, where that is another. */
+  readonly secrets = new Map<number, string>();
   readonly log: Logger;
   /** Since when two members that hear each other own the same gateway, and the longest time of it. */
   longestDoubleMs = 0;
@@ -268,6 +280,12 @@ export class OwnershipWorld {
     this.links = new LinkWorld(hosts, options.conditions, options.seed);
   }
 
+  /** Where a gateway belongs, as this member knows it. */
+  homeBy(member: number, gateway: number): number | undefined {
+    const { homeBy, homes } = this.options;
+    return homeBy === undefined ? homes[gateway] : homeBy(member, gateway);
+  }
+
   async startGateway(index: number): Promise<void> {
     const home = hostOf(this.options.homes[index] ?? 0);
     const gateway = new SimpleGateway(index, [home, ...this.links.hosts.filter((host) => host !== home)]);
@@ -280,7 +298,11 @@ export class OwnershipWorld {
     this.links.network.revive(hostOf(index));
     let starting: Promise<unknown> | undefined;
     const owner = new OwnerNode(this, index, (options) => {
-      const made = this.links.make(hostOf(index), options);
+      const wallClock = (): number => this.links.clock.now() + (this.clockSteps.get(index) ?? 0);
+      const made = this.links.make(hostOf(index), {
+        ...options,
+        link: { wallClock, secret: this.secrets.get(index) ?? secret },
+      });
       starting = made.start();
       return made;
     });

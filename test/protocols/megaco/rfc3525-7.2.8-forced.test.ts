@@ -24,6 +24,7 @@ async function announce(
   gateway: number,
   terminationId: string,
   method: 'Forced' | 'Restart' | 'Graceful',
+  delay?: number,
 ): Promise<string> {
   const bytes = encode(
     {
@@ -42,7 +43,9 @@ async function announce(
                   {
                     verb: 'ServiceChange',
                     terminationId,
-                    descriptors: [{ kind: 'Services', method, reason: '904 Termination malfunctioning' }],
+                    descriptors: [
+                      { kind: 'Services', method, delay, address: '2944', reason: '904 Termination malfunctioning' },
+                    ],
                   },
                 ],
               },
@@ -166,4 +169,47 @@ describe('RFC 3525 §7.2.8, Graceful: established connections stay, new ones are
       expect(world.ephemerals).toBe(0);
     },
   );
+});
+
+describe('RFC 3525 §7.2.8, Restart: "service will be restored … after expiration of the ServiceChangeDelay"', () => {
+  it.each(['aaln/1', 'aaln/*', 'ROOT'])('%s: calls are over, the line is armed when the delay is over', async (of) => {
+    const world = await inCall(true);
+    const [gateway] = world.gateways;
+    gateway?.contexts.clear();
+    for (const line of gateway?.lines ?? []) if (of !== 'aaln/1' || line.id === of) line.reset();
+    expect(await announce(world, 0, of, 'Restart', 10)).toContain('SC=');
+    await world.run(5_000);
+    expect(world.line('202').signal).toMatch(/^cg\/[bc]t$/);
+    expect(world.idle('200')).toBe(false);
+    for (const number of ['200', '202']) world.line(number).onHook();
+    await world.run(6_000);
+    expect(world.idle('200', '201', '202', '203')).toBe(true);
+    expect((await playCall(world, '200', '202')).stuckAt).toBeUndefined();
+  });
+
+  it('said again with another delay, the last one counts', async () => {
+    const world = await World.up({ backup: false });
+    world.gateways[0]?.lines[0]?.reset();
+    await announce(world, 0, 'aaln/1', 'Restart', 5);
+    await announce(world, 0, 'aaln/1', 'Restart', 20);
+    await world.run(10_000);
+    expect(world.idle('200')).toBe(false);
+    await announce(world, 0, 'aaln/1', 'Restart');
+    expect(world.idle('200')).toBe(true);
+  });
+});
+
+describe('RFC 3525 §7.1.8: a termination whose description the gateway does not tell', () => {
+  it('is subtracted, and the call is refused', async () => {
+    const world = await World.up({ backup: false, gateway: { leavesOutLocal: true } });
+    world.line('200').offHook();
+    await world.run(50);
+    world.line('200').dial('202');
+    await world.run(1_000);
+    expect(world.line('200').signal).toBe('cg/ct');
+    world.line('200').onHook();
+    await world.run(1_000);
+    expect(world.ephemerals).toBe(0);
+    expect(world.idle('200', '202')).toBe(true);
+  });
 });

@@ -46,7 +46,19 @@ describe('RFC 3435 §2.4: what a refusal says about the command that was refused
   it('codes for codecs leave out the list, then every codec', () => {
     expect(judged(534, [{ code: 'L', value: 'p:20, a:PCMU;PCMA' }])).toBe('repeat oneCodec');
     expect(judged(532, [{ code: 'L', value: 'p:20, a:PCMU' }])).toBe('repeat noCodecs');
-    expect(judged(541, [{ code: 'L', value: 'p:20' }])).toBe('stands');
+    expect(judged(534, [{ code: 'L', value: 'p:20' }])).toBe('stands');
+  });
+
+  it('the packetization period is left out where the code names it, or where no codec is left that could be meant', () => {
+    expect(judged(535, [{ code: 'L', value: 'p:20, a:PCMU' }])).toBe('repeat noPeriod');
+    expect(judged(541, [{ code: 'L', value: 'p:20' }])).toBe('repeat noPeriod');
+    expect(judged(535, [{ code: 'L', value: 'a:PCMU' }])).toBe('stands');
+  });
+
+  it('517 names the mode, where there is another', () => {
+    expect(judged(517, [{ code: 'M', value: 'recvonly' }])).toBe('repeat noReceiveOnly');
+    expect(judged(517, [{ code: 'M', value: 'inactive' }])).toBe('repeat noInactive');
+    expect(judged(517, [{ code: 'M', value: 'sendrecv' }])).toBe('stands');
   });
 
   it('transient codes and those about endpoint, connection or mode are about no parameter that can be spared', () => {

@@ -189,6 +189,17 @@ describe('values', () => {
     expect(covers('aaln/1', 'AALN/1')).toBe(true);
     expect(covers('aaln/1', 'aaln/11')).toBe(false);
   });
+
+  it('ranges of numbers in a term (Appendix E.5)', () => {
+    expect(covers('ds/ds1-1/[1-12]', 'ds/ds1-1/12')).toBe(true);
+    expect(covers('ds/ds1-1/[1,3,20-24]', 'ds/ds1-1/21')).toBe(true);
+    expect(covers('ds/ds1-1/[1,3,20-24]', 'ds/ds1-1/2')).toBe(false);
+    expect(covers('DS/ds1-[1-2]/*', 'ds/ds1-2/7')).toBe(true);
+    for (const local of ['aaln/0', 'aaln/4', 'aaln/01', 'aaln/', 'aaln/1a', 'aaln', 'aaln/1/1', 'aaln/12'])
+      expect(covers('aaln/[1-3]', local), local).toBe(false);
+    for (const pattern of ['aaln/[', 'aaln/[1-3', 'aaln/[]', 'aaln/[-]', 'aaln/[a-z]', 'aaln/[3-1]'])
+      expect(covers(pattern, 'aaln/2'), pattern).toBe(false);
+  });
   it('notified entities with a name, a literal, a port (§3.2.1.3)', () => {
     expect(readNotifiedEntity('ca@ca1.whatever.net:5678')).toEqual({
       transport: 'udp',

@@ -81,6 +81,62 @@ describe('RFC 3435 §2.3.12, §4.4.6: a restarted gateway is asked which endpoin
   });
 });
 
+describe('RFC 3435 §2.3.12: what RestartInProgress may say', () => {
+  it('the "any of" wildcard is refused, and nothing restarts', async () => {
+    await inWorld({}, async (world) => {
+      const before = world.packets.length;
+      await inject(world, 'RSIP 910 $@rgw1 MGCP 1.0\r\nRM: restart\r\n');
+      await world.run(200);
+      expect(world.summary(before).filter((text) => text.includes(' 510 910'))).toHaveLength(1);
+      expect(commandsTo(world, before, 'aaln/1@rgw1')).toEqual([]);
+    });
+  });
+
+  it('a restart that is announced: calls are over; the lines serve when the gateway says so, or some seconds after the delay', async () => {
+    for (const says of [true, false])
+      await inWorld({}, async (world) => {
+        world.line('200').offHook();
+        await world.run(200);
+        world.line('200').dial('202');
+        await world.run(300);
+        world.line('202').offHook();
+        await world.run(300);
+        expect(world.talking('200', '202')).toBe(true);
+        const [gateway] = world.gateways;
+        for (const line of gateway?.lines ?? []) line.reset();
+        await inject(world, 'RSIP 911 *@rgw1 MGCP 1.0\r\nRM: restart\r\nRD: 10\r\n');
+        await world.run(5_000);
+        expect(world.line('202').hears).toMatch(/^L\/(bz|ro)$/);
+        expect(armed(world, '201')).toBe(false);
+        for (const number of ['200', '202']) world.line(number).onHook();
+        await world.run(5_000);
+        if (says) await inject(world, 'RSIP 912 *@rgw1 MGCP 1.0\r\nRM: restart\r\n');
+        await world.run(says ? 1_000 : 6_000);
+        expect(['200', '201', '202', '203'].every((number) => armed(world, number))).toBe(true);
+      });
+  });
+
+  it('ranges of endpoints restart (Appendix E.5)', async () => {
+    await inWorld({ linesPerGateway: 3 }, async (world) => {
+      const [gateway] = world.gateways;
+      for (const line of gateway?.lines ?? []) line.reset();
+      await inject(world, 'RSIP 915 aaln/[1,3-5]@rgw1 MGCP 1.0\r\nRM: restart\r\n');
+      await world.run(200);
+      expect(['200', '201', '202'].map((number) => armed(world, number))).toEqual([true, false, true]);
+    });
+  });
+
+  it('a gateway may call itself by its address, also for one line (§2.1.2)', async () => {
+    await inWorld({}, async (world) => {
+      const before = world.packets.length;
+      await inject(world, 'NTFY 913 AALN/1@[127.0.0.11] MGCP 1.0\r\nX: 1\r\nO: L/hf\r\n');
+      await inject(world, 'NTFY 914 aaln/9@[127.0.0.11] MGCP 1.0\r\nX: 1\r\nO: L/hf\r\n');
+      await world.run(200);
+      expect(world.summary(before).filter((text) => / (200 913|500 914)/.test(text))).toHaveLength(2);
+    });
+  });
+});
+
 describe('the list of endpoints (RFC 3435 §2.3.10, RFC 3624 §2.1.1.3)', () => {
   const has = (values: readonly string[], local: string) => readEndpointList(values)?.(local);
 

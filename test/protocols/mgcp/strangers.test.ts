@@ -25,6 +25,12 @@ const shapes: readonly (readonly [string, (id: number) => string])[] = [
   ['a command of a gateway that is not provisioned', (id) => `NTFY ${id} aaln/1@rgw9 MGCP 1.0\r\nX: 1\r\nO: L/hd\r\n`],
 ];
 
+const answers: readonly (readonly [string, string])[] = [
+  ['a response that asks for an acknowledgement (RFC 3435 §3.5.6)', '200 5 OK\r\nK:\r\n'],
+  ['a response that cannot be read', '200 5 OK\r\nnonsense\r\n'],
+  ['an acknowledgement', '000 5\r\n'],
+];
+
 describe('RFC 3435 §2.4, §5: whoever is no gateway of ours gets no answer, and is counted', () => {
   it.each(shapes)('%s', async (_name, text) => {
     const world = await World.up({ backup: false });
@@ -32,6 +38,35 @@ describe('RFC 3435 §2.4, §5: whoever is no gateway of ours gets no answer, and
     for (let id = 1; id <= 20; id += 1) stranger.send(text(id));
     await world.run(1_000);
     expect(stranger.answers).toEqual([]);
+    await world.stop();
+  });
+
+  it.each(answers)('%s', async (_name, text) => {
+    const world = await World.up({ backup: false });
+    const stranger = await sender(world, '127.0.0.66');
+    stranger.send(text);
+    await world.run(1_000);
+    expect(stranger.answers).toEqual([]);
+    await world.stop();
+  });
+
+  it('an acknowledgement of a stranger keeps no gateway from its answer (§3.5.6)', async () => {
+    const world = await World.up({ backup: false, conditions: { latencyMs: 20 } });
+    const gateway = await sender(world, gatewayHosts[0]);
+    const stranger = await sender(world, '127.0.0.66');
+    // What its lines do has to be asked first, so the answer comes late, and wants to be acknowledged.
+    world.kill(primaryHost);
+    world.network.revive(primaryHost);
+    await world.startAgent(primaryHost);
+    const notify = 'NTFY 77 aaln/1@rgw1 MGCP 1.0\r\nX: 1\r\nO: L/hf\r\n';
+    gateway.send(notify);
+    await world.run(120);
+    expect(gateway.answers.map((text) => text.slice(0, 7))).toEqual(['100 77 ', '200 77 ']);
+    stranger.send('000 77\r\n');
+    await world.run(50);
+    gateway.send(notify);
+    await world.run(50);
+    expect(gateway.answers).toHaveLength(3);
     await world.stop();
   });
 

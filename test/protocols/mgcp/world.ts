@@ -1,80 +1,36 @@
-/** Two call agents and two gateways on a memory network: what the scenarios and the simulation play on. */
-
+/** Call agents and two gateways on a memory network: what the scenarios and the simulation play on. */
 import { decodeDatagram } from '../../../protocols/mgcp/codec/decode.ts';
 import { mgcpConfigSchema } from '../../../protocols/mgcp/config.ts';
 import { SimGateway, type SimGatewayOptions } from '../../../protocols/mgcp/gateway/sim-gateway.ts';
 import type { SimLine } from '../../../protocols/mgcp/gateway/sim-line.ts';
 import { createMgcpRole } from '../../../protocols/mgcp/role.ts';
+import { type ControllerAddress, parseAddress, type Role } from '../../../src/internal.ts';
 import {
-  type Clock,
-  type Contact,
-  type ControllerAddress,
-  type CoreServices,
-  type LocationService,
-  type Logger,
-  MemberLink,
-  Metrics,
-  type OverloadControl,
-  parseAddress,
-  type Role,
-  silentLog,
-} from '../../../src/internal.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
-import { type Conditions, MemoryNetwork, type MemoryPacket } from '../../support/memory-network.ts';
-import { seededRandom } from '../../support/seeded-random.ts';
-import { withCallControl } from '../../support/services.ts';
+  backupHost,
+  GatewayWorld,
+  type GatewayWorldOptions,
+  gatewayHosts,
+  primaryHost,
+  thirdHost,
+} from '../../support/gateway-world.ts';
 
-const linkPort = 9061;
+export { backupHost, gatewayHosts, primaryHost, thirdHost };
 
-export const primaryHost = '127.0.0.1';
-export const backupHost = '127.0.0.2';
-export const thirdHost = '127.0.0.3';
-export const gatewayHosts = ['127.0.0.11', '127.0.0.12'] as const;
-
-export interface WorldOptions {
-  /** How much new work the controllers take; absent: all. */
-  readonly overload?: (clock: Clock) => OverloadControl;
-  readonly conditions?: Partial<Conditions>;
-  readonly seed?: number;
-  readonly linesPerGateway?: number;
-  readonly backup?: boolean;
-  /** A third controller; each is then the others' backup, in the order of the list. */
-  readonly third?: boolean;
-  /** DNS: the address of a name. */
-  readonly names?: ReadonlyMap<string, string>;
-  readonly config?: Record<string, unknown>;
+export interface WorldOptions extends GatewayWorldOptions {
   readonly gateway?: Partial<SimGatewayOptions>;
   /** For one of them only, by its index. */
   readonly gatewayOf?: Readonly<Record<number, Partial<SimGatewayOptions>>>;
-  /** Do the call agents share a secret, and so a member link? */
-  readonly link?: boolean;
-  readonly log?: Logger;
 }
 
-export class World {
-  readonly clock = new FakeClock();
-  readonly network: MemoryNetwork;
-  readonly random;
-  readonly log: Logger;
+export class World extends GatewayWorld<SimGateway> {
   readonly options: WorldOptions;
-  readonly gateways: SimGateway[] = [];
-  readonly roles = new Map<string, Role>();
-  /** Of the controllers, by host. */
-  readonly servicesOf = new Map<string, CoreServices>();
-  readonly links = new Map<string, MemberLink>();
-  readonly packets: MemoryPacket[] = [];
 
   constructor(options: WorldOptions = {}) {
+    super(options);
     this.options = options;
-    this.log = options.log ?? silentLog;
-    this.network = new MemoryNetwork(this.clock, options.conditions ?? {}, options.seed ?? 1);
-    this.random = seededRandom((options.seed ?? 1) + 1_000);
-    this.network.onPacket((packet) => {
-      if (packet.to.port !== linkPort) this.packets.push(packet);
-    });
   }
 
-  /** Both call agents, both gateways, all lines armed. Lines are 200, 201 (gateway 1) and 202, 203 (gateway 2) by default. */
+  /** Both call agents, both gateways, all lines armed. */
   static async up(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     if (options.third === true) await world.startAgent(thirdHost);
@@ -87,55 +43,19 @@ export class World {
   }
 
   async startAgent(host: string, own: Record<string, unknown> = {}): Promise<Role> {
-    const { linesPerGateway = 2 } = this.options;
-    const hasBackup = this.options.backup !== false;
-    const three = this.options.third === true ? [primaryHost, backupHost, thirdHost] : undefined;
-    const others = three?.filter((each) => each !== host).map((each) => `${each}:2727`);
     const config = mgcpConfigSchema.parse({
       listen: [`${host}:2727`],
-      backup: others ?? (hasBackup && host === primaryHost ? [`${backupHost}:2727`] : []),
-      backupFor: others ?? (host === backupHost ? [`${primaryHost}:2727`] : []),
-      gateways: gatewayHosts.map((address, index) => ({ name: `rgw${index + 1}`, addresses: [`${address}:2427`] })),
-      lines: gatewayHosts.flatMap((_, gateway) =>
-        Array.from({ length: linesPerGateway }, (__, index) => ({
-          number: String(200 + gateway * linesPerGateway + index),
-          endpoint: `aaln/${index + 1}@rgw${gateway + 1}`,
-        })),
-      ),
+      ...this.partnersOf(host, (each) => `${each}:2727`),
+      gateways: gatewayHosts.map((each, index) => ({ name: `rgw${index + 1}`, addresses: [`${each}:2427`] })),
+      lines: this.provisionedLines((index) => `rgw${index + 1}`).map(({ number, at }) => ({ number, endpoint: at })),
       ...this.options.config,
       ...own,
     });
-    const backups = config.backup.length > 0 ? config.backup : config.backupFor;
-    const services = this.services(host, { backups, backupFor: config.backupFor, order: three?.map(address) });
-    const link = await this.#startLink(host, services, [...backups, ...config.backupFor]);
-    this.servicesOf.set(host, services);
-    const role = createMgcpRole({ ...services, link, overload: this.options.overload?.(this.clock) }, config, {
-      trust: [],
-      allow: [],
-      strip: 'none',
-    });
-    await role.start();
-    this.roles.set(host, role);
-    return role;
-  }
-
-  async #startLink(
-    host: string,
-    services: CoreServices,
-    partners: readonly ControllerAddress[],
-  ): Promise<MemberLink | undefined> {
-    if (this.options.link === false || partners.length === 0) return undefined;
-    const link = new MemberLink({
-      ...services,
-      secret: services.cluster.secret,
-      member: host,
-      version: 'test',
-      listen: { host, port: linkPort },
-      partners: [...new Set(partners.map((partner) => partner.host))].map((each) => ({ host: each, port: linkPort })),
-    });
-    await link.start();
-    this.links.set(host, link);
-    return link;
+    const { backup, backupFor } = config;
+    const partners = { backups: backup.length > 0 ? backup : backupFor, backupFor };
+    return this.startRole(host, partners, address, (services) =>
+      createMgcpRole(services, config, { trust: [], allow: [], strip: 'none' }),
+    );
   }
 
   async startGateway(index: number): Promise<SimGateway> {
@@ -144,7 +64,7 @@ export class World {
       name: `rgw${index + 1}`,
       listen: parseAddress(`udp:${host}:2427`, { port: 2427 }),
       callAgents: [address(primaryHost)],
-      lines: this.options.linesPerGateway ?? 2,
+      lines: this.linesPerGateway,
       disconnectedMs: 2_000,
       ...this.options.gateway,
       ...this.options.gatewayOf?.[index],
@@ -154,21 +74,9 @@ export class World {
     return gateway;
   }
 
-  /** kill -9. */
-  kill(host: string): void {
-    this.network.crash(host);
-    this.roles.delete(host);
-    this.links.delete(host);
-  }
-
-  async run(ms: number): Promise<void> {
-    await this.clock.advanceAsync(ms);
-  }
-
   line(number: string): SimLine {
-    const perGateway = this.options.linesPerGateway ?? 2;
-    const index = Number(number) - 200;
-    const line = this.gateways[Math.floor(index / perGateway)]?.line((index % perGateway) + 1);
+    const place = this.placeOf(number);
+    const line = this.gateways[place.gateway]?.line(place.line + 1);
     if (line === undefined) throw new Error(`no line ${number}`);
     return line;
   }
@@ -184,13 +92,7 @@ export class World {
 
   /** Whom the line's messages go to. */
   owner(number: string): string | undefined {
-    const perGateway = this.options.linesPerGateway ?? 2;
-    const gateway = this.gateways[Math.floor((Number(number) - 200) / perGateway)];
-    return gateway?.destination(this.line(number)).entity?.host;
-  }
-
-  calls(host: string): readonly Readonly<Record<string, unknown>>[] {
-    return this.roles.get(host)?.calls() ?? [];
+    return this.gateways[this.placeOf(number).gateway]?.destination(this.line(number)).entity?.host;
   }
 
   /** The commands and responses seen so far, in short: `RQNT aaln/1@rgw1`. */
@@ -211,50 +113,6 @@ export class World {
       return `${source.host} > ${to.host} ${text}`;
     });
   }
-
-  async stop(): Promise<void> {
-    for (const role of this.roles.values()) await role.stop();
-    for (const link of this.links.values()) await link.stop();
-    for (const gateway of this.gateways) await gateway.stop();
-  }
-
-  services(host: string, cluster: Omit<CoreServices['cluster'], 'secret'>): CoreServices {
-    const network = this.network.host(host);
-    return withCallControl({
-      clock: network.clock,
-      random: this.random,
-      log: this.log,
-      metrics: new Metrics(),
-      network,
-      dns: { naptr: noAnswer, srv: noAnswer, a: (name) => this.#address(name), aaaa: noAnswer },
-      locations: mapLocations(),
-      cluster: { secret: 'a secret of this test', ...cluster },
-    });
-  }
-
-  #address(name: string): Promise<{ records: readonly string[]; ttlMs: number }> {
-    const host = this.options.names?.get(name);
-    return host === undefined ? noAnswer() : Promise.resolve({ records: [host], ttlMs: 30_000 });
-  }
 }
 
 export const address = (host: string): ControllerAddress => ({ transport: 'udp', host, port: 2727 });
-
-const noAnswer = async () => ({ records: [], ttlMs: 0 });
-
-function mapLocations(): LocationService {
-  const records = new Map<string, readonly Contact[]>();
-  return {
-    open: async () => {},
-    lookup: (record) => records.get(record) ?? [],
-    save: async (record, contacts) => {
-      if (contacts.length === 0) records.delete(record);
-      else records.set(record, contacts);
-    },
-    records: () => records,
-    get size() {
-      return records.size;
-    },
-    close: async () => {},
-  };
-}

@@ -18,15 +18,37 @@ export const isAllOf = (local: string): boolean => local.split('/').includes('*'
 
 export const isAnyOf = (local: string): boolean => local.split('/').includes('$');
 
-/** Does the wildcarded local name cover this one? `*` alone covers everything, within a path the term it stands for and what follows it. */
+/**
+ * Does the wildcarded local name cover this one? `*` alone covers everything, within a path the term it stands for and what follows it;
+ * a term may have ranges of numbers in it (Appendix E.5).
+ */
 export function covers(pattern: string, local: string): boolean {
   const wanted = pattern.toLowerCase().split('/');
   const terms = local.toLowerCase().split('/');
   for (const [index, term] of wanted.entries()) {
     if ((term === '*' || term === '$') && index === wanted.length - 1) return terms.length > index;
-    if (term !== '*' && term !== '$' && term !== terms[index]) return false;
+    if (term !== '*' && term !== '$' && !isInTerm(term, terms[index] ?? '')) return false;
   }
   return wanted.length === terms.length;
+}
+
+/** `ds1-[1,3-5]` and the like. */
+function isInTerm(pattern: string, term: string): boolean {
+  const open = pattern.indexOf('[');
+  if (open < 0) return pattern === term;
+  const close = pattern.indexOf(']', open);
+  if (close < 0 || !term.startsWith(pattern.slice(0, open))) return false;
+  const [digits = ''] = /^(?:0|[1-9]\d{0,8})/.exec(term.slice(open)) ?? [];
+  const isInRange = (range: string): boolean => {
+    const [from = '', to = from] = range.split('-', 2);
+    return digits !== '' && Number(digits) >= Number(from) && Number(digits) <= Number(to);
+  };
+  return (
+    pattern
+      .slice(open + 1, close)
+      .split(',')
+      .some(isInRange) && isInTerm(pattern.slice(close + 1), term.slice(open + digits.length))
+  );
 }
 
 /** `ca@[127.0.0.1]:2727`, `ca1.example.net`: an address, or a name still to be resolved. Call agents listen on 2727 by default. */
