@@ -116,8 +116,7 @@ function failed(observed: ObservedEndpoint, command: LineCommand, code: number):
         observed: {
           ...observed,
           connection: undefined,
-          strays:
-            code === 515 ? observed.strays : [...observed.strays, { id: command.connection.id, callId: undefined }],
+          strays: [...observed.strays, { id: command.connection.id, callId: undefined }],
         },
         report: refused('gatewayLost'),
       };
@@ -139,12 +138,11 @@ const aboutMedia: ReadonlySet<number> = new Set([505, 506, 509, 524, 525, 532, 5
 
 /**
  * The line goes on without: what is left on the gateway is deleted when its turn comes. 516: it is there, by another call id than we
- * were told; any lasting refusal of its name is no better. A transient one may pass.
+ * were told; any lasting refusal of its name is no better. A transient one may pass. 515: it should be gone, and a deletion of all makes sure.
  */
 function notDeleted(observed: ObservedEndpoint, id: string, callId: string, code: number): Reaction<ObservedEndpoint> {
-  if (code === 515) return { observed };
   const strays = [...observed.strays, { id, callId: code < 500 ? callId : undefined }];
-  return { observed: { ...observed, strays }, cleanUp: code === 516 ? undefined : 'postponed' };
+  return { observed: { ...observed, strays }, cleanUp: code === 515 || code === 516 ? undefined : 'postponed' };
 }
 
 const refused = (reason: ReleaseReason): LineReport => ({ kind: 'refused', reason });
