@@ -334,7 +334,7 @@ export class CallAgent
   unreachable(line: Line, code: number | undefined): void {
     const { control } = this.controller;
     if (code === undefined) {
-      control.unanswered(line);
+      control.unanswered(line, true);
       return;
     }
     logEvent(this.#parts.services.log, 'lineNotAudited', { endpoint: line.endpoint, code });

@@ -122,11 +122,11 @@ export class LineControl {
       }
   }
 
-  /** A command for the line had no answer, or no way. */
-  unanswered(line: Line): void {
+  /** A command for the line had no answer, or no way. `wasQuestion`: it asked what the line does. */
+  unanswered(line: Line, wasQuestion = false): void {
     const gateway = this.gatewayOf(line);
     if (gateway === undefined) return;
-    if (gateway.state === 'down') {
+    if (gateway.state === 'down' || (wasQuestion && this.#isSilent(gateway))) {
       this.lost(gateway);
       return;
     }
