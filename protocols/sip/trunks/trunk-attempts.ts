@@ -46,7 +46,10 @@ export class TrunkAttempts {
     if (this.trunk.account === undefined || this.#count >= maxAttempts) return false;
     const from = hop === undefined ? '' : `${hop.host}:${hop.port}`;
     let isNew = false;
+    const { realm } = this.trunk.config;
     for (const challenge of readChallenges(response)) {
+      // RFC 7616 §5.9: whoever is called there could ask as well, for an answer from which to guess the password.
+      if (realm !== undefined && challenge.realm !== realm) continue;
       const key = `${challenge.isProxy ? 'p' : 'w'} ${challenge.realm}`;
       const known = this.#challenges.get(key);
       // Refused although it was no old nonce: the password is wrong. Another hop may know nothing of the first one's nonce.

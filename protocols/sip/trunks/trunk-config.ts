@@ -17,6 +17,11 @@ const trunkSchema = section({
     .optional(),
   /** … and the password. */
   password: secretField().optional(),
+  /** Challenges of this realm alone are answered; absent: of every realm that comes from a hop of the carrier, its customers' included. */
+  realm: z
+    .string()
+    .regex(/^[^"\\\p{Cc}]{1,128}$/u, 'must be up to 128 characters without quotes')
+    .optional(),
   /** The carrier's domain in what we send; the host of its first hop if absent. */
   domain: z
     .string()
@@ -53,6 +58,8 @@ const trunkSchema = section({
   const { user, password, register } = value;
   if (password !== undefined && user === undefined)
     issues.push({ code: 'custom', path: ['password'], message: 'a password needs a user', input: null });
+  if (value.realm !== undefined && password === undefined)
+    issues.push({ code: 'custom', path: ['realm'], message: 'a realm needs user and password', input: null });
   if (register && (user === undefined || password === undefined))
     issues.push({
       code: 'custom',

@@ -1,7 +1,28 @@
 /** RFC 3261 §26.1: a carrier believes our address. Without auth.invite, nobody whom we do not know reaches it through us, by whatever name. */
 import { describe, expect, it } from 'vitest';
-import { carrierHost, up } from './trunk-scene.ts';
-import { fieldsOf, request } from './world.ts';
+import { carrierHost, invite, up } from './trunk-scene.ts';
+import { fieldsOf, request, statusOf } from './world.ts';
+
+describe('RFC 7616 §5.9: a challenge of another realm than the carrier’s', () => {
+  it.each([
+    ['carrier.example', 2, 180],
+    ['evil.example', 1, 500],
+    ['Carrier.example', 1, 500],
+  ] as const)('%s: %d INVITE, %d', async (realm, invites, status) => {
+    for (const algorithm of ['MD5', 'SHA-256'] as const)
+      for (const proxy of [true, false]) {
+        const { world, carrier, caller } = await up(
+          { algorithms: [algorithm], realm, proxy },
+          { realm: 'carrier.example' },
+        );
+        caller.send(invite('03012345'));
+        await world.run();
+        expect(carrier.of('INVITE')).toHaveLength(invites);
+        expect(statusOf(caller.last)).toBe(status);
+        await world.down();
+      }
+  });
+});
 
 describe('strangers and carriers', () => {
   it('without auth.invite nobody else reaches a carrier by its address, a Route, a contact or an invented dialog', async () => {
