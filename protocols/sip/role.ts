@@ -37,6 +37,7 @@ import { dialledNumber } from './proxy/dialled-number.ts';
 import { FlowNaming } from './proxy/flow-naming.ts';
 import { FlowTokens } from './proxy/flow-token.ts';
 import { Flows } from './proxy/flows.ts';
+import { NamedHops } from './proxy/named-hops.ts';
 import { ProxyCore } from './proxy/proxy-core.ts';
 import { DialogProof } from './proxy/route-user.ts';
 import type { RoutingTable } from './proxy/target-set.ts';
@@ -231,6 +232,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     carried.isPartnerDead,
   );
   const reports = new RateLimitedLog(log, clock);
+  const namedHops = new NamedHops({ clock, nextHops });
   const flowNaming = new FlowNaming(flows, identity);
   trust.trustInner(userAgentHost);
   const inner = new InnerPath({
@@ -322,12 +324,32 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const startedMs = clock.now();
   let routing: RoutingTable = config;
 
+  /** Without auth.invite carriers alone are closed to some. */
+  function followNames(ofRoutes: readonly NamedHop[]): void {
+    namedHops.follow([
+      ...(config.auth.invite ? ofRoutes : []).map((hop) => ({
+        hop,
+        learn: (found: readonly ControllerAddress[]) => trust.learn(found),
+      })),
+      ...trunks.all.flatMap((trunk) =>
+        trunk.config.to.map((hop) => ({
+          hop,
+          learn(found: readonly ControllerAddress[]) {
+            trust.learn(found);
+            trunks.learn(trunk, found);
+          },
+        })),
+      ),
+    ]);
+  }
+
   /** The hops that the operator names are trusted, watched, and stand for one another where they are listed together. */
   function knowHops(table: RoutingTable): void {
     const sets = [...table.routes.map(({ to }) => to), table.defaultRoute ?? []];
     const hops: readonly NamedHop[] = [...partnerAddresses, ...sets.flat()];
     trust.know(hops);
     trust.knowSets(sets);
+    followNames(sets.flat());
     for (const hop of hops)
       if (hop.port !== undefined)
         pool.admit({ host: hop.host, port: hop.port, transport: hop.transport ?? 'udp' }, 'configured');
@@ -355,6 +377,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     async stop() {
       partners.stop();
       carried.stop();
+      namedHops.stop();
       userAgent.stop();
       trunkService.stop();
       watch?.stop();

@@ -51,10 +51,11 @@ export class TargetSet {
   readonly #flowTargets: FlowTargets;
   readonly #hopSets = new WeakMap<readonly NamedHop[], HopSet>();
   /** Hops that the operator configured, and what their names stand for: no contact and no dialog of others leads there. */
-  readonly #barred = (address: ControllerAddress): boolean => this.#parts.trust.isConfigured(address);
+  readonly #barred = (address: ControllerAddress): boolean =>
+    this.#parts.trust.isConfigured(address) || this.#isCarriers(address);
   /** The same for a dialog in which they have no part; another member may be in its path, and judges for itself. */
   readonly #barredInDialog = (address: ControllerAddress): boolean =>
-    this.#parts.trust.isConfigured(address) && !this.#parts.isMemberAt(address);
+    this.#barred(address) && !this.#parts.isMemberAt(address);
   readonly #isCarriers = (address: ControllerAddress): boolean => this.#parts.trunks.at(address) !== undefined;
   readonly #learn = (addresses: readonly ControllerAddress[]): void => this.#parts.trust.learn(addresses);
   readonly #trunkTargets: TrunkTargets;
