@@ -121,3 +121,4 @@ export * from './signaling/transmitter.ts';
 export * from './token-bucket.ts';
 export * from './trace/message-reader.ts';
 export * from './unordered-set.ts';
+export * from './workers/worker-group.ts';

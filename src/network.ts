@@ -17,6 +17,8 @@ export interface Flow {
   readonly id: string;
   /** The name the peer proved by certificate, where it did. */
   readonly peerName?: string | undefined;
+  /** A connection that another worker of this host has: which, and is it open there? */
+  readonly relayed?: { readonly life: string; readonly id: string; readonly isOpen: boolean } | undefined;
   /**
    * Sends one message. `bytes` must not change afterwards. Never throws: what cannot be sent is reported to `NetworkEvents.failed`,
    * later than this call returns.

@@ -14,6 +14,7 @@ import type { OverloadControl } from './overload/overload-control.ts';
 import type { Screen } from './overload/source-limits.ts';
 import type { Random } from './random.ts';
 import type { AddressResolver } from './signaling/address-resolver.ts';
+import type { WorkerGroup } from './workers/worker-group.ts';
 
 /** What every role is given: the core's parts and the effects it may have. */
 export interface CoreServices {
@@ -29,6 +30,8 @@ export interface CoreServices {
   readonly cluster: Cluster;
   /** What members tell each other; undefined where they share no secret. */
   readonly link?: MemberLink | undefined;
+  /** The other processes of this host that share its addresses; undefined where we are alone. */
+  readonly workers?: WorkerGroup | undefined;
   /** One for all roles of the process: parties of every protocol call each other through it. */
   readonly callControl: CallControl;
   /** Where a program that runs the controller hears of calls, switches and peers. */

@@ -7,6 +7,8 @@ import { ConfigError, FileError } from '../errors.ts';
 import type { LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { SharedLocations } from '../workers/shared-locations.ts';
+import type { WorkerGroup } from '../workers/worker-group.ts';
 import { MemoryLocations } from './memory.ts';
 import { isRedisLocation, withoutCredentials } from './redis/location-url.ts';
 import { openRedis, type RedisSettings } from './redis/open-redis.ts';
@@ -27,11 +29,19 @@ export interface LocationParts {
  * Makes the service; its `open()` loads what was stored. The directory of a store is created.
  * @throws ConfigError for words that name no driver, FileError where the directory cannot be made.
  */
-export function openLocation(spec: string, parts: LocationParts): LocationService {
-  const service = makeLocation(spec, { maxOctets: getHeapStatistics().heap_size_limit / 2, ...parts });
+export function openLocation(spec: string, parts: LocationParts, workers?: WorkerGroup): LocationService {
+  const redis = workers === undefined ? parts.redis : ofWorker(parts.redis, workers.index);
+  const inner = makeLocation(spec, { maxOctets: getHeapStatistics().heap_size_limit / 2, ...parts, redis });
+  // Other stores are shared as they are.
+  const service =
+    workers !== undefined && spec === 'memory' ? new SharedLocations({ ...parts, inner, workers }) : inner;
   parts.metrics.gauge('location_records', 'Addresses of record and numbers with contacts', () => service.size);
   return service;
 }
+
+/** A journal is one process's. The first worker has the one that a process alone would have. */
+const ofWorker = (redis: RedisSettings | undefined, index: number): RedisSettings | undefined =>
+  redis?.journal === undefined || index === 1 ? redis : { ...redis, journal: `${redis.journal}.${index}` };
 
 function makeLocation(spec: string, parts: LocationParts): LocationService {
   if (spec === 'memory') return new MemoryLocations(parts);

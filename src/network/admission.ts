@@ -17,7 +17,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #count: (reason: AdmissionEnd) => void;
 
-  constructor(limits: StreamLimits, clock: Clock, metrics: Metrics, transport: Transport | 'admin') {
+  constructor(limits: StreamLimits, clock: Clock, metrics: Pick<Metrics, 'counter'>, transport: Transport | 'admin') {
     this.#limits = limits;
     this.#clock = clock;
     this.#count = (reason) =>

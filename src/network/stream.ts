@@ -17,7 +17,7 @@ import { transmitError } from './transmit-error.ts';
 import { UnfinishedMessages } from './unfinished-messages.ts';
 
 export async function bindStream(
-  { clock, metrics }: NetworkParts,
+  { clock, metrics, sharing }: NetworkParts,
   address: ControllerAddress,
   options: BindOptions,
   events: NetworkEvents,
@@ -38,10 +38,15 @@ export async function bindStream(
     connection.opened(peerName);
   };
   const tlsServer = transport === 'tls' ? makeTlsServer() : undefined;
-  const acceptor = await startAcceptor(wanted, admission, (socket) => {
-    if (tlsServer === undefined) welcome(socket, undefined);
-    else tlsServer.emit('connection', socket);
-  });
+  const acceptor = await startAcceptor(
+    wanted,
+    admission,
+    (socket) => {
+      if (tlsServer === undefined) welcome(socket, undefined);
+      else tlsServer.emit('connection', socket);
+    },
+    sharing !== undefined,
+  );
 
   const local = { ...wanted, port: acceptor.port };
   const table = new ConnectionTable({ local, limits, events, clock, metrics, dial });

@@ -132,7 +132,7 @@ export class ConnectedPeer implements Flow {
 
   #open(): Promise<void> {
     const { local } = this.#listener;
-    return bound(local, local.port, true).then(
+    return bound(local, local.port, this.#parts.sharing === undefined ? 'ourselves' : 'workers').then(
       (socket) => this.#connect(socket),
       (error: unknown) => {
         this.#parts.log.warn(

@@ -10,13 +10,23 @@ import { errorCode } from './transmit-error.ts';
  * Two steps: a first socket shows that no other program has the port, a second one, which others of ours may share (that is how
  * connected peers work), takes it. With address reuse alone a port in use would go unnoticed.
  */
-export async function openSocket(wanted: ControllerAddress): Promise<{ socket: Socket; port: number }> {
+export async function openSocket(
+  wanted: ControllerAddress,
+  isShared = false,
+): Promise<{ socket: Socket; port: number }> {
+  if (isShared) {
+    // Who may have it besides us was found out before there were workers.
+    const socket = await bound(wanted, wanted.port, 'workers').catch((error: unknown) => {
+      throw bindError(wanted, error);
+    });
+    return { socket, port: socket.address().port };
+  }
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const probe = await bound(wanted, wanted.port, false);
+      const probe = await bound(wanted, wanted.port, 'nobody');
       const { port } = probe.address();
       await new Promise<void>((resolve) => probe.close(() => resolve()));
-      return { socket: await bound(wanted, port, true), port };
+      return { socket: await bound(wanted, port, 'ourselves'), port };
     } catch (error) {
       // Port 0: another program may have got the same one between the two steps.
       if (wanted.port !== 0 || attempt >= 5 || errorCode(error) !== 'EADDRINUSE') throw bindError(wanted, error);
@@ -24,12 +34,22 @@ export async function openSocket(wanted: ControllerAddress): Promise<{ socket: S
   }
 }
 
+/** Who else may bind the address: nobody, our own sockets, or those of other workers, too. All sockets of a port have to agree. */
+export type SharedWith = 'nobody' | 'ourselves' | 'workers';
+
 /** A socket bound to the address; rejects with the system's error. */
-export function bound({ host }: SocketAddress, port: number, reuseAddr: boolean): Promise<Socket> {
+export function bound({ host }: SocketAddress, port: number, sharedWith: SharedWith): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const type = host.includes(':') ? 'udp6' : 'udp4';
     // One family per listener: [::] and 0.0.0.0 may then be bound side by side.
-    const socket = createSocket({ type, reuseAddr, ipv6Only: type === 'udp6', lookup: literalLookup });
+    const reuseAddr = sharedWith !== 'nobody';
+    const socket = createSocket({
+      type,
+      reuseAddr,
+      ...(sharedWith === 'workers' ? { reusePort: true } : {}),
+      ipv6Only: type === 'udp6',
+      lookup: literalLookup,
+    });
     socket.once('error', (error) => {
       socket.close();
       reject(error);

@@ -23,7 +23,7 @@ export async function bindUdp(
   events: NetworkEvents,
 ): Promise<Listener> {
   const wanted = await bindableAddress(address);
-  const { socket, port } = await openSocket(wanted);
+  const { socket, port } = await openSocket(wanted, parts.sharing !== undefined);
   return new UdpListener(parts, socket, { ...wanted, port }, options, events);
 }
 
@@ -73,7 +73,9 @@ class UdpListener implements Listener {
     const peer = this.#isIpv6 || remote.host.includes(':') ? canonicalAddress(remote) : remote;
     if (this.isOpen && isSendable(peer)) {
       if (options?.connected === true) return this.#peer(peer);
-      if (options?.briefly === true) return this.#briefPeer(peer) ?? new DatagramFlow(this, peer);
+      // With other workers a socket that comes and goes would take what its peer sends from one to the other and back.
+      if (options?.briefly === true && this.#parts.sharing === undefined)
+        return this.#briefPeer(peer) ?? new DatagramFlow(this, peer);
     }
     // Who was heard of lately has one already.
     const known = this.#senders.get(peer.host);
@@ -164,6 +166,7 @@ class UdpListener implements Listener {
       if (this.#peers.size >= maxConnectedPeers) this.#evict();
       peer = new ConnectedPeer(this, { host: remote.host, port: remote.port }, this.#parts);
       this.#peers.set(key, peer);
+      this.#parts.sharing?.moved(remote.host);
     }
     peer.lastUse = this.#uses;
     return peer;

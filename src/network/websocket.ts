@@ -25,7 +25,7 @@ import { errorCode, transmitError } from './transmit-error.ts';
 import { UnfinishedMessages } from './unfinished-messages.ts';
 
 export async function bindWebSocket(
-  { clock, metrics }: NetworkParts,
+  { clock, metrics, sharing }: NetworkParts,
   address: ControllerAddress,
   options: BindOptions,
   events: NetworkEvents,
@@ -73,9 +73,14 @@ export async function bindWebSocket(
     handshake.handleUpgrade(request, socket, head, (webSocket) => welcome(webSocket, request.socket));
   });
 
-  const acceptor = await startAcceptor(wanted, admission, (socket) => {
-    server.emit('connection', socket);
-  });
+  const acceptor = await startAcceptor(
+    wanted,
+    admission,
+    (socket) => {
+      server.emit('connection', socket);
+    },
+    sharing !== undefined,
+  );
   const local = { ...wanted, port: acceptor.port };
   const table = new ConnectionTable({ local, limits, events, clock, metrics, dial });
   return streamListener(table, acceptor, admission, (fresh) => {

@@ -184,6 +184,7 @@ export class Transmitter implements DeliveryHost {
 
   /** Is this connection still there? A datagram flow always is. */
   isOpen(flow: Flow): boolean {
+    if (flow.relayed !== undefined) return flow.relayed.isOpen;
     return !flow.reliable || this.#parts.listeners().some((listener) => listener.flowById(flow.id) !== undefined);
   }
 
