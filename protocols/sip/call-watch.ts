@@ -47,6 +47,8 @@ export class SipCallWatch implements ServerObserver {
   readonly #innerFailures = new Map<string, CallOutcome>();
   /** Is our own user agent an end of a dialog with this Call-ID? */
   endsHere: ((callId: string) => boolean) | undefined;
+  /** Another process of this host may have seen the dialog begin: it is told what was answered, or `isNobodys` is called. */
+  elsewhere: ((callId: string, method: string, status: number, isNobodys: () => void) => void) | undefined;
   #sweep: Cancel | undefined;
   #sweeps = 0;
 
@@ -95,15 +97,31 @@ export class SipCallWatch implements ServerObserver {
         this.#inviteAnswered(watched, request, status);
       return;
     }
-    if (toTag === '') return;
-    if (method !== 'BYE') {
-      if (watched === undefined && status < 300 && method !== 'CANCEL') this.#adopt(request);
-      return;
-    }
-    // RFC 3261 §15.1.1: after 481, 408 or silence the dialog is over as well.
-    if (status >= 300 && status !== 481 && status !== 408) return;
-    if (watched === undefined && status >= 300) return;
-    this.#end(callId, watched ?? this.#adopt(request), { reason: 'normal', cause: 16 });
+    if (toTag === '' || method === 'CANCEL') return;
+    if (watched === undefined && this.elsewhere !== undefined)
+      this.elsewhere(callId, method, status, () => this.#unknown(request, status));
+    else if (watched === undefined) this.#unknown(request, status);
+    else if (method === 'BYE' && isOver(status)) this.#end(callId, watched, hungUp);
+  }
+
+  /** The dialog began elsewhere, or before this process. */
+  #unknown(request: SipMessage, status: number): void {
+    if (status >= 300) return;
+    const watched = this.#adopt(request);
+    if (request.method === 'BYE') this.#end(request.callId, watched, hungUp);
+  }
+
+  /** Do we watch a call with this id? */
+  isWatched(callId: string): boolean {
+    return this.#calls.has(idOf(callId));
+  }
+
+  /** A request of its dialog was answered so at another process of this host. */
+  heard(callId: string, method: string, status: number): void {
+    const watched = this.#calls.get(idOf(callId));
+    if (watched === undefined) return;
+    watched.seenMs = this.#clock.now();
+    if (method === 'BYE' && isOver(status)) this.#end(callId, watched, hungUp);
   }
 
   /** Answered without a transaction: what is wrong with it, or what is asked of its sender. */
@@ -313,6 +331,11 @@ export class SipCallWatch implements ServerObserver {
     if (this.#calls.size > 0) this.#sweep = this.#clock.after(sweepMs, () => this.#look());
   }
 }
+
+/** The BYE was answered so. RFC 3261 §15.1.1: after 481, 408 or silence the dialog is over as well. */
+const isOver = (status: number): boolean => status < 300 || status === 481 || status === 408;
+
+const hungUp: CallOutcome = { reason: 'normal', cause: 16 };
 
 /** Statuses by which the proxy itself answers for its branches. */
 const ownAnswers: ReadonlySet<number> = new Set([408, 430, 480, 500, 503]);

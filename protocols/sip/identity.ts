@@ -45,6 +45,8 @@ export interface IdentityOptions {
   /** Addresses of our partners: their names are our names, for they serve the same domains. */
   readonly partners: readonly ControllerAddress[];
   readonly secret: string;
+  /** Stands in every Via of ours: which of the workers of this host sent it. */
+  readonly viaMark?: string | undefined;
 }
 
 export class Identity {
@@ -257,7 +259,7 @@ export class Identity {
       headers = {
         ...this.#makeHeaders(self, this.#assembler.path(self, sameTransport)),
         viaStart: `Via: SIP/2.0/${self.transport.toUpperCase()} ${formatSocketAddress(partner)};branch=`,
-        viaEnd: `${self.transport === 'udp' ? ';rport' : ''}${back === undefined ? '' : tagText(back)}\r\n`,
+        viaEnd: `${self.transport === 'udp' ? ';rport' : ''}${this.#options.viaMark ?? ''}${back === undefined ? '' : tagText(back)}\r\n`,
       };
       this.#standIns.set(key, headers);
     }
@@ -289,7 +291,7 @@ export class Identity {
   }
 
   #makeHeaders(address: ControllerAddress, path = this.#assembler.path(address)): LocalHeaders {
-    const { placement } = this.#options;
+    const { placement, viaMark = '' } = this.#options;
     const sentBy = `${bracketed(address.host)}:${address.port}`;
     const transportParam = address.transport === 'udp' ? '' : `;transport=${address.transport}`;
     const uriTag = path === undefined || placement === 'header' ? '' : uriTagText(path);
@@ -298,7 +300,7 @@ export class Identity {
       address,
       sentBy,
       viaStart: `Via: SIP/2.0/${address.transport.toUpperCase()} ${sentBy};branch=`,
-      viaEnd: `${address.transport === 'udp' ? ';rport' : ''}${path === undefined ? '' : tagText(path)}\r\n`,
+      viaEnd: `${address.transport === 'udp' ? ';rport' : ''}${viaMark}${path === undefined ? '' : tagText(path)}\r\n`,
       route: `<sip:${sentBy}${transportParam}${uriTag};lr>${headerTag}`,
       secureRoute: isSecure(address.transport)
         ? `<sips:${sentBy}${address.transport === 'wss' ? ';transport=ws' : ''}${uriTag};lr>${headerTag}`

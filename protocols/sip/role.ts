@@ -8,6 +8,7 @@ import {
   ControllerPool,
   type CoreServices,
   defaultPoolOptions,
+  type Flow,
   formatAddress,
   type Listener,
   type NamedHop,
@@ -16,6 +17,7 @@ import {
   Receiver,
   type Role,
   TakeoverLog,
+  type TransmitError,
   Transmitter,
   type TrustSettings,
   wellKnownSecret,
@@ -43,6 +45,7 @@ import { DialogProof } from './proxy/route-user.ts';
 import type { RoutingTable } from './proxy/target-set.ts';
 import { PathTrust } from './proxy/trust.ts';
 import { BranchKey } from './proxy/via-branch.ts';
+import { probeIdFor, workerMark } from './proxy/worker-routing.ts';
 import { LostBindings } from './registrar/lost-bindings.ts';
 import { createRegistration } from './registrar/registration.ts';
 import { SipNames } from './rfc3263.ts';
@@ -59,6 +62,7 @@ import { DialogEnds } from './user-agent/agent.ts';
 import { DerivedIds, userAgentHost } from './user-agent/derived-ids.ts';
 import { InnerPath } from './user-agent/inner-path.ts';
 import { UserAgent } from './user-agent/user-agent.ts';
+import { flowSiblings, WorkerPart } from './worker-part.ts';
 
 /** What a reload takes over. */
 export const sipReloads = [
@@ -72,7 +76,7 @@ export const sipReloads = [
 ];
 
 export function createSipRole(services: CoreServices, config: SipConfig, core: TrustSettings): Role {
-  const { clock, random, metrics, network, dns, locations, resolver, cluster } = services;
+  const { clock, random, metrics, network, dns, locations, resolver, cluster, workers } = services;
   const log = services.log.child({ protocol: 'sip' });
   const adapter = createSipAdapter(config.placement);
   const { timers } = config;
@@ -95,6 +99,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       placement: config.placement,
       partners: partnerAddresses,
       secret: cluster.secret,
+      viaMark: workers && workerMark(workers.index),
     },
     assembler,
   );
@@ -119,16 +124,20 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     limits: config.limits,
     maxMessageBytes: config.limits.maxMessageBytes,
     assembler,
-    onMessage: (message, flow) => proxy.onMessage(message, flow),
+    onMessage: (message, flow) => (worker === undefined ? proxy.onMessage(message, flow) : worker.route(message, flow)),
     onFailed(flow, error) {
-      transmitter.flowFailed(flow, error);
-      if (error.reason === 'refused') partners.refused(flow);
-      if (flow.reliable) lostBindings.ended(flow);
+      if (flow.reliable) workers?.ended(flow);
+      onFailed(flow, error);
     },
     onLeft(local) {
       layer.left(local);
     },
   });
+  const onFailed = (flow: Flow, error: TransmitError): void => {
+    transmitter.flowFailed(flow, error);
+    if (error.reason === 'refused') partners.refused(flow);
+    if (flow.reliable) lostBindings.ended(flow);
+  };
   const news = new PeerNews({
     protocol: 'sip',
     events: services.events,
@@ -156,7 +165,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     isBusy: () => services.overload?.isBusy === true,
     listeners: () => receiver.listeners,
     probe: (to, flow) => {
-      const id = random.hex(16);
+      const id = workers === undefined ? random.hex(16) : probeIdFor(workers.index, random.hex(16));
       return { id, bytes: assembler.probe(to, flow, id) };
     },
     options: { silenceMs: timers.silenceMs, probeMs: timers.probeMs, downProbeMs: timers.downProbeMs },
@@ -199,7 +208,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   layer.feedback = load?.feedback;
   const takeovers = new TakeoverLog({ clock, log, metrics, protocol: 'sip' });
   metrics.gauge('sip_transaction_bytes', 'Octets that SIP transactions keep', () => layer.memory.used);
-  const tokens = new FlowTokens(cluster.secret, random.hex(6));
+  const tokens = new FlowTokens(cluster.secret, workers?.life ?? random.hex(6));
   const flows: Flows = new Flows({
     tokens,
     members: partnerAddresses,
@@ -210,7 +219,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       return peer?.health === 'down' ? peer.downSinceMs : undefined;
     },
     deadSinceMs: (member) => partners.deadSinceMs(member),
-    flowById: (id) => transmitter.flowById(id),
+    flowById: (id) => transmitter.flowById(id) ?? workers?.flowById(id),
+    workers: workers && flowSiblings(workers),
     datagramFlow: (isSocket, remote) =>
       receiver.listeners.find(({ local }) => local.transport === 'udp' && isSocket(local))?.flowTo(remote),
   });
@@ -305,6 +315,22 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
         respond(status, text, isRepeatable);
       }),
   });
+  const worker =
+    workers &&
+    new WorkerPart({
+      clock,
+      workers,
+      adapter,
+      layer,
+      flows,
+      watch,
+      isOurs: ({ host, port }) => identity.isSelf(host, port) || partnerAddresses.some((each) => each.host === host),
+      isForUserAgent: ({ text }) => text.includes(userAgentHost),
+      isForLine: (uri) => identity.isLocal(uri) && userAgent.isFor(uri),
+      serve: (message, flow) => proxy.onMessage(message, flow),
+      listeners: () => receiver.listeners,
+      failed: onFailed,
+    });
   metrics.gauge('sip_transactions', 'SIP transactions in memory', () => layer.size);
   metrics.gauge('sip_registrations', 'Addresses of record with a live contact', () => locations.size);
 
@@ -314,6 +340,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     log,
     identity,
     cluster,
+    workers,
     trunks,
     requests: new OwnRequests({ clock, random, layer, nextHops, identity }),
     isDown: (member) => pool.find(member)?.health === 'down' || partners.isGone(member),
@@ -361,6 +388,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       listeners = await receiver.start();
       identity.bound(listeners);
       tokens.is(identity.address);
+      worker?.join();
       knowHops(config);
       partners.start();
       announce(log, 'sip', 'SIP proxy and registrar', listeners);

@@ -77,10 +77,11 @@ export class FlowTokens {
   of(flow: Flow, subscriber = ''): string {
     if (!flow.reliable)
       return this.#signed(`${this.#member}.u${this.nameOf(flow.local)}.${packed(flow.remote)}.${subscriber}`);
-    if (subscriber !== '') return this.#signed(`${this.#member}.${this.#life}.${flow.id}.${subscriber}`);
+    const { life, id } = flow.relayed ?? { life: this.#life, id: flow.id };
+    if (subscriber !== '') return this.#signed(`${this.#member}.${life}.${id}.${subscriber}`);
     let token = this.#connections.get(flow);
     if (token === undefined) {
-      token = this.#signed(`${this.#member}.${this.#life}.${flow.id}.`);
+      token = this.#signed(`${this.#member}.${life}.${id}.`);
       this.#connections.set(flow, token);
     }
     return token;

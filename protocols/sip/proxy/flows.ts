@@ -28,7 +28,12 @@ export type FlowWay =
       readonly remote: SocketAddress | undefined;
     }
   /** Nowhere any more: the connection has ended, or belongs to an older life of this process, or to a member we do not know. */
-  | { readonly kind: 'gone'; readonly subscriber: string; readonly isOld: boolean };
+  | {
+      readonly kind: 'gone';
+      readonly subscriber: string;
+      readonly isOld: boolean;
+      readonly endedMs?: number | undefined;
+    };
 
 export interface FlowsParts {
   readonly tokens: FlowTokens;
@@ -43,8 +48,19 @@ export interface FlowsParts {
   downSinceMs(member: ControllerAddress): number | undefined;
   /** When the member link found it dead: that is soon after its death, whether anything was sent there or not. */
   deadSinceMs?(member: ControllerAddress): number | undefined;
+  /** The other workers of this host: connections that they have, and that they are told of. */
+  readonly workers?: FlowSiblings | undefined;
   /** The way to an address from the socket that this token names. */
   datagramFlow(isSocket: (local: SocketAddress) => boolean, remote: SocketAddress): Flow | undefined;
+}
+
+export interface FlowSiblings {
+  flowOf(life: string, id: string): Flow | undefined;
+  /** When the worker with this life ended; undefined: it lives, or is not known. */
+  endedMs(life: string): number | undefined;
+  named(flow: Flow): void;
+  /** This binding is over a connection of ours now. */
+  renewed(subscriber: string, token: string): void;
 }
 
 /** What was bound over a flow. */
@@ -90,6 +106,7 @@ export class Flows {
 
   /** The token of a flow; `record` says who is meant, where several are bound over it. */
   tokenOf(flow: Flow, record?: () => string | undefined): string {
+    this.#parts.workers?.named(flow);
     return this.#parts.tokens.of(flow, this.#subscriberOver(flow, record));
   }
 
@@ -100,7 +117,8 @@ export class Flows {
 
   /** The token of a binding that is made over this flow, for the location service. */
   bindingToken(flow: Flow, record: string, key: string): string {
-    const { tokens } = this.#parts;
+    const { tokens, workers } = this.#parts;
+    workers?.named(flow);
     return tokens.of(flow, tokens.subscriber(record, key));
   }
 
@@ -109,6 +127,8 @@ export class Flows {
     const { tokens } = this.#parts;
     const subscriber = tokens.subscriber(record, key);
     const token = tokens.of(flow, subscriber);
+    if (flow.reliable && this.#bySubscriber.get(subscriber)?.flow.id !== flow.id)
+      this.#tellSiblings(flow, subscriber, token);
     this.#forget(subscriber);
     if (this.#bySubscriber.size >= maxBound)
       for (const [oldest] of this.#bySubscriber) {
@@ -116,12 +136,29 @@ export class Flows {
         break;
       }
     this.#bySubscriber.set(subscriber, { record, key, subscriber, flow, token });
-    const waiting = this.#waiting.get(subscriber);
-    this.#waiting.delete(subscriber);
-    for (const run of waiting ?? []) run(flow);
+    this.#wake(subscriber, flow);
     const bound = this.#byFlow.get(flow.id);
     if (bound === undefined) this.#byFlow.set(flow.id, new Set([subscriber]));
     else bound.add(subscriber);
+  }
+
+  /** Another worker of this host has stored it. */
+  renewedBySibling(subscriber: string, token: string): void {
+    if (!this.#waiting.has(subscriber)) return;
+    const way = this.way(token);
+    if (way?.kind === 'open') this.#wake(subscriber, way.flow);
+  }
+
+  #wake(subscriber: string, flow: Flow): void {
+    const waiting = this.#waiting.get(subscriber);
+    this.#waiting.delete(subscriber);
+    for (const run of waiting ?? []) run(flow);
+  }
+
+  #tellSiblings(flow: Flow, subscriber: string, token: string): void {
+    const { workers } = this.#parts;
+    workers?.named(flow);
+    workers?.renewed(subscriber, token);
   }
 
   /** A connection has ended: what was bound over it. */
@@ -162,7 +199,8 @@ export class Flows {
     if (way.kind === 'open' || way.subscriber === '') return 0;
     const { clock, downSinceMs, deadSinceMs } = this.#parts;
     const now = clock.now();
-    if (way.kind === 'gone') return way.isOld && now - this.#startedMs < renewalWindowMs ? renewalWaitMs : 0;
+    if (way.kind === 'gone')
+      return way.isOld && now - (way.endedMs ?? this.#startedMs) < renewalWindowMs ? renewalWaitMs : 0;
     const deadMs = deadSinceMs?.(way.address);
     if (deadMs !== undefined) return Math.max(0, deadMs + renewalWaitMs - now);
     const downMs = downSinceMs(way.address);
@@ -189,8 +227,14 @@ export class Flows {
     const flow = this.#flowOf(named);
     // Datagram flows do not end; where the binding was renewed from another address, the old one is nobody's.
     const renewed = flow?.reliable === false ? this.renewed(subscriber) : undefined;
-    const isOld = named.way.kind === 'connection' && named.way.life !== this.#parts.tokens.life;
-    return flow === undefined ? { kind: 'gone', subscriber, isOld } : { kind: 'open', flow: renewed ?? flow };
+    if (flow === undefined) return this.#gone(named);
+    return { kind: 'open', flow: renewed ?? flow };
+  }
+
+  #gone({ subscriber, way }: NamedFlow): FlowWay {
+    const isOld = way.kind === 'connection' && way.life !== this.#parts.tokens.life;
+    const endedMs = way.kind === 'connection' ? this.#parts.workers?.endedMs(way.life) : undefined;
+    return { kind: 'gone', subscriber, isOld, endedMs };
   }
 
   /** The flow over which the same binding was renewed here. */
@@ -242,8 +286,9 @@ export class Flows {
   }
 
   #flowOf({ way }: NamedFlow): Flow | undefined {
-    const { tokens, flowById, datagramFlow } = this.#parts;
-    if (way.kind === 'connection') return way.life === tokens.life ? flowById(way.id) : undefined;
+    const { tokens, flowById, datagramFlow, workers } = this.#parts;
+    if (way.kind === 'connection')
+      return way.life === tokens.life ? flowById(way.id) : workers?.flowOf(way.life, way.id);
     return datagramFlow((local) => tokens.nameOf(local) === way.socket, way.remote);
   }
 

@@ -427,8 +427,9 @@ export class ProxyCore {
       return;
     }
     const server = this.#layer.accept(cancel, flow);
-    this.#answers.refuse(server, cancel, { status: 200, reason: 'OK' });
+    // Whoever has its 200 repeats it no more: by then it is on its way, should we die in between.
     invite.user?.cancel(cancel.allNamed('Reason'));
+    this.#answers.refuse(server, cancel, { status: 200, reason: 'OK' });
   }
 
   #validate(request: SipMessage, flow: Flow, routing: Routing, pass: Pass): Refusal | undefined {

@@ -92,6 +92,11 @@ export class TransactionLayer implements TransactionHost {
     return this.#servers.get(serverKey(cancel, 'INVITE'));
   }
 
+  /** For other workers of this host: `c` and a client's key, or `s` and a server's. */
+  has(key: string): boolean {
+    return (key.startsWith('c') ? this.#clients : this.#servers).has(key.slice(2));
+  }
+
   accept(request: SipMessage, flow: Flow, key = requestKey(request)): ServerTransaction {
     const transaction = new ServerTransaction(this, flat(key), request, flow);
     this.#servers.set(transaction.key, transaction);

@@ -10,6 +10,7 @@ import {
   type Logger,
   partnersOf,
   type Random,
+  type WorkerGroup,
 } from '../../../src/internal.ts';
 import type { Identity } from '../identity.ts';
 import type { OwnRequests } from './own-requests.ts';
@@ -23,6 +24,8 @@ export interface TrunkServiceParts {
   readonly log: Logger;
   readonly identity: Identity;
   readonly cluster: Cluster;
+  /** The other processes of this host, which have the same addresses: one of them registers for all. */
+  readonly workers?: Pick<WorkerGroup, 'isLead' | 'onLead'> | undefined;
   readonly trunks: Trunks;
   readonly requests: OwnRequests;
   isDown(member: ControllerAddress): boolean;
@@ -36,12 +39,14 @@ export class TrunkService {
   readonly #registrations: readonly TrunkRegistration[];
   #ahead: readonly ControllerAddress[] = [];
   #look: Cancel | undefined;
+  #stopFollowing: Cancel | undefined;
   #askAtMs = 0;
 
   constructor(parts: TrunkServiceParts) {
     this.#parts = parts;
     this.#pings = new TrunkPings(parts);
     const callId = new KeyedHash(parts.cluster.secret, 'SIP trunk registration').of('Call-ID');
+    const { workers } = parts;
     const { backups, backupFor } = parts.cluster;
     this.#registrations = parts.trunks.all
       .filter(({ config }) => config.register)
@@ -51,7 +56,7 @@ export class TrunkService {
             ...parts,
             callId,
             partners: [...new Map([...backups, ...backupFor].map((each) => [addressKey(each), each])).values()],
-            isRegistrant: () => this.#ahead.every((member) => parts.isDown(member)),
+            isRegistrant: () => workers?.isLead !== false && this.#ahead.every((member) => parts.isDown(member)),
           }),
       );
   }
@@ -61,21 +66,31 @@ export class TrunkService {
     this.#pings.start();
     if (this.#registrations.length === 0) return;
     this.#ahead = membersAhead(this.#parts.cluster, self);
+    this.#stopFollowing = this.#parts.workers?.onLead(() => this.#lookAll());
     this.#tick();
   }
 
   /** Nobody shall send us calls any more. */
   leave(): void {
-    this.#look?.();
-    this.#look = undefined;
+    this.#end();
     for (const registration of this.#registrations) registration.leave();
   }
 
   stop(): void {
-    this.#look?.();
-    this.#look = undefined;
+    this.#end();
     this.#pings.stop();
     for (const registration of this.#registrations) registration.stop();
+  }
+
+  #end(): void {
+    this.#look?.();
+    this.#look = undefined;
+    this.#stopFollowing?.();
+    this.#stopFollowing = undefined;
+  }
+
+  #lookAll(): void {
+    for (const registration of this.#registrations) registration.look();
   }
 
   #tick(): void {
@@ -84,7 +99,7 @@ export class TrunkService {
       this.#askAtMs = clock.now() + askMs;
       for (const member of this.#ahead) ask(member);
     }
-    for (const registration of this.#registrations) registration.look();
+    this.#lookAll();
     // Without anybody ahead it is ours for good.
     if (this.#ahead.length > 0) this.#look = clock.after(lookMs, () => this.#tick());
   }
