@@ -64,6 +64,8 @@ export class Known implements Member {
   /** When it last said something without hearing us. */
   deafHeardMs = Number.NEGATIVE_INFINITY;
   bootRandom: string | undefined;
+  /** Who speaks for these addresses on the link: several where that host has several workers. */
+  readonly #speakers = new Map<string, { readonly random: string; readonly heardMs: number }>();
   addresses: readonly string[] = [];
   version: string | undefined;
   clockDifferenceMs: number | undefined;
@@ -86,6 +88,18 @@ export class Known implements Member {
 
   get lastHeardMs(): number {
     return Math.max(0, this.provenMs, this.answeredMs);
+  }
+
+  /** Notes who speaks. True where it is another life than before, and nobody else goes on speaking for it. */
+  heardFrom({ member, boot: { random }, heardMs }: LinkedMember): boolean {
+    const before = this.#speakers.get(member);
+    this.#speakers.delete(member);
+    for (const [name, each] of this.#speakers) if (heardMs - each.heardMs >= speakerMs) this.#speakers.delete(name);
+    const isAlone = this.#speakers.size === 0;
+    this.#speakers.set(member, { random, heardMs });
+    const known = this.bootRandom === undefined ? undefined : (before?.random ?? this.bootRandom);
+    if (isAlone || this.bootRandom === undefined) this.bootRandom = random;
+    return isAlone && known !== undefined && known !== random;
   }
 
   /** True where something is new. Its named alternates, addresses and hints outlive it. */
@@ -114,6 +128,9 @@ export class Known implements Member {
     this.bootRandom = undefined;
   }
 }
+
+/** Four datagrams of the link. */
+const speakerMs = 1_000;
 
 const sameMap = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);

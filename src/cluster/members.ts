@@ -201,9 +201,8 @@ export class Members {
     for (const address of word.addresses) {
       const member = this.#members.get(address);
       if (member === undefined) continue;
-      const isRestarted = member.bootRandom !== undefined && member.bootRandom !== linked.boot.random;
-      member.bootRandom = linked.boot.random;
-      member.isDeaf = linked.isDeaf;
+      const isRestarted = member.heardFrom(linked);
+      member.isDeaf = linked.isDeaf && linked.provenMs >= member.provenMs;
       if (linked.isDeaf) member.deafHeardMs = linked.heardMs;
       if (linked.provenMs > member.provenMs) {
         member.provenMs = linked.provenMs;
