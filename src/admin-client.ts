@@ -6,13 +6,31 @@ import { formatSocketAddress, type SocketAddress } from './signaling/controller-
 export interface AskOptions {
   readonly method?: 'GET' | 'POST' | 'DELETE' | undefined;
   readonly token?: string | undefined;
+  /** How long an answer is waited for. */
+  readonly limitMs?: number | undefined;
 }
 
 /** The parsed answer. @throws AltpathError (rejects) with a sentence for the operator. */
-export function askAdmin(address: SocketAddress, path: string, options: AskOptions = {}): Promise<unknown> {
+export const askAdmin = (address: SocketAddress, path: string, options: AskOptions = {}): Promise<unknown> =>
+  ask(address, path, options, readAnswer);
+
+/** An answer that is no JSON, such as the metrics. @throws as `askAdmin`. */
+export const askAdminText = (address: SocketAddress, path: string, options: AskOptions = {}): Promise<string> =>
+  ask(address, path, options, (response, body, at) => {
+    if (response.statusCode !== 200) throw noAltpath(at);
+    return body.toString('utf8');
+  });
+
+function ask<T>(
+  address: SocketAddress,
+  path: string,
+  options: AskOptions,
+  read: (response: IncomingMessage, body: Buffer, at: string) => T,
+): Promise<T> {
   const at = formatSocketAddress(address);
+  const { limitMs = answerMs } = options;
   return new Promise((resolve, reject) => {
-    const asking = request({ ...asked(address, path, options), timeout: answerMs }, (response) => {
+    const asking = request({ ...asked(address, path, options), timeout: limitMs }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -22,13 +40,13 @@ export function askAdmin(address: SocketAddress, path: string, options: AskOptio
       });
       response.on('end', () => {
         try {
-          resolve(readAnswer(response, Buffer.concat(chunks), at));
+          resolve(read(response, Buffer.concat(chunks), at));
         } catch (error) {
           reject(error);
         }
       });
     });
-    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${answerMs / 1_000} s`)));
+    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${limitMs / 1_000} s`)));
     asking.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(at, error)));
     asking.end();
   });

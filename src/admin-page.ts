@@ -1,5 +1,8 @@
 /** Which part of a list somebody asks for at the admin server, and answers of it that are no lists. */
 
+import { isWildcard } from './network/local-address.ts';
+import { formatSocketAddress, type SocketAddress } from './signaling/controller-address.ts';
+
 export interface Page {
   readonly from: number;
   readonly size: number;
@@ -19,6 +22,10 @@ const defaultPage = 1_000;
 
 /** Some 10 ms of work. */
 const maxPage = 5_000;
+
+/** Where a browser on this machine finds the dashboard. */
+export const pageAddress = ({ host, port }: SocketAddress): string =>
+  `http://${formatSocketAddress({ host: isWildcard(host) ? (host.includes(':') ? '::1' : '127.0.0.1') : host, port })}/`;
 
 /** An answer that is a file. */
 export class Attachment {

@@ -24,7 +24,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** What the server shows of the process that runs it. */
 export interface AdminView {
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'text' | 'contentType' | 'counter'>;
   readonly log: Logger;
   readonly state: () => 'starting' | 'ready' | 'draining' | 'stopped';
   readonly status: () => Row;

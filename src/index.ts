@@ -28,6 +28,7 @@ import { type Logger, openLog, type ProcessLog, silentLog } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { protocols } from './protocol-table.ts';
 import { formatAddress, formatSocketAddress } from './signaling/controller-address.ts';
+import { workerCount } from './workers/worker-count.ts';
 
 export type { CallEvent, ControllerEvent, PeerEvent, SwitchEvent } from './controller/events.ts';
 export { AltpathError, BindError, ConfigError, FileError } from './errors.ts';
@@ -146,6 +147,10 @@ export async function startController(config: ControllerConfig, options: StartOp
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new ConfigError('the configuration must be an object, such as { sip: { listen: ["127.0.0.1:5060"] } }');
   const loaded = loadConfig({ protocols, source: objectSource(given), node: options.node, nodeOption: 'node' });
+  if (workerCount(loaded.core) > 1)
+    throw new ConfigError(
+      'workers: several processes are for the command altpath run; a program starts one controller (leave workers out)',
+    );
   const metrics = new Metrics();
   const log = logOf(options.logger, config.log === undefined ? undefined : openLog(loaded.core.log, metrics));
   const { version } = packageInfo();

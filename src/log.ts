@@ -36,7 +36,12 @@ export interface ProcessLog {
 
 export const createLog = (options: LogOptions): Logger => openLog(options).logger;
 
-export function openLog(options: LogOptions, metrics?: Metrics): ProcessLog {
+/** `common`: stands in every line. */
+export function openLog(
+  options: LogOptions,
+  metrics?: Metrics,
+  inEachLine: Readonly<Record<string, unknown>> | null = null,
+): ProcessLog {
   const lost = metrics?.counter(
     'log_lines_dropped_total',
     'Log lines that could not be written: the disk is full, or nobody reads',
@@ -48,7 +53,7 @@ export function openLog(options: LogOptions, metrics?: Metrics): ProcessLog {
   const children: Logger[] = [];
   const common = {
     level: options.level,
-    base: null,
+    base: inEachLine,
     serializers: { err: boundedError },
     onChild: (child: Logger) => {
       if (children.length < maxChildren) children.push(child);

@@ -1,11 +1,10 @@
 /** The records of calls with a party that is no line: sealed for a gateway to keep, and told to the other members where none keeps them. */
 
 import type { Clock } from '../clock.ts';
-import type { MemberLink } from '../cluster/member-link.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Random } from '../random.ts';
 import { type CallRecord, isLaterPhase } from './call-record.ts';
-import { CallReplication } from './call-replication.ts';
+import { CallReplication, type CallReplicationParts } from './call-replication.ts';
 import { type RecordPlace, RecordSeal } from './sealed-record.ts';
 
 export interface CallRecordsParts {
@@ -34,7 +33,7 @@ export class CallRecords {
   }
 
   /** The other members, where there is a link to them. */
-  connect(link: MemberLink | undefined): void {
+  connect(link: CallReplicationParts['link'] | undefined): void {
     this.#replication?.stop();
     this.#replication = link === undefined ? undefined : new CallReplication({ ...this.#parts, link });
   }

@@ -7,6 +7,7 @@ import type { ProtocolEntry, RoleSetup } from '../controller/protocol-entry.ts';
 import { ConfigError } from '../errors.ts';
 import { withoutCredentials } from '../location/redis/location-url.ts';
 import { bracketed, formatAddress } from '../signaling/controller-address.ts';
+import { checkWorkers, workerCount } from '../workers/worker-count.ts';
 
 /** The summary to print. @throws ConfigError with one line per problem, FileError. */
 export function check(
@@ -16,8 +17,11 @@ export function check(
   overrides: readonly Override[],
 ): string {
   const source = readSource(file);
-  const load = (which?: string): LoadedConfig<RoleSetup> =>
-    loadConfig({ protocols, file, source, node: which, overrides });
+  const load = (which?: string): LoadedConfig<RoleSetup> => {
+    const loaded = loadConfig({ protocols, file, source, node: which, overrides });
+    checkWorkers(workerCount(loaded.core), sectionsOf(loaded), file);
+    return loaded;
+  };
   const names = node === undefined ? nodeNames(source.value) : [];
   if (names.length < 2) return [`${file}: OK`, ...describe(load(node))].join('\n');
 
@@ -40,7 +44,11 @@ function nodeNames(value: unknown): readonly string[] {
   return typeof nodes === 'object' && nodes !== null && !Array.isArray(nodes) ? Object.keys(nodes) : [];
 }
 
-function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly string[] {
+const sectionsOf = ({ roles }: LoadedConfig<RoleSetup>) =>
+  new Map([...roles].map(([name, { section }]) => [name, section]));
+
+function describe(loaded: LoadedConfig<RoleSetup>): readonly string[] {
+  const { node, roles, core } = loaded;
   const indent = node === undefined ? '  ' : '    ';
   const lines = [...roles.values()].map(({ name, section: { listen, backup } }) => {
     const backups = backup.length === 0 ? '' : `, backup ${backup.map(formatAddress).join(', ')}`;
@@ -58,12 +66,14 @@ function describe({ node, roles, core }: LoadedConfig<RoleSetup>): readonly stri
   const warnings = [...roles.values()].flatMap(({ name, warnings: texts }) =>
     texts.map((text) => `${indent}warning: ${name}: ${text}`),
   );
-  const floating = floatingWarnings(core, new Map([...roles].map(([name, { section }]) => [name, section])));
+  const floating = floatingWarnings(core, sectionsOf(loaded));
+  const count = workerCount(core);
   const admin = core.admin === 'off' ? 'off' : `${core.admin.host}:${core.admin.port}`;
   return [
     ...(node === undefined ? [] : [`  node ${node}`]),
     ...lines,
     ...trunks,
+    ...(count === 1 ? [] : [`${indent}${count} workers${core.workers === 'auto' ? ' (one for each processor)' : ''}`]),
     `${indent}locations in ${withoutCredentials(core.location)}, admin ${admin}`,
     ...warnings,
     ...floating.map((text) => `${indent}warning: ${text}`),

@@ -6,7 +6,7 @@ import { fileProblem } from '../config/fields.ts';
 import { AltpathError, FileError } from '../errors.ts';
 import { mergeTraces } from '../trace/merge.ts';
 import { pcapOf } from '../trace/pcap.ts';
-import type { TraceRow } from '../trace/trace-row.ts';
+import { isTraceRow, type TraceRow } from '../trace/trace-row.ts';
 import { type AdminTarget, adminTargets } from './admin-target.ts';
 import { drawLadder, Ladder, mermaid } from './ladder.ts';
 import { isRow } from './table.ts';
@@ -83,10 +83,3 @@ function withText({ octets, ...row }: TraceRow): object {
 /** No octet that text has no use for, and well-formed. */
 const isText = (bytes: Buffer): boolean =>
   isUtf8(bytes) && !bytes.some((octet) => octet < 9 || (octet > 13 && octet < 32));
-
-const isTraceRow = (value: unknown): value is TraceRow =>
-  isRow(value) &&
-  typeof value['wallMs'] === 'number' &&
-  typeof value['from'] === 'string' &&
-  typeof value['to'] === 'string' &&
-  typeof value['title'] === 'string';

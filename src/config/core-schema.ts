@@ -87,6 +87,10 @@ export const coreSchema = section({
   }).prefault({}),
   /** Metrics, health and the commands status, calls, peers, reg and drain. */
   admin: admin.prefault('off'),
+  /** Processes that share the listeners, so that more than one processor works: a number, or `auto`, one for each processor. */
+  workers: z
+    .union([z.literal('auto'), wholeNumber(1, 64)], { error: 'must be a number from 1 to 64, or auto' })
+    .default(1),
   /** Floating addresses (VRRP): listeners on them are bound when the address is here, and never send from another. */
   vip: z.array(ipAddress).max(16).default([]),
   /** Who shows it may read from other machines; where it is set, drain and log need it everywhere. */

@@ -17,6 +17,7 @@ export interface RoleSection {
     readonly password?: string | undefined;
     readonly register: boolean;
   }[];
+  readonly timers?: { readonly holdMs?: number | undefined };
   /** What its lines may dial beyond the numbers that are known. */
   readonly digitMap?: readonly string[];
 }

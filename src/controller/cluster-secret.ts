@@ -8,10 +8,16 @@ export interface ClusterSecret {
   readonly warning?: string;
 }
 
-export function clusterSecret(configured: string | undefined, hasPartners: boolean, random: Random): ClusterSecret {
+/** `shared`: what the processes of this host share. */
+export function clusterSecret(
+  configured: string | undefined,
+  hasPartners: boolean,
+  random: Random,
+  shared?: string,
+): ClusterSecret {
   if (configured !== undefined) return { secret: configured };
   // Alone, nobody else has to compute the same.
-  if (!hasPartners) return { secret: random.hex(32) };
+  if (!hasPartners) return { secret: shared ?? random.hex(32) };
   return {
     secret: wellKnownSecret,
     warning: `no cluster.secret: using the well-known one, for trials only, and no member link (set cluster.secret in the file or ${secretVariable} on every member)`,

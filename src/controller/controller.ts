@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AdminList, AdminServer, AdminView } from '../admin.ts';
-import { pageOf } from '../admin-page.ts';
+import { pageAddress, pageOf } from '../admin-page.ts';
 import { createDns, systemResolver } from '../caching-dns.ts';
 import { CallControl } from '../calls/call-control.ts';
 import { CallRecords } from '../calls/call-records.ts';
@@ -21,7 +21,6 @@ import type { LogControl } from '../log-control.ts';
 import { logEvent } from '../log-events.ts';
 import type { Metrics } from '../metrics.ts';
 import { FloatingAddresses } from '../network/floating.ts';
-import { isWildcard } from '../network/local-address.ts';
 import { createNetwork } from '../network/node-network.ts';
 import type { Listener } from '../network.ts';
 import { observeProcess } from '../process-metrics.ts';
@@ -29,6 +28,10 @@ import { systemRandom } from '../random.ts';
 import type { CoreServices, Role } from '../role.ts';
 import { AddressResolver } from '../signaling/address-resolver.ts';
 import { formatAddress, formatSocketAddress, type SocketAddress } from '../signaling/controller-address.ts';
+import { LeadRoles } from '../workers/lead-roles.ts';
+import { sharedLink } from '../workers/link-network.ts';
+import type { WorkerGroup } from '../workers/worker-group.ts';
+import { WorkerLink } from '../workers/worker-link.ts';
 import { clusterSecret } from './cluster-secret.ts';
 import { ControllerEvents } from './events.ts';
 import { type Explanation, explain } from './explain.ts';
@@ -44,6 +47,8 @@ export interface ControllerParts {
   readonly metrics: Metrics;
   /** How its log is turned while it runs; absent where the log is another program's. */
   readonly logControl?: LogControl | undefined;
+  /** The other processes of this host, and the secret that we share with them where the configuration has none. */
+  readonly workers?: { readonly group: WorkerGroup; readonly secret: string } | undefined;
   /** Somebody asks at the admin server for the orderly end. */
   drain(): void;
 }
@@ -57,7 +62,9 @@ export class RunningController {
   readonly #roles = new Map<string, Role>();
   readonly #listening = new Map<string, readonly Listener[]>();
   readonly #startedMs = systemClock.now();
+  readonly #workers: ControllerParts['workers'];
   #config: LoadedConfig<RoleSetup>;
+  #leadRoles: LeadRoles<RoleSetup> | undefined;
   #state: ControllerState = 'starting';
   #locations: LocationService | undefined;
   #admin: AdminServer | undefined;
@@ -73,6 +80,7 @@ export class RunningController {
   constructor(parts: ControllerParts) {
     const { version, config, log, metrics, logControl } = parts;
     this.#logControl = logControl;
+    this.#workers = parts.workers;
     this.#version = version;
     this.#config = config;
     this.#log = log;
@@ -101,6 +109,7 @@ export class RunningController {
   /** What the roles have taken over already. */
   set config(config: LoadedConfig<RoleSetup>) {
     this.#config = config;
+    this.#leadRoles?.know(config.roles);
   }
 
   /** Plain data, as `altpath status --json` shows it. */
@@ -118,6 +127,7 @@ export class RunningController {
       records: this.#locations?.size ?? 0,
       ...this.#guard?.status(),
       ...(this.#locations?.status === undefined ? {} : { store: this.#locations.status() }),
+      ...(this.#workers === undefined ? {} : { worker: this.#workers.group.status() }),
       ...(this.#link === undefined ? {} : { link: this.#link.status() }),
       ...(core.vip.length === 0 ? {} : { vip: this.#floating?.status() ?? {} }),
       roles: Object.fromEntries(
@@ -214,7 +224,8 @@ export class RunningController {
     const log = this.#log;
     this.#stopObserving = observeProcess(this.#metrics, this.#version);
     const parts = { clock: systemClock, log, metrics: this.#metrics };
-    const locations = openLocation(core.location, { ...parts, redis: core.redis });
+    const workers = this.#workers?.group;
+    const locations = openLocation(core.location, { ...parts, redis: core.redis }, workers);
     this.#locations = locations;
     await locations.open();
     const readers = [...roles.values()].flatMap(({ name, reader }) =>
@@ -236,7 +247,8 @@ export class RunningController {
       ...parts,
       random: systemRandom,
       settings: core.overload,
-      ports: () => [...this.#listening.values()].flat().flatMap(datagramPort),
+      // The system's table does not tell our queue of a port from a sibling's.
+      ports: () => (workers === undefined ? [...this.#listening.values()].flat().flatMap(datagramPort) : []),
     });
     this.#guard = guard;
     if (core.admin !== 'off') {
@@ -248,7 +260,8 @@ export class RunningController {
 
     const sections = [...roles.values()].map(({ section }) => section);
     const hasPartners = sections.some(({ backup, backupFor }) => backup.length + backupFor.length > 0);
-    const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom);
+    const shared = this.#workers?.secret;
+    const { secret, warning } = clusterSecret(core.cluster.secret, hasPartners, systemRandom, shared);
     if (warning !== undefined) log.warn(warning);
     for (const { name, warnings } of roles.values())
       for (const text of warnings) log.child({ protocol: name }).warn(text);
@@ -256,7 +269,7 @@ export class RunningController {
       log.warn(text);
     const floating = new FloatingAddresses({ ...parts, addresses: core.vip });
     this.#floating = floating;
-    const network = floating.over(createNetwork(parts));
+    const network = floating.over(createNetwork({ ...parts, sharing: workers }));
     const dns = createDns(systemClock, systemResolver(core.dns.servers));
     const plan = new DiallingPlan(core.numbers);
     const resolver = new AddressResolver({ ...parts, dns, locations, plan });
@@ -279,10 +292,25 @@ export class RunningController {
     this.#resolver = resolver;
     observation.know(callControl, locations);
     const trust = { trust: core.trust, allow: core.allow, strip: core.strip };
-    const link = await startLink(this.#config, { ...parts, random: systemRandom, network, version: this.#version });
+    const link = await startLink(this.#config, {
+      ...parts,
+      random: systemRandom,
+      network: workers === undefined ? network : sharedLink(network, workers),
+      version: this.#version,
+      worker: workers?.index,
+    });
     this.#link = link;
-    records.connect(link);
-    for (const setup of roles.values()) {
+    records.connect(
+      workers === undefined
+        ? link
+        : new WorkerLink({
+            workers,
+            clock: systemClock,
+            link,
+            boot: { startMs: Math.floor(systemClock.now()), random: systemRandom.hex(8) },
+          }),
+    );
+    const startRole = async (setup: RoleSetup): Promise<void> => {
       const services: CoreServices = {
         ...parts,
         random: systemRandom,
@@ -301,6 +329,7 @@ export class RunningController {
           order: this.#config.order.get(setup.name),
         },
         link,
+        workers,
         events: this.events,
         journal: observation.journal,
         overload: guard.overload,
@@ -309,14 +338,33 @@ export class RunningController {
       const role = setup.createRole(services, trust);
       this.#roles.set(setup.name, role);
       this.#listening.set(setup.name, await role.start());
-    }
+    };
+    if (workers !== undefined)
+      this.#leadRoles = new LeadRoles({
+        workers,
+        callControl,
+        log,
+        start: startRole,
+        stop: async (name) => {
+          const role = this.#roles.get(name);
+          this.#roles.delete(name);
+          this.#listening.delete(name);
+          await role?.stop();
+        },
+      });
+    for (const setup of roles.values()) if (this.#leadRoles?.isOf(setup) !== true) await startRole(setup);
+    await this.#leadRoles?.start(roles);
     guard.start();
     this.#state = 'ready';
     const addresses = [...this.#listening.values()].flat().map(({ local }) => formatAddress(local));
     const admin = this.#admin === undefined ? 'off' : formatSocketAddress(this.#admin.address);
-    if (this.#admin !== undefined) log.info(`dashboard on ${pageAddress(this.#admin.address)}`);
+    if (this.#admin !== undefined && workers === undefined)
+      log.info(`dashboard on ${pageAddress(this.#admin.address)}`);
     const location = withoutCredentials(core.location);
-    logEvent(log, 'ready', { addresses, admin, location, node, version: this.#version, pid: process.pid });
+    const fields = { addresses, admin, location, node, version: this.#version, pid: process.pid };
+    // That all serve is said by the process above.
+    if (workers === undefined) logEvent(log, 'ready', fields);
+    else log.info(fields, 'worker ready');
   }
 
   /** Hands new work to the backups and waits for what is open, as long as the configuration grants. */
@@ -337,6 +385,7 @@ export class RunningController {
   /** Safe to call twice, and after a start that failed half-way. */
   async close(): Promise<void> {
     this.#state = 'stopped';
+    await this.#leadRoles?.stop();
     await Promise.all([...this.#roles.values()].map((role) => role.stop()));
     this.#roles.clear();
     this.#floating?.stop();
@@ -401,10 +450,6 @@ function gatewayHosts(peers: readonly Row[], name: string): readonly string[] {
     kind === 'gateway' && typeof each === 'string' && each.toLowerCase() === name.toLowerCase();
   return peers.filter(isNamed).flatMap(({ addresses }) => (Array.isArray(addresses) ? addresses.flatMap(hostOf) : []));
 }
-
-/** Where a browser on this machine finds it. */
-const pageAddress = ({ host, port }: SocketAddress): string =>
-  `http://${formatSocketAddress({ host: isWildcard(host) ? (host.includes(':') ? '::1' : '127.0.0.1') : host, port })}/`;
 
 /** As logs write it. */
 const addressOf = ({ transport, host, port }: Row): string =>

@@ -8,7 +8,10 @@ import { logEvent } from '../log-events.ts';
 import { formatSocketAddress } from '../signaling/controller-address.ts';
 import type { RoleSetup } from './protocol-entry.ts';
 
-type Parts = Pick<MemberLinkParts, 'clock' | 'random' | 'log' | 'metrics' | 'network' | 'version'>;
+type Parts = Pick<MemberLinkParts, 'clock' | 'random' | 'log' | 'metrics' | 'network' | 'version'> & {
+  /** Which worker of this host we are: each is a member of its own on the link. */
+  readonly worker?: number | undefined;
+};
 
 /**
  * Undefined where there are no partners, or no secret to know them by; the latter has been said with the warning about the secret.
@@ -39,7 +42,7 @@ export async function startLink(
     secret,
     listen,
     partners,
-    member: node ?? formatSocketAddress(isWildcard ? { ...listen, host: hostname() } : listen),
+    member: `${node ?? formatSocketAddress(isWildcard ? { ...listen, host: hostname() } : listen)}${parts.worker === undefined ? '' : `/${parts.worker}`}`,
   });
   const { host, port } = await link.start().catch((error: unknown) => {
     throw error instanceof BindError

@@ -198,6 +198,17 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     this.members.start();
     this.ownership.start();
     this.liveness.start();
+    if (this.#parts.services.workers?.isSuccession === true) this.#succeed();
+  }
+
+  /** A gateway that obeyed another worker obeys us, whose address is the same: it is asked at once, and need not notice anything. */
+  #succeed(): void {
+    const { protocol } = this.#parts;
+    for (const gateway of this.gateways.all())
+      if (this.serves(gateway.name) && gateway.addresses().length > 0 && !protocol.mayAsk(gateway))
+        protocol.ping(gateway, (obeys) => {
+          if (obeys && !this.#stopped) protocol.back(gateway);
+        });
   }
 
   stop(): void {

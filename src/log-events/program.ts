@@ -10,6 +10,29 @@ export const programEvents = {
     version: 'of altpath',
     pid: 'of the process',
   }),
+  workerServes: event('info', 'worker serves', 'with workers: one of them has opened its sockets', {
+    worker: 'which',
+    pid: 'of its process',
+  }),
+  workerEnded: event('error', 'worker ended', 'with workers: one of them ends without being asked to', {
+    worker: 'which',
+    how: 'the signal or the exit code, or why it could not start',
+    livedMs: 'how long it lived',
+    deaths: 'how often in a row it ended soon after its start; from 4 on it waits long for the next',
+    restartMs: 'when it is started anew',
+  }),
+  workerStuck: event(
+    'error',
+    'worker does not answer: it is ended',
+    'with workers: one of them has said nothing for 20 s',
+    { worker: 'which' },
+  ),
+  workerLeads: event(
+    'info',
+    'worker has the gateways and the registrations with carriers',
+    'with workers: what one does for all goes to another',
+    { worker: 'which' },
+  ),
   stopped: event('info', 'stopped', 'a drain is over, and the process ends', {}),
   malformedMessage: event(
     'info',

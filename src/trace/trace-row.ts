@@ -41,6 +41,18 @@ export function traceRow(message: TracedMessage, masked: Buffer | undefined): Tr
   };
 }
 
+export const isTraceRow = (value: unknown): value is TraceRow =>
+  typeof value === 'object' &&
+  value !== null &&
+  'wallMs' in value &&
+  typeof value.wallMs === 'number' &&
+  'from' in value &&
+  typeof value.from === 'string' &&
+  'to' in value &&
+  typeof value.to === 'string' &&
+  'title' in value &&
+  typeof value.title === 'string';
+
 /** What nobody could read is shown by its beginning. */
 const unread = (bytes: Buffer): string =>
   `unreadable: ${bytes

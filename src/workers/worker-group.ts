@@ -417,8 +417,8 @@ interface Question {
 /** 64·T1 (RFC 3261 §17.1.1.2). */
 const unsettledMs = 32_000;
 
-/** A sibling that does not answer in this time is busy, or about to die. */
-const answerMs = 50;
+/** A sibling that dies is seen to: one that does not answer in this time stands still. */
+const answerMs = 500;
 
 const maxQuestions = 10_000;
 const maxMoved = 4_096;

@@ -77,6 +77,7 @@ describe('configuration: what is read', () => {
       allow: [],
       strip: 'none',
       shutdownSeconds: 10,
+      workers: 1,
       dns: { servers: [] },
     });
     expect([...roles.keys()]).toEqual(['sample']);

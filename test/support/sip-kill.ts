@@ -24,6 +24,16 @@ export interface RunOptions {
   readonly copiesParams?: boolean;
   readonly transport?: 'udp' | 'tcp';
   readonly trace?: (line: string) => void;
+  /** Another world than the usual one. */
+  readonly scene?: Scene | undefined;
+}
+
+export interface Scene {
+  make(flow: Flow): Promise<Actors>;
+  /** What happens in place of the death of the primary. */
+  strike(): void;
+  /** Whose transactions must end. */
+  programs(): readonly string[];
 }
 
 export interface RunResult {
@@ -45,13 +55,17 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     copiesParams = true,
     transport = 'udp',
     trace,
+    scene,
   } = options;
-  const actors = await usualWorld({
-    seed,
-    copiesParams,
-    transport,
-    ...(flow.callees === undefined ? {} : { callees: flow.callees }),
-  });
+  const actors =
+    scene === undefined
+      ? await usualWorld({
+          seed,
+          copiesParams,
+          transport,
+          ...(flow.callees === undefined ? {} : { callees: flow.callees }),
+        })
+      : await scene.make(flow);
   const { world, caller, callees } = actors;
   const { network, clock } = world;
   for (const phone of [caller, ...callees]) phone.finals.length = 0;
@@ -63,7 +77,8 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     isDead = true;
     killedAfter = `${packet.from.host} > ${packet.to.host} ${firstLine(packet)}`;
     trace?.(`--- ${death} when ${moment}`);
-    strike(actors, death);
+    if (scene === undefined) strike(actors, death);
+    else scene.strike();
   };
   if (trace !== undefined)
     network.onPacket((packet) =>
@@ -76,8 +91,9 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
   const startMs = clock.now();
   network.conditions = { ...network.conditions, ...conditions };
   flow.start(actors);
+  const programs = (): readonly string[] => scene?.programs() ?? alive(death);
   const isOver = (): boolean =>
-    world.transactions(...alive(death)) === 0 && [caller, ...callees].every(({ busy }) => busy === 0);
+    world.transactions(...programs()) === 0 && [caller, ...callees].every(({ busy }) => busy === 0);
   let messages = 0;
   for (let passed = 0; passed < 420_000; passed += 2_000) {
     if (flow.isAsync === true || death === 'restart') await clock.advanceAsync(2_000);
@@ -86,7 +102,7 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     if (passed >= 8_000 && isOver()) break;
   }
   const complaints = complaintsOf(flow, actors);
-  const left = world.transactions(...alive(death));
+  const left = world.transactions(...programs());
   if (left > 0) complaints.push(`${left} transactions left`);
   network.conditions = { ...network.conditions, loss: 0, duplication: 0, reordering: 0 };
   return { complaints, messages, killedAfter, nextCallMs: nextCall(actors) };

@@ -19,6 +19,7 @@ import {
   type Screen,
   silentLog,
   type TrustSettings,
+  type WorkerGroup,
 } from '../../src/internal.ts';
 import { MemoryLocations } from '../../src/location/memory.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -26,6 +27,7 @@ import { type Conditions, MemoryNetwork } from './memory-network.ts';
 import { seededRandom } from './seeded-random.ts';
 import { guarded, withCallControl } from './services.ts';
 import { type PhoneOptions, SimPhone } from './sip-ua.ts';
+import type { WorkerProgram } from './worker-host.ts';
 
 export const domain = 'example.com';
 
@@ -70,6 +72,8 @@ export interface NodeOptions {
   readonly log?: Logger;
   /** What it has in a process and not in every test, and what may stand between it, its sockets and its time. */
   readonly more?: (parts: NodeParts) => Partial<NodeParts> & { readonly overload?: OverloadControl };
+  /** One of several programs of this host, and what it is called here. */
+  readonly worker?: { readonly name: string; readonly program: WorkerProgram; readonly group: WorkerGroup };
 }
 
 export interface NodeParts {
@@ -99,7 +103,7 @@ export class SipWorld {
   /** Starts (or, after a crash, starts anew) a SIP role on this host. */
   async node(host: string, options: NodeOptions = {}): Promise<RunningRole> {
     this.#seed += 1;
-    const memoryHost = this.network.host(host);
+    const memoryHost = options.worker?.program ?? this.network.host(host);
     const metrics = new Metrics();
     const cluster: Cluster = {
       secret: options.secret ?? 'one secret for all',
@@ -136,6 +140,7 @@ export class SipWorld {
         locations: options.locations ?? this.locations,
         cluster,
         link,
+        workers: options.worker?.group,
         events: options.events,
       }),
       sipConfigSchema.parse({ listen: [`udp:${host}:5060`, `tcp:${host}:5060`], ...options.config }),
@@ -144,7 +149,7 @@ export class SipWorld {
     screen = role.screen;
     await role.start();
     const running = { role, metrics, link };
-    this.#roles.set(host, running);
+    this.#roles.set(options.worker?.name ?? host, running);
     return running;
   }
 

@@ -414,7 +414,7 @@ export class ProxyCore {
     return this.#identity.isLocalTag(ack);
   }
 
-  /** RFC 3261 §16.10: to the INVITE it means; without one, statelessly where that INVITE would go. */
+  /** RFC 3261 §16.10: to the INVITE it means, before the 200 that ends its repetitions; without one, statelessly where that would go. */
   #onCancel(cancel: SipMessage, flow: Flow): void {
     const invite = this.#layer.cancelled(cancel);
     if (invite === undefined) {
@@ -427,7 +427,6 @@ export class ProxyCore {
       return;
     }
     const server = this.#layer.accept(cancel, flow);
-    // Whoever has its 200 repeats it no more: by then it is on its way, should we die in between.
     invite.user?.cancel(cancel.allNamed('Reason'));
     this.#answers.refuse(server, cancel, { status: 200, reason: 'OK' });
   }
