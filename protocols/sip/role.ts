@@ -400,7 +400,11 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       trunkService.leave();
       partners.tell();
       const until = clock.now() + limitMs;
-      while (proxy.pending > 0 && clock.now() < until) await new Promise<void>((resolve) => clock.after(50, resolve));
+      // A turn in any case: peers sent it something before they could hear that it leaves.
+      while (clock.now() < until) {
+        await new Promise<void>((resolve) => clock.after(drainLookMs, resolve));
+        if (proxy.pending === 0 && !layer.hasUnsettled) break;
+      }
     },
     async stop() {
       partners.stop();
@@ -459,6 +463,8 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     peers: () => partners.peers(pool.peers()),
   };
 }
+
+const drainLookMs = 50;
 
 /** All are told, in this order. */
 const observers = (

@@ -376,7 +376,7 @@ export class RunningController {
     await within(graceMs, this.#closeAdmin());
     const cancelReports = this.#reportDrain();
     // A role that forgets its limit must not keep the process.
-    await within(limitMs + graceMs, Promise.all([...this.#roles.values()].map((role) => role.drain(limitMs))));
+    await within(limitMs + graceMs, drained([...this.#roles.values()], systemClock.now() + limitMs));
     cancelReports();
     await within(graceMs, this.close());
     logEvent(this.#log, 'stopped', {});
@@ -466,6 +466,16 @@ function hostOf(address: unknown): readonly string[] {
     : [];
 }
 
+/** What is done waits for the others, and may get work meanwhile that is open then: it is asked again, until all are done at a time. */
+async function drained(roles: readonly Role[], untilMs: number): Promise<void> {
+  for (;;) {
+    const startedMs = systemClock.now();
+    await Promise.all(roles.map((role) => role.drain(Math.max(0, untilMs - startedMs))));
+    const now = systemClock.now();
+    if (roles.length < 2 || now - startedMs < togetherMs || now >= untilMs) return;
+  }
+}
+
 /** Waits for `work`, but no longer than this. */
 async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -479,6 +489,9 @@ async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
 const graceMs = 2_000;
 
 const drainReportMs = 10_000;
+
+/** Roles that have nothing open are done within this. */
+const togetherMs = 250;
 
 /** Less than 1 ms of work. */
 const linesPerTurn = 2_000;

@@ -1,7 +1,7 @@
 /** One run of a flow in which something happens to the primary at one moment; and all moments of a flow. */
 import type { Conditions, MemoryPacket } from './memory-network.ts';
 import { type Actors, complaintsOf, everybody, type Flow } from './sip-flows.ts';
-import { domain, hosts, usualWorld } from './sip-world.ts';
+import { domain, hosts, type SipWorld, usualWorld } from './sip-world.ts';
 
 export const deaths = ['crash', 'silent', 'restart', 'stall', 'cut', 'cut one way'] as const;
 
@@ -10,7 +10,15 @@ export const deaths = ['crash', 'silent', 'restart', 'stall', 'cut', 'cut one wa
  * stall: silent for three seconds, then it goes on where it was. cut: nothing passes between caller's edge and primary any more,
  * both ways or only from the primary.
  */
-export type Death = (typeof deaths)[number];
+export type Death = (typeof deaths)[number] | Leaving;
+
+export const leavings = ['drain', 'drain, no ICMP', 'drain, deaf', 'drain and restart'] as const;
+
+/**
+ * The primary is drained, ends when that is over, and: datagrams to it are refused; or vanish with the host; or its last 30 ms are spent
+ * deaf, as a process that is being closed; or it is back without any memory 300 ms later.
+ */
+export type Leaving = (typeof leavings)[number];
 
 export type Moment = 'sent' | 'arrived';
 
@@ -23,6 +31,8 @@ export interface RunOptions {
   readonly seed?: number;
   readonly copiesParams?: boolean;
   readonly transport?: 'udp' | 'tcp';
+  /** Callees without an edge before them. */
+  readonly isDirect?: boolean;
   readonly trace?: (line: string) => void;
   /** Another world than the usual one. */
   readonly scene?: Scene | undefined;
@@ -54,6 +64,7 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     seed = 1,
     copiesParams = true,
     transport = 'udp',
+    isDirect = false,
     trace,
     scene,
   } = options;
@@ -63,6 +74,7 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
           seed,
           copiesParams,
           transport,
+          isDirect,
           ...(flow.callees === undefined ? {} : { callees: flow.callees }),
         })
       : await scene.make(flow);
@@ -77,8 +89,12 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     isDead = true;
     killedAfter = `${packet.from.host} > ${packet.to.host} ${firstLine(packet)}`;
     trace?.(`--- ${death} when ${moment}`);
-    if (scene === undefined) strike(actors, death);
-    else scene.strike();
+    if (scene !== undefined) scene.strike();
+    else if (isLeaving(death))
+      leave(actors.world, death).catch((error: unknown) => {
+        throw error;
+      });
+    else strike(actors, death);
   };
   if (trace !== undefined)
     network.onPacket((packet) =>
@@ -96,7 +112,7 @@ export async function runFlow(flow: Flow, options: RunOptions = {}): Promise<Run
     world.transactions(...programs()) === 0 && [caller, ...callees].every(({ busy }) => busy === 0);
   let messages = 0;
   for (let passed = 0; passed < 420_000; passed += 2_000) {
-    if (flow.isAsync === true || death === 'restart') await clock.advanceAsync(2_000);
+    if (flow.isAsync === true || death === 'restart' || isLeaving(death)) await clock.advanceAsync(2_000);
     else clock.advance(2_000);
     if (passed === 8_000) messages = network.sent - before;
     if (passed >= 8_000 && isOver()) break;
@@ -120,7 +136,7 @@ function nextCall({ world, caller, callees }: Actors): number {
   return ringingMs;
 }
 
-function strike({ world }: Actors, death: Death): void {
+function strike({ world }: Actors, death: Exclude<Death, Leaving>): void {
   const { network, clock } = world;
   const { primary, callerEdge } = hosts;
   switch (death) {
@@ -153,8 +169,34 @@ function strike({ world }: Actors, death: Death): void {
   }
 }
 
+const isLeaving = (death: Death | undefined): death is Leaving => leavings.some((each) => each === death);
+
+/** As long as a telephone of these flows may be rung, and its answer repeated. */
+const patienceMs = 60_000;
+
+/** As `altpath drain`, and then the end of the process. */
+async function leave(world: SipWorld, how: Leaving): Promise<void> {
+  const { network, clock } = world;
+  const leaving = world.roleAt(hosts.primary)?.role;
+  await leaving?.drain(patienceMs);
+  if (how === 'drain, deaf') {
+    network.silence(hosts.primary);
+    await new Promise<void>((resolve) => clock.after(30, resolve));
+  }
+  await leaving?.stop();
+  network.crash(hosts.primary);
+  if (how === 'drain, no ICMP') network.silence(hosts.primary);
+  if (how === 'drain, deaf') network.revive(hosts.primary);
+  if (how !== 'drain and restart') return;
+  await new Promise<void>((resolve) => clock.after(300, resolve));
+  network.revive(hosts.primary);
+  await world.primary();
+}
+
 const alive = (death: Death | undefined): readonly string[] =>
-  death === 'crash' || death === 'silent' ? everybody.filter((host) => host !== hosts.primary) : everybody;
+  death === 'crash' || death === 'silent' || (isLeaving(death) && death !== 'drain and restart')
+    ? everybody.filter((host) => host !== hosts.primary)
+    : everybody;
 
 const firstLine = ({ bytes }: MemoryPacket): string => {
   const text = bytes.toString('latin1', 0, 200);
@@ -181,11 +223,12 @@ export interface MomentOptions {
   readonly conditions?: Partial<Conditions>;
   readonly copiesParams?: boolean;
   readonly transport?: 'udp' | 'tcp';
+  readonly isDirect?: boolean;
 }
 
 export async function runAllMoments(flow: Flow, death: Death, options: MomentOptions): Promise<CaseRow> {
-  const { stride, seed = 1, conditions = {}, copiesParams = true, transport = 'udp' } = options;
-  const same = { seed, conditions, copiesParams, transport };
+  const { stride, seed = 1, conditions = {}, copiesParams = true, transport = 'udp', isDirect = false } = options;
+  const same = { seed, conditions, copiesParams, transport, isDirect };
   const base = await runFlow(flow, same);
   const failures = base.complaints.map((complaint) => `without any death: ${complaint}`);
   let cases = 0;

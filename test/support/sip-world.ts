@@ -240,6 +240,8 @@ export async function usualWorld(
     readonly webSocket?: boolean;
     /** Between the edges and the pair. */
     readonly transport?: 'udp' | 'tcp' | undefined;
+    /** Are the callees registered at the primary itself, without an edge before them? */
+    readonly isDirect?: boolean;
   } = {},
 ): Promise<{ world: SipWorld; caller: SimPhone; callees: readonly SimPhone[] }> {
   const world = new SipWorld({}, options.seed);
@@ -250,8 +252,9 @@ export async function usualWorld(
   await world.edge(hosts.calleeEdge, { defaultRoute });
   const caller = await world.phone({ address: '127.0.3.1', user: 'alice', edge: hosts.callerEdge, copiesParams });
   const callees: SimPhone[] = [];
+  const calleesProxy = options.isDirect === true ? hosts.primary : hosts.calleeEdge;
   for (let i = 0; i < (options.callees ?? 1); i += 1)
-    callees.push(await world.phone({ address: `127.0.3.${i + 2}`, user: 'bob', edge: hosts.calleeEdge, copiesParams }));
+    callees.push(await world.phone({ address: `127.0.3.${i + 2}`, user: 'bob', edge: calleesProxy, copiesParams }));
   caller.register();
   for (const callee of callees) callee.register();
   await world.clock.advanceAsync(100);

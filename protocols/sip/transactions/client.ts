@@ -89,6 +89,12 @@ export class ClientTransaction extends Transaction implements Outgoing {
     return this.#text;
   }
 
+  /** Somebody rings, or is told not to, and has not said the last word: nobody but us can stop him, or acknowledge it. */
+  get isUnsettled(): boolean {
+    const isOpen = this.#state === 'calling' || this.#state === 'trying' || this.#state === 'proceeding';
+    return isOpen && (this.isInvite || this.method === 'CANCEL');
+  }
+
   /** @internal */
   start(target: Target): void {
     this.#armTimeout();

@@ -57,11 +57,12 @@ export class TransactionLayer implements TransactionHost {
     return this.#clients.size + this.#servers.size;
   }
 
-  /** Transactions without a final response yet: what a drain waits for. */
-  get pending(): number {
-    let count = 0;
-    for (const server of this.#servers.values()) if (!server.isFinal) count += 1;
-    return count;
+  /** Does any of them need us still, though its request has its answer? A drain waits for those as for open requests. */
+  get hasUnsettled(): boolean {
+    const now = this.clock.now();
+    for (const client of this.#clients.values()) if (client.isUnsettled) return true;
+    for (const server of this.#servers.values()) if (server.isUnsettled(now)) return true;
+    return false;
   }
 
   /** Starts a client transaction; the request leaves at once. */

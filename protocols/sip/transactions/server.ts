@@ -43,6 +43,9 @@ export class ServerTransaction extends Transaction {
   #last: string | undefined;
   #status = 0;
   #octets = 0;
+  /** When a 2xx to INVITE was sent first, and last. */
+  #acceptedMs = 0;
+  #repeatedMs = 0;
 
   constructor(host: TransactionHost, key: string, request: SipMessage, flow: Flow) {
     super(host, request.method === 'INVITE');
@@ -102,6 +105,19 @@ export class ServerTransaction extends Transaction {
     this.#step(message.method === 'ACK' ? 'ack' : 'request');
   }
 
+  /**
+   * May its answer still need us? A refusal is repeated until its ACK comes (Timer G). A 2xx is repeated by whoever gave it, who knows of
+   * nobody but us: he did not get his ACK yet where the next repetition (RFC 3261 §13.3.1.4) is due or just came. Of anything but INVITE:
+   * its answer is being made.
+   */
+  isUnsettled(now: number): boolean {
+    if (!this.isInvite) return this.#state === 'trying' || this.#state === 'proceeding';
+    if (this.#state !== 'accepted') return this.#state === 'completed';
+    const { t1Ms, t2Ms } = this.host.timers;
+    const nextMs = Math.min(this.#repeatedMs - this.#acceptedMs + t1Ms, t2Ms);
+    return now - this.#repeatedMs < nextMs + t1Ms;
+  }
+
   abandon(): void {
     this.end();
   }
@@ -132,6 +148,10 @@ export class ServerTransaction extends Transaction {
         // A 2xx that comes again was not acknowledged: perhaps it never arrived where the last one went.
         if (this.#status >= 200) this.#turn += 1;
         this.#status = status;
+        if (this.isInvite && status >= 200 && status < 300) {
+          this.#repeatedMs = this.host.clock.now();
+          if (this.#acceptedMs === 0) this.#acceptedMs = this.#repeatedMs;
+        }
         // A 2xx to INVITE is repeated end to end, not from here, unless a stand-in asks for it.
         this.#last = this.isInvite && status >= 200 && status < 300 && !this.#hasAlternates ? undefined : flat(text);
         if (status >= 200) {
