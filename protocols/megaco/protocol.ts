@@ -211,7 +211,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
   onRequest(mg: MediaGateway, incoming: IncomingRequest): void {
     // What a gateway still sends to us while we hand it over is for its new controller: it will be repeated there (§11.5).
     // Nor do we know, after a pause of ours, who has served it meanwhile.
-    if (this.handOver.isLeaving(mg) || !this.controller.ownership.isCertain) {
+    const { isLeaving, ownership } = this.controller;
+    if (isLeaving || this.handOver.isLeaving(mg) || !ownership.isCertain) {
       incoming.ignore();
       return;
     }

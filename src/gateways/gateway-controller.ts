@@ -2,6 +2,7 @@
  * A controller of gateways, whatever protocol they speak: which gateways and lines there are, which of them are ours to serve, whether they
  * live, and how they are given away when we leave. What is said to them is the protocol's.
  */
+import type { Call } from '../calls/call.ts';
 import { GatewayOwnership } from '../cluster/gateway-ownership.ts';
 import { MemberProbes } from '../cluster/member-probes.ts';
 import { Members } from '../cluster/members.ts';
@@ -57,6 +58,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   #digitMap: readonly string[] = [];
   #started = false;
   #stopped = false;
+  #isLeaving = false;
 
   constructor(parts: GatewayControllerParts<G, A>) {
     this.#parts = parts;
@@ -267,11 +269,29 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   /** The first backup that lives takes everything over, with the calls on it (RFC 3525 §11.5); where none lives, calls may end. */
   async drain(limitMs: number): Promise<void> {
     const { protocol, services } = this.#parts;
-    const until = services.clock.now() + limitMs;
-    this.lineProvider.drain();
-    if (this.ownership.heir() !== undefined) this.ownership.drain();
-    while (!protocol.isDrained() && services.clock.now() < until && !this.#stopped)
-      await new Promise<void>((resolve) => services.clock.after(50, resolve));
+    const { clock } = services;
+    const until = clock.now() + limitMs;
+    if (this.ownership.heir() !== undefined) {
+      await this.#setUpsEnd(Math.min(until, clock.now() + setUpMs));
+      this.lineProvider.drain();
+      this.ownership.drain();
+    } else this.lineProvider.drain();
+    while (!protocol.isDrained() && clock.now() < until && !this.#stopped)
+      await new Promise<void>((resolve) => clock.after(50, resolve));
+  }
+
+  /** We are about to leave: what gateways say now is for the member that comes after us, to which they will say it again. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** Until the called line of each number that we took rings: digits that we have acknowledged nobody else will hear of. */
+  async #setUpsEnd(untilMs: number): Promise<void> {
+    const { clock } = this.#parts.services;
+    this.#isLeaving = true;
+    while (this.lineProvider.calls.some(isBeingSetUp) && clock.now() < untilMs && !this.#stopped)
+      await new Promise<void>((resolve) => clock.after(arrivalCheckMs, resolve));
+    this.#isLeaving = false;
   }
 
   status(): Readonly<Record<string, unknown>> {
@@ -386,6 +406,11 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     return up;
   }
 }
+
+const isBeingSetUp = ({ phase }: Call): boolean => phase === 'routing' || phase === 'offering' || phase === 'alerting';
+
+/** Commands and replies of a set-up take no longer, unless a gateway is slow. */
+const setUpMs = 1_000;
 
 /** How often a call looks whether the gateway of the called line has come. */
 const arrivalCheckMs = 50;

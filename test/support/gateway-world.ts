@@ -117,6 +117,19 @@ export class GatewayWorld<Gateway extends { stop(): Promise<void> }> {
     return role;
   }
 
+  /** As `altpath drain`, and then the end of the process; `again` starts it anew half a second later. */
+  async drain(host: string, again?: () => Promise<unknown>): Promise<void> {
+    const [role, link] = [this.roles.get(host), this.links.get(host)];
+    await role?.drain(60_000);
+    await role?.stop();
+    await link?.stop();
+    this.kill(host);
+    if (again === undefined) return;
+    await new Promise<void>((resolve) => this.clock.after(500, resolve));
+    this.network.revive(host);
+    await again();
+  }
+
   /** kill -9. */
   kill(host: string): void {
     this.network.crash(host);

@@ -16,10 +16,13 @@ export async function playCall(
   options: {
     readonly patienceMs?: number;
     readonly retries?: boolean;
+    /** Who hears dial tone again after he has dialled waits so long before he dials again. */
+    readonly redialAfterMs?: number;
     readonly during?: (phase: string) => void | Promise<void>;
   } = {},
 ): Promise<CallOutcome> {
-  const { patienceMs = 15_000, during = () => undefined } = options;
+  const { patienceMs = 15_000, during = () => undefined, redialAfterMs = 0 } = options;
+  let heardAgainMs: number | undefined;
   const outcome: CallOutcome = { redialled: 0, stuckAt: undefined };
   const until = async (what: string, holds: () => boolean): Promise<boolean> => {
     for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += 20) {
@@ -43,9 +46,12 @@ export async function playCall(
       a.onHook();
       a.offHook();
     } else if (a.signal === 'cg/dt' && a.collecting) {
-      outcome.redialled += 1;
-      a.dial(callee);
-    }
+      heardAgainMs ??= world.clock.now();
+      if (world.clock.now() - heardAgainMs >= redialAfterMs) {
+        outcome.redialled += 1;
+        a.dial(callee);
+      }
+    } else heardAgainMs = undefined;
     return b.signal === 'al/ri';
   });
   if (!rings) return outcome;

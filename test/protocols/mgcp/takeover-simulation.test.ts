@@ -5,6 +5,8 @@ import { backupHost, primaryHost, World, type WorldOptions } from './world.ts';
 /** Kills the primary at the n-th message of a call, counted over everything but the heartbeats of the call agents. */
 type Moment = 'afterSending' | 'beforeReading';
 
+type How = 'crash' | 'silence' | 'drain' | 'drainAndReturn';
+
 describe('the primary call agent is killed after every single message of a call (design §14)', () => {
   for (const moment of ['afterSending', 'beforeReading'] as const) {
     it(`no line is stuck, no call is lost, the backup owns every line: aware gateways, killed ${moment}`, async () => {
@@ -39,11 +41,24 @@ describe('the primary call agent is killed after every single message of a call 
   }, 120_000);
 });
 
+describe('RFC 3435 §4.4.7: the primary is drained at every single message of a call, and ends when its drain is over', () => {
+  for (const [who, how, options] of [
+    ['aware gateways', 'drain', {}],
+    ['aware gateways', 'drainAndReturn', {}],
+    ['plain gateways', 'drain', { gateway: { aware: false } }],
+    ['step mode', 'drain', { config: { quarantine: 'step' } }],
+    ['no secret in common', 'drain', { link: false }],
+  ] as const)
+    it(`no call is lost and no line stuck: ${who}, ${how}`, async () => {
+      expect(await everyMessage('beforeReading', options, how)).toBeGreaterThan(20);
+    });
+});
+
 /** Plays the call once for each message, until the kill comes after its end. Returns how many messages it has. */
 async function everyMessage(
   moment: Moment,
   options: WorldOptions,
-  how: 'crash' | 'silence' = 'crash',
+  how: How = 'crash',
   parties: readonly [string, string] = ['200', '202'],
 ): Promise<number> {
   const failures: string[] = [];
@@ -63,7 +78,7 @@ async function play(
   at: number,
   moment: Moment,
   options: WorldOptions,
-  how: 'crash' | 'silence',
+  how: How,
   parties: readonly [string, string],
 ): Promise<string | undefined> {
   const world = await World.up(options);
@@ -74,8 +89,16 @@ async function play(
     count += 1;
     if (count !== at) return;
     killed = `${packet.from.host} > ${packet.to.host} ${packet.bytes.toString('latin1').split('\r\n', 1)[0]}`;
-    if (how === 'silence') world.network.silence(primaryHost);
-    world.kill(primaryHost);
+    if (how === 'drain' || how === 'drainAndReturn')
+      world
+        .drain(primaryHost, how === 'drain' ? undefined : () => world.startAgent(primaryHost))
+        .catch((error: unknown) => {
+          throw error;
+        });
+    else {
+      if (how === 'silence') world.network.silence(primaryHost);
+      world.kill(primaryHost);
+    }
   };
   if (moment === 'afterSending') world.network.onPacket(tap);
   else world.network.onArrival(tap);
