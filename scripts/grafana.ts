@@ -129,6 +129,44 @@ const rows: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         queries: [[`altpath_gateways_up${by}`, '{{protocol}} at {{instance}}']],
       },
       {
+        title: 'Gateways that do not answer',
+        kind: 'timeseries',
+        width: 8,
+        queries: [[`altpath_gateway_up${by} == 0`, '{{gateway}}']],
+      },
+      {
+        title: 'Answer seizure ratio by gateway',
+        description: 'Of the calls to its lines, and of those from them (ITU-T E.425)',
+        kind: 'timeseries',
+        unit: 'percentunit',
+        width: 8,
+        queries: [
+          [
+            `sum by (gateway, side) (${rate('gateway_call_answers_total')}) / sum by (gateway, side) (${rate('gateway_call_attempts_total')})`,
+            '{{gateway}} ({{side}})',
+          ],
+        ],
+      },
+      {
+        title: 'Answer seizure ratio by trunk',
+        kind: 'timeseries',
+        unit: 'percentunit',
+        width: 8,
+        queries: [
+          [
+            `sum by (trunk) (${rate('sip_trunk_calls_answered_total')}) / sum by (trunk) (${rate('sip_trunk_calls_total')})`,
+            '{{trunk}}',
+          ],
+        ],
+      },
+      {
+        title: 'Trunks',
+        description: '1: a hop of the carrier answers',
+        kind: 'timeseries',
+        width: 8,
+        queries: [[`altpath_sip_trunk_up${by}`, '{{trunk}} at {{instance}}']],
+      },
+      {
         title: 'Location store',
         kind: 'timeseries',
         width: 8,

@@ -18,6 +18,8 @@ export interface MetricSeries {
 
 export interface Sample {
   readonly value: number;
+  /** Other labels than those of its series. */
+  readonly labels?: Labels;
   /** Of a histogram: behind the family's name, and the upper bound of a bucket. */
   readonly suffix?: '_bucket' | '_sum' | '_count';
   readonly le?: number;
@@ -35,7 +37,8 @@ export function writtenText(families: ReadonlyMap<string, MetricFamily>): Promis
       for (const { labels, samples } of sampled(family)) for (const { value } of samples) counter.inc(labels, value);
     } else {
       const gauge = new Gauge(parts);
-      for (const { labels, samples } of sampled(family)) for (const { value } of samples) gauge.set(labels, value);
+      for (const { labels, samples } of sampled(family))
+        for (const { value, labels: own = labels } of samples) gauge.set(own, value);
     }
   }
   return registry.metrics();

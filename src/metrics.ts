@@ -39,6 +39,21 @@ export class Metrics {
     series.set(key, new Reader(admitted, read));
   }
 
+  /**
+   * Values whose labels come and go with what is configured, read when asked for; what is beyond the bound of a family is left out.
+   * `reader`: the same one again replaces the former. @throws AltpathError as `counter` does.
+   */
+  gauges(
+    name: string,
+    help: string,
+    labels: readonly string[],
+    read: () => Iterable<LabelledValue>,
+    reader: string,
+  ): void {
+    const { series } = this.#place(name, help, 'gauge', Object.fromEntries(labels.map((label) => [label, reader])));
+    series.set(reader, new Values(read));
+  }
+
   /** Keep it, as a counter. The same name with other labels is another series. @throws AltpathError as `counter` does. */
   histogram(name: string, help: string, bounds: readonly number[], labels: Labels = {}): Histogram {
     const { series, key, admitted } = this.#place(name, help, 'histogram', labels);
@@ -116,6 +131,29 @@ class Reader implements MetricSeries {
 
   samples(): readonly Sample[] {
     return [{ value: this.#read() }];
+  }
+}
+
+export interface LabelledValue {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+class Values implements MetricSeries {
+  readonly labels: Labels = {};
+  readonly #read: () => Iterable<LabelledValue>;
+
+  constructor(read: () => Iterable<LabelledValue>) {
+    this.#read = read;
+  }
+
+  samples(): readonly Sample[] {
+    const samples: Sample[] = [];
+    for (const each of this.#read()) {
+      samples.push(each);
+      if (samples.length >= maxSeries) break;
+    }
+    return samples;
   }
 }
 

@@ -6,6 +6,7 @@
  * this party does, and where it answers an offer it has the offer's m= lines in order. A description that a leg is given is the other
  * party's, in the same way.
  */
+import type { GatewayName } from '../journal/gateway-calls.ts';
 import type { CallRecord } from './call-record.ts';
 
 /** What a party can hear. `ring` is the telephone's bell. */
@@ -59,6 +60,8 @@ export interface CallerIdentity {
 export interface Leg {
   /** For logs and lists: a number, an endpoint, a URI. */
   readonly name: string;
+  /** The gateway that this party's line is on. */
+  readonly gateway?: GatewayName | undefined;
   /** Who calls; of a caller's leg. */
   readonly identity?: CallerIdentity | undefined;
   /** The id that this party's messages carry, where it is another than the call's. */

@@ -62,6 +62,8 @@ export class ReportedCalls {
     const observed = this.#observed.get(call);
     if (observed === undefined) return undefined;
     const { callId, caller, callee } = call;
+    observed.callerGateway ??= caller?.gateway;
+    observed.calleeGateway = callee?.gateway ?? observed.calleeGateway;
     if (callId !== '') observed.callId ??= callId;
     observed.caller ??= caller?.name;
     observed.callee = callee?.name ?? observed.callee;

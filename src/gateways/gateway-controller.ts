@@ -16,6 +16,7 @@ import { AuditHandOver } from './audit-hand-over.ts';
 import type { ControllerNode } from './controller-node.ts';
 import type { GatewayProvision, GatewayTimers } from './gateway-config.ts';
 import { addressOf, GatewayLiveness } from './gateway-liveness.ts';
+import { GatewayMetrics } from './gateway-metrics.ts';
 import type { GatewayProtocol } from './gateway-protocol.ts';
 import { GatewayProvisioning, type Provisioning } from './gateway-provisioning.ts';
 import { GatewayRegistry } from './gateway-registry.ts';
@@ -69,6 +70,12 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
     this.gateways = new GatewayRegistry(clock, (gateway, downMs) =>
       logEvent(log, 'gatewayUp', { gateway: gateway.name, address: addressOf(gateway), downMs }),
     );
+    const counted = new GatewayMetrics({
+      metrics,
+      protocol: protocol.name,
+      all: () => this.gateways.all(),
+      serves: ({ name }) => this.serves(name),
+    });
     this.lineProvider = new LineProvider({
       ...services,
       log,
@@ -113,6 +120,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       ping: (gateway, done) => protocol.ping(gateway, done),
       back: (gateway) => protocol.back(gateway),
       silent: (gateway) => this.control.unheard(gateway),
+      died: (gateway) => counted.died(gateway),
     });
     this.roaming = new RoamingGateways({
       clock,
@@ -184,13 +192,13 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       withdrawn: (line) => this.takeover.drop(line),
       serve: (lines) => this.takeover.begin(lines.filter((line) => this.#mayTake(line))),
       roaming: this.roaming,
+      placed: (gateway) => counted.added(gateway),
       removed: (gateway) => {
         this.liveness.forget(gateway);
         this.roaming.forget(gateway);
         protocol.removed(gateway);
       },
     });
-    metrics.gauge('gateways_up', 'Gateways that we serve and that live', () => this.#up(), { protocol: protocol.name });
   }
 
   /** Once sockets are bound: homes follow from our own address. */
@@ -398,12 +406,6 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       serves: isHome ? [...new Set([...word.serves, ...addresses])] : word.serves,
       hints: { ...this.#parts.protocol.hints?.(), ...this.roaming.hints(({ name }) => this.serves(name)) },
     };
-  }
-
-  #up(): number {
-    let up = 0;
-    for (const { name, state } of this.gateways.all()) if (state === 'up' && this.serves(name)) up += 1;
-    return up;
   }
 }
 

@@ -20,6 +20,8 @@ export interface GatewayLivenessParts {
   ping(gateway: Gateway, done: (answered: boolean) => void): void;
   /** It lives, and was not known to. */
   back(gateway: Gateway): void;
+  /** It lived, and does not answer. */
+  died?(gateway: Gateway): void;
   /** It was quiet, and did not answer when it was asked. */
   silent(gateway: Gateway): void;
 }
@@ -59,7 +61,10 @@ export class GatewayLiveness {
   /** It does not answer: from now on it is asked, less and less often. Its own words bring it back as well. */
   failed(gateway: Gateway): void {
     const { log, registry } = this.#parts;
-    if (registry.failed(gateway)) logEvent(log, 'gatewayDown', { gateway: gateway.name, address: addressOf(gateway) });
+    if (registry.failed(gateway)) {
+      this.#parts.died?.(gateway);
+      logEvent(log, 'gatewayDown', { gateway: gateway.name, address: addressOf(gateway) });
+    }
     this.#poll(gateway, 1);
   }
 

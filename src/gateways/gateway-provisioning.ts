@@ -34,6 +34,8 @@ export interface GatewayProvisioningParts<G extends GatewayProvision> {
   serve(lines: readonly Line[]): void;
   /** It is provisioned no more. */
   removed(gateway: Gateway): void;
+  /** A gateway that was not there before. */
+  placed(gateway: Gateway): void;
 }
 
 export class GatewayProvisioning<G extends GatewayProvision> {
@@ -106,6 +108,7 @@ export class GatewayProvisioning<G extends GatewayProvision> {
     const literals = addresses.filter(({ host }) => isIpLiteral(host));
     const known = registry.byName(name);
     const gateway = known ?? registry.add(name, literals);
+    if (known === undefined) this.#parts.placed(gateway);
     protocol.configured(gateway, configured);
     const hasRoamed = roaming.has(gateway);
     roaming.provision(gateway, roams);

@@ -7,11 +7,14 @@ import type { CallerIdentity, FailureTold, Leg, LegEvent, ModifyRefusal, Release
 import { causeOf, finerReason } from '../calls/release-cause.ts';
 import { completeDescription } from '../calls/session-description.ts';
 import { answerTo, isFaxDescription, type MediaMode, type ServedMedia, servedMedia } from '../calls/session-media.ts';
+import type { GatewayName } from '../journal/gateway-calls.ts';
 import { type DesiredLine, type DesiredMedia, desiredDialling, desiredInCall, type PlayedKey } from './line-state.ts';
 
 /** What a leg asks of its line. */
 export interface LegLine {
   readonly number: string;
+  readonly protocol: string;
+  readonly gateway: string;
   readonly identity: CallerIdentity;
   readonly inService: boolean;
   readonly desired: DesiredLine;
@@ -55,6 +58,10 @@ export class LineLeg implements Leg {
 
   get identity(): CallerIdentity {
     return this.line.identity;
+  }
+
+  get gateway(): GatewayName {
+    return this.line;
   }
 
   /** The session description of this line's own media, as the other party is given it. */

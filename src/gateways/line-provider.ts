@@ -65,6 +65,7 @@ export class LineProvider implements LegProvider {
       parts.protocol,
       {
         clock: parts.clock,
+        protocol: parts.protocol,
         driver: parts.driver,
         accepts: parts.accepts,
         canPlayKeys: parts.canPlayKeys,

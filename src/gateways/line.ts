@@ -38,6 +38,8 @@ export const defaultLineTimers: LineTimers = { toneMs: 30_000, howlerMs: 60_000 
 
 export interface LineParts {
   readonly clock: Clock;
+  /** That its gateway speaks. */
+  readonly protocol?: string | undefined;
   /** `line.desired` has changed. The latest counts; what was not sent of an earlier one need not be. */
   readonly driver: {
     apply(line: Line): void;
@@ -67,6 +69,7 @@ export class Line {
   readonly number: string;
   readonly endpoint: string;
   readonly gateway: string;
+  readonly protocol: string;
   readonly #parts: LineParts;
   #desired: DesiredLine = desiredIdle;
   #identity: CallerIdentity;
@@ -85,6 +88,7 @@ export class Line {
     this.number = provision.number;
     this.endpoint = provision.endpoint;
     this.gateway = provision.gateway;
+    this.protocol = parts.protocol ?? '';
     this.#identity = identityOf(provision);
     this.#parts = parts;
   }

@@ -1,14 +1,12 @@
 /** Figures of calls: attempts, answers and network effectiveness by route (ITU-T E.425 §2.4), delays, and why calls fail. */
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import type { CallJournal } from './call-journal.ts';
+import { type CallCounts, type GatewayName, gatewayCallCounts, type gatewaySides } from './gateway-calls.ts';
 import type { ObservedCall } from './observed-call.ts';
 
-interface RouteCounts {
+interface RouteCounts extends CallCounts {
   readonly protocol: string;
   readonly route: string;
-  readonly attempts: Counter;
-  readonly answers: Counter;
-  readonly effective: Counter;
 }
 
 interface Delays {
@@ -24,6 +22,7 @@ export class CallMetrics {
   readonly #metrics: Metrics;
   readonly #routes = new Map<string, RouteCounts>();
   #lastCounts: RouteCounts | undefined;
+  readonly #gateways = new Map<string, CallCounts>();
   readonly #delays = new Map<string, Delays>();
   readonly #failures = new Map<string, Counter>();
   readonly #stopListening: () => void;
@@ -47,10 +46,10 @@ export class CallMetrics {
     const { protocol, outcome, begunMs, ringingMs, answeredMs, endedMs = 0 } = call;
     // Its attempt was another member's, or was counted before this process.
     if (!call.isAdopted) {
-      const counts = this.#countsOf(protocol, call.route ?? 'none');
-      counts.attempts.add();
-      if (answeredMs !== undefined) counts.answers.add();
-      if (answeredMs !== undefined || partiesDecided.has(outcome?.reason ?? '')) counts.effective.add();
+      count(this.#countsOf(protocol, call.route ?? 'none'), call);
+      const { callerGateway, calleeGateway } = call;
+      if (callerGateway !== undefined) count(this.#gatewayCountsOf(callerGateway, 'caller'), call);
+      if (calleeGateway !== undefined) count(this.#gatewayCountsOf(calleeGateway, 'callee'), call);
       const delays = this.#delaysOf(protocol);
       const toldMs = ringingMs ?? answeredMs;
       if (toldMs !== undefined) delays.postDial.observe((toldMs - begunMs) / 1_000);
@@ -92,6 +91,16 @@ export class CallMetrics {
     return counts;
   }
 
+  #gatewayCountsOf({ protocol, gateway }: GatewayName, side: (typeof gatewaySides)[number]): CallCounts {
+    const key = `${side} ${protocol} ${gateway}`;
+    let counts = this.#gateways.get(key);
+    if (counts === undefined) {
+      counts = gatewayCallCounts(this.#metrics, { protocol, gateway }, side);
+      if (this.#gateways.size < maxRoutes) this.#gateways.set(key, counts);
+    }
+    return counts;
+  }
+
   #delaysOf(protocol: string): Delays {
     let delays = this.#delays.get(protocol);
     if (delays === undefined) {
@@ -121,6 +130,12 @@ export class CallMetrics {
     }
     return counter;
   }
+}
+
+function count(counts: CallCounts, { answeredMs, outcome }: ObservedCall): void {
+  counts.attempts.add();
+  if (answeredMs !== undefined) counts.answers.add();
+  if (answeredMs !== undefined || partiesDecided.has(outcome?.reason ?? '')) counts.effective.add();
 }
 
 /** The network did its part: the called party was busy, did not answer or did not want, or the caller gave up or misdialled. */

@@ -1,6 +1,7 @@
 /** One call as this controller sees it, from its first message to its end. */
 import type { Flow } from '../network.ts';
 import { formatSocketAddress, type SocketAddress, type Transport } from '../signaling/controller-address.ts';
+import type { GatewayName } from './gateway-calls.ts';
 
 export type CallStage = 'trying' | 'ringing' | 'talking' | 'ended';
 
@@ -63,6 +64,9 @@ export class ObservedCall {
   switches: CallSwitch[] | undefined;
   /** Ids that messages of its parties carry besides. */
   otherIds: readonly string[] | undefined;
+  /** The gateways of parties that are lines. */
+  callerGateway: GatewayName | undefined;
+  calleeGateway: GatewayName | undefined;
   /** @internal Its neighbours among the calls under way. */
   before: ObservedCall | undefined;
   /** @internal */

@@ -57,6 +57,26 @@ describe('metrics', () => {
     expect(() => metrics.gauge('b', 'B', () => 1, { reason: 'x' })).toThrow(/not \(reason\)/);
   });
 
+  it('reads values whose labels come and go, up to the bound of a family', async () => {
+    const metrics = new Metrics();
+    let count = 2;
+    const read = (protocol: string) => () =>
+      Array.from({ length: count }, (_, index) => ({ labels: { protocol, gateway: `gw${index}` }, value: index }));
+    for (const protocol of ['one', 'other'])
+      metrics.gauges('gateway_up', 'Up', ['protocol', 'gateway'], read(protocol), protocol);
+    const series = async () => (await metrics.text()).match(/^altpath_gateway_up\{.*$/gm) ?? [];
+    expect(await series()).toEqual([
+      'altpath_gateway_up{protocol="one",gateway="gw0"} 0',
+      'altpath_gateway_up{protocol="one",gateway="gw1"} 1',
+      'altpath_gateway_up{protocol="other",gateway="gw0"} 0',
+      'altpath_gateway_up{protocol="other",gateway="gw1"} 1',
+    ]);
+    count = 1;
+    expect(await series()).toHaveLength(2);
+    count = 5_000;
+    expect(await series()).toHaveLength(2_000);
+  });
+
   it('is bounded, whatever a peer makes of a label', async () => {
     const metrics = new Metrics();
     for (let index = 0; index < 5_000; index += 1)

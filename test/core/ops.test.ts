@@ -13,6 +13,9 @@ const files = ['grafana', 'prometheus'].flatMap((folder) =>
 );
 const named = [...new Set(files.flatMap((file) => readFileSync(file, 'utf8').match(/altpath_[a-z_]+/g) ?? []))].sort();
 
+/** Of documents (RFC 5737): on no host. */
+const floating = '198.51.100.77';
+
 const folder = mkdtempSync(join(tmpdir(), 'altpath-ops-'));
 let controller: Controller;
 const peers: SipPeer[] = [];
@@ -32,9 +35,12 @@ beforeAll(async () => {
   peers.push(callee, caller);
   controller = await startController({
     location: `sqlite:${join(folder, 'locations.sqlite')}`,
+    cluster: { secret: '0123456789abcdef0123456789abcdef' },
+    vip: [floating],
     sip: {
-      listen: ['udp:127.0.0.1:0'],
+      listen: ['udp:127.0.0.1:0', `udp:${floating}:45061`],
       domains: ['example.com'],
+      trunks: [{ name: 'carrier', to: [`udp:127.0.0.1:${dead.port}`], prefixes: ['+49'] }],
       routes: [{ prefix: '9', to: [`udp:127.0.0.1:${dead.port}`, `udp:127.0.0.1:${callee.port}`] }],
     },
     mgcp: { listen: ['127.0.0.1:0'], gateways: [{ name: 'rgw1', addresses: ['127.0.0.1:2427'] }] },
