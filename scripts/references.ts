@@ -185,7 +185,7 @@ const sources = ['src', 'protocols'].flatMap((folder) =>
 /** Every metric that some source names, with its help. */
 export function metricsInSources(): ReadonlyMap<string, { readonly kind: string; readonly help: string }> {
   const found = new Map<string, { kind: string; help: string }>();
-  const call = /\.(counter|gauge|histogram)\(\s*'([a-z0-9_]+)',\s*'((?:[^'\\]|\\.)*)'/g;
+  const call = /\.(counter|gauge|histogram)s?\(\s*'([a-z0-9_]+)',\s*'((?:[^'\\]|\\.)*)'/g;
   for (const path of sources)
     for (const [, kind = '', name = '', help = ''] of read(path).matchAll(call))
       found.set(`altpath_${name}`, { kind, help: help.replaceAll("\\'", "'") });

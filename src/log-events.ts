@@ -5,6 +5,7 @@
 import type { Logger } from './log.ts';
 import { gatewayEvents } from './log-events/gateways.ts';
 import { memberEvents } from './log-events/members.ts';
+import { networkEvents } from './log-events/network.ts';
 import { programEvents } from './log-events/program.ts';
 import { type EventShape, event } from './log-events/shape.ts';
 import { storeEvents } from './log-events/store.ts';
@@ -211,6 +212,7 @@ const callEvents = {
 export const logEvents = {
   ...callEvents,
   ...memberEvents,
+  ...networkEvents,
   ...gatewayEvents,
   ...programEvents,
   ...storeEvents,

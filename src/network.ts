@@ -49,6 +49,8 @@ export interface NetworkEvents {
   malformed?(bytes: Buffer, flow: Flow, reason: string): void;
   /** The floating address of this listener has left the host: another host has whatever was under way over it. */
   left?(local: ControllerAddress): void;
+  /** It has come to this host, and is bound: what the other host had under way is ours to find out. */
+  came?(local: ControllerAddress): void;
 }
 
 /** Cuts the messages out of one connection's bytes. One instance per connection. */

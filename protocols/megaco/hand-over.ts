@@ -73,7 +73,7 @@ export class MegacoHandOver implements HandOver {
     const take: Take = { unit, done, cancel: () => undefined, isOver: false };
     this.#takes.add(take);
     const over = (): void => this.#end(take);
-    if (!isOwn) {
+    if (!isOwn || this.#parts.controller().ownership.hasCome) {
       this.#callMissing(unit);
       take.cancel = clock.after(takeoverMs, over);
     } else if (this.#parts.controller().members.hasLink) {

@@ -107,6 +107,7 @@ export function createMegacoRole(services: CoreServices, config: MegacoConfig, _
       megaco.mediaGateways.atHost(host) !== undefined || isPartner(host) || strangers.mayAnswer(host),
     maxReplies: () => controller.maxReplies(),
     members: () => controller.members,
+    moved: (isElsewhere) => controller.moved(isElsewhere),
     disconnected: (from) => megaco.disconnected(from),
     heard: (message, flow) => {
       const { mediaGateways } = megaco;

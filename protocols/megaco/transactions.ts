@@ -128,6 +128,10 @@ export class MegacoEndpoint {
     return this.#transactions.size;
   }
 
+  get isElsewhere(): boolean {
+    return this.#endpoint.isElsewhere;
+  }
+
   start(): Promise<readonly Listener[]> {
     return this.#endpoint.start();
   }

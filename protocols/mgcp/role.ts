@@ -46,6 +46,7 @@ export function createMgcpRole(services: CoreServices, config: MgcpConfig, _core
     onMessage: (datagram, flow) => agent.onDatagram(datagram, flow),
     answersTo: (flow) => agent.answersTo(flow),
     members: () => agent.controller.members,
+    moved: (isElsewhere) => agent.controller.moved(isElsewhere),
     // Members are asked by the call agent itself.
     probe: (to, flow, id) => {
       if (agent.controller.members.find(to) !== undefined) return undefined;

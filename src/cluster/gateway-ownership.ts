@@ -50,6 +50,8 @@ export class GatewayOwnership {
   /** Since our own pause: until everybody was heard again, what we serve is not claimed. */
   #absentMs: number | undefined;
   #draining = false;
+  /** The floating address, where gateways reach us by one. */
+  #address: 'here' | 'elsewhere' | 'came' = 'here';
   #running = false;
   #timer: Cancel | undefined;
   #isEvaluating = false;
@@ -82,7 +84,7 @@ export class GatewayOwnership {
 
   /** What the others hear. */
   word(): Pick<RoleWord, 'serves' | 'guests' | 'draining'> {
-    const isSilent = this.#draining || this.#absentMs !== undefined;
+    const isSilent = this.#draining || this.#address === 'elsewhere' || this.#absentMs !== undefined;
     return {
       draining: this.#draining,
       serves: isSilent
@@ -132,7 +134,7 @@ export class GatewayOwnership {
   /** A gateway turned to us by itself. */
   came(gateway: string): void {
     const home = this.#parts.homeOf(gateway);
-    if (home === undefined || this.#draining || !this.#running) return;
+    if (home === undefined || this.#draining || this.#address === 'elsewhere' || !this.#running) return;
     const now = this.#parts.clock.now();
     if (this.#guests.has(gateway) || this.serves(gateway)) return;
     const machine = new Machine({ home, gateway }, 'theirs', now);
@@ -157,6 +159,23 @@ export class GatewayOwnership {
     this.#parts.members().tell();
   }
 
+  /** The address by which gateways reach us went to another host, whose they all are from now on; or it is back. */
+  elsewhere(isElsewhere: boolean): void {
+    this.#address = isElsewhere ? 'elsewhere' : 'came';
+    if (isElsewhere) {
+      for (const machine of this.#machines()) this.#step(machine, { kind: 'elsewhere' });
+      this.#guests.clear();
+    }
+    if (!this.#running) return;
+    this.#parts.members().tell();
+    this.evaluate();
+  }
+
+  /** Have gateways been reached by this address before it came here, so that they do not come by themselves? */
+  get hasCome(): boolean {
+    return this.#address === 'came';
+  }
+
   /** Is every home that we served served by another now? */
   get isHandedOver(): boolean {
     return [...this.#homes.values()].every(
@@ -178,7 +197,7 @@ export class GatewayOwnership {
   }
 
   evaluate(): void {
-    if (!this.#running) return;
+    if (!this.#running || this.#address === 'elsewhere') return;
     if (this.#isEvaluating) {
       this.#isStale = true;
       return;
@@ -450,15 +469,11 @@ export class GatewayOwnership {
         handOver.dropAudits(unit);
         return;
       case 'letGo':
+      case 'handOver': {
         this.#released.set(key, clock.now());
-        handOver.letGo(
-          unit,
-          machine.state === 'contested' ? undefined : this.#precedence.targetOf(unit, this.#draining),
-        );
-        return;
-      case 'handOver':
-        this.#released.set(key, clock.now());
-        handOver.handOver(unit, this.#precedence.targetOf(unit, this.#draining));
+        const isContested = action === 'letGo' && machine.state === 'contested';
+        handOver[action](unit, isContested ? undefined : this.#precedence.targetOf(unit, this.#draining));
+      }
     }
   }
 

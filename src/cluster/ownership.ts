@@ -2,13 +2,13 @@
  * Who serves the gateways of one home: a member whose gateways normally are with it. Pure: one state per home (or per single gateway
  * that came by itself), one event, the next state and what to do. Facts come from `Members`; `GatewayOwnership` makes events of them.
  *
- *     state \ event  died*    alive**    serves(nobody)  serves(other)  gatewayCame  auditDone  holdOver   drain      conflict: wins / loses
- *     theirs         taking   ·          taking (home)   ·              taking       ·          ·          ·          · / ·
- *     taking         ·        theirs     ·               ·              ·            ours       ·          theirs     contested / theirs
- *     ours           ·        returning  ·               ·              ·            ·          ·          releasing  contested / theirs
- *     returning      ours     ·          ·               ·              ·            ·          releasing  releasing  contested / theirs
- *     releasing      taking   ·          ·               theirs         ·            ·          taking     ·          theirs / theirs
- *     contested      ·        ·          taking          ·              ·            ·          taking     theirs     · / theirs
+ *     state \ event  died*    alive**    serves(nobody)  serves(other)  gatewayCame  auditDone  holdOver   drain      elsewhere  conflict: wins / loses
+ *     theirs         taking   ·          taking (home)   ·              taking       ·          ·          ·          ·          · / ·
+ *     taking         ·        theirs     ·               ·              ·            ours       ·          theirs     theirs     contested / theirs
+ *     ours           ·        returning  ·               ·              ·            ·          ·          releasing  theirs     contested / theirs
+ *     returning      ours     ·          ·               ·              ·            ·          releasing  releasing  theirs     contested / theirs
+ *     releasing      taking   ·          ·               theirs         ·            ·          taking     ·          theirs     theirs / theirs
+ *     contested      ·        ·          taking          ·              ·            ·          taking     theirs     theirs     · / theirs
  *
  *     *  only for the first living alternate      ** of another's home
  *     suspect moves nothing in any state: a silent link is no death.
@@ -41,6 +41,8 @@ export type OwnershipEvent =
   /** The time of the state is over: hold time, or the wait for the one who was to take. */
   | { readonly kind: 'holdOver' }
   | { readonly kind: 'drain' }
+  /** The address by which the gateways reach us is on another host. */
+  | { readonly kind: 'elsewhere' }
   /** Another serves as well; `wins`: it is the other who lets go. */
   | { readonly kind: 'conflict'; readonly wins: boolean };
 
@@ -72,7 +74,7 @@ export function nextOwnership(state: OwnershipState, event: OwnershipEvent, isHo
 
     .with(['taking', { kind: 'alive' }], () => (isHome ? stay : drop))
     .with(['taking', { kind: 'auditDone' }], () => ({ state: 'ours', actions: [] }))
-    .with(['taking', { kind: 'drain' }], () => drop)
+    .with(['taking', { kind: P.union('drain', 'elsewhere') }], () => drop)
     .with(['taking', { kind: 'conflict', wins: true }], () => ({ ...drop, state: 'contested' }))
     .with(['taking', { kind: 'conflict' }], () => drop)
     .with(['taking', P._], () => stay)
@@ -81,6 +83,7 @@ export function nextOwnership(state: OwnershipState, event: OwnershipEvent, isHo
     .with(['returning', { kind: 'died' }], () => ({ state: 'ours', actions: [] }))
     .with(['returning', { kind: 'holdOver' }], () => ({ state: 'releasing', actions: ['handOver'] }))
     .with([P.union('ours', 'returning'), { kind: 'drain' }], () => ({ state: 'releasing', actions: ['handOver'] }))
+    .with([P.union('ours', 'returning'), { kind: 'elsewhere' }], () => ({ state: 'theirs', actions: ['letGo'] }))
     .with([P.union('ours', 'returning'), { kind: 'conflict' }], ([, { wins }]) => ({
       state: wins ? 'contested' : 'theirs',
       actions: ['letGo'],
@@ -88,14 +91,14 @@ export function nextOwnership(state: OwnershipState, event: OwnershipEvent, isHo
     .with([P.union('ours', 'returning'), P._], () => stay)
 
     .with(['releasing', { kind: 'serves', who: 'other' }], () => ({ state: 'theirs', actions: [] }))
-    .with(['releasing', { kind: 'conflict' }], () => ({ state: 'theirs', actions: [] }))
+    .with(['releasing', { kind: P.union('conflict', 'elsewhere') }], () => ({ state: 'theirs', actions: [] }))
     .with(['releasing', { kind: 'died', isFirst: true }], () => take)
     .with(['releasing', { kind: 'holdOver' }], () => take)
     .with(['releasing', P._], () => stay)
 
     .with(['contested', { kind: 'serves', who: 'nobody' }], () => take)
     .with(['contested', { kind: 'holdOver' }], () => take)
-    .with(['contested', { kind: 'drain' }], () => ({ state: 'theirs', actions: [] }))
+    .with(['contested', { kind: P.union('drain', 'elsewhere') }], () => ({ state: 'theirs', actions: [] }))
     .with(['contested', { kind: 'conflict', wins: false }], () => ({ state: 'theirs', actions: [] }))
     .with(['contested', P._], () => stay)
     .exhaustive();

@@ -35,6 +35,8 @@ export interface ControlEndpointParts<M> extends Pick<ReceiverParts<M>, 'onMessa
   members?(): Members;
   /** The connection to or from there has ended. */
   disconnected?(from: ControllerAddress): void;
+  /** Every address by which peers reach us went to another host; or one of them is back. */
+  moved?(isElsewhere: boolean): void;
 }
 
 /** `R`: what a final answer to a command of ours is. */
@@ -65,6 +67,13 @@ export class ControlEndpoint<M, R> {
         if (members?.find(from) === undefined) this.transmitter.flowFailed(flow, error);
         else if (flow.reliable || error.reason === 'refused') members.refused(from);
       },
+      onLeft: () => {
+        if (!this.isElsewhere) return;
+        // Before anybody hears that nobody answered.
+        parts.moved?.(true);
+        this.commands.cancelAll();
+      },
+      onCame: () => parts.moved?.(false),
     });
     this.transmitter = new Transmitter({
       clock,
@@ -91,6 +100,11 @@ export class ControlEndpoint<M, R> {
 
   get listeners(): readonly Listener[] {
     return this.#receiver.listeners;
+  }
+
+  /** Are we where no peer reaches us? */
+  get isElsewhere(): boolean {
+    return this.#receiver.isElsewhere;
   }
 
   start(): Promise<readonly Listener[]> {

@@ -221,6 +221,15 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
         });
   }
 
+  /**
+   * The floating address by which gateways reach us went to another host, which serves them from now on: nothing is said to them, and what
+   * is known of them is forgotten. When it is back they are asked anew.
+   */
+  moved(isElsewhere: boolean): void {
+    this.ownership.elsewhere(isElsewhere);
+    if (isElsewhere) for (const gateway of this.gateways.all()) this.gateways.forget(gateway);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.members.stop();

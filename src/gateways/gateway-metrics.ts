@@ -42,8 +42,7 @@ export class GatewayMetrics {
 
   #deaths(gateway: string): Counter {
     const { metrics, protocol } = this.#parts;
-    const help = 'Times this gateway was found not to answer';
-    return metrics.counter('gateway_deaths_total', help, { protocol, gateway });
+    return metrics.counter('gateway_deaths_total', 'Times this gateway was found not to answer', { protocol, gateway });
   }
 
   *#each() {

@@ -101,6 +101,11 @@ export class GatewayRegistry {
     return this.heard(gateway);
   }
 
+  /** Whether it lives is not known any more. */
+  forget(gateway: Gateway): void {
+    gateway.state = 'unknown';
+  }
+
   /** True if it was not known to be down. */
   failed(gateway: Gateway): boolean {
     if (gateway.state === 'down') return false;

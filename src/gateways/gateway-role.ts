@@ -19,10 +19,10 @@ export interface GatewayRoleParts<C> {
   readonly log: Logger;
   readonly node: { readonly pool: ControllerPool; listeners: readonly Listener[] };
   /** Every socket of it. */
-  readonly endpoint: { start(): Promise<readonly Listener[]>; stop(): Promise<void> };
+  readonly endpoint: { start(): Promise<readonly Listener[]>; stop(): Promise<void>; readonly isElsewhere: boolean };
   readonly controller: Pick<
     GatewayController,
-    'start' | 'drain' | 'stop' | 'status' | 'calls' | 'peers' | 'lines' | 'gateways' | 'members'
+    'start' | 'moved' | 'drain' | 'stop' | 'status' | 'calls' | 'peers' | 'lines' | 'gateways' | 'members'
   >;
   readonly config: C;
   /** Freshly read configuration; undefined where it is not valid. */
@@ -45,6 +45,7 @@ export function gatewayRole<C>(parts: GatewayRoleParts<C>): Role {
       const listeners = await endpoint.start();
       node.listeners = listeners;
       for (const partner of partnersOf(cluster)) node.pool.admit(partner, 'configured');
+      if (endpoint.isElsewhere) controller.moved(true);
       controller.start();
       announce(log, name, title, listeners);
       return listeners;

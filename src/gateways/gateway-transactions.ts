@@ -167,8 +167,13 @@ export class GatewayTransactions<R> {
 
   stop(): void {
     this.#stopped = true;
-    for (const pending of this.#pending.values()) pending.cancel();
+    this.cancelAll();
+  }
+
+  /** None of them is answered any more; nobody is told. */
+  cancelAll(): void {
     for (const peer of this.#peers.values()) peer.waiting.length = 0;
+    for (const pending of [...this.#pending.values()]) pending.cancel();
     this.#pending.clear();
   }
 

@@ -16,6 +16,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import { FileError, LocationError } from '../errors.ts';
 import type { Contact, LocationService } from '../location-service.ts';
 import type { Logger } from '../log.ts';
+import { logEvent } from '../log-events.ts';
 import type { Counter, Metrics } from '../metrics.ts';
 import { CalendarWatch } from './calendar.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -112,8 +113,7 @@ export class SqliteLocations implements LocationService {
     this.#use(file);
     if (!this.#unwritten.isEmpty) this.#flushSoon();
     this.#loadLater();
-    if (file.unreadableRows > 0)
-      this.#log.warn({ path: this.#path, rows: file.unreadableRows }, 'location store holds rows that are no contacts');
+    if (file.unreadableRows > 0) logEvent(this.#log, 'storeFileRows', { path: this.#path, rows: file.unreadableRows });
     this.#sweepLater();
     this.#repeat('poll', this.#pollMs, () => this.#poll());
   }
@@ -191,10 +191,7 @@ export class SqliteLocations implements LocationService {
     const aside = setAside(this.#path, inode, this.#clock.wallNow());
     if (aside === undefined) return;
     this.#corrupt.add();
-    this.#log.error(
-      { path: this.#path, aside, reason: String(reason) },
-      'LOCATION STORE DAMAGED: set aside, a new one is begun; who was stored in it alone is unknown until he registers again',
-    );
+    logEvent(this.#log, 'storeFileDamaged', { path: this.#path, aside, reason: String(reason) });
     this.#noteAll();
   }
 
@@ -341,7 +338,7 @@ export class SqliteLocations implements LocationService {
   #heedCalendar(): void {
     const stepMs = this.#calendar.stepMs();
     if (stepMs === 0) return;
-    this.#log.warn({ stepMs: Math.round(stepMs) }, 'the calendar of this machine was set');
+    logEvent(this.#log, 'calendarSet', { stepMs: Math.round(stepMs) });
     if (stepMs < 0) return;
     for (const [record, contacts] of this.#table.records(this.#clock.now()))
       for (const { key, expiresMs } of contacts)
@@ -366,10 +363,7 @@ export class SqliteLocations implements LocationService {
   #degrade(error: unknown): void {
     this.#failures.add();
     this.#state = 'degraded';
-    this.#log.error(
-      { path: this.#path, reason: String(error) },
-      'LOCATION STORE LOST: registrations are kept in memory only and will not survive a restart',
-    );
+    logEvent(this.#log, 'storeFileLost', { path: this.#path, reason: String(error) });
     this.#seenSeq = this.#file?.seenSeq ?? -1;
     this.#closeFile();
     const inode = isCorrupt(error) ? inodeOf(this.#path) : undefined;
@@ -412,14 +406,11 @@ export class SqliteLocations implements LocationService {
       file?.close();
       this.#failures.add();
       if (isCorrupt(error) && inode !== undefined) this.#setAsideOrLeave(inode, error);
-      this.#log.error({ path: this.#path, reason: String(error) }, 'location store is still away');
+      logEvent(this.#log, 'storeFileStillAway', { path: this.#path, reason: String(error) });
       this.#retryLater();
       return;
     }
-    this.#log.warn(
-      { path: this.#path, dropped: this.#unwritten.dropped },
-      'location store is back, registrations are stored again',
-    );
+    logEvent(this.#log, 'storeFileBack', { path: this.#path, dropped: this.#unwritten.dropped });
     this.#unwritten.dropped = 0;
     if (!this.#unwritten.isEmpty) this.#flushSoon();
     this.#loadLater();

@@ -5,6 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Cancel } from '../clock.ts';
 import { AltpathError } from '../errors.ts';
+import { logEvent } from '../log-events.ts';
 import type { BindOptions, Flow, Listener, Network, NetworkEvents, TlsOptions } from '../network.ts';
 import {
   type ControllerAddress,
@@ -138,15 +139,8 @@ class FloatingListener implements Listener {
       throw new AltpathError('ERR_BIND', `${formatAddress(this.local)}: a floating address needs a port`);
     await this.#bind();
     const address = formatAddress(this.local);
-    const fields = { address, here: isHere, bound: this.#bound !== undefined };
-    if (isHere) this.#parts.log.info(fields, `floating address ${address} is on this host`);
-    else if (this.#bound !== undefined)
-      this.#parts.log.info(fields, `floating address ${address} is on another host: bound, serves once it comes`);
-    else
-      this.#parts.log.warn(
-        fields,
-        `floating address ${address} is on another host: is bound once it comes (at once with sysctl net.ipv4.ip_nonlocal_bind=1)`,
-      );
+    const where = isHere ? 'vipHere' : this.#bound === undefined ? 'vipUnbound' : 'vipElsewhere';
+    logEvent(this.#parts.log, where, { address });
   }
 
   /** Is the address on this host now? Called every `lookMs`. */
@@ -157,11 +151,11 @@ class FloatingListener implements Listener {
       this.#lastHereMs = clock.now();
       if (!this.#isHere) {
         this.#isHere = true;
-        if (this.#bound !== undefined) log.info({ address }, `floating address ${address} came to this host`);
+        if (this.#bound !== undefined) this.#came();
       }
     } else if (this.#isHere && clock.now() - this.#lastHereMs >= leftMs) {
       this.#isHere = false;
-      log.warn({ address }, `floating address ${address} has left this host: nothing is sent from it until it returns`);
+      logEvent(log, 'vipLeft', { address });
       this.#endConnections();
       this.#events.left?.(this.local);
     }
@@ -187,6 +181,11 @@ class FloatingListener implements Listener {
     return this.#closing;
   }
 
+  #came(): void {
+    logEvent(this.#parts.log, 'vipCame', { address: formatAddress(this.local) });
+    this.#events.came?.(this.local);
+  }
+
   #isStillHere(): boolean {
     const { hostAddresses = systemAddresses } = this.#parts;
     return hostAddresses().has(this.local.host);
@@ -210,9 +209,7 @@ class FloatingListener implements Listener {
     this.#binding ??= this.#bind()
       .then(
         () => {
-          const address = formatAddress(this.local);
-          if (this.#bound !== undefined && this.#isHere)
-            this.#parts.log.info({ address }, `floating address ${address} came to this host: bound`);
+          if (this.#bound !== undefined && this.#isHere) this.#came();
         },
         (error: unknown) => this.#cannot(error instanceof Error ? error.message : String(error)),
       )
@@ -235,7 +232,7 @@ class FloatingListener implements Listener {
   #cannot(problem: string): void {
     if (problem === this.#problem) return;
     this.#problem = problem;
-    this.#parts.log.error({ address: formatAddress(this.local) }, `floating address: ${problem}`);
+    logEvent(this.#parts.log, 'vipNotBound', { address: formatAddress(this.local), reason: problem });
   }
 }
 

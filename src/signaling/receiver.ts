@@ -35,6 +35,8 @@ export interface ReceiverParts<M> {
   onFailed(flow: Flow, error: TransmitError): void;
   /** The floating address of a listener is on another host now, with whatever was under way over it. */
   onLeft?(local: ControllerAddress): void;
+  /** It has come to this host. */
+  onCame?(local: ControllerAddress): void;
 }
 
 export class Receiver<M> {
@@ -78,6 +80,7 @@ export class Receiver<M> {
             received: (bytes, flow) => this.#receive(bytes, flow),
             failed: (flow, error) => this.#parts.onFailed(flow, error),
             left: (local) => this.#parts.onLeft?.(local),
+            came: (local) => this.#parts.onCame?.(local),
             malformed: (_bytes, flow, reason) => this.#refuse(flow, reason),
           }),
         );
@@ -88,6 +91,11 @@ export class Receiver<M> {
     }
     this.#listeners = bound;
     return bound;
+  }
+
+  /** Is every address that is listened on a floating one that another host has? */
+  get isElsewhere(): boolean {
+    return this.#listeners.length > 0 && this.#listeners.every(({ floating }) => floating === 'elsewhere');
   }
 
   /** Connections from now on are made with these certificates. */

@@ -451,7 +451,9 @@ export class Transmitter implements DeliveryHost {
   }
 
   #sendProbe({ address }: Peer): string | undefined {
-    const flow = this.#listenerFor(address)?.flowTo(address, { connected: true });
+    const listener = this.#listenerFor(address);
+    // From an address that is on another host nobody is asked: it would be answered there.
+    const flow = listener?.floating === 'elsewhere' ? undefined : listener?.flowTo(address, { connected: true });
     const probe = flow && this.#parts.probe?.(address, flow);
     if (flow === undefined || probe === undefined) return undefined;
     flow.send(probe.bytes);

@@ -48,6 +48,7 @@ export class Trace {
           sent: (bytes, flow) => this.#record('out', protocol, bytes, flow),
           failed: (flow, error) => events.failed(flow, error),
           left: (local) => events.left?.(local),
+          came: (local) => events.came?.(local),
           malformed: (bytes, flow, reason) => {
             this.#record('in', protocol, bytes, flow);
             events.malformed?.(bytes, flow, reason);

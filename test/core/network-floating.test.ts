@@ -21,6 +21,7 @@ import {
   type TransmitError,
   Transmitter,
 } from '../../src/internal.ts';
+import type { LogEventName } from '../../src/log-events.ts';
 import { FloatingAddresses } from '../../src/network/floating.ts';
 import { protocols } from '../../src/protocol-table.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -53,7 +54,15 @@ class Host {
     this.floating = new FloatingAddresses({
       clock: this.clock,
       metrics: this.metrics,
-      log: pino({ base: null }, { write: (line) => this.logged.push(JSON.parse(line).msg) }),
+      log: pino(
+        { base: null },
+        {
+          write: (text) => {
+            const { event, address, reason }: Record<string, unknown> = JSON.parse(text);
+            this.logged.push([event, address, reason].filter((each) => each !== undefined).join(' '));
+          },
+        },
+      ),
       addresses: vips,
       hostAddresses: () => this.addresses,
     });
@@ -101,6 +110,9 @@ class Host {
   }
 }
 
+/** As the line carries it. */
+const told = (event: LogEventName): string => event;
+
 const immediate = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a listener on a floating address', () => {
@@ -111,7 +123,7 @@ describe('a listener on a floating address', () => {
     expect(listener).toMatchObject({ local: udp, floating: 'here' });
     expect(host.floating.status()).toEqual({ 'udp:192.0.2.10:5060': 'here, bound' });
     expect(await host.metrics.text()).toContain('altpath_vip_here{address="192.0.2.10"} 1');
-    expect(host.logged).toEqual(['floating address udp:192.0.2.10:5060 is on this host']);
+    expect(host.logged).toEqual([`${told('vipHere')} udp:192.0.2.10:5060`]);
   });
 
   it('waits where the address is not, is bound when it comes, and says both', async () => {
@@ -129,7 +141,10 @@ describe('a listener on a floating address', () => {
     await host.clock.advanceAsync(150);
     expect(host.bound).toEqual(['udp:192.0.2.10:5060']);
     expect(listener.floating).toBe('here');
-    expect(host.logged.at(-1)).toBe('floating address udp:192.0.2.10:5060 came to this host: bound');
+    expect(host.logged).toEqual([
+      `${told('vipUnbound')} udp:192.0.2.10:5060`,
+      `${told('vipCame')} udp:192.0.2.10:5060`,
+    ]);
   });
 
   it('is bound ahead of the address where the system allows it', async () => {
@@ -143,6 +158,10 @@ describe('a listener on a floating address', () => {
     await host.clock.advanceAsync(150);
     expect(listener.floating).toBe('here');
     expect(host.bound).toHaveLength(1);
+    expect(host.logged).toEqual([
+      `${told('vipElsewhere')} udp:192.0.2.10:5060`,
+      `${told('vipCame')} udp:192.0.2.10:5060`,
+    ]);
   });
 
   it('serves again when the address left and came back; its connections end with the address', async () => {
@@ -156,7 +175,7 @@ describe('a listener on a floating address', () => {
     expect(host.left).toEqual(['udp:192.0.2.10:5060', 'tcp:192.0.2.10:5060']);
     expect(host.closed).toEqual(['tcp:192.0.2.10:5060']);
     expect(streams.flowById('flow')).toBeUndefined();
-    expect(host.logged.filter((line) => line.includes('has left this host'))).toHaveLength(2);
+    expect(host.logged.filter((line) => line.startsWith(told('vipLeft')))).toHaveLength(2);
     host.addresses.add(vip);
     await host.clock.advanceAsync(300);
     expect([datagrams.floating, streams.floating]).toEqual(['here', 'here']);
@@ -189,7 +208,9 @@ describe('a listener on a floating address', () => {
     host.inUse = true;
     host.addresses.add(vip);
     await host.clock.advanceAsync(1_000);
-    expect(host.logged.filter((line) => line.includes('EADDRINUSE'))).toHaveLength(1);
+    expect(host.logged.filter((line) => line === `${told('vipNotBound')} udp:192.0.2.10:5060 EADDRINUSE`)).toHaveLength(
+      1,
+    );
     expect(host.floating.status()).toEqual({ 'udp:192.0.2.10:5060': 'here, not bound: EADDRINUSE' });
     host.inUse = false;
     await host.clock.advanceAsync(200);

@@ -40,7 +40,7 @@ describe.skipIf(absent)(title('A floating address'), () => {
       expect(await hosts.move()).toBe(first);
     });
     expect(planned, errorsOf(planned)).toMatchObject({ placed: 160, lost: 0 });
-    expect(hosts.log(first)).toContain(`floating address udp:${floatingAddress}:5060 has left this host`);
+    expect(hosts.log(first)).toMatch(new RegExp(`"event":"vipLeft","address":"udp:${floatingAddress}:5060"`));
 
     const killed = await hosts.underLoad(() => hosts.kill());
     expect(killed, errorsOf(killed)).toMatchObject({ placed: 160, lost: 0 });

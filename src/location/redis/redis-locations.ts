@@ -9,6 +9,7 @@ import type { Cancel, Clock } from '../../clock.ts';
 import { LocationConflictError, LocationError } from '../../errors.ts';
 import type { Contact, LocationService, Registration } from '../../location-service.ts';
 import type { Logger } from '../../log.ts';
+import { logEvent } from '../../log-events.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { Random } from '../../random.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from '../contact-table.ts';
@@ -338,7 +339,7 @@ export class RedisLocations implements LocationService {
     if (Math.abs(stepMs) < driftMs) return;
     this.#aheadMs = aheadMs;
     if (Math.abs(stepMs) < calendarStepMs) return;
-    this.#options.log.warn({ stepMs }, 'the calendar of this machine was set');
+    logEvent(this.#options.log, 'calendarSet', { stepMs });
     for (const lane of this.#lanes) lane.rewrite();
   }
 

@@ -33,14 +33,17 @@ describe('ownership machine (design §16.5)', () => {
       expect(nextOwnership(state, { kind: 'died', isFirst: false }, false).actions).toEqual([]);
   });
 
-  it('whoever loses a conflict serves no more, in any state and without a word to the gateways', () => {
-    const conflict: OwnershipEvent = { kind: 'conflict', wins: false };
-    for (const state of states) {
-      const { state: after, actions } = nextOwnership(state, conflict, false);
-      expect(after).toBe('theirs');
-      expect(actions).not.toContain('handOver');
-    }
-  });
+  it.each<OwnershipEvent>([{ kind: 'conflict', wins: false }, { kind: 'elsewhere' }])(
+    'whoever loses a conflict, or the address, serves no more, in any state and without a word to the gateways: %j',
+    (event) => {
+      for (const state of states)
+        for (const isHome of [true, false]) {
+          const { state: after, actions } = nextOwnership(state, event, isHome);
+          expect(after).toBe('theirs');
+          expect(actions).not.toContain('handOver');
+        }
+    },
+  );
 
   it('an audit under way is dropped when the owner lives again', () => {
     expect(nextOwnership('taking', { kind: 'alive' }, false)).toEqual({

@@ -17,6 +17,10 @@ const debianPackage = {
   ip: 'iproute2',
   python3: 'python3',
   chromium: 'chromium',
+  mmdebstrap: 'mmdebstrap',
+  'dpkg-deb': 'dpkg',
+  unshare: 'util-linux',
+  chroot: 'coreutils',
 } as const;
 
 export type ProgramName = keyof typeof debianPackage;
