@@ -50,6 +50,8 @@ class GatewayAudit {
   readonly #contexts = new Map<number, Set<string>>();
   readonly #terminations = new Map<string, TerminationPicture>();
   readonly #unreadable = new Map<string, number>();
+  /** The errors that terminations answered with. */
+  readonly #refused = new Map<string, number>();
   #open = 0;
   #failed = false;
 
@@ -72,7 +74,7 @@ class GatewayAudit {
 
   #askContexts(): void {
     this.#ask(audit(contextAll, ['*'], []), (reply) => {
-      if (isCutShort(reply)) {
+      if (isCutShort(reply) || isRefused(reply)) {
         this.#askContextsByLine();
         return;
       }
@@ -107,16 +109,22 @@ class GatewayAudit {
     if (this.#open === 0) this.#end();
   }
 
+  /** Whatever is not told, or not so that it can be read, is asked for again by itself. */
   #described(reply: TransactionReply, contextId: number, asked: readonly string[], items: readonly AuditItem[]): void {
-    const unreadable = collect(reply.actions, this.#terminations);
-    if (!isCutShort(reply) && reply.unreadable !== true) return;
-    const missing = asked.filter((termination) => !this.#terminations.has(termination));
-    for (const termination of new Set([...unreadable, ...missing]))
+    const unreadable = this.#collect(reply.actions);
+    for (const termination of new Set([...unreadable, ...asked.filter((each) => !this.#isSettled(each))]))
       this.#ask(audit(contextId, [termination], items), (alone) => {
         this.#terminations.delete(termination);
-        collect(alone.actions, this.#terminations);
-        if (alone.unreadable === true) this.#unreadable.set(termination, contextId);
+        this.#refused.delete(termination);
+        this.#collect(alone.actions);
+        const isHidden = this.#refused.has(termination) && !this.#isSettled(termination);
+        if (alone.unreadable === true || isHidden) this.#unreadable.set(termination, contextId);
       });
+  }
+
+  /** It is known, or known not to be there. */
+  #isSettled(termination: string): boolean {
+    return this.#terminations.has(termination) || absent.has(this.#refused.get(termination) ?? 0);
   }
 
   #ask(question: ActionRequest, answered: (reply: TransactionReply) => void): void {
@@ -131,6 +139,24 @@ class GatewayAudit {
 
   #end(): void {
     this.#answer(this.#failed ? undefined : { terminations: this.#terminations, unreadable: this.#unreadable });
+  }
+
+  /** What could be read goes into the picture; the names of those that could not come back. */
+  #collect(actions: readonly ActionReply[]): readonly string[] {
+    const unreadable: string[] = [];
+    for (const { contextId, commands } of actions)
+      for (const { terminationId, descriptors, unreadable: isUnreadable } of commands) {
+        if (terminationId === '') continue;
+        if (isUnreadable === true) unreadable.push(terminationId);
+        const error = descriptors.find((each) => each.kind === 'Error');
+        if (error?.kind === 'Error') {
+          this.#refused.set(terminationId, error.code);
+          continue;
+        }
+        const before = this.#terminations.get(terminationId)?.descriptors ?? [];
+        this.#terminations.set(terminationId, { contextId, descriptors: [...before, ...descriptors] });
+      }
+    return unreadable;
   }
 
   /** The answer in either form: one command per termination, or the condensed list. */
@@ -163,6 +189,15 @@ const isCutShort = ({ error, actions, unreadable }: TransactionReply): boolean =
   (unreadable === true && error !== undefined) ||
   actions.some((each) => each.error?.code === 533);
 
+/** There is no such termination, or it is not in this context. */
+const absent: ReadonlySet<number> = new Set([430, 431, 432, 433, 434, 435]);
+
+/** It does not do this kind of audit. 431: it does, and no context has a termination. */
+const isRefused = ({ error, actions }: TransactionReply): boolean => {
+  const said = error ?? actions.find((each) => each.error !== undefined)?.error;
+  return said !== undefined && said.code !== 431 && actions.every(({ commands }) => commands.length === 0);
+};
+
 function* portions(lines: readonly string[], size: number): Iterable<readonly string[]> {
   for (let at = 0; at < lines.length; at += size) yield lines.slice(at, at + size);
 }
@@ -176,17 +211,3 @@ const audit = (contextId: number, terminations: readonly string[], items: readon
     descriptors: [{ kind: 'Audit', items }],
   })),
 });
-
-/** What could be read goes into the picture; the names of those that could not come back. */
-function collect(actions: readonly ActionReply[], terminations: Map<string, TerminationPicture>): readonly string[] {
-  const unreadable: string[] = [];
-  for (const { contextId, commands } of actions)
-    for (const { terminationId, descriptors, unreadable: isUnreadable } of commands) {
-      if (terminationId === '') continue;
-      if (isUnreadable === true) unreadable.push(terminationId);
-      if (descriptors.some(({ kind }) => kind === 'Error')) continue;
-      const before = terminations.get(terminationId)?.descriptors ?? [];
-      terminations.set(terminationId, { contextId, descriptors: [...before, ...descriptors] });
-    }
-  return unreadable;
-}

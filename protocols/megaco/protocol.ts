@@ -281,6 +281,8 @@ export class MegacoController implements GatewayProtocol<MegacoGatewayConfig, Au
           return;
         }
         const { takeover } = this.controller;
+        line.isMissing = false;
+        if (mg.controlled && !line.controlled) takeover.begin([line]);
         if (takeover.whenKnown(line, () => this.#notified(line, events, () => done(plain)))) return;
         this.#parts.log.warn({ line: line.endpoint }, 'too many events wait for an audit');
         incoming.ignore();

@@ -48,7 +48,7 @@ export function auditedLine(endpoint: string, termination: string, picture: Gate
   if (found === undefined) return undefined;
   if (found.contextId !== contextNull && [...picture.unreadable.values()].includes(found.contextId))
     return unknownLine(endpoint);
-  let expectsOnHook = false;
+  let expects: 'on' | 'off' | undefined;
   let collecting = false;
   let requestId: number | undefined;
   let tone: Tone | undefined;
@@ -56,7 +56,8 @@ export function auditedLine(endpoint: string, termination: string, picture: Gate
     if (descriptor.kind === 'Events') {
       requestId = descriptor.requestId;
       for (const { name } of descriptor.events) {
-        if (name === 'al/on') expectsOnHook = true;
+        if (name === 'al/on') expects = 'on';
+        else if (name === 'al/of') expects ??= 'off';
         if (name === 'dd/ce') collecting = true;
       }
     } else if (descriptor.kind === 'Signals') {
@@ -67,13 +68,17 @@ export function auditedLine(endpoint: string, termination: string, picture: Gate
     }
   }
   const { state, digest } = meaningOf(requestId);
-  return {
-    // The hook is no property of the al package: what was waited for last tells where it was then; `strict=state` tells the rest.
-    snapshot: { endpoint, hook: expectsOnHook ? 'off' : 'on', tone, collecting, state },
-    digest,
-    media: found.contextId === contextNull ? undefined : mediaIn(found.contextId, termination, picture),
-  };
+  const media = found.contextId === contextNull ? undefined : mediaIn(found.contextId, termination, picture);
+  // The hook is no property of the al package: what was waited for last tells where it was then; `strict=state` tells the rest.
+  const hook = expects === undefined ? likelyHook(tone, media) : expects === 'on' ? 'off' : 'on';
+  return { snapshot: { endpoint, hook, tone, collecting, state }, digest, media };
 }
+
+/** Where the gateway does not tell its events: what plays and what is sent let one think, and a call that may go on is kept. */
+const likelyHook = (tone: Tone | undefined, media: AuditedMedia | undefined): 'on' | 'off' => {
+  if (tone !== undefined) return tone === 'ring' ? 'on' : 'off';
+  return media !== undefined && media.mode !== 'receive' ? 'off' : 'on';
+};
 
 /** Nothing is known of it: it begins anew, whatever it plays is ended, and `strict=state` tells its hook. */
 const unknownLine = (endpoint: string): AuditedLine => ({
