@@ -53,17 +53,16 @@ async function isAsNew(world: World): Promise<void> {
 }
 
 describe('RFC 3525 §7.2.5: audits that do not tell all', () => {
-  it.each([
-    [['Media']],
-    [['Media', 'Events']],
-    [['Media', 'Signals']],
-  ])('of each termination its %j: who talks goes on, and no line is dead afterwards', async (kinds) => {
-    const world = await takenOver(({ descriptors }) => descriptors.filter(({ kind }) => kinds.includes(kind)));
-    expect(world.talking('200', '202')).toBe(true);
-    world.line('200').onHook();
-    expect(await reached(world, () => /^cg\/[bc]t$/.test(world.line('202').signal ?? ''), 3_000)).toBe(true);
-    await isAsNew(world);
-  });
+  it.each([[['Media']], [['Media', 'Events']], [['Media', 'Signals']]])(
+    'of each termination its %j: who talks goes on, and no line is dead afterwards',
+    async (kinds) => {
+      const world = await takenOver(({ descriptors }) => descriptors.filter(({ kind }) => kinds.includes(kind)));
+      expect(world.talking('200', '202')).toBe(true);
+      world.line('200').onHook();
+      expect(await reached(world, () => /^cg\/[bc]t$/.test(world.line('202').signal ?? ''), 3_000)).toBe(true);
+      await isAsNew(world);
+    },
+  );
 
   it.each([[['Events', 'Signals']], [['Events']], [['Signals']]])('its %j: no line is dead', async (kinds) => {
     await isAsNew(await takenOver(({ descriptors }) => descriptors.filter(({ kind }) => kinds.includes(kind))));
