@@ -301,6 +301,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     carried,
     userAgent,
     load,
+    workers,
     nextHopControl:
       services.announcesOverloadControl === true
         ? new NextHopControl({

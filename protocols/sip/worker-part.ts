@@ -53,15 +53,18 @@ export class WorkerPart {
   /** Once the sockets are bound. */
   join(): void {
     const { workers, adapter, layer, watch, listeners, failed, serve } = this.#parts;
+    const routing = this.#routing;
     workers.join('sip', {
       listeners,
       receive(bytes, flow) {
         const decoded = adapter.decode(bytes);
-        if (decoded.ok) serve(decoded.value, flow);
+        if (decoded.ok && !routing.absorbs(decoded.value)) serve(decoded.value, flow);
       },
       failed,
       has: (key) =>
-        key.startsWith(dialogKey) ? watch?.isWatched(key.slice(dialogKey.length)) === true : layer.has(key),
+        key.startsWith(dialogKey)
+          ? watch?.isWatched(key.slice(dialogKey.length)) === true
+          : layer.has(key) || routing.isAnswered(key),
     });
   }
 }

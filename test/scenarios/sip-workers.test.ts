@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SimCarrier } from '../support/sip-carrier.ts';
 import type { SimPhone } from '../support/sip-ua.ts';
-import { domain, hosts } from '../support/sip-world.ts';
+import { domain, hosts, type SipWorld } from '../support/sip-world.ts';
 import { WorkerWorld, workersAndTelephones } from '../support/worker-world.ts';
 
 describe('RFC 3261 §10.2: a registration with a carrier', () => {
@@ -100,6 +100,78 @@ describe('responses', () => {
     expect(caller.finals).toContain('INVITE 200');
     expect(workers.worker(1).handedOver()).toBeGreaterThan(0);
     expect(workers.worker(2).handedOver()).toBe(0);
+    await world.stop();
+  });
+});
+
+describe('a worker dies with an INVITE under way', () => {
+  const packets = (world: SipWorld): string[] => {
+    const seen: string[] = [];
+    world.network.onPacket(({ from, to, bytes }) => {
+      const [line = ''] = bytes.toString('latin1').split('\r\n', 1);
+      seen.push(`${from.host} > ${to.host} ${line.replace('SIP/2.0 ', '').replace(/ SIP.*/, '')}`);
+    });
+    return seen;
+  };
+  const count = (seen: readonly string[], text: string): number => seen.filter((line) => line.includes(text)).length;
+
+  it('an old sibling acknowledges the refusal, which is not repeated for half a minute', async () => {
+    const { workers, world, caller, callees } = await workersAndTelephones();
+    await world.clock.advanceAsync(3_600_000);
+    for (const phone of [caller, ...callees]) phone.register();
+    await world.clock.advanceAsync(100);
+    for (const callee of callees) callee.answering = 'busy';
+    const seen = packets(world);
+    let isKilled = false;
+    world.network.onPacket(({ to, bytes }) => {
+      const text = bytes.toString('latin1');
+      // The INVITE that the caller repeats is lost as well: nobody has its transaction any more.
+      if (to.host === hosts.primary && text.startsWith('INVITE') && isKilled) return 'drop';
+      if (to.host === '127.0.3.2' && text.startsWith('INVITE') && !isKilled) {
+        isKilled = true;
+        workers.kill(2);
+      }
+      return undefined;
+    });
+    caller.call(`sip:bob@${domain}`);
+    await world.clock.advanceAsync(40_000);
+    expect(caller.finals).toContain('INVITE 486');
+    expect(count(seen, '127.0.3.2 > 127.0.2.1 486')).toBeLessThanOrEqual(3);
+    await world.stop();
+  });
+
+  it('an INVITE that is repeated after its 2xx went back goes no further, and nothing provisional comes after the 2xx', async () => {
+    const { workers, world, caller, callees } = await workersAndTelephones({ count: 3 });
+    const seen = packets(world);
+    let invite: { readonly bytes: Buffer } | undefined;
+    let isKilled = false;
+    world.network.onPacket(({ from, to, bytes }) => {
+      const text = bytes.toString('latin1');
+      if (from.host === '127.0.3.1' && text.startsWith('INVITE')) invite ??= { bytes: Buffer.from(bytes) };
+      if (isKilled || to.host !== '127.0.3.2' || !text.startsWith('INVITE')) return;
+      isKilled = true;
+      // 127.0.3.1 is with the second of three, and then with the third.
+      workers.kill(2);
+    });
+    caller.call(`sip:bob@${domain}`);
+    for (let ms = 0; ms < 20_000 && !caller.finals.includes('INVITE 200'); ms += 10) await world.clock.advanceAsync(10);
+    expect(caller.finals).toContain('INVITE 200');
+    const answered = seen.length;
+    const { host: proxy } = caller.options.proxy;
+    const listener = await world.network
+      .host('127.0.3.1')
+      .bind(
+        { transport: 'udp', host: '127.0.3.1', port: 40_000 },
+        {},
+        { received: () => undefined, failed: () => undefined },
+      );
+    listener.flowTo({ host: proxy, port: 5_060 }).send(invite?.bytes ?? Buffer.alloc(0));
+    await world.clock.advanceAsync(2_000);
+    const after = seen.slice(answered);
+    expect(count(after, '127.0.3.1 > 127.0.2.1 INVITE')).toBe(1);
+    expect(count(after, '127.0.2.1 > 127.0.3.2 INVITE')).toBe(0);
+    expect(count(after, '100 Trying')).toBe(0);
+    expect(callees[0]?.rung.size).toBe(1);
     await world.stop();
   });
 });

@@ -10,6 +10,7 @@ import {
   formatSocketAddress,
   type Logger,
   type Metrics,
+  type WorkerGroup,
 } from '../../../src/internal.ts';
 import { probeIdOf, type SipAssembler } from '../adapter.ts';
 import { H } from '../codec/header-names.ts';
@@ -44,6 +45,8 @@ export interface ForeignResponseParts {
   /** May what somebody outside wrote lead there? */
   mayReach(address: ControllerAddress, from: Flow): boolean;
   readonly takenOver?: TakenOver | undefined;
+  /** Other processes of this host: what one of them has sent is an orphan when it dies, however long we have lived. */
+  readonly workers?: Pick<WorkerGroup, 'isUnsettled'> | undefined;
   readonly userAgent: {
     /** Does this host in a Via name the user agent beside us, or beside another member? */
     isNamed(host: string): boolean;
@@ -96,7 +99,10 @@ export class ForeignResponses {
     }
     // The sender repeats a refusal until somebody acknowledges it (RFC 3261 §17.2.1), and who sent the INVITE does so no more: a dead
     // partner, or we in an earlier life. What this life sent it has acknowledged for as long as Timer D says.
-    const isOrphan = !isOwn || this.#parts.clock.now() - this.#startedMs < this.#parts.timerCMs;
+    const isOrphan =
+      !isOwn ||
+      this.#parts.clock.now() - this.#startedMs < this.#parts.timerCMs ||
+      this.#parts.workers?.isUnsettled(flow.remote.host) === true;
     if (message.method === 'INVITE' && message.status >= 300 && isOrphan)
       flow.send(this.#layer.octets(ackForAdopted(message), flow));
     // Another branch may still be answered. Whoever sent us the request sends it again to who takes over, and hears the best answer.
@@ -142,7 +148,8 @@ export class ForeignResponses {
   }
 }
 
-function nextVia(message: SipMessage): Via | undefined {
+/** Of whom the request came from. */
+export function nextVia(message: SipMessage): Via | undefined {
   const [, second] = message.list(H.via);
   return second === undefined ? undefined : parseVia(second);
 }

@@ -35,7 +35,7 @@ import { RoutingExplanation } from './explain-routing.ts';
 import type { FlowNaming } from './flow-naming.ts';
 import type { TargetGroups } from './flow-targets.ts';
 import type { Flows } from './flows.ts';
-import { ForeignResponses } from './foreign-responses.ts';
+import { type ForeignResponseParts, ForeignResponses } from './foreign-responses.ts';
 import { type Fork, ForkControl, type Pass } from './fork-control.ts';
 import { LocalAnswers } from './local-answers.ts';
 import { otherMembers } from './other-members.ts';
@@ -64,6 +64,7 @@ export interface ProxyParts
   readonly dialogs: DialogProof;
   readonly trunks: Trunks;
   readonly takenOver?: TakenOver | undefined;
+  readonly workers?: ForeignResponseParts['workers'];
   /** REGISTER for a domain of ours. */
   register(request: SipMessage, flow: Flow, respond: Respond): void;
   /** undefined: the sender may go on; else the challenge or refusal to send. */

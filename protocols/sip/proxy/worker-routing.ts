@@ -9,8 +9,9 @@ import { toBytes } from '../codec/encode.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { SipUri } from '../codec/uri.ts';
 import { param, type Via } from '../codec/values.ts';
-import { clientKey, requestKey, serverKey } from '../transactions/keys.ts';
+import { clientKey, requestKey, serverKey, viaKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
+import { nextVia } from './foreign-responses.ts';
 
 export interface WorkerRoutingParts {
   readonly clock: Clock;
@@ -29,6 +30,8 @@ export class WorkerRouting {
   readonly #parts: WorkerRoutingParts;
   /** Responses of nobody's transactions, by key. */
   readonly #held = new Map<string, Cancel>();
+  /** INVITEs of dead workers whose 2xx has gone back through us, by key: when. */
+  readonly #answered = new Map<string, number>();
 
   constructor(parts: WorkerRoutingParts) {
     this.#parts = parts;
@@ -38,6 +41,16 @@ export class WorkerRouting {
   route(message: SipMessage, flow: Flow): void {
     if (message.isRequest) this.#request(message, flow);
     else this.#response(message, flow);
+  }
+
+  /** Has its 2xx gone back through us without its transaction? */
+  isAnswered(key: string): boolean {
+    return this.#answered.size > 0 && this.#answered.has(key);
+  }
+
+  /** A repetition of an INVITE that is answered already goes no further (RFC 6026 §7.1): the answer is repeated until its ACK comes. */
+  absorbs(message: SipMessage): boolean {
+    return message.isRequest && message.method === 'INVITE' && this.isAnswered(keyOfServer(message));
   }
 
   #response(message: SipMessage, flow: Flow): void {
@@ -71,6 +84,7 @@ export class WorkerRouting {
     const { clock, serve } = this.#parts;
     const { status, method } = message;
     this.#release(key);
+    if (method === 'INVITE' && status >= 200 && status < 300) this.#noteAnswered(message);
     if (method !== 'INVITE' || (status >= 200 && status < 300) || this.#held.size >= maxHeld) {
       serve(message, flow);
       return;
@@ -84,6 +98,17 @@ export class WorkerRouting {
     );
   }
 
+  #noteAnswered(message: SipMessage): void {
+    const via = nextVia(message);
+    if (via === undefined) return;
+    const now = this.#parts.clock.now();
+    for (const [key, atMs] of this.#answered) {
+      if (now - atMs < answeredMs && this.#answered.size < maxHeld) break;
+      this.#answered.delete(key);
+    }
+    this.#answered.set(`s ${viaKey(via, 'INVITE')}`, now);
+  }
+
   /** What is held is said by what came after it. */
   #release(key: string): void {
     if (this.#held.size === 0) return;
@@ -94,6 +119,7 @@ export class WorkerRouting {
   #request(message: SipMessage, flow: Flow): void {
     const { workers, layer, serve, isForLine } = this.#parts;
     const { method, uri } = message;
+    if (this.absorbs(message)) return;
     if (!workers.isLead && uri !== undefined && isForLine(uri) && this.#give(workers.lead, message, flow)) return;
     if (
       (method === 'INVITE' || method === 'ACK' || method === 'CANCEL') &&
@@ -124,6 +150,9 @@ export class WorkerRouting {
 /** T1 and what a message takes. */
 const heldMs = 600;
 const maxHeld = 10_000;
+
+/** 64·T1: an INVITE is repeated no longer (RFC 3261 §17.1.1.2). */
+const answeredMs = 32_000;
 
 const octetsOf = ({ text, scan, end }: SipMessage): Buffer => toBytes(text.slice(scan.start, end));
 
