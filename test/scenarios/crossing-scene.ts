@@ -1,5 +1,4 @@
 /** A SIP telephone and a line, what people do with them, and the primary that is killed after one of the messages of that. */
-import { expect } from 'vitest';
 import { reached } from '../support/reached.ts';
 import type { PhoneOptions, SimPhone } from '../support/sip-ua.ts';
 import { backupHost, type CrossingOptions, CrossingWorld, primaryHost, sipDomain } from './crossing-world.ts';
@@ -22,13 +21,17 @@ export const lines = [
   ['a MEGACO line', '300'],
 ] as const;
 
-interface Choice {
+export interface Choice {
   readonly phone?: Partial<PhoneOptions>;
+  /** What has come to rest is not watched for three quarters of a minute more. */
+  readonly isHasty?: boolean;
+  /** After each message that was played. */
+  readonly pause?: () => Promise<void>;
   /** Every so many messages, from this one on. */
   readonly every?: number;
   readonly first?: number;
   /** What follows is like what was. */
-  readonly last?: number;
+  readonly last?: number | undefined;
 }
 
 /** Plays the script once for each message, until the kill comes after its end. Returns how many messages it has. */
@@ -37,22 +40,38 @@ export async function everyMessage(
   line: string,
   how: How,
   options: CrossingOptions = {},
-  { phone = {}, every = 1, first = 1, last = 400 }: Choice = {},
+  choice: Choice = {},
 ): Promise<number> {
+  const { played, failures, isWhole } = await playAll(script, line, how, options, choice);
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+  if (!isWhole && (choice.last ?? 400) === 400) throw new Error('the call never ends');
+  return played;
+}
+
+export interface Played {
+  readonly played: number;
+  readonly failures: readonly string[];
+  /** The script has no more messages. */
+  readonly isWhole: boolean;
+}
+
+export async function playAll(
+  script: Script,
+  line: string,
+  how: How,
+  options: CrossingOptions = {},
+  { phone = {}, every = 1, first = 1, last = 400, isHasty = false, pause }: Choice = {},
+): Promise<Played> {
   const failures: string[] = [];
   let played = 0;
   for (let at = first; at <= last; at += every) {
-    const outcome = await play(at, script, line, how, { edge: true, ...options }, phone);
-    if (outcome === 'notReached') {
-      expect(failures).toEqual([]);
-      return played;
-    }
+    const outcome = await play(at, script, line, how, { edge: true, ...options }, phone, isHasty);
+    if (outcome === 'notReached') return { played, failures, isWhole: true };
     played += 1;
     if (outcome !== undefined) failures.push(`message ${at}: ${outcome}`);
+    await pause?.();
   }
-  expect(failures).toEqual([]);
-  if (last === 400) throw new Error('the call never ends');
-  return played;
+  return { played, failures, isWhole: false };
 }
 
 async function play(
@@ -62,6 +81,7 @@ async function play(
   how: How,
   options: CrossingOptions,
   phoneOptions: Partial<PhoneOptions>,
+  isHasty: boolean,
 ): Promise<string | undefined> {
   const world = await CrossingWorld.up({ sip: {}, ...options });
   const model = options.edge === false ? { model: 'linphone' as const } : {};
@@ -94,7 +114,9 @@ async function play(
     if (failure !== undefined && !mayBeLost) return `${failure} (killed at ${killed ?? 'the end'})`;
     // Nothing of it may be left, however it went.
     world.telephone(line).onHook();
-    await world.run(45_000);
+    const isAtRest = (): boolean => world.telephone(line).isIdle() && world.calls(backupHost) === 0 && phone.busy === 0;
+    if (!isHasty) await world.run(45_000);
+    else if (await until(world, isAtRest, 45_000)) await world.run(3_000);
     if (!world.telephone(line).isIdle()) return `the line is not idle (killed at ${killed})`;
     if (world.calls(backupHost) > 0) return `calls are left (killed at ${killed})`;
     if (mayBeLost) return undefined;
@@ -191,6 +213,21 @@ export async function phoneIsBusy(scene: Scene): Promise<string | undefined> {
   const { world, phone, line } = scene;
   phone.answering = 'busy';
   return dialled(scene, () => world.telephone(line).hears() === 'busy' && phone.rung.size > 0);
+}
+
+/** Somebody has lifted the line already, and only listens. */
+export async function lineIsBusy({ world, phone, line }: Scene): Promise<string | undefined> {
+  const telephone = world.telephone(line);
+  telephone.offHook();
+  if (!(await until(world, () => telephone.hears() === 'dial'))) return `no dial tone but ${telephone.hears()}`;
+  let final: number | undefined;
+  phone.call(`sip:${line}@${sipDomain}`, (status) => {
+    final = status;
+  });
+  if (!(await until(world, () => final !== undefined))) return 'no final response';
+  if (final !== 486) return `refused with ${final}`;
+  telephone.onHook();
+  return (await until(world, () => telephone.isIdle())) ? undefined : 'the line is not idle after that';
 }
 
 /** The line is lifted and dials, again if there is dial tone again; until what is wanted has come. */
