@@ -56,11 +56,13 @@ import { transactionBudget } from './transactions/memory.ts';
 import { DialogOffsets } from './trunks/dialog-offsets.ts';
 import { OwnRequests } from './trunks/own-requests.ts';
 import { noteStored, noting, recordsOf, SipDirectory } from './trunks/sip-directory.ts';
+import { TrunkCallCounts } from './trunks/trunk-call-counts.ts';
 import { TrunkService } from './trunks/trunk-service.ts';
 import { Trunks } from './trunks/trunks.ts';
 import { DialogEnds } from './user-agent/agent.ts';
 import { DerivedIds, userAgentHost } from './user-agent/derived-ids.ts';
 import { InnerPath } from './user-agent/inner-path.ts';
+import { predecessorAmong } from './user-agent/predecessor.ts';
 import { UserAgent } from './user-agent/user-agent.ts';
 import { flowSiblings, WorkerPart } from './worker-part.ts';
 
@@ -189,6 +191,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
       ? undefined
       : new CallEvents(services.events, (request) => userAgent.hasCallOf(request)),
     watch,
+    TrunkCallCounts.of(clock, trunks),
   );
   const { overload } = services;
   const mayBeEmergency = (user: string): boolean => resolver.plan.isEmergency(dialledNumber(user));
@@ -272,7 +275,11 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
     isTrunk: (flow) => trunks.from(flow) !== undefined,
     records: () => recordsOf(locations),
     flowTo: (to) => receiver.listeners.find(({ local }) => local.transport === to.transport)?.flowTo(to),
-    predecessor: () => cluster.backupFor.find((each) => pool.find(each)?.health === 'down') ?? cluster.backupFor[0],
+    predecessor: (host) =>
+      // What an earlier life of ours has sent is sent again as ours.
+      host !== undefined && identity.addresses.some((own) => own.host === host)
+        ? undefined
+        : predecessorAmong(cluster.backupFor, pool, host),
   });
   const proxy = new ProxyCore({
     watch,
@@ -472,14 +479,17 @@ const observers = (
   served: ServedSources,
   events: CallEvents | undefined,
   watch: SipCallWatch | undefined,
+  trunkCalls: TrunkCallCounts | undefined,
 ): ServerObserver => ({
   accepted(request, flow) {
     events?.accepted(request);
     watch?.accepted(request, flow);
+    trunkCalls?.accepted(request, flow);
   },
   answered(request, status, flow) {
     served.note(flow.remote.host, status);
     events?.answered(request, status);
     watch?.answered(request, status);
+    trunkCalls?.answered(request, status);
   },
 });

@@ -7,12 +7,23 @@ export interface Candidate {
   readonly reason: string;
   readonly fields?: string | undefined;
   readonly response?: SipMessage;
+  /** It says something of us, not of a hop behind us: a 503 goes on as it is (RFC 3261 §16.7 item 6). */
+  readonly isOurs?: boolean;
 }
 
 /** RFC 7339 §5.10: the next hop asked for less, so we refuse in its place. */
 export const nextHopOverloaded: Candidate = {
   status: 503,
   reason: 'Service Unavailable - next hop is overloaded',
+  isOurs: true,
+};
+
+/** Every trunk that takes the number has as many calls as it may have. Q.850: no circuit or channel available. */
+export const trunksInUse: Candidate = {
+  status: 503,
+  reason: 'Service Unavailable - all lines of the trunk are in use',
+  fields: 'Reason: Q.850;cause=34;text="No circuit/channel available"\r\nRetry-After: 10\r\n',
+  isOurs: true,
 };
 
 /** RFC 3261 §16.7 item 6: 6xx first, then the lowest class; 503 is the last of its class. */

@@ -2,80 +2,23 @@
 import {
   type Attempt,
   type Cancel,
-  type Clock,
   type ControllerAddress,
   type Flow,
   formatAddress,
   type HopFailure,
-  type Logger,
-  type NextHops,
-  type RateLimitedLog,
   sameAddress,
 } from '../../../src/internal.ts';
-import type { SipCallWatch } from '../call-watch.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientTransaction, ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
-import type { TransactionLayer } from '../transactions/layer.ts';
-import type { ServerTransaction } from '../transactions/server.ts';
-import type { DialogOffsets } from '../trunks/dialog-offsets.ts';
 import { restored, type TrunkFields } from '../trunks/rewriting.ts';
-import { TrunkAttempts } from '../trunks/trunk-attempts.ts';
-import { type RoutingExplanation, routeOf } from './explain-routing.ts';
+import type { BranchHost } from './branch-host.ts';
+import { routeOf } from './explain-routing.ts';
 import { forwardedText } from './forward.ts';
-import { ignoreAnswer, type RelayParts, RepeatedSuccess } from './relay.ts';
-import { type DialogProof, offsetKind } from './route-user.ts';
-import { isFlow, type ProxyTarget, type RoutePlan, reachable } from './target.ts';
-import type { BranchKey } from './via-branch.ts';
-
-export interface BranchParts extends RelayParts {
-  readonly clock: Clock;
-  readonly layer: TransactionLayer;
-  readonly nextHops: NextHops;
-  readonly log: Logger;
-  /** For lines that a sender can cause with every request. */
-  readonly reports: RateLimitedLog;
-  readonly branches: BranchKey;
-  readonly dialogs: DialogProof;
-  readonly offsets: DialogOffsets;
-  readonly timerCMs: number;
-  readonly explain?: RoutingExplanation | undefined;
-  /** Is told what becomes of the branches of calls. */
-  readonly watch?: SipCallWatch | undefined;
-  /** Tells once when a subscriber has renewed his binding over a flow of ours. */
-  onRenewal(subscriber: string, run: (flow: Flow) => void): () => void;
-  /** Names a flow for those who come back by it. */
-  flowToken(flow: Flow): string;
-  /** Is the hop of this target told that we obey its overload control? */
-  announcesTo(target: ProxyTarget): boolean;
-  /** Those that have not asked for less than one more request of this context. */
-  passing(addresses: readonly ControllerAddress[], context: BranchHost): readonly ControllerAddress[];
-}
-
-/** The response context, as its branches see it. */
-export interface BranchHost {
-  readonly parts: BranchParts;
-  readonly request: SipMessage;
-  readonly plan: RoutePlan;
-  readonly server: ServerTransaction;
-  readonly isForked: boolean;
-  refuse(status: number, reason: string): void;
-  onProvisional(response: SipMessage): void;
-  onSuccess(response: SipMessage): void;
-  onFailure(response: SipMessage): void;
-  /** A branch without an answer. */
-  onBranchTimeout(): void;
-  onBranchUnreachable(target: ProxyTarget): void;
-  /** Every hop of a branch asked for less. */
-  onNextHopOverloaded(): void;
-  /** A flow of a telephone has failed (RFC 5626 §7). */
-  onFlowFailed(target: ProxyTarget): void;
-  /** Another target is tried in the place of this one. */
-  isSpared(spares: readonly ProxyTarget[] | undefined): boolean;
-  /** The telephone is back over this flow: the branch goes on there. */
-  onRenewed(target: ProxyTarget, flow: Flow): void;
-  branchEnded(): void;
-}
+import { ignoreAnswer, RepeatedSuccess } from './relay.ts';
+import { offsetKind } from './route-user.ts';
+import { isFlow, type ProxyTarget, reachable } from './target.ts';
+import { TrunkBranch } from './trunk-branch.ts';
 
 /** RFC 3326 §3.1: a telephone that rang shows no missed call. */
 export const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
@@ -99,17 +42,16 @@ export class Branch implements ClientUser {
   #renewal: (() => void) | undefined;
   #patience: Cancel | undefined;
   /** The target is a carrier's. */
-  readonly #attempts: TrunkAttempts | undefined;
+  readonly #trunk: TrunkBranch | undefined;
   #addresses: readonly ControllerAddress[] = [];
   /** Has it rung? */
   #rang = false;
-  #answered = false;
 
   constructor(context: BranchHost, target: ProxyTarget, breadth: number) {
     this.#context = context;
     this.#target = target;
     this.#breadth = breadth;
-    this.#attempts = target.trunk === undefined ? undefined : new TrunkAttempts(target.trunk);
+    this.#trunk = target.trunk === undefined ? undefined : new TrunkBranch(context, target, target.trunk);
   }
 
   start(): void {
@@ -149,7 +91,11 @@ export class Branch implements ClientUser {
           this.#end();
           return;
         }
-        if (this.#isNewCall) this.#target.trunk?.began();
+        if (this.#trunk?.begin() === false) {
+          if (!this.#goesElsewhere(503)) this.#context.onTrunksInUse();
+          this.#end();
+          return;
+        }
         this.#send(passing);
         return;
       }
@@ -195,11 +141,11 @@ export class Branch implements ClientUser {
     if (status >= 300 && !this.#ended)
       this.#context.parts.watch?.branchRefused(this.#context.request, status, message.reason, transaction.hop);
     if (status < 300) {
-      this.#answered = true;
+      this.#trunk?.answered();
       this.#context.onSuccess(message);
     } else if (!this.#ended && this.#goesElsewhere(status)) {
       // The next hop of the carrier, or the next carrier, has the call.
-    } else if (!this.#ended && (status === 401 || status === 407) && this.#target.trunk?.account !== undefined) {
+    } else if (!this.#ended && (status === 401 || status === 407) && this.#trunk?.hasAccount === true) {
       // The caller has no account there, and no use for the question.
       this.#context.refuse(500, 'Server Internal Error - carrier refuses our credentials');
     } else if (status === 430 && !this.#ended && isFlow(this.#target)) {
@@ -235,9 +181,9 @@ export class Branch implements ClientUser {
   /** The target cannot be reached now; a telephone that is about to connect anew is given a moment. */
   #failed(): void {
     const { clock } = this.#context.parts;
-    const { spares = [], trunk } = this.#target;
+    const { spares = [] } = this.#target;
     const hasSpare = spares.length > 0;
-    if (trunk !== undefined && this.#goesElsewhere(503)) {
+    if (this.#goesElsewhere(503)) {
       this.#end();
       return;
     }
@@ -293,8 +239,7 @@ export class Branch implements ClientUser {
 
   /** A carrier asks for credentials: the request goes there again with them, as another transaction (RFC 3261 §22.2). */
   #isChallenged(response: SipMessage, { hop }: ClientTransaction): boolean {
-    if (this.#attempts === undefined || this.#ended || this.#wantsCancel) return false;
-    if (!this.#attempts.challenged(response, hop)) return false;
+    if (this.#ended || this.#wantsCancel || this.#trunk?.isChallenged(response, hop) !== true) return false;
     this.#context.parts.offsets.raise(this.#context.request);
     this.#provisional = false;
     this.#timerC?.();
@@ -312,20 +257,10 @@ export class Branch implements ClientUser {
     return true;
   }
 
-  /** A carrier's hop that cannot take the call (RFC 3261 §21.5.4), or does not believe us, is not the last one. */
+  /** The next hop of the carrier, or the next carrier, is tried in its place. */
   #goesElsewhere(status: number): boolean {
-    const { trunk, spares } = this.#target;
-    if (trunk === undefined || spares === undefined || this.#rang || this.#wantsCancel || !elsewhere.has(status))
-      return false;
-    // The transaction has asked every hop of this carrier already.
-    const left = status === 503 ? spares.filter((spare) => spare.trunk !== trunk) : spares;
-    return this.#context.isSpared(left);
-  }
-
-  /** Is it a call that a carrier is to set up? */
-  get #isNewCall(): boolean {
-    const { method, toTag } = this.#context.request;
-    return method === 'INVITE' && toTag === '';
+    const others = this.#rang || this.#wantsCancel ? undefined : this.#trunk?.othersFor(status);
+    return others !== undefined && this.#context.isSpared(others);
   }
 
   /** The response as who sent the request may expect it. */
@@ -336,25 +271,23 @@ export class Branch implements ClientUser {
   /** The user agent beside us is told the CSeq that the carrier knows: its own requests within the dialog go on from there. */
   get #isPlain(): boolean {
     const { plan } = this.#context;
-    return (this.#attempts === undefined && plan.cseqOffset === undefined) || plan.own !== undefined;
+    return (this.#trunk === undefined && plan.cseqOffset === undefined) || plan.own !== undefined;
   }
 
   /** What this attempt has that the sender did not write. */
   #trunkFields(): TrunkFields | undefined {
     const { request, plan, parts } = this.#context;
-    const attempts = this.#attempts;
-    if (attempts === undefined && plan.cseqOffset === undefined) return undefined;
+    const trunk = this.#trunk;
+    if (trunk === undefined && plan.cseqOffset === undefined) return undefined;
     return {
       cseqOffset: this.#cseqOffset,
       rackOffset: (cseq) => (plan.dialogOffset ?? 0) + parts.offsets.of(request, cseq),
-      credentials:
-        (attempts?.count ?? 0) > 0 ? (attempts?.credentials(request.method, this.#target.requestUri) ?? '') : '',
-      fromUri: attempts?.trunk.fromUri,
+      ...(trunk?.fields() ?? { credentials: '' }),
     };
   }
 
   get #cseqOffset(): number {
-    return (this.#context.plan.cseqOffset ?? 0) + (this.#attempts?.count ?? 0);
+    return (this.#context.plan.cseqOffset ?? 0) + (this.#trunk?.attempts ?? 0);
   }
 
   #send(addresses: readonly ControllerAddress[]): void {
@@ -369,8 +302,7 @@ export class Branch implements ClientUser {
     const key = target.branchKey ?? target.requestUri;
     // Each attempt is a transaction of its own; whoever does the same steps comes to the same branch.
     const branch = parts.branches.branchFor(request, offset === 0 ? key : `${key}\n${offset}`, offset);
-    const dialog =
-      this.#attempts === undefined || !this.#isNewCall ? plan.dialog : parts.dialogs.write(request, offsetKind(offset));
+    const dialog = this.#trunk?.isNewCall !== true ? plan.dialog : parts.dialogs.write(request, offsetKind(offset));
     this.#addresses = addresses;
     if (request.method === 'INVITE') {
       this.#armTimerC();
@@ -391,8 +323,7 @@ export class Branch implements ClientUser {
             pushRoutes: target.pushRoutes,
             rewriteRoutes: target.rewriteRoutes,
             member: target.member,
-            // Without us in the path, the dialog's requests would have the wrong CSeq.
-            recordRoute: plan.recordRoute || (offset > 0 && this.#isNewCall && plan.own === undefined),
+            recordRoute: plan.recordRoute || this.#trunk?.staysIn(offset) === true,
             dialog,
             path: plan.path,
             outbound: plan.outbound,
@@ -483,7 +414,7 @@ export class Branch implements ClientUser {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#transaction !== undefined && this.#isNewCall) this.#target.trunk?.ended(this.#answered);
+    this.#trunk?.end();
     this.#renewal?.();
     this.#patience?.();
     this.#timerC?.();
@@ -491,6 +422,3 @@ export class Branch implements ClientUser {
     this.#context.branchEnded();
   }
 }
-
-/** Final answers of one hop of a carrier that say nothing of the next one. */
-const elsewhere: ReadonlySet<number> = new Set([401, 407, 408, 500, 502, 503, 504]);

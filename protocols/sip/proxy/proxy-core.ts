@@ -29,7 +29,7 @@ import { requestKey } from '../transactions/keys.ts';
 import type { TransactionLayer } from '../transactions/layer.ts';
 import type { Trunks } from '../trunks/trunks.ts';
 import { Admission, type Refusal, type Standing } from './admission.ts';
-import type { BranchHost } from './branch.ts';
+import type { BranchHost } from './branch-host.ts';
 import type { CarriedInvites } from './carried-invites.ts';
 import { RoutingExplanation } from './explain-routing.ts';
 import type { FlowNaming } from './flow-naming.ts';
@@ -99,6 +99,8 @@ export interface LocalUserAgent extends OwnRequests {
   isFor(uri: SipUri): boolean;
   /** Has a line this number, in whatever form? */
   hasLine(number: string): boolean;
+  /** An INVITE whose sender says that he is a line, and is none, is refused so. */
+  falseCaller(request: SipMessage, flow: Flow): Refusal | undefined;
   /** Did it send what came over this flow? */
   isOwn(flow: Flow): boolean;
   /** ... in a dialog whose peer may not lead it to configured hops? */
@@ -350,6 +352,11 @@ export class ProxyCore {
     const line = userAgent.isOwn(flow) ? undefined : this.#lineFor(request, routing, standing);
     if (line !== undefined) {
       userAgent.onRequest(request, flow, line, key);
+      return;
+    }
+    const lie = userAgent.falseCaller(request, flow);
+    if (lie !== undefined) {
+      this.#answers.refuseStateless(request, flow, lie);
       return;
     }
     const found = this.#targets.of(request, routing, standing);

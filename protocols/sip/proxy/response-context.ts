@@ -8,8 +8,9 @@ import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ServerTransaction, ServerUser } from '../transactions/server.ts';
 import { withoutTopVia } from '../transactions/way-back.ts';
-import { type Candidate, isBetter, nextHopOverloaded, withChallenges } from './best-response.ts';
-import { Branch, type BranchHost, type BranchParts, completedElsewhere } from './branch.ts';
+import { type Candidate, isBetter, nextHopOverloaded, trunksInUse, withChallenges } from './best-response.ts';
+import { Branch, completedElsewhere } from './branch.ts';
+import type { BranchHost, BranchParts } from './branch-host.ts';
 import { stampedVia } from './forward.ts';
 import { relay } from './relay.ts';
 import type { ProxyTarget, RoutePlan } from './target.ts';
@@ -130,6 +131,11 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     this.#consider(nextHopOverloaded);
   }
 
+  /** @internal */
+  onTrunksInUse(): void {
+    this.#consider(trunksInUse);
+  }
+
   /** @internal A flow of a telephone has failed (RFC 5626 §7): the next one of the same instance, if there is one. */
   onFlowFailed({ failure, flowFailure = failure, spares }: ProxyTarget): void {
     if (!this.isSpared(spares)) this.#consider(flowFailure ?? { status: 430, reason: 'Flow Failed' });
@@ -226,7 +232,7 @@ export class ResponseContext implements UnorderedItem, BranchHost, ServerUser {
     if (best.response === undefined || best.status === 503) {
       // RFC 3261 §16.7 item 6: a 503 says something of a hop behind us, not of us.
       const [status, reason] =
-        best.status === 503 && best !== nextHopOverloaded
+        best.status === 503 && best.isOurs !== true
           ? [500, 'Server Internal Error - next hop unavailable']
           : [best.status, best.reason];
       this.server.respond(

@@ -37,6 +37,8 @@ export interface ProxyTarget {
   readonly branchKey?: string | undefined;
   /** The carrier that it is a hop of: its challenges are answered. */
   readonly trunk?: Trunk | undefined;
+  /** An emergency call goes to its carrier however many calls that has. */
+  readonly isEmergency?: boolean | undefined;
   /** What decided that it is one: `registered`, `route 00`, `default` … */
   readonly route?: string | undefined;
   /** Preference: equal ones are tried at once, lower ones after higher ones. */

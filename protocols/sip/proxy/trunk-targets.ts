@@ -47,12 +47,15 @@ export class TrunkTargets {
   /** Each hop of each trunk once; undefined where no trunk takes the number. */
   of(number: string): TargetGroups | undefined {
     const { trunks } = this.#parts;
-    const targets = trunks.for(number).flatMap((trunk) => this.#hops(trunk, trunk.requestUri(number, trunks.plan)));
+    const isEmergency = trunks.plan.isEmergency(number);
+    const targets = trunks
+      .for(number)
+      .flatMap((trunk) => this.#hops(trunk, trunk.requestUri(number, trunks.plan), isEmergency));
     const [first, ...spares] = targets;
     return first === undefined ? undefined : [[{ ...first, spares }]];
   }
 
-  #hops(trunk: Trunk, requestUri: string): readonly ProxyTarget[] {
+  #hops(trunk: Trunk, requestUri: string, isEmergency: boolean): readonly ProxyTarget[] {
     const { trunks } = this.#parts;
     return trunk.config.to.map((hop, index, hops) => ({
       requestUri,
@@ -62,6 +65,7 @@ export class TrunkTargets {
       pushRoutes: none,
       resolved: (addresses: readonly NamedHop[]) => trunks.learn(trunk, addresses),
       trunk,
+      isEmergency,
       branchKey: `${requestUri}\n${trunk.name}\n${index}`,
       q: 1_000,
     }));

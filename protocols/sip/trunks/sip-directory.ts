@@ -72,7 +72,11 @@ export class SipDirectory implements Directory {
     const isEmergency = plan.isEmergency(number);
     const taking = this.#trunks.for(number);
     const passedOver = (trunk: Trunk): string | undefined => {
-      if (taking.includes(trunk)) return trunk.state === 'down' ? 'its hops do not answer: tried last' : undefined;
+      if (taking.includes(trunk)) {
+        const { limit, state } = trunk;
+        if (limit !== undefined && !isEmergency && limit.size >= limit.max) return `all ${limit.max} calls are in use`;
+        return state === 'down' ? 'its hops do not answer: tried last' : undefined;
+      }
       if (isEmergency) return 'it takes no emergency calls (emergency: false)';
       return `none of its prefixes (${trunk.config.prefixes.join(', ')}) takes the number`;
     };

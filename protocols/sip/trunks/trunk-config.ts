@@ -52,6 +52,8 @@ const trunkSchema = section({
     .string()
     .regex(/^\+?[0-9*#]{1,15}$/, 'must be a number')
     .optional(),
+  /** So many calls at a time, both ways, at this member; absent: as many as come. An emergency call goes there all the same. */
+  maxCalls: wholeNumber(1, 100_000).optional(),
   /** Each hop is asked this often whether it is there; 0: never. */
   pingSeconds: wholeNumber(0, 3_600).default(30),
 }).check(({ value, issues }) => {

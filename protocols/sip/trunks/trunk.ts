@@ -3,6 +3,7 @@ import type { Counter, DiallingPlan, Metrics, NamedHop, Random } from '../../../
 import { bracketed, formatAddress } from '../../../src/internal.ts';
 import { sipDefaultPort } from '../config.ts';
 import type { Account } from './digest-answer.ts';
+import { TrunkCalls } from './trunk-calls.ts';
 import { readFrom, type TrunkConfig } from './trunk-config.ts';
 
 export type HopState = 'unknown' | 'up' | 'down';
@@ -27,6 +28,8 @@ export class Trunk {
   readonly account: Account | undefined;
   readonly hops: readonly TrunkHop[];
   readonly random: Random;
+  /** Its calls, where there may be only so many. */
+  readonly limit: TrunkCalls | undefined;
   registration: { state: RegistrationState; untilMs?: number | undefined; detail?: string | undefined };
   /** Set-ups that were sent there and have no final answer yet. */
   open = 0;
@@ -49,6 +52,7 @@ export class Trunk {
       detail: undefined,
       answeredMs: undefined,
     }));
+    this.limit = config.maxCalls === undefined ? undefined : new TrunkCalls(name, config.maxCalls, metrics);
     this.registration = { state: config.register ? 'registering' : 'off' };
     const labels = { trunk: name };
     this.#counters =
@@ -117,6 +121,9 @@ export class Trunk {
       calls: this.calls,
       answered: this.answered,
       settingUp: this.open,
+      ...(this.limit === undefined
+        ? {}
+        : { inUse: this.limit.size, maxCalls: this.limit.max, refused: this.limit.refused }),
       hops: this.hops.map((hop) => `${hop.name} ${hop.state}${hop.detail === undefined ? '' : ` (${hop.detail})`}`),
       ...(state === 'off'
         ? {}
