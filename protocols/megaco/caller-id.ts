@@ -10,13 +10,13 @@ export const displayPackage = 'andisp';
 /** Rings like `al/ri`. */
 export const displaySignal = 'andisp/dwa';
 
-/** `localTime`: `09141726`, month, day, hour and minute where the gateway is. */
-export const ringWithCaller = (caller: CallerIdentity, localTime: string): Signal => ({
+/** `localTime`: `09141726`, month, day, hour and minute where the gateway is. `isText`: its encoding has a name for the pattern of the bell. */
+export const ringWithCaller = (caller: CallerIdentity, localTime: string, isText: boolean): Signal => ({
   kind: 'signal',
   name: displaySignal,
   parameters: [
     { name: 'ddb', relation: '=', values: [displayDataBlock(caller, localTime).toString('hex')] },
-    { name: 'pattern', relation: '=', values: ['1'] },
+    ...(isText ? [{ name: 'pattern', relation: '=', values: ['1'] } as const] : []),
   ],
 });
 

@@ -28,10 +28,10 @@ export class LineAbilities {
     return this.#has(line, keyPackage);
   }
 
-  /** For a display; undefined in binary: the display package has names here, but no numbers. */
+  /** For a display; undefined where the gateway has refused to show anything. */
   localTime(line: Line): (() => string) | undefined {
     const { mediaGatewayOf, timeZoneOf, wallNow } = this.#parts;
-    if (mediaGatewayOf(line)?.encoding.current === 'binary') return undefined;
+    if (mediaGatewayOf(line)?.refusesDisplay === true) return undefined;
     return () => localTime(wallNow(), timeZoneOf(line.gateway)).join('');
   }
 

@@ -50,6 +50,8 @@ export interface LineCommand {
   readonly desired: DesiredLine | undefined;
   /** Keys as events (RFC 4733) are asked for, which a call can do without. */
   readonly asksForEvents: boolean;
+  /** Is the line to display who calls? */
+  readonly showsCaller: boolean;
 }
 
 export function nextCommand(
@@ -65,6 +67,7 @@ export function nextCommand(
     actions,
     desired,
     asksForEvents: kind === 'bring' && actions.some(({ commands }) => commands.some(asksForEvents)),
+    showsCaller: kind === 'bring' && actions.some(({ commands }) => commands.some(showsCaller)),
   });
   if (observed.isMisplaced) return command('find', [whereIs(termination)]);
   if (leftovers.length > 0) return command('empty', leftovers.map(emptied));
@@ -77,6 +80,13 @@ export function nextCommand(
 export const asksForEvents = ({ descriptors }: Command): boolean =>
   descriptors.some(
     (each) => each.kind === 'Media' && each.streams.some(({ local }) => local?.includes('telephone-event') === true),
+  );
+
+export const showsCaller = ({ descriptors }: Command): boolean =>
+  descriptors.some(
+    (each) =>
+      each.kind === 'Signals' &&
+      each.signals.some((signal) => signal.kind === 'signal' && signal.name === displaySignal),
   );
 
 /** A line's media as the gateway has confirmed it. */
@@ -108,6 +118,8 @@ export interface LineGoal {
   readonly packages?: ReadonlySet<string> | undefined;
   /** Month, day, hour and minute where the gateway is; undefined where it cannot be told who calls. */
   readonly localTime?: (() => string) | undefined;
+  /** The gateway speaks binary. */
+  readonly isBinary?: boolean | undefined;
 }
 
 function actionsFor(goal: LineGoal, have: LineMedia | undefined): readonly ActionRequest[] {
@@ -256,11 +268,16 @@ function eventsFor({ desired, number, digitMap }: LineGoal): EventsDescriptor {
 
 const signalsFor = (goal: LineGoal): SignalsDescriptor => ({ kind: 'Signals', signals: signalsIn(goal) });
 
-function signalsIn({ desired: { tone, caller, key }, packages, localTime }: LineGoal): readonly Signal[] {
+function signalsIn({
+  desired: { tone, caller, key },
+  packages,
+  localTime,
+  isBinary = false,
+}: LineGoal): readonly Signal[] {
   if (key?.isPlayed === false && packages?.has(keyPackage) === true) return [plain(keySignal(key.signal))];
   if (tone === undefined) return [];
   if (tone === 'ring' && caller !== undefined && packages?.has(displayPackage) === true && localTime !== undefined)
-    return [ringWithCaller(caller, localTime())];
+    return [ringWithCaller(caller, localTime(), !isBinary)];
   return [plain(tone === 'howler' && packages?.has(howlerPackage) === true ? howlerSignal : signalNames[tone])];
 }
 

@@ -14,7 +14,16 @@ import {
 } from '../../src/internal.ts';
 import type { ActionReply, ActionRequest } from './codec/messages.ts';
 import { type LineCommand, nextCommand, type ObservedLine } from './line-commands.ts';
-import { afterEvent, errorIn, mayMeanMedia, mediaIn, nothingObserved, onResult, unrequested } from './line-results.ts';
+import {
+  afterEvent,
+  errorIn,
+  mayMeanMedia,
+  mayMeanSignal,
+  mediaIn,
+  nothingObserved,
+  onResult,
+  unrequested,
+} from './line-results.ts';
 import type { MediaGateway } from './media-gateways.ts';
 import type { RecordPlace } from './record-place.ts';
 import type { MegacoResponse } from './transactions.ts';
@@ -53,6 +62,7 @@ export const megacoLines = (parts: LineGatewayParts): LineProtocol<ObservedLine,
       chooseLocal: (offer) => parts.chooseLocal(offer, mg?.refusesEvents !== true),
       packages: mg?.packages,
       localTime: parts.localTime(line),
+      isBinary: mg?.encoding.current === 'binary',
       sealed: () => (mg === undefined || desired === undefined ? undefined : parts.place().sealed(line, desired, mg)),
     });
   },
@@ -76,7 +86,7 @@ export class MegacoLineGateway implements LineGateway<ObservedLine, LineCommand,
   /** A transaction under way is somebody else's to settle. */
   submit(
     line: Line,
-    { actions, asksForEvents, desired, termination }: LineCommand,
+    { actions, asksForEvents, showsCaller, desired, termination }: LineCommand,
     ended: (result: MegacoResponse | undefined) => void,
   ): undefined {
     const { mediaGatewayOf, log, place, request } = this.#parts;
@@ -92,6 +102,7 @@ export class MegacoLineGateway implements LineGateway<ObservedLine, LineCommand,
       if (refusal !== undefined) {
         const { code, text } = refusal;
         if (asksForEvents && mayMeanMedia(code)) mg.refusesEvents = true;
+        if (showsCaller && mayMeanSignal(code)) mg.refusesDisplay = true;
         logEvent(log, 'commandRefused', { endpoint: line.endpoint, command: desired?.state, code, text });
       } else if (desired?.media?.record !== undefined) {
         const { contextId, rtp } = mediaIn(replied, termination) ?? {};

@@ -68,7 +68,8 @@ export function onResult(
     .map(({ contextId }) => contextId);
   const media = observed.media?.callId === desired.media?.callId ? observed.media : undefined;
   // It is asked again, without.
-  if (command.asksForEvents && mayMeanMedia(code)) return { observed: { ...unconfirmed, media, leftovers } };
+  if ((command.asksForEvents && mayMeanMedia(code)) || (command.showsCaller && mayMeanSignal(code)))
+    return { observed: { ...unconfirmed, media, leftovers } };
   return { observed: { ...unconfirmed, media, leftovers }, report: { kind: 'refused', reason: reasonOf(code) } };
 }
 
@@ -133,6 +134,11 @@ const stale = new Set([411, 430, 431, 433, 434, 435]);
 export const mayMeanMedia = (code: number): boolean => mediaErrors.has(code);
 
 const mediaErrors: ReadonlySet<number> = new Set([400, 403, 422, 442, 445, 449, 501, 515]);
+
+/** An unknown package, parameter, value or signal, or none that this line can play (H.248.8): what it is to display may be meant. */
+export const mayMeanSignal = (code: number): boolean => signalErrors.has(code);
+
+const signalErrors: ReadonlySet<number> = new Set([400, 403, 422, 440, 442, 445, 446, 449, 452, 454, 501, 512]);
 
 /** The first error that counts: those of optional commands do not (RFC 3525 §8.2.2); ours are the Subtracts. */
 export function errorIn(

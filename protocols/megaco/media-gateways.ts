@@ -38,6 +38,8 @@ export class MediaGateway {
   packages: ReadonlySet<string> = new Set();
   /** It does not take keys as events in Local (RFC 4733). */
   refusesEvents = false;
+  /** It has the display package, and did not take what it was to show. */
+  refusesDisplay = false;
 
   readonly #provisioned: Encoding;
 

@@ -1,6 +1,7 @@
 /**
  * Where a MEGACO gateway keeps the record of a crossing call (design §17): in the remote descriptor, which an audit of Media gives back
- * (RFC 3525 §7.2.5). Whether it does is learnt by one audit after the gateway's first crossing call, and kept in its dialect.
+ * (RFC 3525 §7.2.5). Whether it does is learnt by one audit after the gateway's first crossing call, or from what it gives back in a takeover,
+ * and kept in its dialect until it restarts.
  */
 import {
   type CallRecords,
@@ -76,6 +77,17 @@ export class RecordPlace {
 export function recordHabit({ gateway: { dialect } }: MediaGateway, hasRemote: boolean): RecordHabit {
   if (dialect.has('forgets')) return 'forgets';
   return dialect.has('keepsRemote') && hasRemote ? 'keeps' : 'unknown';
+}
+
+/** A takeover's audit has brought a record to light: whoever writes the next one knows that it stays. */
+export function gaveBack({ gateway: { dialect } }: MediaGateway): void {
+  if (!dialect.has('forgets')) dialect.add('keepsRemote');
+}
+
+/** The gateway's program has begun anew: perhaps it is another version. */
+export function forgetHabit({ gateway: { dialect } }: MediaGateway): void {
+  dialect.delete('keepsRemote');
+  dialect.delete('forgets');
 }
 
 const asking = 'asksForRecord';

@@ -13,6 +13,7 @@ import { addressMId } from './codec/mid.ts';
 import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
 import type { MediaGateway } from './media-gateways.ts';
+import { forgetHabit } from './record-place.ts';
 import { type Announcement, announcementOf, registrationReply } from './service-change.ts';
 import type { AuditedLine } from './snapshot.ts';
 import type { MegacoTakeover } from './takeover.ts';
@@ -153,6 +154,7 @@ export class Registrations {
     const { abandon, takeover } = this.#parts;
     const { control } = this.#parts.controller();
     takeover.own(mg);
+    forgetHabit(mg);
     const lines = control.of(mg.gateway);
     control.restarted(lines, () => abandon(mg));
     this.#armAfter(mg, '*', services, lines);

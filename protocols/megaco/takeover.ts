@@ -21,6 +21,7 @@ import type { MegacoGatewayConfig } from './config.ts';
 import type { MegacoLineDriver } from './line-gateway.ts';
 import { nothingObserved } from './line-results.ts';
 import type { MediaGateway, MediaGateways } from './media-gateways.ts';
+import { gaveBack } from './record-place.ts';
 import { digest } from './request-ids.ts';
 import { type AuditedLine, auditedLine, lineSnapshot, playedPackages } from './snapshot.ts';
 import { terminationOf } from './termination.ts';
@@ -147,6 +148,7 @@ export class MegacoTakeover implements AuditProtocol<AuditedLine> {
           this.#withRecord(auditedLine(line.endpoint, terminationOf(line), picture), line.gateway),
         ]),
       );
+      if ([...said.values()].some((each) => (each?.media?.sealed ?? []).length > 0)) gaveBack(mg);
       this.#said.set(mg, [...(this.#said.get(mg) ?? []), ...[...said.values()].filter((each) => each !== undefined)]);
       for (const [line, each] of said) audited(line, each, each === undefined ? unknownTermination : undefined);
       this.#awaitNoMore();

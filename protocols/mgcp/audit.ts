@@ -5,7 +5,7 @@
 import { type CommandOutcome, type Gateway, isCrossingCallId } from '../../src/internal.ts';
 import { isSuccess, type MgcpResponse, type Parameter, parameter, parameterValues } from './codec/messages.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
-import { recordIn } from './record-place.ts';
+import { gaveBack, recordIn } from './record-place.ts';
 import { type AuditedConnection, connectionOf, type EndpointAudit, snapshotOf, unauditable } from './snapshot.ts';
 
 export interface AuditParts {
@@ -66,6 +66,7 @@ export function auditEndpoint(
   ): void {
     const lacks = ({ callId, sealed = [] }: AuditedConnection): boolean =>
       callId !== undefined && isCrossingCallId(callId) && sealed.length === 0;
+    if (found?.some(({ sealed = [] }) => sealed.length > 0) === true) gaveBack(gateway, 'keepsRemote');
     if (found?.some(lacks) !== true) {
       done(found);
       return;
@@ -73,6 +74,7 @@ export function auditEndpoint(
     ask('AUEP', [{ code: 'F', value: 'N' }], (outcome) => {
       const response = successOf(outcome);
       const record = response === undefined ? undefined : recordIn(parameter(response, 'N') ?? '');
+      if (record !== undefined) gaveBack(gateway, 'keepsEntity');
       done(record === undefined ? found : found.map((each) => (lacks(each) ? { ...each, sealed: [record] } : each)));
     });
   }

@@ -91,7 +91,9 @@ export class MgcpLineGateway implements LineGateway<ObservedEndpoint, LineComman
         if (!isSuccess(code))
           logEvent(log, 'commandRefused', { endpoint: line.endpoint, command: command.kind, code, text: comment });
         else if (sealed !== undefined && sent !== undefined)
-          places().learn(gateway, line.endpoint, sent, parameter(outcome.response, 'I') ?? valueIn(sent, 'I'));
+          places().learn(gateway, line.endpoint, sent, parameter(outcome.response, 'I') ?? valueIn(sent, 'I'), () =>
+            control().renew(line),
+          );
         ended(outcome.response);
       },
     });

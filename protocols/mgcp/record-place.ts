@@ -1,7 +1,8 @@
 /**
  * Where gateways keep the record of a crossing call (design §17): beside the remote description, which AuditConnection gives back (RFC 3435
  * §2.3.11), or in the local part of the notified entity, which AuditEndpoint gives back (§2.3.10) and which nobody else reads (§3.2.1.3).
- * Which of both a gateway does is learnt by one audit after its first crossing call, and kept in its dialect.
+ * Which of both a gateway does is learnt by one audit after its first crossing call, or from what it gives back in a takeover, and kept in
+ * its dialect until it restarts.
  */
 import {
   type CallRecords,
@@ -41,13 +42,22 @@ export class RecordPlaces {
     return records.seal.seal(record, { gateway, endpoint, callId });
   }
 
-  /** Once a command that carried the record has been executed: does the gateway give it back? Asked once. */
-  learn(gateway: Gateway, endpoint: string, { sdp, parameters }: Draft, connectionId: string | undefined): void {
+  /**
+   * Once a command that carried the record has been executed: does the gateway give it back? Asked once. `renew`: the line is commanded once
+   * more, with the record in another place.
+   */
+  learn(
+    gateway: Gateway,
+    endpoint: string,
+    { sdp, parameters }: Draft,
+    connectionId: string | undefined,
+    renew: () => void,
+  ): void {
     const { dialect } = gateway;
     if (habits.some((word) => dialect.has(word)) || dialect.has(asking)) return;
     const isInEntity = parameters.some(({ code, value }) => code === 'N' && recordIn(value) !== undefined);
     const isBeside = sdp.some((each) => readRecords(each).sealed.length > 0);
-    if (isInEntity) this.#ask(gateway, endpoint, 'AUEP', [{ code: 'F', value: 'N' }], inEntity);
+    if (isInEntity) this.#ask(gateway, endpoint, 'AUEP', [{ code: 'F', value: 'N' }], inEntity, renew);
     else if (isBeside && connectionId !== undefined)
       this.#ask(
         gateway,
@@ -58,10 +68,18 @@ export class RecordPlaces {
           { code: 'F', value: 'RC' },
         ],
         besideRemote,
+        renew,
       );
   }
 
-  #ask(gateway: Gateway, endpoint: string, verb: string, parameters: readonly Parameter[], reading: Reading): void {
+  #ask(
+    gateway: Gateway,
+    endpoint: string,
+    verb: string,
+    parameters: readonly Parameter[],
+    reading: Reading,
+    renew: () => void,
+  ): void {
     const { dialect } = gateway;
     dialect.add(asking);
     this.#parts.commands().submit({
@@ -76,6 +94,8 @@ export class RecordPlaces {
         const word = isKept ? reading.kept : reading.next;
         dialect.add(word);
         this.#parts.log.info({ gateway: gateway.name, habit: word }, 'what becomes of records on this gateway');
+        // The record of this very call shall lie where the gateway keeps it, if it does.
+        if (word === triesEntity) renew();
       },
     });
   }
@@ -121,6 +141,18 @@ export function withRecords(audit: EndpointAudit, gateway: string, records: Call
 export function recordHabit({ dialect }: Gateway, hasRemote: boolean): RecordHabit {
   if (dialect.has('keepsRemote')) return hasRemote ? 'keeps' : 'unknown';
   return dialect.has('forgets') ? 'forgets' : 'unknown';
+}
+
+/** A takeover's audit has brought a record to light: whoever writes the next one knows where it stays. */
+export function gaveBack({ dialect }: Gateway, habit: 'keepsRemote' | 'keepsEntity'): void {
+  if (habits.some((word) => dialect.has(word))) return;
+  dialect.delete(triesEntity);
+  dialect.add(habit);
+}
+
+/** The gateway's program has begun anew: perhaps it is another version. */
+export function forgetHabit({ dialect }: Gateway): void {
+  for (const word of [...habits, triesEntity]) dialect.delete(word);
 }
 
 interface Reading {

@@ -14,6 +14,7 @@ import { covers, isAllOf, isAnyOf, readEndpointName, writeNotifiedEntity } from 
 import type { MgcpGatewayConfig } from './config.ts';
 import type { GatewayCommands } from './gateway-commands.ts';
 import { listEndpoints } from './listing.ts';
+import { forgetHabit } from './record-place.ts';
 import type { Routing } from './routing.ts';
 import type { EndpointAudit } from './snapshot.ts';
 
@@ -128,6 +129,7 @@ export class Restarts {
 
   /** Clean state; armed once the gateway has said which endpoints it has. Who restarts alone has spoken for itself. */
   #restarted(name: string, gateway: Gateway, lines: readonly Line[]): void {
+    if (isWhole(name)) forgetHabit(gateway);
     this.#parts.controller().control.restarted(lines);
     for (const line of lines) this.#unarmed.add(line);
     const arm = () => {

@@ -27,7 +27,8 @@ export function readRecords(description: string): ReadDescription {
   const sealed: Buffer[] = [];
   const rest = description.replace(lines, (_, value: string | undefined) => {
     const octets = value === undefined ? undefined : fromBase64url(value);
-    if (octets !== undefined && sealed.length < maxRecords) sealed.push(octets);
+    // Ours is the last line of all.
+    if (octets !== undefined && sealed.push(octets) > maxRecords) sealed.shift();
     return '';
   });
   return { description: rest, sealed };

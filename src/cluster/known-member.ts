@@ -24,6 +24,8 @@ export interface Member {
   /** Members whose gateways it serves. */
   readonly serves: ReadonlySet<string>;
   readonly guests: ReadonlySet<string>;
+  /** Both, as it said last before it died. */
+  readonly served: ReadonlySet<string>;
   /** Its named alternates, undefined while it has told none. */
   readonly alternates: readonly string[] | undefined;
   readonly hints: ReadonlyMap<string, string>;
@@ -71,6 +73,7 @@ export class Known implements Member {
   clockDifferenceMs: number | undefined;
   serves: ReadonlySet<string> = new Set();
   guests: ReadonlySet<string> = new Set();
+  served: ReadonlySet<string> = new Set();
   alternates: readonly string[] | undefined;
   hints: ReadonlyMap<string, string> = new Map();
   isLeaving = false;
@@ -121,6 +124,7 @@ export class Known implements Member {
   }
 
   forgetWord(): void {
+    if (this.serves.size > 0 || this.guests.size > 0) this.served = new Set([...this.serves, ...this.guests]);
     this.serves = new Set();
     this.guests = new Set();
     this.isLeaving = false;

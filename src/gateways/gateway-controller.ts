@@ -5,7 +5,7 @@
 import type { Call } from '../calls/call.ts';
 import { GatewayOwnership } from '../cluster/gateway-ownership.ts';
 import { MemberProbes } from '../cluster/member-probes.ts';
-import { Members } from '../cluster/members.ts';
+import { type Member, Members } from '../cluster/members.ts';
 import { speaks } from '../cluster/precedence.ts';
 import { defaultHome, partnersOf } from '../cluster.ts';
 import type { Logger } from '../log.ts';
@@ -99,6 +99,7 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
       lineProvider,
       gatewayOf: (line) => this.control.gatewayOf(line),
       came: (gateway) => this.ownership.came(gateway),
+      formerOf: (gateway) => this.formerOf(gateway),
     });
     this.control = new LineControl({
       clock,
@@ -281,6 +282,16 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
   standsInFor(gateway: string): ControllerAddress | undefined {
     const key = this.#homeOf.get(gateway);
     return key === undefined || key === addressKey(this.#parts.node.self()) ? undefined : this.#homes.get(key);
+  }
+
+  /** Who had this gateway's calls before: of all that served it and are dead the one that died last, else its home, which may be ourselves. */
+  formerOf(gateway: string): ControllerAddress {
+    const home = this.#homeOf.get(gateway) ?? '';
+    let former: Member | undefined;
+    for (const member of this.members.all())
+      if ((member.served.has(home) || member.served.has(gateway)) && member.diedMs > (former?.diedMs ?? 0))
+        former = member;
+    return former?.address ?? this.standsInFor(gateway) ?? this.#parts.node.self();
   }
 
   /** The first backup that lives takes everything over, with the calls on it (RFC 3525 §11.5); where none lives, calls may end. */

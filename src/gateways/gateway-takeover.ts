@@ -7,6 +7,7 @@ import type { CallRecovery, KeptMedia } from '../calls/call-recovery.ts';
 import { hasLooseEnd, type LineSnapshot } from '../calls/rebuild.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
+import type { ControllerAddress } from '../signaling/controller-address.ts';
 import { type AuditRound, AuditTakeover } from './audit-takeover.ts';
 import type { Gateway } from './gateway-registry.ts';
 import type { Line } from './line.ts';
@@ -43,6 +44,8 @@ export interface GatewayTakeoverParts<A> {
   gatewayOf(line: Line): Gateway | undefined;
   /** Its gateway is served here from now on. */
   came(gateway: string): void;
+  /** The member that had its calls before; it may be ourselves. */
+  formerOf(gateway: string): ControllerAddress;
 }
 
 export class GatewayTakeover<A = unknown> {
@@ -149,7 +152,7 @@ export class GatewayTakeover<A = unknown> {
   }
 
   #restore(snapshots: ReadonlyMap<LineSnapshot, A>, scope: ReadonlySet<Line>): void {
-    const { audits, came, driver, gatewayOf, log, protocol, recovery } = this.#parts;
+    const { audits, came, driver, formerOf, gatewayOf, log, protocol, recovery } = this.#parts;
     const lineProvider = this.#parts.lineProvider();
     const fresh: LineSnapshot[] = [];
     const gateways = new Set<Gateway>();
@@ -178,6 +181,10 @@ export class GatewayTakeover<A = unknown> {
         came(line.gateway);
         line.hook = snapshot.hook;
         lineProvider.lines.setInService(line, true);
+      },
+      formerHost: (endpoint) => {
+        const line = this.#lineAt(endpoint);
+        return line && formerOf(line.gateway).host;
       },
       restoreLine: (endpoint, disposition) => {
         const line = this.#lineAt(endpoint);

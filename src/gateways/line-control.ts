@@ -53,6 +53,11 @@ export class LineControl {
     return line.controlled && this.gatewayOf(line)?.state !== 'down';
   }
 
+  /** What it does is requested anew. */
+  renew(line: Line): void {
+    if (line.controlled) this.#parts.driver.renew(line);
+  }
+
   of(gateway: Gateway): readonly Line[] {
     return this.#parts.lineProvider().lines.of(gateway.name);
   }

@@ -71,6 +71,8 @@ export interface LineDriverParts<Observed, Command, Result> {
 /** What the core does with the driver of any protocol. */
 export interface LineCommander {
   apply(line: Line): void;
+  /** What it does is requested anew. */
+  renew(line: Line): void;
   forget(line: Line): void;
   whenSettled(line: Line, run: () => void): void;
   packetsReceived(line: Line, told: (packets: number | undefined) => void): void;

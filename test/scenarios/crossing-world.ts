@@ -42,8 +42,12 @@ export interface CrossingOptions {
   readonly mid?: string;
   /** What the MGCP gateway has. */
   readonly codecs?: readonly string[];
+  /** How the MEGACO gateway writes, and is written to. */
+  readonly encoding?: 'compact' | 'binary';
   /** What terminations of the MEGACO gateway are asked for. */
   readonly payloadTypes?: readonly number[];
+  /** Lines of the MEGACO gateway have displays. */
+  readonly displays?: boolean;
   /** The `numbers:` section. */
   readonly numbers?: DiallingPlanSettings;
   /** What else is part of each controller. */
@@ -160,6 +164,7 @@ export class CrossingWorld {
         lines: [1, 2].map((index) => ({ number: String(299 + index), termination: `aaln/${index}@gw1` })),
         ...dialled,
         ...(this.options.mid === undefined ? {} : { mid: this.options.mid }),
+        ...(this.options.encoding === undefined ? {} : { encoding: this.options.encoding }),
         ...(this.options.payloadTypes === undefined ? {} : { payloadTypes: this.options.payloadTypes }),
       }),
       trust,
@@ -192,6 +197,8 @@ export class CrossingWorld {
       controllers: [megacoAddress(primaryHost)],
       lines: 2,
       aware,
+      ...(this.options.encoding === undefined ? {} : { encoding: this.options.encoding }),
+      ...(this.options.displays === true ? { linePackages: ['andisp'] } : {}),
       media: this.#mediaAt(megacoGatewayHost),
       rendersRemote: (this.options.records ?? 'keepsRemote') !== 'keepsRemote',
     });

@@ -10,7 +10,7 @@ import {
   contextNull,
   type Descriptor,
 } from '../codec/messages.ts';
-import { asksForEvents } from '../line-commands.ts';
+import { asksForEvents, showsCaller } from '../line-commands.ts';
 import { matchesTermination } from '../termination-pattern.ts';
 import type { SimTermination } from './sim-termination.ts';
 
@@ -26,6 +26,8 @@ export interface ContextsParts {
   addFault?(): number | undefined;
   readonly refusesEvents?: boolean | undefined;
   readonly leavesOutLocal?: boolean | undefined;
+  /** It does not know what to do with a display. */
+  readonly refusesDisplay?: boolean | undefined;
   /** Commands on ROOT. */
   root(command: Command): CommandReply;
   /** Of a remote description only what is understood is kept. */
@@ -187,6 +189,8 @@ export class Contexts {
     if (members === undefined) return failure(command, 421, 'Illegal combination of actions');
     if (this.#parts.refusesEvents === true && asksForEvents(command))
       return failure(command, 449, 'Unsupported or unknown parameter or property value');
+    if (this.#parts.refusesDisplay === true && showsCaller(command))
+      return failure(command, 454, 'No such parameter value in this package');
     const choose = command.terminationId === '$' || command.terminationId === 'rtp/$';
     const fault = choose ? this.#parts.addFault?.() : undefined;
     if (fault !== undefined) return failure(command, fault, 'A fault');

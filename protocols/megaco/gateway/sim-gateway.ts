@@ -58,6 +58,8 @@ export interface SimGatewayOptions {
   readonly refusesEvents?: boolean;
   /** It answers an Add without the Local that it chose, against §7.1.8. */
   readonly leavesOutLocal?: boolean;
+  /** 454 for a display of who calls, though it says that it has the package. */
+  readonly refusesDisplay?: boolean;
   /** Speech of its lines; absent: it is not simulated. */
   readonly media?: SimulatedMedia | undefined;
   /** It keeps of a remote description what it understands, and gives that back (§7.1.8). */
@@ -152,6 +154,7 @@ export class SimGateway {
         addFault: () => options.addFaults?.shift(),
         refusesEvents: options.refusesEvents,
         leavesOutLocal: options.leavesOutLocal,
+        refusesDisplay: options.refusesDisplay,
         rendersRemote: options.rendersRemote === true,
       },
       1 + Math.floor(random.fraction() * 1_000_000),

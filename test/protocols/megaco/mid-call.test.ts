@@ -114,10 +114,24 @@ describe('who calls', () => {
     const [block] = signal?.parameters.find(({ name }) => name === 'ddb')?.values ?? [];
     expect(block).toMatch(/^80180108(?:3\d){8}0207343933303132330703416461[0-9a-f]{2}$/);
   });
+  it('is told in binary by the same octets', async () => {
+    const text = await ring({ gateway: { linePackages: ['andisp'] } });
+    const signal = await ring({ gateway: { linePackages: ['andisp'], encoding: 'binary' } });
+    expect(signal?.name).toBe('andisp/dwa');
+    const blockOf = (of: typeof signal) => of?.parameters.find(({ name }) => name === 'ddb')?.values;
+    expect(blockOf(signal)).toEqual(blockOf(text));
+  });
   it('is not told elsewhere: the bell rings', async () => {
     expect((await ring({}))?.name).toBe('al/ri');
-    expect((await ring({ gateway: { linePackages: ['andisp'], encoding: 'binary' } }))?.name).toBe('al/ri');
   });
+  it.each(['compact', 'binary'] as const)(
+    'is not told where the gateway refuses it (%s): the bell rings',
+    async (encoding) => {
+      expect((await ring({ gateway: { linePackages: ['andisp'], encoding, refusesDisplay: true } }))?.name).toBe(
+        'al/ri',
+      );
+    },
+  );
   it('is one block of octets that add up to zero, with reasons for what is not told', () => {
     for (const presentation of ['allowed', 'restricted', 'unavailable'] as const) {
       const block = displayDataBlock({ number: '+49-30', name: 'Zoë 漢', presentation }, '09141726');

@@ -65,6 +65,8 @@ const packages: Readonly<Record<string, PackageNumbers>> = {
   tdmc: { id: 0x000d, items: { ec: 8, gain: 0x0a } },
   // Q.1950 expanded call progress tones: comfort, off-hook warning, negative acknowledgement, vacant number, special dial tone.
   xcg: { id: 0x0024, items: { cmft: 0x4a, roh: 0x4b, nack: 0x4c, vac: 0x4d, spec: 0x4e } },
+  // H.248.23 analog display signalling.
+  andisp: { id: 0x003c, items: { dwa: 1, data: 2 }, parameters: { dwa: { ddb: 1 }, data: { ddb: 1 } } },
   // H.248.14 inactivity timer.
   it: { id: 0x0045, items: { ito: 1 }, parameters: { ito: { mit: 1 } } },
   // Ours, from the private range (docs/alternate-path.md).

@@ -17,6 +17,9 @@ const enumerations: Readonly<Record<string, Readonly<Record<string, number>>>> =
   'ct/cmp res': { failure: 0, success: 1 },
 };
 
+/** Octet strings: hexadecimal digits in text (Annex B.2). */
+const octetStrings: ReadonlySet<string> = new Set(['andisp/dwa ddb', 'andisp/data ddb']);
+
 const enumNumbers = new Map<string, number>();
 const enumNames = new Map<string, string>();
 for (const [parameter, names] of Object.entries(enumerations)) {
@@ -34,6 +37,10 @@ export function writeValue(w: BerWriter, owner: string, value: string): void {
 }
 
 function writeInner(w: BerWriter, owner: string, value: string): void {
+  if (octetStrings.has(owner)) {
+    w.octets(octetString, Buffer.from(value.replaceAll('"', ''), 'hex'));
+    return;
+  }
   const first = value.charCodeAt(0);
   if (first === 0x22) {
     writeString(w, value.slice(1, -1));
@@ -74,9 +81,11 @@ export function readValue(r: BerReader, stop: number, owner: string, numeric: bo
   if (length < 2 || !isWrapped(tag, inner, length)) return text(r, pos, stop, numeric);
   const start = inner < 0x80 ? pos + 2 : pos + 2 + (inner & 0x7f);
   switch (tag) {
+    case octetString:
+      if (octetStrings.has(owner)) return Buffer.from(r.text.slice(start, stop), 'latin1').toString('hex');
+      return text(r, start, stop, numeric);
     case ia5String:
     case utf8String:
-    case octetString:
       return text(r, start, stop, numeric);
     case integer:
       return String(signed(bytes, start, stop));
