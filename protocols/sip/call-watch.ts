@@ -15,7 +15,7 @@ import {
   type HopFailure,
   type ObservedCall,
 } from '../../src/internal.ts';
-import { outcomeOf } from './call-outcome.ts';
+import { outcomeOf } from './causes.ts';
 import { flat, idOf, keptId, keptTogether, shown } from './codec/kept-text.ts';
 import type { SipMessage } from './codec/messages.ts';
 import type { ServerObserver } from './transactions/host.ts';

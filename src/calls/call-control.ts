@@ -89,6 +89,11 @@ export class CallControl {
     metrics.gauge('calls', 'Calls under way', () => this.callsOf(protocol).length, labels);
   }
 
+  /** Are there parties of another protocol than this? */
+  hasOthers(protocol: string): boolean {
+    return this.#providers.size > (this.#providers.has(protocol) ? 1 : 0);
+  }
+
   get calls(): Iterable<Call> {
     return this.#calls;
   }

@@ -37,6 +37,8 @@ export interface AuditReport {
   isOurs(endpoint: string): boolean;
   /** The line is served here: with this media of its audit, or with none of them. Called before the line is commanded. */
   adopt(snapshot: LineSnapshot, kept: KeptMedia | undefined): void;
+  /** The host of the member that had the line's call before, where that is known. */
+  formerHost?(endpoint: string): string | undefined;
   /** The line is in no call. */
   restoreLine(endpoint: string, disposition: LineDisposition): void;
 }
@@ -175,6 +177,7 @@ export class CallRecovery {
     const first = caller ?? callee;
     if (first === undefined) return false;
     const call = this.#parts.restored(first.protocol, callId, stateOf(rebuilt));
+    call.formerHost = report.formerHost?.(first.endpoint);
     const { ringing, talking } = partsOf(rebuilt);
     const offering = rebuilt.phase === 'offering';
     this.#attach(call, 'caller', caller, offering ? undefined : (talking?.caller ?? ringing?.caller));
@@ -194,6 +197,7 @@ export class CallRecovery {
     const whole = side === 'caller' ? { ...rebuilt, caller: mirrored } : { ...rebuilt, callee: mirrored };
     const isRouted = rebuilt.phase !== 'offering' || hasHungUp;
     const call = this.#parts.restored(party.protocol, rebuilt.callId, stateOf(whole));
+    call.formerHost = report.formerHost?.(party.endpoint);
     const resumed = isRouted
       ? this.#parts.provider(record.protocol)?.resume?.({
           record,

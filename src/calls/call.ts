@@ -74,6 +74,8 @@ export class Call {
   readonly #parts: CallParts;
   readonly #timers: CallTimers;
   readonly startedMs: number;
+  /** The host of the member that had it before, where that is known. */
+  formerHost: string | undefined;
   readonly #legs: { caller: Party | undefined; callee: Party | undefined } = { caller: undefined, callee: undefined };
   #state: CallState;
   #callId: string | undefined;

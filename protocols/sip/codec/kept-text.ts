@@ -22,6 +22,17 @@ export function keptTogether(a: string, b: string, c: string, d: string): readon
   return [all.slice(0, a.length), all.slice(second, third - 1), all.slice(third, fourth - 1), all.slice(fourth)];
 }
 
+/** As many pieces in one copy: what is kept of a message together. */
+export function keptAll(pieces: readonly string[]): readonly string[] {
+  const all = flat(pieces.join('\n'));
+  let at = 0;
+  return pieces.map(({ length }) => {
+    const piece = all.slice(at, at + length);
+    at += length + 1;
+    return piece;
+  });
+}
+
 /** As `kept`, of 256 characters at most: for what is only shown. */
 export const keptShort = (text: string): string => kept(text.slice(0, maxShown));
 

@@ -3,6 +3,7 @@
  * keep to himself is marked by Privacy or an anonymous From (RFC 3323 §4.1, §4.2).
  */
 import type { CallerIdentity } from '../../../src/internal.ts';
+import { kept } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { parseUri, type SipUri } from '../codec/uri.ts';
 import { type NameAddr, parseNameAddr, quote, splitList, unquote } from '../codec/values.ts';
@@ -73,7 +74,7 @@ const isAnonymousUri = (uri: SipUri | undefined): boolean =>
 /** Digits, with `+` where it is global; undefined for names. */
 function numberOf(uri: SipUri | undefined): string | undefined {
   const user = uri?.user === undefined ? '' : dialledNumber(uri.user);
-  return /^\+?[0-9*#]{1,32}$/.test(user) ? user : undefined;
+  return /^\+?[0-9*#]{1,32}$/.test(user) ? kept(user) : undefined;
 }
 
 const displayOf = (request: SipMessage): string => request.from.display;

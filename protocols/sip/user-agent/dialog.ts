@@ -6,6 +6,7 @@
  * the Call-ID where the peer chose it. Our tag and our Call-ID are derived (derived-ids.ts), our CSeq follows the clock (`nextCseq`).
  */
 import { H } from '../codec/header-names.ts';
+import { kept, keptAll } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { parseUri } from '../codec/uri.ts';
 import { parseNameAddr } from '../codec/values.ts';
@@ -100,7 +101,7 @@ export function dialogOfInvite(
 ): Dialog | undefined {
   const target = contactOf(invite);
   if (target === undefined) return undefined;
-  return {
+  return detached({
     role: 'uas',
     callId: invite.callId,
     localTag,
@@ -113,7 +114,7 @@ export function dialogOfInvite(
     isGuarded,
     localCseq: 0,
     remoteCseq: invite.cseq,
-  };
+  });
 }
 
 export interface InviteSent {
@@ -130,7 +131,7 @@ export interface InviteSent {
 /** RFC 3261 §12.1.2: the dialog that a response opens, early or confirmed. */
 export function dialogOfResponse(sent: InviteSent, response: SipMessage, token: string | undefined): Dialog {
   const { callId, localTag, local, remote, requestUri, cseq, isGuarded } = sent;
-  return {
+  return detached({
     role: 'uac',
     callId,
     localTag,
@@ -145,7 +146,21 @@ export function dialogOfResponse(sent: InviteSent, response: SipMessage, token: 
     // A carrier that challenged it on the way knows the one that came after it.
     inviteCseq: response.cseq,
     remoteCseq: -1,
-  };
+  });
+}
+
+/** A dialog lives as long as its call: it keeps nothing of the message that it was read from alive. */
+function detached(dialog: Dialog): Dialog {
+  const { callId, remoteTag, local, remote, target, routes } = dialog;
+  const [a = '', b = '', c = '', d = '', e = '', ...others] = keptAll([
+    callId,
+    remoteTag,
+    local,
+    remote,
+    target,
+    ...routes,
+  ]);
+  return { ...dialog, callId: a, remoteTag: b, local: c, remote: d, target: e, routes: others };
 }
 
 /** RFC 3261 §12.2.2: a lower CSeq is out of order; gaps are none. */
@@ -160,7 +175,7 @@ export function refreshed(dialog: Dialog, message: SipMessage, token: string | u
   const target = contactOf(message);
   return target === undefined || (target === dialog.target && token === dialog.token)
     ? dialog
-    : { ...dialog, target, token };
+    : { ...dialog, target: kept(target), token };
 }
 
 /**

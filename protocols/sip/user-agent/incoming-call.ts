@@ -2,28 +2,21 @@
  * A call that comes by SIP (RFC 3261 §13.3): the caller's leg. It has its number and, mostly, its offer with the INVITE; what the call
  * comes to goes back as responses of the INVITE.
  */
-import type {
-  Call,
-  CallerIdentity,
-  CallRecord,
-  Flow,
-  Leg,
-  LegEvent,
-  ModifyRefusal,
-  ReleaseReason,
-} from '../../../src/internal.ts';
+import type { Call, CallerIdentity, CallRecord, Flow, Leg, LegEvent, ReleaseReason } from '../../../src/internal.ts';
+import { answerFor, causeIn, causeInFields } from '../causes.ts';
 import { H } from '../codec/header-names.ts';
+import { keptAll } from '../codec/kept-text.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { stampedVia } from '../proxy/forward.ts';
 import type { ServerTransaction, ServerUser } from '../transactions/server.ts';
 import { type AgentParts, answerText, type DialogEnd, reply, supported, unsupportedIn } from './agent.ts';
-import { answerFor, causeIn, causeInFields } from './causes.ts';
 import type { Dialog } from './dialog.ts';
 import { partyFields, partyOf } from './party-record.ts';
 import { ReliableProvisionals } from './reliable-provisionals.ts';
 import { RepeatedAnswer } from './repeated-answer.ts';
 import { refuseMethod, Session } from './session.ts';
 import { descriptionOf, OwnDescription } from './session-description.ts';
+import { SessionLeg } from './session-leg.ts';
 import { answerInterval } from './session-timer.ts';
 
 export interface IncomingCallParts {
@@ -39,7 +32,7 @@ export interface IncomingCallParts {
   readonly isResumed?: boolean | undefined;
 }
 
-export class IncomingCall implements Leg, DialogEnd, ServerUser {
+export class IncomingCall extends SessionLeg implements Leg, DialogEnd, ServerUser {
   readonly identity: CallerIdentity;
   readonly callId: string;
   readonly localTag: string;
@@ -52,19 +45,20 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   /** Until the INVITE has its final response, and as 2xx its ACK. */
   #invite: { readonly request: SipMessage; readonly server: ServerTransaction } | undefined;
   #call: Call | undefined;
-  #session: Session | undefined;
   #success: RepeatedAnswer | undefined;
   /** What the call wanted while the 2xx had no ACK yet. */
   #owed: { hangUp?: { readonly cause: number | undefined }; connect?: string } = {};
   #isAnswered = false;
   readonly #isResumed: boolean;
-  readonly #vias: readonly string[];
+  /** Where responses to the INVITE go, while some may have to go. */
+  #vias: readonly string[];
   #isOver = false;
   /** It has ended the call itself: nobody has to tell it. */
   #hasLeft = false;
   #cancelTrying: (() => void) | undefined;
 
   constructor({ agent, invite, server, dialog, number, offer, caller, isResumed = false }: IncomingCallParts) {
+    super();
     this.#agent = agent;
     this.#invite = { request: invite, server };
     this.#dialog = dialog;
@@ -75,7 +69,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.localTag = dialog.localTag;
     this.#isResumed = isResumed;
     const [first = '', ...others] = invite.list(H.via);
-    this.#vias = [stampedVia(invite, server.flow) ?? first, ...others];
+    this.#vias = keptAll([stampedVia(invite, server.flow) ?? first, ...others]);
     this.#reliable = new ReliableProvisionals({
       agent,
       firstSequence: agent.ids.firstRSeq(dialog.localTag),
@@ -100,13 +94,13 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
 
   /** What a backup needs of it. */
   get dialog(): Dialog {
-    return this.#session?.dialog ?? this.#dialog;
+    return this.session?.dialog ?? this.#dialog;
   }
 
   /** What a backup needs of it: until the caller has acknowledged the answer, also where responses to the INVITE go. */
   get record(): CallRecord | undefined {
     if (this.#hasLeft) return undefined;
-    const session = this.#session;
+    const session = this.session;
     return {
       protocol: 'sip',
       side: 'caller',
@@ -132,11 +126,11 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
 
   collect(): void {
     // Not from within: the call has still to begin to wait for it.
-    queueMicrotask(() => this.#report({ kind: 'digits', number: this.#number }));
+    queueMicrotask(() => this.report({ kind: 'digits', number: this.#number }));
   }
 
   offer(): void {
-    this.#report({ kind: 'offered', description: this.#offer });
+    this.report({ kind: 'offered', description: this.#offer });
   }
 
   /** A caller is not called. */
@@ -148,8 +142,8 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   }
 
   connect(remote: string | undefined): void {
-    if (this.#session !== undefined) {
-      if (remote !== undefined && !this.#own.isTold(remote)) this.#session.connect(remote);
+    if (this.session !== undefined) {
+      if (remote !== undefined && !this.#own.isTold(remote)) this.session.connect(remote);
       return;
     }
     if (this.#isAnswered) {
@@ -171,28 +165,11 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     else this.#call.whenKept('caller', answer);
   }
 
-  modify(offer: string | undefined): void {
-    if (this.#session === undefined) this.#report({ kind: 'modifyRefused', reason: 'temporary' });
-    else this.#session.modify(offer);
-  }
-
-  modifyAnswer(description: string): void {
-    this.#session?.modifyAnswer(description);
-  }
-
-  modifyRefuse(reason: ModifyRefusal): void {
-    this.#session?.modifyRefuse(reason);
-  }
-
-  digit(signal: string, durationMs: number): void {
-    this.#session?.digit(signal, durationMs);
-  }
-
   release(reason: ReleaseReason, cause?: number): void {
-    if (this.#hasLeft && this.#session === undefined && this.#success === undefined && this.#call === undefined) return;
+    if (this.#hasLeft && this.session === undefined && this.#success === undefined && this.#call === undefined) return;
     this.#call = undefined;
-    if (this.#session !== undefined) {
-      this.#session.bye(cause);
+    if (this.session !== undefined) {
+      this.session.bye(cause);
       return;
     }
     if (this.#success !== undefined) {
@@ -228,7 +205,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
       if (request.cseq === this.#invite?.request.cseq) this.#onAck(request);
       return;
     }
-    if (this.#session !== undefined) this.#session.receive(request, flow);
+    if (this.session !== undefined) this.session.receive(request, flow);
     else if (request.method !== 'ACK') this.#serveEarly(request, flow);
   }
 
@@ -248,7 +225,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
         reply(agent, server, request, 200, 'OK');
         if (this.#success === undefined) this.#refuse(487, 'Request Terminated', '');
         else this.#close();
-        this.#report({ kind: 'hungUp', cause: causeIn(request) });
+        this.report({ kind: 'hungUp', cause: causeIn(request) });
         return;
       case 'PRACK': {
         const answer = this.#reliable.acknowledge(request);
@@ -256,7 +233,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
         else if (answer === undefined) reply(agent, server, request, 481, 'Call/Transaction Does Not Exist');
         else {
           reply(agent, server, request, 200, 'OK');
-          if (answer.description !== undefined) this.#report({ kind: 'modified', description: answer.description });
+          if (answer.description !== undefined) this.report({ kind: 'modified', description: answer.description });
           answer.goOn();
         }
         return;
@@ -287,24 +264,25 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.#success?.stop();
     this.#success = undefined;
     this.#invite = undefined;
-    const session = this.#session;
+    this.#vias = [];
+    const session = this.session;
     const { hangUp, connect } = this.#owed;
     this.#owed = {};
     if (session === undefined) this.#confirmed(ack);
     // From now on a backup must not answer the INVITE any more.
     this.#call?.whenKept('caller', () => undefined);
-    if (hangUp !== undefined) this.#session?.bye(hangUp.cause);
-    else if (connect !== undefined) this.#session?.connect(connect);
+    if (hangUp !== undefined) this.session?.bye(hangUp.cause);
+    else if (connect !== undefined) this.session?.connect(connect);
   }
 
   #confirmed(ack: SipMessage): void {
     const answer = this.#offer === undefined ? descriptionOf(ack) : undefined;
     const remote = answer?.kind === 'description' ? answer.text : this.#offer;
-    this.#session = new Session(this.#sessionHost(), this.#dialog, remote);
-    this.#session.refreshedBy(this.#interval);
+    this.session = new Session(this.#sessionHost(), this.#dialog, remote);
+    this.session.refreshedBy(this.#interval);
     // Delayed offer: the answer is in the ACK (RFC 3261 §13.2.1).
-    if (answer?.kind === 'description') this.#report({ kind: 'modified', description: answer.text });
-    else if (answer !== undefined) this.#report({ kind: 'failed', reason: 'notAcceptable' });
+    if (answer?.kind === 'description') this.report({ kind: 'modified', description: answer.text });
+    else if (answer !== undefined) this.report({ kind: 'failed', reason: 'notAcceptable' });
   }
 
   get #interval() {
@@ -358,14 +336,14 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
   #unacknowledged(): void {
     this.#success = undefined;
     this.#invite = undefined;
-    this.#session = new Session(this.#sessionHost(), this.#dialog, this.#offer);
+    this.session = new Session(this.#sessionHost(), this.#dialog, this.#offer);
     if (this.#isResumed) {
       // The ACK may have gone to the dead member's Contact: a refresh finds out, and ends the call where the caller knows none.
-      this.#session.refresh();
+      this.session.refresh();
       return;
     }
-    this.#report({ kind: 'failed', reason: 'temporary' });
-    this.#session.bye(recoveryOnTimerExpiry);
+    this.report({ kind: 'failed', reason: 'temporary' });
+    this.session.bye(recoveryOnTimerExpiry);
   }
 
   #refuse(status: number, reason: string, fields: string): void {
@@ -384,7 +362,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
       agent: this.#agent,
       contactUser: this.#number,
       own: this.#own,
-      report: (event: LegEvent) => this.#report(event),
+      report: (event: LegEvent) => this.report(event),
       over: () => this.#close(),
     };
   }
@@ -396,7 +374,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     this.#success?.stop();
     this.#success = undefined;
     this.#reliable.stop();
-    this.#session?.abandon();
+    this.session?.abandon();
     if (this.#invite !== undefined) this.#invite.server.user = undefined;
     this.#agent.ends.delete(this);
   }
@@ -417,7 +395,7 @@ export class IncomingCall implements Leg, DialogEnd, ServerUser {
     else call.on('caller', event);
   }
 
-  #report(event: LegEvent): void {
+  protected override report(event: LegEvent): void {
     if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
     this.#call?.on('caller', event);
   }

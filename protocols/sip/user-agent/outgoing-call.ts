@@ -2,21 +2,12 @@
  * A call that goes to SIP: the callee's leg. One INVITE goes to our proxy core, which forks it, solves what can be solved on the way, and
  * brings the answers; the first 2xx is the call, and is acknowledged once the other party has been connected (RFC 3261 §13.2).
  */
-import type {
-  Call,
-  CallerIdentity,
-  CallRecord,
-  Flow,
-  Leg,
-  LegEvent,
-  ModifyRefusal,
-  ReleaseReason,
-} from '../../../src/internal.ts';
+import type { Call, CallerIdentity, CallRecord, Flow, Leg, LegEvent, ReleaseReason } from '../../../src/internal.ts';
+import { reasonField, reasonOfFinal } from '../causes.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientUser } from '../transactions/client.ts';
 import { cancelFor } from '../transactions/hop-requests.ts';
 import { type AgentParts, type DialogEnd, dialogRequest, ignored, send, sendAck } from './agent.ts';
-import { reasonField, reasonOfFinal } from './causes.ts';
 import type { Dialog } from './dialog.ts';
 import type { EarlyDialog, EarlyDialogs } from './early-dialogs.ts';
 import { prack, serveEarly } from './early-requests.ts';
@@ -26,6 +17,7 @@ import { partyFields, partyOf } from './party-record.ts';
 import { RingingPoll } from './ringing-poll.ts';
 import { Session } from './session.ts';
 import { descriptionOf, OwnDescription } from './session-description.ts';
+import { SessionLeg } from './session-leg.ts';
 import { agreedInterval } from './session-timer.ts';
 
 export interface OutgoingCallParts {
@@ -59,7 +51,7 @@ interface Sent extends OutgoingInvite {
   readonly offer: string | undefined;
 }
 
-export class OutgoingCall implements Leg, DialogEnd, ClientUser {
+export class OutgoingCall extends SessionLeg implements Leg, DialogEnd, ClientUser {
   readonly name: string;
   readonly #parts: OutgoingCallParts;
   readonly #agent: AgentParts;
@@ -71,7 +63,6 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   /** The telephone that rings, as far as one is known. */
   #alerted: EarlyDialog | undefined;
   #sent: Sent | undefined;
-  #session: Session | undefined;
   /** Acknowledges the 2xx; with an answer where the 2xx brought the offer. */
   #owedAck: ((answer?: string) => void) | undefined;
   #wantsAnswer = false;
@@ -88,6 +79,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   #hasLeft = false;
 
   constructor(parts: OutgoingCallParts) {
+    super();
     this.#parts = parts;
     this.#agent = parts.agent;
     this.#call = parts.call;
@@ -106,7 +98,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
 
   /** What a backup needs of it, once there is one. */
   get dialog(): Dialog | undefined {
-    return this.#session?.dialog;
+    return this.session?.dialog;
   }
 
   /** What a backup needs of it: before there is a dialog, nothing that it could not compute. */
@@ -117,10 +109,10 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     return {
       protocol: 'sip',
       side: 'callee',
-      phase: this.#session !== undefined ? 'talking' : dialog === undefined ? 'calling' : 'ringing',
+      phase: this.session !== undefined ? 'talking' : dialog === undefined ? 'calling' : 'ringing',
       callId: this.#gatewayCallId,
       number: name,
-      fields: dialog === undefined ? [] : partyFields(partyOf(dialog, [], this.#session?.interval, this.#own.version)),
+      fields: dialog === undefined ? [] : partyFields(partyOf(dialog, [], this.session?.interval, this.#own.version)),
     };
   }
 
@@ -168,32 +160,15 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     if (this.#wantsAnswer) {
       this.#wantsAnswer = false;
       this.#acknowledge(this.#own.tell(remote));
-    } else if (!this.#own.isTold(remote)) this.#session?.connect(remote);
-  }
-
-  modify(offer: string | undefined): void {
-    if (this.#session === undefined) this.#report({ kind: 'modifyRefused', reason: 'temporary' });
-    else this.#session.modify(offer);
-  }
-
-  modifyAnswer(description: string): void {
-    this.#session?.modifyAnswer(description);
-  }
-
-  modifyRefuse(reason: ModifyRefusal): void {
-    this.#session?.modifyRefuse(reason);
-  }
-
-  digit(signal: string, durationMs: number): void {
-    this.#session?.digit(signal, durationMs);
+    } else if (!this.#own.isTold(remote)) this.session?.connect(remote);
   }
 
   release(_reason: ReleaseReason, cause?: number): void {
     this.#call = undefined;
-    if (this.#session !== undefined) {
+    if (this.session !== undefined) {
       // Never a 2xx without its ACK: who answered would go on repeating it.
       this.#acknowledge();
-      this.#session.bye(cause);
+      this.session.bye(cause);
       return;
     }
     if (this.#sent === undefined || this.#isFinal) {
@@ -227,7 +202,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   onTimeout(): void {
     if (this.#poll?.isRunning === true || this.#isUnheard) return;
     this.#isFinal = true;
-    this.#report({ kind: 'failed', reason: 'unavailable' });
+    this.report({ kind: 'failed', reason: 'unavailable' });
     this.#close();
   }
 
@@ -241,8 +216,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
   }
 
   receive(request: SipMessage, flow: Flow): void {
-    if (this.#session !== undefined && request.fromTag === this.#session.dialog.remoteTag) {
-      this.#session.receive(request, flow);
+    if (this.session !== undefined && request.fromTag === this.session.dialog.remoteTag) {
+      this.session.receive(request, flow);
       return;
     }
     if (request.method === 'ACK') return;
@@ -268,7 +243,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       },
       answered: () => this.#askFor(early),
       gone: (why) => {
-        this.#report({ kind: 'failed', reason: why === 'over' ? 'declined' : 'unavailable' });
+        this.report({ kind: 'failed', reason: why === 'over' ? 'declined' : 'unavailable' });
       },
     });
     this.#poll.start();
@@ -282,8 +257,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#isFinal = true;
     this.#isUnheard = true;
     this.#acks.set(early.dialog.remoteTag, () => poll.acknowledge());
-    this.#session = new Session(this.#sessionHost(sent.contactUser), early.dialog, undefined);
-    this.#session.modify(sent.offer);
+    this.session = new Session(this.#sessionHost(sent.contactUser), early.dialog, undefined);
+    this.session.modify(sent.offer);
   }
 
   /** What that comes to, in words of a call that is being set up. */
@@ -295,8 +270,8 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       case 'modifyRefused':
         this.#isUnheard = false;
         this.#isFinal = false;
-        this.#session?.abandon();
-        this.#session = undefined;
+        this.session?.abandon();
+        this.session = undefined;
         this.#poll?.start();
         return undefined;
       case 'hungUp':
@@ -321,7 +296,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const { early, description, rseq } = provisional;
     const told = sent.offer === undefined ? undefined : description;
     this.#alerted = early;
-    this.#report({ kind: 'alerting', description: told });
+    this.report({ kind: 'alerting', description: told });
     if (rseq === undefined) return;
     const { cseq } = response;
     const acknowledge = (): void => prack(this.#agent, early, rseq, cseq, sent.contactUser);
@@ -354,19 +329,19 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     const body = descriptionOf(response);
     const said = body.kind === 'description' ? body.text : undefined;
     const description = early?.isAnswered === true ? early.description : (said ?? early?.description);
-    this.#session = new Session(this.#sessionHost(sent.contactUser), dialog, description);
-    this.#session.refreshedBy(agreedInterval(response));
+    this.session = new Session(this.#sessionHost(sent.contactUser), dialog, description);
+    this.session.refreshedBy(agreedInterval(response));
     const ack = this.#ackOf(dialog, response);
     this.#owedAck = ack;
     this.#acks.set(toTag, () => {
       if (this.#owedAck === undefined) ack(this.#answer);
     });
     if (description === undefined) {
-      this.#report({ kind: 'failed', reason: 'notAcceptable' });
+      this.report({ kind: 'failed', reason: 'notAcceptable' });
       return;
     }
     this.#wantsAnswer = sent.offer === undefined;
-    this.#report({ kind: 'answered', description });
+    this.report({ kind: 'answered', description });
     if (this.#wantsAnswer || this.#owedAck === undefined) return;
     if (this.#call === undefined) this.#acknowledge();
     else this.#call.whenKept('callee', () => this.#acknowledge());
@@ -414,7 +389,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     if (response.status === 408 && this.#call?.isRestored === true) this.#cancelUnheard();
     const { reason, cause } = reasonOfFinal(response);
     const told = this.#agent.watch?.failureOf(this.#callId, response.status);
-    this.#report({ kind: 'failed', reason, cause, told });
+    this.report({ kind: 'failed', reason, cause, told });
     this.#close();
   }
 
@@ -457,13 +432,13 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
       agent: this.#agent,
       contactUser,
       own: this.#own,
-      report: (event: LegEvent) => this.#report(event),
+      report: (event: LegEvent) => this.report(event),
       over: () => this.#close(),
     };
   }
 
   #overIfAlone(): void {
-    if (this.#session === undefined) this.#close();
+    if (this.session === undefined) this.#close();
   }
 
   #close(): void {
@@ -471,7 +446,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#isOver = true;
     this.#poll?.stop();
     if (this.#poll !== undefined) this.#parts.ringing?.over();
-    this.#session?.abandon();
+    this.session?.abandon();
     if (this.#sent !== undefined) this.#agent.ends.delete(this);
   }
 
@@ -485,7 +460,7 @@ export class OutgoingCall implements Leg, DialogEnd, ClientUser {
     this.#close();
   }
 
-  #report(said: LegEvent): void {
+  protected override report(said: LegEvent): void {
     const event = this.#isUnheard ? this.#ofUnheard(said) : said;
     if (event === undefined) return;
     if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;

@@ -28,15 +28,19 @@ export const partyOf = (
   dialog: toRecord(dialog),
   vias,
   isAware: [dialog.target, ...dialog.routes, ...vias.slice(0, 1)].some((value) => namesAlternates.test(value)),
-  session:
-    interval === undefined
-      ? undefined
-      : {
-          seconds: interval.seconds,
-          refresher: (interval.refresher === 'us') === (dialog.role === 'uac') ? 'uac' : 'uas',
-        },
+  session: sessionOf(dialog.role, interval),
   version,
 });
+
+/** Who refreshes, by his part in the dialog. */
+export const sessionOf = (role: Dialog['role'], interval: SessionInterval | undefined): PartyRecord['session'] =>
+  interval && {
+    seconds: interval.seconds,
+    refresher: (interval.refresher === 'us') === (role === 'uac') ? 'uac' : 'uas',
+  };
+
+export const intervalOf = (role: Dialog['role'], session: PartyRecord['session']): SessionInterval | undefined =>
+  session && { seconds: session.seconds, refresher: session.refresher === role ? 'us' : 'them' };
 
 /** Whoever writes the path attribute follows it. */
 const namesAlternates = /alternatepath/i;

@@ -3,6 +3,7 @@
  * party of the call offers goes out as re-INVITE (RFC 3261 §14, RFC 3311 §5). Refused, everything stays as it was.
  */
 import type { Cancel, Flow, ModifyRefusal } from '../../../src/internal.ts';
+import { warning } from '../causes.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientUser } from '../transactions/client.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
@@ -18,14 +19,8 @@ import {
   settled,
 } from './offer-answer.ts';
 import { RepeatedAnswer } from './repeated-answer.ts';
-import { descriptionOf, type OwnDescription, offerOf, warning } from './session-description.ts';
-import {
-  agreedInterval,
-  answerInterval,
-  minimumSeconds,
-  refreshFields,
-  type SessionInterval,
-} from './session-timer.ts';
+import { descriptionOf, type OwnDescription, offerOf } from './session-description.ts';
+import { agreedInterval, answerInterval, minimumSeconds, type SessionInterval } from './session-timer.ts';
 
 export interface RenegotiationHost {
   readonly agent: AgentParts;
@@ -33,9 +28,16 @@ export interface RenegotiationHost {
   /** What the peer is told of our party. */
   readonly own: OwnDescription;
   dialog: Dialog;
-  readonly interval: SessionInterval | undefined;
+  /** Session-Expires and Min-SE of the next offer or refresh (RFC 4028 §7.4). */
+  readonly timerFields: string;
   /** A refresh was answered. */
   refreshedBy(interval: SessionInterval | undefined): void;
+  /** ... refused by a peer that knows the dialog. */
+  refreshRefused(): void;
+  /** A 422 (RFC 4028 §7.3): false: it demands nothing that the request did not have, or too much. */
+  takesLonger(refusal: SipMessage): boolean;
+  /** What a refresh of the peer's demands for ours. */
+  demandedBy(request: SipMessage): void;
   report(event: Parameters<Report>[0]): void;
   /** The peer knows the dialog no more, or does not answer. */
   lost(): void;
@@ -184,7 +186,8 @@ export class Renegotiation {
     const host = this.#host;
     const { agent, contactUser } = host;
     host.dialog = refreshed(host.dialog, request, agent.flowNaming.tokenFor(request, flow));
-    host.refreshedBy(interval ?? host.interval);
+    host.demandedBy(request);
+    host.refreshedBy(interval);
     const text = answerText(agent, request, flow, 200, 'OK', { contactUser, fields: timerFields, body });
     if (request.method === 'UPDATE') {
       if (hasOffer) this.#on({ kind: 'answered' });
@@ -248,12 +251,12 @@ export class Renegotiation {
 
   #invite(description: string | undefined, isRefresh: boolean): void {
     const host = this.#host;
-    const { agent, contactUser, interval } = host;
+    const { agent, contactUser } = host;
     const cseq = nextCseq(host.dialog, agent.clock.wallNow());
     host.dialog = { ...host.dialog, localCseq: cseq };
     const { callId, localTag, remoteTag } = host.dialog;
     const branch = agent.ids.branch(callId, localTag, cseq, 'INVITE', remoteTag);
-    const fields = `Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO\r\nSupported: timer\r\n${interval === undefined ? '' : refreshFields(interval)}`;
+    const fields = `Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO\r\nSupported: timer\r\n${host.timerFields}`;
     const body = description === undefined ? undefined : host.own.tell(description);
     this.#on({ kind: 'inviteSent', hasOffer: true });
     const text = dialogRequest(agent, host.dialog, 'INVITE', cseq, branch, contactUser, { fields, body });
@@ -304,7 +307,7 @@ export class Renegotiation {
     const host = this.#host;
     this.#glares = 0;
     host.dialog = refreshed(host.dialog, response);
-    host.refreshedBy(agreedInterval(response) ?? host.interval);
+    host.refreshedBy(agreedInterval(response));
     this.#on({ kind: 'inviteEnded', whose: 'ours' });
     const body = descriptionOf(response);
     if (this.#ended || body.kind !== 'description') {
@@ -341,6 +344,11 @@ export class Renegotiation {
       this.#lost();
       return;
     }
+    if (status === 422 && this.#host.takesLonger(response)) {
+      this.#wanted ??= { description, isRefresh };
+      this.#next();
+      return;
+    }
     if (status === 491 && this.#glares < (isRefresh ? maxRefreshGlares : maxGlares)) {
       this.#glares += 1;
       this.#wanted ??= { description, isRefresh };
@@ -351,7 +359,8 @@ export class Renegotiation {
       return;
     }
     this.#glares = 0;
-    if (!isRefresh) {
+    if (isRefresh) this.#host.refreshRefused();
+    else {
       const isTemporary = status === 491 || status >= 500;
       this.#host.report({ kind: 'modifyRefused', reason: isTemporary ? 'temporary' : 'notAcceptable' });
     }

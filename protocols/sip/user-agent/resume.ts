@@ -31,7 +31,7 @@ export interface ResumeParts extends AgentParts {
   /** The dialogs with this Call-ID are there. */
   resumed(callId: string): void;
   /** Its INVITE goes out as the dead member's did. */
-  standsIn(callId: string): void;
+  standsIn(callId: string, call: ResumedParty['call']): void;
 }
 
 export class Resuming {
@@ -71,7 +71,7 @@ export class Resuming {
 
   /** A call of which nothing but the number is known is made again. */
   placedAgain(call: ResumedParty['call']): void {
-    if (call.callId !== undefined) this.#parts.standsIn(this.#parts.ids.callId(call.callId));
+    if (call.callId !== undefined) this.#parts.standsIn(this.#parts.ids.callId(call.callId), call);
   }
 
   #called({ call, description, record }: ResumedParty): ResumedLeg | undefined {
@@ -80,7 +80,7 @@ export class Resuming {
     return {
       leg,
       begin: () => {
-        this.#parts.standsIn(this.#parts.ids.callId(record.callId));
+        this.#parts.standsIn(this.#parts.ids.callId(record.callId), call);
         leg.alert(record.callId, description, call.caller?.identity);
       },
     };
@@ -127,7 +127,7 @@ export class Resuming {
     return {
       leg,
       begin: () => {
-        this.#parts.standsIn(this.#parts.ids.callId(record.callId));
+        this.#parts.standsIn(this.#parts.ids.callId(record.callId), call);
         leg.alert(record.callId, description, call.caller?.identity);
         this.#parts.resumed(leg.callId);
       },

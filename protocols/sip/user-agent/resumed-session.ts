@@ -2,23 +2,15 @@
  * A dialog that was established at a member that died: its leg here. The peer hears of us by the ACK that may not have left, and by a target
  * refresh where it does not follow the path attribute (RFC 3261 §12.2.1): from then on its requests come to us.
  */
-import type {
-  Call,
-  CallRecord,
-  Flow,
-  Leg,
-  LegEvent,
-  ModifyRefusal,
-  ReleaseReason,
-  Side,
-} from '../../../src/internal.ts';
+import type { Call, CallRecord, Flow, Leg, LegEvent, ReleaseReason, Side } from '../../../src/internal.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { type AgentParts, type DialogEnd, dialogRequest, sendAck } from './agent.ts';
 import type { Dialog } from './dialog.ts';
 import { toRecord } from './dialog.ts';
-import { type PartyRecord, partyFields } from './party-record.ts';
+import { intervalOf, type PartyRecord, partyFields, sessionOf } from './party-record.ts';
 import { Session } from './session.ts';
 import { OwnDescription } from './session-description.ts';
+import { SessionLeg } from './session-leg.ts';
 
 export interface ResumedSessionParts {
   readonly agent: AgentParts;
@@ -35,12 +27,12 @@ export interface ResumedSessionParts {
   readonly remote: string | undefined;
 }
 
-export class ResumedSession implements Leg, DialogEnd {
+export class ResumedSession extends SessionLeg implements Leg, DialogEnd {
   readonly name: string;
   readonly callId: string;
   readonly localTag: string;
+  protected override readonly session: Session;
   readonly #parts: ResumedSessionParts;
-  readonly #session: Session;
   readonly #own: OwnDescription;
   #call: Call | undefined;
   #isOver = false;
@@ -48,6 +40,7 @@ export class ResumedSession implements Leg, DialogEnd {
   #hasLeft = false;
 
   constructor(parts: ResumedSessionParts) {
+    super();
     const { agent, call, contactUser, dialog, name, party, remote, told } = parts;
     this.#parts = parts;
     this.#call = call;
@@ -62,19 +55,11 @@ export class ResumedSession implements Leg, DialogEnd {
       agent,
       contactUser,
       own: this.#own,
-      report: (event: LegEvent) => {
-        if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
-        this.#call?.on(parts.side, event);
-      },
+      report: (event: LegEvent) => this.report(event),
       over: () => this.#close(),
     };
-    this.#session = new Session(host, dialog, remote);
-    const { session } = party;
-    if (session !== undefined)
-      this.#session.refreshedBy({
-        seconds: session.seconds,
-        refresher: session.refresher === dialog.role ? 'us' : 'them',
-      });
+    this.session = new Session(host, dialog, remote);
+    this.session.refreshedBy(intervalOf(dialog.role, party.session));
     agent.ends.add(this);
   }
 
@@ -82,14 +67,21 @@ export class ResumedSession implements Leg, DialogEnd {
     if (this.#hasLeft) return undefined;
     const { party, record } = this.#parts;
     const { version } = this.#own;
-    const fields = partyFields({ ...party, dialog: toRecord(this.#session.dialog), vias: [], version });
+    const { dialog, interval } = this.session;
+    const session = sessionOf(dialog.role, interval);
+    const fields = partyFields({ ...party, dialog: toRecord(dialog), vias: [], session, version });
     return { ...record, phase: 'talking', fields };
+  }
+
+  protected override report(event: LegEvent): void {
+    if (event.kind === 'hungUp' || event.kind === 'failed') this.#hasLeft = true;
+    this.#call?.on(this.#parts.side, event);
   }
 
   /** RFC 3261 §13.2.2.4: once more does no harm, and whoever got none goes on repeating its 2xx. */
   acknowledge(): void {
     const { agent, contactUser } = this.#parts;
-    const { dialog } = this.#session;
+    const { dialog } = this.session;
     const { inviteCseq: cseq = 1 } = dialog;
     const branch = agent.ids.branch(dialog.callId, dialog.localTag, cseq, 'ACK', dialog.remoteTag);
     sendAck(agent, dialogRequest(agent, dialog, 'ACK', cseq, branch, contactUser), dialog);
@@ -97,7 +89,7 @@ export class ResumedSession implements Leg, DialogEnd {
 
   /** Where requests go from now on. */
   refresh(): void {
-    if (!this.#isOver) this.#session.refresh();
+    if (!this.#isOver) this.session.refresh();
   }
 
   collect(): void {}
@@ -109,32 +101,16 @@ export class ResumedSession implements Leg, DialogEnd {
   progress(): void {}
 
   connect(remote: string | undefined): void {
-    if (remote !== undefined && !this.#own.isTold(remote)) this.#session.connect(remote);
-  }
-
-  modify(offer: string | undefined): void {
-    this.#session.modify(offer);
-  }
-
-  modifyAnswer(description: string): void {
-    this.#session.modifyAnswer(description);
-  }
-
-  modifyRefuse(reason: ModifyRefusal): void {
-    this.#session.modifyRefuse(reason);
-  }
-
-  digit(signal: string, durationMs: number): void {
-    this.#session.digit(signal, durationMs);
+    if (remote !== undefined && !this.#own.isTold(remote)) this.session.connect(remote);
   }
 
   release(_reason: ReleaseReason, cause?: number): void {
     this.#call = undefined;
-    this.#session.bye(cause);
+    this.session.bye(cause);
   }
 
   receive(request: SipMessage, flow: Flow): void {
-    this.#session.receive(request, flow);
+    this.session.receive(request, flow);
   }
 
   abandon(): void {
@@ -150,7 +126,7 @@ export class ResumedSession implements Leg, DialogEnd {
   #close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#session.abandon();
+    this.session.abandon();
     this.#parts.agent.ends.delete(this);
   }
 }

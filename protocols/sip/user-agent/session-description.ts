@@ -3,6 +3,7 @@
  * nothing but lines of SDP reaches a gateway; what is ours gets a version that says whether it has changed (RFC 3264 §8).
  */
 import { servedMedia, withoutRecord } from '../../../src/internal.ts';
+import { warning } from '../causes.ts';
 import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 
@@ -127,9 +128,6 @@ const refused = (code: number, text: string): Body => ({
   kind: 'refused',
   refusal: { status: 488, reason: 'Not Acceptable Here', fields: warning(code, text) },
 });
-
-/** RFC 3261 §20.43. */
-export const warning = (code: number, text: string): string => `Warning: ${code} altpath "${text}"\r\n`;
 
 const unsupportedType: Body = {
   kind: 'refused',

@@ -1,15 +1,15 @@
 /** An established dialog of a call (RFC 3261 §12.2, §15): requests both ways, its session timer, and its end. */
 import type { Flow, LegEvent, ModifyRefusal } from '../../../src/internal.ts';
+import { causeIn, reasonField } from '../causes.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import type { ClientUser } from '../transactions/client.ts';
 import type { ServerTransaction } from '../transactions/server.ts';
 import { type AgentParts, allow, dialogRequest, reply, send, supported, unsupportedIn } from './agent.ts';
-import { causeIn, reasonField } from './causes.ts';
 import { type Dialog, nextCseq, received, usedUpTo } from './dialog.ts';
 import { digitBody, digitIn, dtmfRelay } from './dtmf.ts';
 import { Renegotiation, type RenegotiationHost } from './renegotiation.ts';
 import type { OwnDescription } from './session-description.ts';
-import { type SessionInterval, SessionTimer } from './session-timer.ts';
+import { leastInterval, minimumSeconds, refreshFields, type SessionInterval, SessionTimer } from './session-timer.ts';
 
 export interface SessionHost {
   readonly agent: AgentParts;
@@ -31,6 +31,9 @@ export class Session implements RenegotiationHost {
   /** Keys to be told of, one INFO at a time: they may not overtake each other. */
   readonly #digits: { readonly signal: string; readonly durationMs: number }[] = [];
   #isDigitOut = false;
+  /** RFC 4028 §7.4: the least interval that was demanded on this dialog, and how often by a refusal. */
+  #leastSeconds = minimumSeconds;
+  #raises = 0;
   #ended = false;
 
   constructor(host: SessionHost, dialog: Dialog, remote: string | undefined) {
@@ -57,6 +60,27 @@ export class Session implements RenegotiationHost {
   /** Supervised from now on, if both agreed to it. */
   refreshedBy(interval: SessionInterval | undefined): void {
     if (!this.#ended) this.#timer.restart(interval);
+  }
+
+  get timerFields(): string {
+    const { interval } = this;
+    return interval === undefined ? '' : refreshFields(interval, this.#leastSeconds);
+  }
+
+  refreshRefused(): void {
+    if (!this.#ended) this.#timer.refused();
+  }
+
+  takesLonger(refusal: SipMessage): boolean {
+    const least = leastInterval(refusal);
+    if (this.interval === undefined || least <= this.#leastSeconds || this.#raises >= maxRaises) return false;
+    this.#raises += 1;
+    this.#leastSeconds = least;
+    return true;
+  }
+
+  demandedBy(request: SipMessage): void {
+    this.#leastSeconds = Math.max(this.#leastSeconds, leastInterval(request));
   }
 
   report(event: LegEvent): void {
@@ -260,3 +284,6 @@ const knownMethods: ReadonlySet<string> = new Set([
 const recoveryOnTimerExpiry = 102;
 
 const maxDigits = 64;
+
+/** Each hop on the way may have a wish of its own, not each time another one. */
+const maxRaises = 4;

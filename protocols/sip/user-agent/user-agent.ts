@@ -48,8 +48,8 @@ export interface UserAgentParts extends AgentParts {
   isTrunk(flow: Flow): boolean;
   /** A flow of ours to this address. */
   flowTo(to: ControllerAddress): Flow | undefined;
-  /** The member that died, for what is sent in its place. */
-  predecessor(): ControllerAddress | undefined;
+  /** The member that died, for what is sent in its place: the one at this host, where that is known. */
+  predecessor(host?: string): ControllerAddress | undefined;
 }
 
 export class UserAgent implements LegProvider {
@@ -59,6 +59,7 @@ export class UserAgent implements LegProvider {
   readonly #parts: UserAgentParts;
   readonly #refused: Counter;
   readonly #stray: Counter;
+  readonly #falseCallers: Counter;
   readonly #resuming: Resuming;
   /** Call-IDs of INVITEs that a dead member may have sent already, and who that was. */
   readonly #stoodInFor = new BoundedMap<string, ControllerAddress>(maxStoodIn);
@@ -75,14 +76,18 @@ export class UserAgent implements LegProvider {
       ...parts,
       outgoing: (call, number, isGuarded, ringing) => this.#outgoing(call, number, isGuarded, ringing),
       resumed: (callId) => this.#letGo(callId),
-      standsIn: (callId) => {
-        const predecessor = parts.predecessor();
+      standsIn: (callId, { formerHost }) => {
+        const predecessor = parts.predecessor(formerHost);
         if (predecessor !== undefined) this.#stoodInFor.set(callId, predecessor);
       },
     });
     this.#stray = parts.metrics.counter(
       'sip_stray_dialog_requests_total',
       'Requests with a To tag for numbers of lines that belong to no dialog of ours',
+    );
+    this.#falseCallers = parts.metrics.counter(
+      'sip_false_callers_total',
+      'INVITEs that were refused because they say in From that a line calls, and no line does',
     );
     parts.metrics.gauge('sip_dialogs', 'Dialogs of calls between telephones and lines', () => parts.ends.size);
     parts.callControl.register(this);
@@ -93,6 +98,16 @@ export class UserAgent implements LegProvider {
   /** Is it for a number that a line has? */
   isFor(uri: SipUri): boolean {
     return this.#lineNumber(uri) !== undefined;
+  }
+
+  /** No telephone is a line: whoever says so without being trusted lies. */
+  claimsLine({ from }: SipMessage, flow: Flow): boolean {
+    const { callControl, trust } = this.#parts;
+    if (!callControl.hasOthers(this.protocol) || trust.isTrusted(flow)) return false;
+    const uri = parseUri(from.uri);
+    if (uri === undefined || !this.isFor(uri)) return false;
+    this.#falseCallers.add();
+    return true;
   }
 
   hasLine(number: string): boolean {
@@ -134,7 +149,7 @@ export class UserAgent implements LegProvider {
       return;
     }
     if (request.method === 'INVITE') {
-      this.#onInvite(request, flow, uri, number, key);
+      this.#onInvite(request, flow, number, key);
       return;
     }
     const server = layer.accept(request, flow, key);
@@ -312,7 +327,7 @@ export class UserAgent implements LegProvider {
 
   // --------------------------------------------------------------------------------------------------------------------------
 
-  #onInvite(request: SipMessage, flow: Flow, uri: SipUri, number: string, key: string): void {
+  #onInvite(request: SipMessage, flow: Flow, number: string, key: string): void {
     const parts = this.#parts;
     const { callId, fromTag } = request;
     const localTag = parts.ids.calledTag(callId, fromTag, number);
@@ -337,8 +352,7 @@ export class UserAgent implements LegProvider {
     const isNamed = parts.isTrunk(flow) || parts.trust.isConfigured({ host, port, transport: flow.transport });
     const isGuarded = !isTrusted && !isNamed;
     const caller = callerOf(request, isTrusted);
-    // No telephone is a line: whoever says so without being trusted lies.
-    if (!isTrusted && caller.number !== undefined && this.isFor(parseUri(request.from.uri) ?? uri)) {
+    if (this.claimsLine(request, flow)) {
       this.#refuse(request, flow, key, 403, 'Forbidden - From is the number of a line', '');
       return;
     }

@@ -10,6 +10,7 @@ import {
   CallControl,
   type CallerIdentity,
   type Contact,
+  type ControllerAddress,
   type EventSink,
   type Flow,
   type Leg,
@@ -151,7 +152,11 @@ class ScriptedLines implements LegProvider {
     return false;
   }
 
-  restore(): undefined {}
+  restore(_endpoint: string, call: Call, side: Side): Leg {
+    const leg = new ScriptedLeg(call, side);
+    this.legs.push(leg);
+    return leg;
+  }
 
   snapshotOf(): undefined {}
 
@@ -243,8 +248,14 @@ export class Peer {
         out += `${line}\r\n`;
     }
     out += contact === '' ? '' : `Contact: <${contact}>\r\n`;
-    this.send(
-      `${out}${fields}${body === '' ? '' : 'Content-Type: application/sdp\r\n'}Content-Length: ${body.length}\r\n\r\n${body}`,
+    const { host: sentBy, port } = request.via;
+    // Whoever asked hears it, which need not be the member that the peer knows (RFC 3261 §18.2.2).
+    const back = this.#behindNat ? this.#flow : this.#listener?.flowTo({ host: sentBy, port: port || 5_060 });
+    back?.send(
+      Buffer.from(
+        `${out}${fields}${body === '' ? '' : 'Content-Type: application/sdp\r\n'}Content-Length: ${body.length}\r\n\r\n${body}`,
+        'latin1',
+      ),
     );
   }
 
@@ -298,7 +309,12 @@ export class Rig {
   /** What a program that runs the controller hears of calls. */
   readonly heard: string[] = [];
 
-  constructor(config: Readonly<Record<string, unknown>>, secret: string, seed: number) {
+  constructor(
+    config: Readonly<Record<string, unknown>>,
+    secret: string,
+    seed: number,
+    backupFor: readonly ControllerAddress[] = [],
+  ) {
     const host = this.network.host(proxyHost);
     const clock = host.clock;
     const locations = new MemoryLocations({ clock });
@@ -336,7 +352,7 @@ export class Rig {
         resolver,
         callControl: this.callControl,
         events,
-        cluster: { secret, backups: [{ transport: 'udp', host: '127.0.0.2', port: 5_060 }], backupFor: [] },
+        cluster: { secret, backups: [{ transport: 'udp', host: '127.0.0.2', port: 5_060 }], backupFor },
       },
       sipConfigSchema.parse({
         listen: [`udp:${proxyHost}:5060`, `tcp:${proxyHost}:5060`],
@@ -352,8 +368,9 @@ export class Rig {
     secret = 'a secret of this test',
     seed = 1,
     behindNat = false,
+    backupFor: readonly ControllerAddress[] = [],
   ): Promise<Rig> {
-    const rig = new Rig(config, secret, seed);
+    const rig = new Rig(config, secret, seed, backupFor);
     await rig.role.start();
     await rig.peer.start(behindNat);
     return rig;
