@@ -1,4 +1,5 @@
 /** A SIP telephone and a line, what people do with them, and the primary that is killed after one of the messages of that. */
+import type { MemoryPacket } from '../support/memory-network.ts';
 import { reached } from '../support/reached.ts';
 import type { PhoneOptions, SimPhone } from '../support/sip-ua.ts';
 import { backupHost, type CrossingOptions, CrossingWorld, primaryHost, sipDomain } from './crossing-world.ts';
@@ -14,6 +15,8 @@ export interface Scene {
   readonly line: string;
   /** How long people talk: where nobody follows the path attribute, until the backup has shown itself. */
   readonly talkMs: number;
+  /** Other telephones of the same user ring as well. */
+  isForked?: boolean;
 }
 
 export const lines = [
@@ -86,13 +89,14 @@ async function play(
   const world = await CrossingWorld.up({ sip: {}, ...options });
   const model = options.edge === false ? { model: 'linphone' as const } : {};
   const phone = await world.phone('7001', phoneHost, { answering: 'answer', ringMs: 1_000, ...model, ...phoneOptions });
-  const scene = { world, phone, line, talkMs: options.edge === false ? 40_000 : 700 };
+  const scene: Scene = { world, phone, line, talkMs: options.edge === false ? 40_000 : 700 };
   let count = 0;
   let killed: string | undefined;
   let talked = false;
   let rang = false;
   let isUnheard = false;
   world.network.onPacket((packet) => {
+    if (killed !== undefined && asksTheDead(packet)) isUnheard = true;
     if (killed !== undefined || isBetweenMembers(packet)) return;
     count += 1;
     if (count !== at) return;
@@ -101,7 +105,8 @@ async function play(
     talked = isTalking(scene);
     // Of a call that it made and whose line rings, also a telephone that is alone with the pair hears the answer; and one that rings is
     // asked whether it has answered.
-    rang = phone.hasHeard180 || world.telephone(line).hears() === 'ringback';
+    // Which of several will answer nobody knows: one is asked.
+    rang = phone.hasHeard180 || (world.telephone(line).hears() === 'ringback' && scene.isForked !== true);
     // A telephone that follows nothing tells nobody but the dead what it wants, until the backup has shown itself.
     isUnheard = phone.isAsking;
     if (how === 'silence') world.network.silence(primaryHost);
@@ -117,6 +122,8 @@ async function play(
     const isAtRest = (): boolean => world.telephone(line).isIdle() && world.calls(backupHost) === 0 && phone.busy === 0;
     if (!isHasty) await world.run(45_000);
     else if (await until(world, isAtRest, 45_000)) await world.run(3_000);
+    // A caller who gave up could tell the dead only: the bell rings until the call has waited long enough.
+    if (mayBeLost) await until(world, () => world.telephone(line).isIdle(), 200_000);
     if (!world.telephone(line).isIdle()) return `the line is not idle (killed at ${killed})`;
     if (world.calls(backupHost) > 0) return `calls are left (killed at ${killed})`;
     if (mayBeLost) return undefined;
@@ -275,6 +282,7 @@ export async function phoneCallsWithoutOffer(scene: Scene): Promise<string | und
 /** Another telephone of the same user rings as well, and is let go. */
 export async function lineCallsTwo(scene: Scene): Promise<string | undefined> {
   const { world } = scene;
+  scene.isForked = true;
   const other = await world.phone('7001', '127.0.0.32', { answering: 'ring' });
   const failure = await lineCalls(scene);
   if (failure !== undefined) return failure;
@@ -360,6 +368,12 @@ export const isTalking = ({ world, phone, line }: Scene): boolean =>
   world.telephone(line).media().sendsTo === '127.0.0.1:40000' && confirmed(phone) !== undefined;
 
 export const confirmed = (phone: SimPhone) => [...phone.dialogs.values()].find(({ state }) => state === 'confirmed');
+
+/** A request within a dialog, or a CANCEL, to the address of the member that is no more: the backup has not shown itself yet. */
+const asksTheDead = ({ from, to, bytes }: MemoryPacket): boolean =>
+  from.host === phoneHost &&
+  to.host === primaryHost &&
+  /^(?:CANCEL |(?:INVITE|UPDATE|INFO|BYE) .*\r\nTo: [^\r]*;tag=)/s.test(bytes.toString('latin1'));
 
 const members: ReadonlySet<string> = new Set([primaryHost, backupHost]);
 
