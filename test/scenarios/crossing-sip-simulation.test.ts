@@ -37,6 +37,10 @@ describe('killed after every message, telephone behind an edge: nothing is lost'
     it(`SIP calls ${name}, the line hangs up`, async () => {
       expect(await everyMessage(lineHangsUp, line, 'crash')).toBeGreaterThan(20);
     });
+    it(`SIP calls ${name}, the line hangs up while nobody knows that the primary is silent`, async () => {
+      const choice = { every: 5, first: 1 };
+      expect(await everyMessage(lineHangsUp, line, 'silence', { records: 'forgets' }, choice)).toBeGreaterThan(5);
+    });
     it(`SIP calls ${name} and gives up while it rings`, async () => {
       expect(await everyMessage(phoneGivesUp, line, 'crash')).toBeGreaterThan(10);
     });

@@ -177,6 +177,11 @@ export class IncomingCall extends SessionLeg implements Leg, DialogEnd, ServerUs
       this.#owed.hangUp = { cause };
       return;
     }
+    // The dead member may have accepted already: the 200 goes out again, and then the BYE.
+    if (this.#isResumed && this.#isAnswered && this.#invite?.server.isFinal === false) {
+      this.#owed.hangUp = { cause };
+      return;
+    }
     const { status, reason: phrase, fields } = answerFor(reason, cause);
     this.#refuse(status, phrase, fields);
   }
@@ -337,6 +342,11 @@ export class IncomingCall extends SessionLeg implements Leg, DialogEnd, ServerUs
     this.#success = undefined;
     this.#invite = undefined;
     this.session = new Session(this.#sessionHost(), this.#dialog, this.#offer);
+    const { hangUp } = this.#owed;
+    if (hangUp !== undefined) {
+      this.session.bye(hangUp.cause);
+      return;
+    }
     if (this.#isResumed) {
       // The ACK may have gone to the dead member's Contact: a refresh finds out, and ends the call where the caller knows none.
       this.session.refresh();
