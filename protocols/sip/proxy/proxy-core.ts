@@ -354,12 +354,7 @@ export class ProxyCore {
       userAgent.onRequest(request, flow, line, key);
       return;
     }
-    const lie = userAgent.falseCaller(request, flow);
-    if (lie !== undefined) {
-      this.#answers.refuseStateless(request, flow, lie);
-      return;
-    }
-    const found = this.#targets.of(request, routing, standing);
+    const found = userAgent.falseCaller(request, flow) ?? this.#targets.of(request, routing, standing);
     const reached = 'status' in found ? found : this.#ofTrunks(found, request, routing);
     const isUnknown = 'status' in reached && reached.status === 404;
     const targets = (isUnknown ? this.#stored.doubt(request) : undefined) ?? reached;

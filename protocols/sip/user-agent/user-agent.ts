@@ -21,6 +21,7 @@ import { H } from '../codec/header-names.ts';
 import type { SipMessage } from '../codec/messages.ts';
 import { isSipScheme, parseUri, type SipUri } from '../codec/uri.ts';
 import type { LocalHeaders } from '../identity.ts';
+import type { Refusal } from '../proxy/admission.ts';
 import { dialledNumber, phoneContext } from '../proxy/dialled-number.ts';
 import { stampedVia } from '../proxy/forward.ts';
 import { BoundedMap } from '../telephone/bounded-map.ts';
@@ -100,14 +101,15 @@ export class UserAgent implements LegProvider {
     return this.#lineNumber(uri) !== undefined;
   }
 
-  /** No telephone is a line: whoever says so without being trusted lies. */
-  claimsLine({ from }: SipMessage, flow: Flow): boolean {
+  /** No telephone is a line: whoever says so without being trusted lies, and is refused. */
+  falseCaller({ from, method, toTag }: SipMessage, flow: Flow): Refusal | undefined {
+    if (method !== 'INVITE' || toTag !== '') return undefined;
     const { callControl, trust } = this.#parts;
-    if (!callControl.hasOthers(this.protocol) || trust.isTrusted(flow)) return false;
+    if (!callControl.hasOthers(this.protocol) || trust.isTrusted(flow)) return undefined;
     const uri = parseUri(from.uri);
-    if (uri === undefined || !this.isFor(uri)) return false;
+    if (uri === undefined || !this.isFor(uri)) return undefined;
     this.#falseCallers.add();
-    return true;
+    return lineClaimed;
   }
 
   hasLine(number: string): boolean {
@@ -352,8 +354,9 @@ export class UserAgent implements LegProvider {
     const isNamed = parts.isTrunk(flow) || parts.trust.isConfigured({ host, port, transport: flow.transport });
     const isGuarded = !isTrusted && !isNamed;
     const caller = callerOf(request, isTrusted);
-    if (this.claimsLine(request, flow)) {
-      this.#refuse(request, flow, key, 403, 'Forbidden - From is the number of a line', '');
+    const lie = this.falseCaller(request, flow);
+    if (lie !== undefined) {
+      this.#refuse(request, flow, key, lie.status, lie.reason, '');
       return;
     }
     if (answerInterval(request).kind === 'tooSmall') {
@@ -425,6 +428,8 @@ export class UserAgent implements LegProvider {
     return name.includes(':') ? `[${name}]` : name;
   }
 }
+
+const lineClaimed: Refusal = { status: 403, reason: 'Forbidden - From is the number of a line' };
 
 const maxStoodIn = 10_000;
 const maxHeld = 10_000;
