@@ -138,6 +138,8 @@ export class SimGateway {
     for (const line of this.lines) line.packages = ['al', 'cg', 'dd', ...(options.linePackages ?? [])];
     this.contexts = new Contexts(
       {
+        // What it refuses and leaves out.
+        ...options,
         lines: new Map(this.lines.map((line) => [line.id, line])),
         makeRtp: () => {
           this.#nextRtp += 1;
@@ -152,9 +154,6 @@ export class SimGateway {
         root: (command) => this.#root(command),
         fault: () => options.faults?.shift(),
         addFault: () => options.addFaults?.shift(),
-        refusesEvents: options.refusesEvents,
-        leavesOutLocal: options.leavesOutLocal,
-        refusesDisplay: options.refusesDisplay,
         rendersRemote: options.rendersRemote === true,
       },
       1 + Math.floor(random.fraction() * 1_000_000),
