@@ -56,14 +56,14 @@ export function contactFromText(text: string, key: string, expiresMs: number): C
     alternates,
     q,
     updatedMs,
-    ...(address === undefined ? {} : { address }),
-    ...(flow === undefined ? {} : { flow }),
-    ...(instance === undefined ? {} : { instance }),
-    ...(regId === undefined ? {} : { regId }),
-    ...(callId === undefined ? {} : { callId }),
-    ...(cseq === undefined ? {} : { cseq }),
-    ...(userAgent === undefined ? {} : { userAgent }),
-    ...(params === undefined ? {} : { params }),
+    address,
+    flow,
+    instance,
+    regId,
+    callId,
+    cseq,
+    userAgent,
+    params,
   };
 }
 

@@ -4,6 +4,7 @@
  * for lately is kept read. No timer per contact; a bounded sweep drops what has lapsed.
  */
 import type { Contact } from '../location-service.ts';
+import { systemRandom } from '../random.ts';
 import { contactOf, contactText, SharedWords } from './contact-text.ts';
 
 const none: readonly Contact[] = [];
@@ -33,6 +34,8 @@ export class ContactTable {
   /** What was read lately, by the low bits of its slot. */
   readonly #readSlots = new Int32Array(readKept).fill(-1);
   readonly #readContacts: (readonly Contact[])[] = Array.from({ length: readKept }, () => none);
+  /** What was weighed last is mostly what is written next. */
+  #weighed: { readonly record: string; readonly contacts: readonly Contact[]; readonly text: string } | undefined;
 
   constructor(maxRecords: number, maxOctets = Number.POSITIVE_INFINITY) {
     this.#maxRecords = maxRecords;
@@ -78,7 +81,9 @@ export class ContactTable {
     const slot = this.#find(record, hashOf(record));
     if (slot < 0 && this.#size >= this.#maxRecords) return false;
     if (this.#maxOctets === Number.POSITIVE_INFINITY) return true;
-    const added = weigh(this.#textOf(record, contacts), contacts.length) - (slot < 0 ? 0 : this.#weightAt(slot));
+    const text = this.#textOf(record, contacts);
+    this.#weighed = { record, contacts, text };
+    const added = weigh(text, contacts.length) - (slot < 0 ? 0 : this.#weightAt(slot));
     return added <= 0 || this.#octets + added <= this.#maxOctets;
   }
 
@@ -90,7 +95,10 @@ export class ContactTable {
       return;
     }
     const contacts = given.length === 1 ? given : given.toSorted(byPreference);
-    const text = this.#textOf(record, contacts);
+    const weighed = this.#weighed;
+    this.#weighed = undefined;
+    const isWeighed = weighed?.contacts === contacts && weighed.record === record;
+    const text = isWeighed ? weighed.text : this.#textOf(record, contacts);
     if (slot < 0) {
       slot = this.#insert(hash, text);
       this.#octets += weigh(text, contacts.length);
@@ -351,9 +359,14 @@ const written = (record: string): string =>
     ? record.replace(/[\\\n]/g, (c) => (c === '\n' ? '\\n' : '\\l'))
     : record;
 
-/** FNV-1a over the characters, mixed once more, so that its low bits serve as they are. */
+/**
+ * FNV-1a over the characters, mixed once more, so that its low bits serve as they are. Each process begins it elsewhere: whoever may register
+ * names of his choice must not know which of them share a place.
+ */
+const seed = Number.parseInt(systemRandom.hex(4), 16);
+
 function hashOf(record: string): number {
-  let hash = 0x811c9dc5;
+  let hash = seed;
   for (let i = 0; i < record.length; i += 1) hash = Math.imul(hash ^ record.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   return hash ^ (hash >>> 13);

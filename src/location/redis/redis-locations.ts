@@ -13,6 +13,7 @@ import { logEvent } from '../../log-events.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { Random } from '../../random.ts';
 import { ContactTable, sweepBudget, sweepEveryMs } from '../contact-table.ts';
+import { isSameContact } from '../contact-text.ts';
 import { defaultMaxRecords, locationFull } from '../memory.ts';
 import { decodeValue, encodeContact, encodeTombstone } from './contact-value.ts';
 import type { FeedEntry } from './feed.ts';
@@ -21,7 +22,7 @@ import { Lane, promptMs } from './lane.ts';
 import { Mirror } from './mirror.ts';
 import { afterPatience } from './patience.ts';
 import type { Removal } from './pending-writes.ts';
-import { recentFirst, sameContact } from './rewriting.ts';
+import { recentFirst } from './rewriting.ts';
 import type { Servers } from './servers.ts';
 import { shardOf } from './shards.ts';
 import { StoreAsks } from './store-asks.ts';
@@ -162,7 +163,7 @@ export class RedisLocations implements LocationService {
     };
     for (const contact of contacts) {
       const former = before.find(({ key }) => key === contact.key);
-      if (former === undefined || !sameContact(former, contact)) note(contact.key, undefined);
+      if (former === undefined || !isSameContact(former, contact)) note(contact.key, undefined);
     }
     const atMs = this.#clock.now();
     const removals = new Map<string, Removal>();
@@ -177,10 +178,10 @@ export class RedisLocations implements LocationService {
     if (changed.length === 0) return Promise.resolve();
     const keep = (): void => this.#keep(record, changed, removals);
     const waits = this.#options.ack !== 'memory' && lane.isPrompt;
-    const answer = waits ? this.#answer(lane, record, registration, keep) : Promise.resolve();
+    const answer = waits ? this.#answer(lane, record, registration, keep) : undefined;
     if (!waits) keep();
     lane.pump();
-    return answer;
+    return answer ?? this.#acknowledged(lane);
   }
 
   get isBeingRead(): boolean {
@@ -280,6 +281,15 @@ export class RedisLocations implements LocationService {
     const contact = this.#table.live(record, nowMs).find((each) => each.key === key);
     if (contact !== undefined) return encodeContact(contact, this.#aheadMs);
     return removal === undefined ? undefined : encodeTombstone(removal, nowMs, this.#aheadMs);
+  }
+
+  /**
+   * Without the store, whose answer is not waited for. Where it can be reached, what is sent to it is on its way by then: whoever asks it next
+   * finds the registration, or hears that we owe.
+   */
+  #acknowledged(lane: Lane): Promise<void> {
+    if (this.#options.ack === 'memory' || !lane.isReachable) return Promise.resolve();
+    return new Promise((resolve) => void this.#clock.after(0, resolve));
   }
 
   /** Settles when the store has it, or when nobody may be kept waiting any longer. */

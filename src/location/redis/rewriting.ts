@@ -1,6 +1,5 @@
 /** All records of memory once more, for a store that has lost some. */
 import type { Clock } from '../../clock.ts';
-import type { Contact } from '../../location-service.ts';
 import type { ContactTable } from '../contact-table.ts';
 
 /** Those that changed in the last minute first: a master that took over lacks these, if any. undefined: a record that is not meant. */
@@ -18,18 +17,3 @@ export function* recentFirst(
 }
 
 const recentMs = 60_000;
-
-/** Is the one what the other is, so that nothing has to be written? */
-export function sameContact(one: Contact, other: Contact): boolean {
-  return (
-    one === other ||
-    (one.updatedMs === other.updatedMs &&
-      one.expiresMs === other.expiresMs &&
-      one.cseq === other.cseq &&
-      one.callId === other.callId &&
-      one.target === other.target &&
-      one.flow === other.flow &&
-      one.q === other.q &&
-      one.params === other.params)
-  );
-}

@@ -65,7 +65,7 @@ export class StoreAsks {
     const lane = laneOf(record);
     // In this order: who has brought what he owed says so afterwards.
     const [, epoch, held] = await Promise.all([
-      lane.debts.hasDoubt ? lane.debts.read() : undefined,
+      lane.debts.read(),
       send(shard, ['GET', epochKey(shard)]),
       send(shard, ['HGETALL', recordKey(shard, record)]).catch(noneOfOurs),
     ]);

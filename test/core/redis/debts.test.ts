@@ -157,6 +157,22 @@ describe('a store that stands still for a moment', () => {
   });
 });
 
+describe('a member that does not wait for the store any more, which is slow to it alone', () => {
+  it('is known to owe by then, or has written', async () => {
+    const a = await scene.member();
+    const b = await scene.member();
+    await scene.pass(5_000);
+    const [first] = [...scene.store.connections];
+    if (first !== undefined) first.delayMs = 200;
+    for (let user = 0; user < 40; user += 1) {
+      await scene.settled(save(a, user));
+      expect(await finally_(b, user), `${user}`).not.toBe('unknown');
+      await scene.pass(7);
+    }
+    expect(a.status()).toMatchObject({ state: 'away' });
+  });
+});
+
 describe('a store that has lost what it had', () => {
   it('does not make anybody unknown, though the member that is asked has not noticed yet', async () => {
     const a = await scene.member();

@@ -252,6 +252,8 @@ export class FakeConnection implements StoreConnection {
   readonly server: SocketAddress;
   readonly #store: FakeStore;
   readonly #open = new Set<Waiting>();
+  /** What is sent here leaves in the next turn of the event loop, is done at once, and is answered so much later. */
+  delayMs = 0;
   #isOpen = true;
 
   constructor(store: FakeStore, server: SocketAddress) {
@@ -284,7 +286,7 @@ export class FakeConnection implements StoreConnection {
       } else {
         this.#store.commands.push(words.slice(0, 2).join(' '));
         const answer = (): void => this.#store.when(this, () => this.#answer(waiting));
-        if (delayMs > 0) clock.after(delayMs, answer);
+        if (delayMs > 0 || this.delayMs > 0) clock.after(delayMs, answer);
         else void Promise.resolve().then(answer);
       }
     });
@@ -315,7 +317,9 @@ export class FakeConnection implements StoreConnection {
   #answer(waiting: Waiting): void {
     if (!this.#open.has(waiting) || this.#store.isStopped) return;
     try {
-      this.#settle(waiting, this.#store.run(waiting.words));
+      const reply = this.#store.run(waiting.words);
+      if (this.delayMs > 0) this.#store.clock.after(this.delayMs, () => this.#settle(waiting, reply));
+      else this.#settle(waiting, reply);
     } catch (error) {
       this.#open.delete(waiting);
       waiting.reject(error instanceof Error ? error : new Error(String(error)));
