@@ -41,6 +41,8 @@ export interface SippResult {
   readonly stray: number;
   readonly callsPerSecond: number;
   readonly meanCallMs: number;
+  /** Since its start, when it counted last: once a second. */
+  readonly elapsedMs: number;
   /** SIPp's counts by step of the scenario: `0_INVITE_Sent`, `0_INVITE_Retrans`, … */
   readonly counts: ReadonlyMap<string, number>;
   /** The start of SIPp's error file: the unexpected messages byte by byte. */
@@ -94,6 +96,11 @@ export class Sipp {
     return this;
   }
 
+  /** What it has counted until now. */
+  soFar(): SippResult {
+    return this.#result(null);
+  }
+
   /** Waits for the end of the last call. */
   async finished(limitMs: number): Promise<SippResult> {
     const { code } = await this.#child.waitForExit(limitMs).catch(() => ({ code: null }));
@@ -129,6 +136,7 @@ export class Sipp {
       stray: number('OutOfCallMsgs(C)') + number('DeadCallMsgs(C)'),
       callsPerSecond: number('CallRate(C)'),
       meanCallMs: durationMs(statistics.get('CallLength(C)') ?? ''),
+      elapsedMs: durationMs(statistics.get('ElapsedTime(C)') ?? ''),
       counts,
       errors: this.#read('errors').slice(0, 1500) || (exitCode === 0 ? '' : this.#child.output.slice(-1500)),
     };
