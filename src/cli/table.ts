@@ -22,12 +22,26 @@ export function outline(data: Row, indent = ''): string {
   const width = Math.max(0, ...Object.keys(data).map((key) => key.length));
   return Object.entries(data)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) =>
-      isRow(value)
-        ? `${indent}${key}\n${outline(value, `${indent}  `)}`
-        : `${indent}${key.padEnd(width)}  ${cell(value)}`.trimEnd(),
-    )
+    .map(([key, value]) => {
+      if (isRow(value)) return `${indent}${key}\n${outline(value, `${indent}  `)}`;
+      if (isList(value)) return `${indent}${key}\n${inTable(value, `${indent}  `)}`;
+      return `${indent}${key.padEnd(width)}  ${cell(value)}`.trimEnd();
+    })
     .join('\n');
+}
+
+const isList = (value: unknown): value is readonly Row[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isRow);
+
+/** What has parts of its own is told by its state. */
+function inTable(list: readonly Row[], indent: string): string {
+  const rows = list.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([key, value]) => [key, isRow(value) ? (value['state'] ?? value) : value]),
+    ),
+  );
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return table(rows, columns).replaceAll(/^/gm, indent);
 }
 
 export const isRow = (value: unknown): value is Row =>
