@@ -103,6 +103,10 @@ export class MegacoHandOver implements HandOver {
     this.handOver(unit, to);
   }
 
+  isBusy(unit: Unit, isPatient: boolean): boolean {
+    return isPatient && this.#parts.controller().control.isCalling(unit);
+  }
+
   handOver(unit: Unit, to: ControllerAddress | undefined): void {
     const { log, self } = this.#parts;
     for (const mg of this.#of(unit)) this.#withdrawCall(mg);

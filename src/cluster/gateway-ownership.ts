@@ -9,7 +9,7 @@ import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
 import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
 import { GuestClaims } from './guest-claims.ts';
-import type { HandOver } from './hand-over.ts';
+import type { HandOver, Unit } from './hand-over.ts';
 import type { RoleWord } from './link-content.ts';
 import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
@@ -311,7 +311,8 @@ export class GatewayOwnership {
           break;
         }
         const overMs = (owner?.aliveSinceMs ?? now) + holdMs;
-        if (now >= overMs && owner !== undefined && isReachable(owner)) this.#step(machine, { kind: 'holdOver' });
+        const isReady = now >= overMs && owner !== undefined && isReachable(owner);
+        if (isReady && !this.#isBusy(unit, overMs)) this.#step(machine, { kind: 'holdOver' });
         else at(Math.max(overMs, now + recheckMs));
         break;
       }
@@ -359,11 +360,16 @@ export class GatewayOwnership {
       return Number.POSITIVE_INFINITY;
     }
     const overMs = Math.max(machine.cameMs, target.aliveSinceMs) + holdMs;
-    if (now < overMs || !isReachable(target) || this.#parts.handOver.isBusy?.(unit) === true)
-      return Math.max(overMs, now + recheckMs);
+    if (now < overMs || !isReachable(target) || this.#isBusy(unit, overMs)) return Math.max(overMs, now + recheckMs);
     this.#step(machine, { kind: 'holdOver' });
     this.#guests.delete(gateway);
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Would a call suffer if it went now? For one that is being made it is not waited without end: there may always be another. */
+  #isBusy(unit: Unit, dueMs: number): boolean {
+    const { clock, handOver } = this.#parts;
+    return handOver.isBusy?.(unit, clock.now() < dueMs + setUpMs) === true;
   }
 
   /**
@@ -452,9 +458,11 @@ export class GatewayOwnership {
     const { handOver, clock } = this.#parts;
     const { unit } = machine;
     const key = unit.gateway === undefined ? `home ${unit.home}` : `gateway ${unit.gateway}`;
+    machine.round += 1;
+    // What is still being asked would be adopted at its end, whoever serves it then.
+    if (action !== 'take') handOver.dropAudits(unit);
     switch (action) {
       case 'take': {
-        machine.round += 1;
         const { round } = machine;
         this.#released.delete(key);
         handOver.take(unit, () => {
@@ -465,8 +473,6 @@ export class GatewayOwnership {
         return;
       }
       case 'dropAudits':
-        machine.round += 1;
-        handOver.dropAudits(unit);
         return;
       case 'letGo':
       case 'handOver': {
@@ -495,6 +501,9 @@ const graceMs = 3_000;
 /** After a pause of ours: members that are not heard within this time are gone. */
 const absenceSettledMs = 1_500;
 const recheckMs = 250;
+
+/** So long gateways stay beyond their time for calls that are being made. */
+const setUpMs = 30_000;
 
 /** Members of the version before, and those whose link is cut, are not waited for longer than this. */
 const linkPatienceMs = 1_500;

@@ -18,8 +18,11 @@ export interface HandOver {
   dropAudits(unit: Unit): void;
   /** `to` serves it now, where that is known. */
   letGo(unit: Unit, to: ControllerAddress | undefined): void;
-  /** A guest that cannot leave now, since something on it would suffer; asked again and again. */
-  isBusy?(unit: Unit): boolean;
+  /**
+   * They cannot leave now, since a call would suffer; asked again and again. `isPatient`: also for a call that is being made, which
+   * cannot last.
+   */
+  isBusy?(unit: Unit, isPatient: boolean): boolean;
   /** Lets go, for `to` to take. */
   handOver(unit: Unit, to: ControllerAddress | undefined): void;
 }

@@ -7,14 +7,11 @@ import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
 import type { GatewayTakeover } from './gateway-takeover.ts';
 import { isUnknown, type LineControl } from './line-control.ts';
-import type { LineProvider } from './line-provider.ts';
 
 export interface AuditHandOverParts {
   readonly log: Logger;
   readonly takeover: Pick<GatewayTakeover, 'begin' | 'drop' | 'whenIdle'>;
   readonly control: LineControl;
-  lineProvider(): LineProvider;
-  homeOf(gateway: string): string | undefined;
   /** What else the protocol does then. */
   taking(unit: Unit): void;
 }
@@ -49,15 +46,9 @@ export class AuditHandOver implements HandOver {
     this.letGo(unit);
   }
 
-  /** A call with a line of another home would be torn between two controllers. */
-  isBusy({ home, gateway }: Unit): boolean {
-    const { control, lineProvider, homeOf } = this.#parts;
-    if (gateway === undefined) return false;
-    return control.in({ home, gateway }).some(({ leg }) =>
-      [leg?.call.caller?.name, leg?.call.callee?.name].some((number) => {
-        const other = number === undefined ? undefined : lineProvider().lines.byNumber(number);
-        return other !== undefined && homeOf(other.gateway) !== home;
-      }),
-    );
+  /** A guest whose party is another home's would have its call torn between two controllers for as long as it lasts. */
+  isBusy(unit: Unit, isPatient: boolean): boolean {
+    const { control } = this.#parts;
+    return (isPatient && control.isCalling(unit)) || (unit.gateway !== undefined && control.spansHomes(unit));
   }
 }

@@ -171,8 +171,6 @@ export class GatewayController<G extends GatewayProvision = GatewayProvision, A 
           log,
           takeover: this.takeover,
           control: this.control,
-          lineProvider,
-          homeOf,
           taking: (unit) => protocol.taking?.(unit),
         }),
       self: () => parts.node.self(),

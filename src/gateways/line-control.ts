@@ -70,6 +70,34 @@ export class LineControl {
     return [...lines.all()].filter((line) => homeOf(line.gateway) === home);
   }
 
+  /** Is a call being made with a line of these, whose other end would stay behind if they went? */
+  isCalling(unit: Unit): boolean {
+    const { homeOf } = this.#parts;
+    const goesAlong = ({ gateway }: Line): boolean =>
+      unit.gateway === undefined ? homeOf(gateway) === unit.home : gateway === unit.gateway;
+    return this.in(unit).some((line) => {
+      const call = line.leg?.call;
+      const other = line.leg?.side === 'caller' ? call?.callee : call?.caller;
+      const beside = this.#lineOf(other);
+      return call?.phase !== 'talking' && other !== undefined && (beside === undefined || !goesAlong(beside));
+    });
+  }
+
+  /** Has one of these a call with a line of another home? */
+  spansHomes(unit: Unit): boolean {
+    const { homeOf } = this.#parts;
+    return this.in(unit).some(({ leg }) =>
+      [leg?.call.caller, leg?.call.callee].some((party) => {
+        const line = this.#lineOf(party);
+        return line !== undefined && homeOf(line.gateway) !== unit.home;
+      }),
+    );
+  }
+
+  #lineOf(party: { readonly name: string } | undefined): Line | undefined {
+    return party && this.#parts.lineProvider().lines.byNumber(party.name);
+  }
+
   unknownOn(gateway: Gateway): readonly Line[] {
     return this.of(gateway).filter(isUnknown);
   }

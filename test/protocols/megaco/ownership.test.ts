@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { reached } from '../../support/reached.ts';
 import { playCall } from './call-script.ts';
 import { backupHost, gatewayHosts, primaryHost, World, type WorldOptions } from './world.ts';
 
@@ -170,3 +171,23 @@ function orders<T>(all: readonly T[]): readonly (readonly T[])[] {
     orders([...all.slice(0, index), ...all.slice(index + 1)]).map((rest) => [first, ...rest]),
   );
 }
+
+it('an audit that waits for other gateways when its own is handed over pulls nothing back (RFC 3525 §11.5)', async () => {
+  const world = await World.up();
+  const [a, b] = [world.line('200'), world.line('202')];
+  a.offHook();
+  expect(await reached(world, () => a.signal === 'cg/dt', 2_000)).toBe(true);
+  // The primary is out of reach for a second as the call is made: the caller's gateway turns to the backup, and is sent home.
+  a.dial('202');
+  await world.run(2);
+  world.network.unplug(primaryHost);
+  await world.run(1_000);
+  world.network.plug(primaryHost);
+  expect(await reached(world, () => b.signal === 'al/ri', 5_000)).toBe(true);
+  await world.run(10_000);
+  expect([a.signal, b.signal]).toEqual(['cg/rt', 'al/ri']);
+  expect(world.gateways.map(({ controller }) => controller?.host)).toEqual([primaryHost, primaryHost]);
+  b.offHook();
+  expect(await reached(world, () => world.talking('200', '202'), 2_000)).toBe(true);
+  await world.stop();
+});

@@ -191,3 +191,32 @@ function orders<T>(all: readonly T[]): readonly (readonly T[])[] {
     orders([...all.slice(0, index), ...all.slice(index + 1)]).map((rest) => [first, ...rest]),
   );
 }
+
+describe('a call that still rings when its gateway’s time elsewhere is over', () => {
+  it('keeps its gateway with the one who makes it, until it is answered; then both go home, and talk on', async () => {
+    const world = await World.up();
+    const [a, b] = [world.line('200'), world.line('202')];
+    a.offHook();
+    expect(await until(world, () => a.hears === 'L/dl')).toBe(true);
+    // The primary is out of reach for a second, so the gateway of the caller turns to its alternate with what was dialled.
+    a.dial('202');
+    world.network.unplug(primaryHost);
+    await world.run(1_000);
+    world.network.plug(primaryHost);
+    expect(await until(world, () => a.hears === 'G/rt' && b.hears === 'L/rg')).toBe(true);
+    expect(world.owner('200')).toBe(backupHost);
+    await world.run(15_000);
+    expect([a.hears, b.hears]).toEqual(['G/rt', 'L/rg']);
+    b.offHook();
+    expect(await until(world, () => world.talking('200', '202'))).toBe(true);
+    await world.run(10_000);
+    expect(world.talking('200', '202')).toBe(true);
+    expect([world.owner('200'), world.owner('202')]).toEqual([primaryHost, primaryHost]);
+    a.onHook();
+    expect(await until(world, () => b.hears === 'L/bz')).toBe(true);
+    b.onHook();
+    await world.run(2_000);
+    expect([world.calls(primaryHost), world.calls(backupHost)]).toEqual([[], []]);
+    await world.stop();
+  });
+});
