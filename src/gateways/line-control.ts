@@ -79,7 +79,8 @@ export class LineControl {
       const call = line.leg?.call;
       const other = line.leg?.side === 'caller' ? call?.callee : call?.caller;
       const beside = this.#lineOf(other);
-      return call?.phase !== 'talking' && other !== undefined && (beside === undefined || !goesAlong(beside));
+      // A party that is no line goes with the line that keeps its record.
+      return call?.phase !== 'talking' && beside !== undefined && !goesAlong(beside);
     });
   }
 
