@@ -208,6 +208,54 @@ describe.each(kinds)('who serves which gateway, told: $tellsGateways, roaming: $
     expect(world.longestDoubleMs).toBeLessThanOrEqual(600);
   });
 
+  it.each([-3_600_000, 3_600_000])(
+    'a member that starts again with its clock %i ms away gets its own back',
+    async (stepMs) => {
+      const world = await up({ members: 3, homes: [0, 1], ...kind });
+      world.kill(0);
+      await world.run(3_000);
+      world.clockSteps.set(0, stepMs);
+      await world.boot(0);
+      await world.run(20_000);
+      expect(world.problems()).toEqual([]);
+      // The other way round: whoever has the older life is heard as well.
+      world.kill(1);
+      await world.run(3_000);
+      expect(world.owners(1)).toEqual([0]);
+      await world.boot(1);
+      await world.run(15_000);
+      expect(world.problems()).toEqual([]);
+    },
+  );
+
+  it('the secret is changed, one member after the other: one owner at the end', async () => {
+    const world = await up({ members: 2, homes: [0, 1], ...kind });
+    for (const member of [0, 1]) {
+      world.kill(member);
+      await world.run(3_000);
+      world.secrets.set(member, 'another secret of this test');
+      await world.boot(member);
+      await world.run(20_000);
+      // They do not understand each other in between, and see that the other lives.
+      if (member === 0) expect([world.owners(0), world.owners(1)]).toEqual([[0], [1]]);
+    }
+    expect(world.problems()).toEqual([]);
+  });
+
+  it('a gateway that one member alone knows is served by nobody else', async () => {
+    const homeBy = (member: number, gateway: number) => (member === 1 && gateway === 0 ? undefined : 0);
+    const world = await up({ members: 2, homes: [0, 0], homeBy, ...kind });
+    world.gateways[0]?.moveOn(hostOf(1));
+    await world.run(12_000);
+    expect(world.problems()).toEqual([]);
+    world.kill(0);
+    await world.run(4_000);
+    expect([world.owners(0), world.owners(1)]).toEqual([[], [1]]);
+    await world.boot(0);
+    await world.run(20_000);
+    expect(world.problems()).toEqual([]);
+  });
+
   it('a member that leaves hands its gateways to the first living alternate', async () => {
     const world = await up({ members: 3, homes: [0, 0], ...kind });
     world.nodes[0]?.ownership.drain();
