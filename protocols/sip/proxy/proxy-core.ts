@@ -180,6 +180,7 @@ export class ProxyCore {
       mayLead: (address) => parts.mayLead(address),
       isWithin: (from) => parts.isWithin(from),
       mayReach: (address, from) => parts.mayReach(address, from),
+      isGuarded: (from) => parts.userAgent.isGuarded(from),
       ...members,
     });
     this.#planning = new RoutePlanning({ ...parts, ...members });

@@ -43,6 +43,8 @@ export interface TargetParts extends Pick<OtherMembers, 'isMemberAt'> {
   isWithin(from: Flow): boolean;
   /** May what somebody outside wrote lead there? */
   mayReach(address: ControllerAddress, from: Flow): boolean;
+  /** Does the user agent beside us send it in a dialog whose peer is none of the operator's hops? */
+  isGuarded(from: Flow): boolean;
 }
 
 export class TargetSet {
@@ -268,8 +270,9 @@ export class TargetSet {
    * within, but to hops that the operator named and to a telephone that registered from there.
    */
   #outward(request: SipMessage, { from }: Routing, barred: ProxyTarget['barred']): ProxyTarget['barred'] {
-    const { trust, isWithin, mayReach } = this.#parts;
-    if (isWithin(from) || trust.isTrusted(from)) return barred;
+    const { trust, isWithin, mayReach, isGuarded } = this.#parts;
+    // Our own user agent writes what its peer wrote as Contact.
+    if (isWithin(from) || (trust.isTrusted(from) && !isGuarded(from))) return barred;
     return (address) =>
       barred?.(address) === true ||
       (!mayReach(address, from) && !trust.isNamedSocket(address) && !this.#isContactOf(request.to.uri, address));

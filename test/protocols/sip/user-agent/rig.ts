@@ -309,13 +309,15 @@ export class Rig {
   /** What a program that runs the controller hears of calls. */
   readonly heard: string[] = [];
 
+  /** `addresses`: further ones of the machine. */
   constructor(
     config: Readonly<Record<string, unknown>>,
     secret: string,
     seed: number,
     backupFor: readonly ControllerAddress[] = [],
+    addresses: readonly string[] = [],
   ) {
-    const host = this.network.host(proxyHost);
+    const host = this.network.host(proxyHost, { addresses });
     const clock = host.clock;
     const locations = new MemoryLocations({ clock });
     const dns = { naptr: none, srv: none, a: none, aaaa: none };
