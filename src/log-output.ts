@@ -37,7 +37,7 @@ export class LogOutput {
 
   /** A whole line with its end. */
   write(line: string): void {
-    const bytes = Buffer.from(line);
+    const bytes = Buffer.from(visible(line));
     if (this.#waiting.length > 0) {
       this.#hold(bytes);
       return;
@@ -138,6 +138,16 @@ function terminal(): number {
 
 const isBusy = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EINTR');
+
+/**
+ * JSON leaves DEL, the C1 controls and the marks of direction as they are, and much of a line is what peers wrote; terminals obey them, also
+ * where a file is looked at later. Inside of a JSON text the escape means the same.
+ */
+const visible = (line: string): string =>
+  line.replaceAll(
+    /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 const lineEnd = Buffer.from('\n');
 const nothing = Buffer.alloc(0);

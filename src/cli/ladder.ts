@@ -93,7 +93,7 @@ const plain = (text: string): string =>
     .replaceAll(/[#;]/g, (mark) => (mark === '#' ? '#35;' : '#59;'));
 
 /** What a peer wrote: a terminal must not obey it. */
-const shown = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
+const shown = (text: string): string => text.replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?');
 
 const centred = (text: string, width: number): string => {
   const left = Math.max(0, Math.floor((width - text.length) / 2));

@@ -110,3 +110,17 @@ describe('log output: a reader that stops', () => {
     expect([text(), lost(), clock.pending]).toEqual(['he', 2, 0]);
   });
 });
+
+describe('log output: what terminals obey', () => {
+  it('stands there as its escape, and means the same in JSON', () => {
+    const { output, text } = world();
+    const uri = 'sip:\u009b31m\u009d0;x\u009c\u007f\u202eevil\u2066@h\u00e9\u4e2d';
+    const line = `${JSON.stringify({ uri, escaped: '\u001b[2J' })}\n`;
+    output.write(line);
+    output.write('plain\n');
+    expect(text().replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+    const [first = '', second] = text().split('\n');
+    expect(JSON.parse(first)).toEqual({ uri, escaped: '\u001b[2J' });
+    expect(second).toBe('plain');
+  });
+});
