@@ -89,6 +89,8 @@ export interface StreamLimits {
   readonly connectMs: number;
   /** Bytes that may wait to be written before a connection is given up. */
   readonly maxUnsentBytes: number;
+  /** ... over all connections of a listener: whoever keeps most waiting is given up. */
+  readonly maxUnsentTotalBytes: number;
 }
 
 export interface BindOptions {

@@ -11,6 +11,7 @@ import {
 } from '../signaling/controller-address.ts';
 import { Connection, type EndCause } from './connection.ts';
 import { canonicalAddress, isSendable } from './local-address.ts';
+import { SlowReaders } from './slow-readers.ts';
 
 export interface TableParts {
   readonly local: ControllerAddress;
@@ -32,12 +33,14 @@ export class ConnectionTable {
   readonly #living = new Set<Connection>();
   /** Asked for, never sent on: the oldest are forgotten. */
   readonly #unused = new Set<Connection>();
+  readonly #slowReaders: SlowReaders;
   #outgoing = 0;
   #closed = false;
 
   constructor(parts: TableParts) {
     this.#parts = parts;
     this.sent = parts.events.sent;
+    this.#slowReaders = new SlowReaders(parts.limits.maxUnsentTotalBytes);
     parts.metrics.gauge('connections', 'Open connections', () => this.#open.size, {
       listener: formatAddress(parts.local),
     });
@@ -107,7 +110,12 @@ export class ConnectionTable {
     this.#open.set(connection.id, connection);
   }
 
+  wrote(connection: Connection, unsentBytes: number): void {
+    this.#slowReaders.wrote(connection, unsentBytes);
+  }
+
   forget(connection: Connection): void {
+    this.#slowReaders.gone(connection);
     const key = peerKey(connection.remote, connection.serverName);
     if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
     this.#open.delete(connection.id);

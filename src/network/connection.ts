@@ -33,6 +33,8 @@ export interface ConnectionOwner {
   malformed(bytes: Buffer, connection: Connection, reason: string): void;
   failed(connection: Connection, error: TransmitError): void;
   countEnd(cause: EndCause): void;
+  /** So much waits for a connection that was written to. */
+  wrote(connection: Connection, unsentBytes: number): void;
   forget(connection: Connection): void;
 }
 
@@ -201,7 +203,23 @@ export class Connection implements Flow {
     if (wire === undefined) return;
     wire.write(bytes);
     this.#activeMs = this.#table.clock.now();
-    this.#limitUnsent(wire.unsentBytes);
+    const { unsentBytes } = wire;
+    this.#limitUnsent(unsentBytes);
+    this.#table.wrote(this, unsentBytes);
+  }
+
+  /** Written, but not taken by the system yet. */
+  get unsentBytes(): number {
+    return this.#wire?.unsentBytes ?? 0;
+  }
+
+  /** It keeps too much waiting. */
+  tooSlow(): void {
+    const error = {
+      reason: 'overflow',
+      detail: `${this.unsentBytes} bytes wait to be sent, and too many in all`,
+    } as const;
+    setImmediate(() => this.ended(error, 'overflow'));
   }
 
   #limitUnsent(unsentBytes: number): void {

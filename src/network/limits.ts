@@ -12,6 +12,7 @@ export const defaultStreamLimits: StreamLimits = {
   maxUnfinishedBytes: 67_108_864,
   connectMs: 1_000,
   maxUnsentBytes: 1_048_576,
+  maxUnsentTotalBytes: 67_108_864,
 };
 
 /** Larger than any datagram; a role may ask for less. */

@@ -208,6 +208,19 @@ describe('a failure', () => {
     expect(left.failures.filter(({ error }) => error.reason === 'overflow')).toHaveLength(1);
     expect(left.listener.connections).toBe(0);
   });
+
+  it('is “overflow” where many take too little together: one gives way, and the next ones to it', async () => {
+    const left = await net.station(tcp, lines({ maxUnsentBytes: 1e9, maxUnsentTotalBytes: 300_000 }));
+    const deaf = [await stallingServer(), await stallingServer(), await stallingServer()];
+    const flows = deaf.map((each) => left.listener.flowTo(each));
+    for (let sent = 0; sent < 200 && left.failures.length === 0; sent += 1) {
+      for (const flow of flows) for (let each = 0; each < 5; each += 1) flow.send(Buffer.alloc(10_000, 'x'));
+      await settle();
+    }
+    await eventually(() => left.failures.length > 0);
+    expect(left.failures[0]?.error.reason).toBe('overflow');
+    expect(left.listener.connections).toBeLessThan(3);
+  });
 });
 
 describe('binding', () => {
