@@ -7,6 +7,8 @@ export interface DemoRequest {
   readonly calls: number | undefined;
   /** Calls per second. */
   readonly rate: number | undefined;
+  /** Play it once more without the path attribute, to show what is lost then? */
+  readonly hasControl: boolean;
   /** May lines be coloured and drawn for a person? */
   readonly isTerminal: boolean;
   /** One line for a person; never called where only data is wanted. */
@@ -14,7 +16,7 @@ export interface DemoRequest {
 }
 
 export interface DemoOutcome {
-  /** Nothing was lost, and the controller got its work back. */
+  /** Nothing was lost, and the controller got its work back; what the control run lost does not matter. */
   readonly isSound: boolean;
   /** The figures, for machines. */
   readonly figures: Readonly<Record<string, unknown>>;
@@ -24,4 +26,14 @@ export interface Demo {
   /** When the controller may die, in the life of a call; the first is the default. */
   readonly moments: readonly string[];
   run(request: DemoRequest): Promise<DemoOutcome>;
+  /** Goes on with calls until it is told to end, with dashboards to look at. */
+  readonly watch?: ((request: WatchRequest) => Promise<void>) | undefined;
+}
+
+export interface WatchRequest {
+  /** The port of the controllers' dashboards, each on its own address. */
+  readonly adminPort: number;
+  print(line: string): void;
+  /** Settles when the person who watches wants the next thing to happen; false: it is enough. */
+  next(): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 /** `altpath demo`: one protocol's demonstration, or all there are, one after the other. */
+import { createInterface } from 'node:readline';
 import type { Argv } from 'yargs';
-import type { Demo, DemoOutcome } from '../demo.ts';
+import type { Demo, DemoOutcome, WatchRequest } from '../demo.ts';
 import { AltpathError } from '../errors.ts';
 import { word } from './flags.ts';
 
@@ -30,6 +31,17 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
         .option('moment', { type: 'string', choices: moments, describe: 'where in the watched call [random]' })
         .option('calls', { type: 'number', requiresArg: true, describe: 'how many' })
         .option('rate', { type: 'number', requiresArg: true, describe: 'calls per second' })
+        .option('control', {
+          type: 'boolean',
+          default: true,
+          describe: 'play it once more without AlternatePath, to see what is lost then (--no-control: do not)',
+        })
+        .option('watch', {
+          type: 'boolean',
+          default: false,
+          describe: 'go on calling, with dashboards to look at; Enter kills the primary, and starts it again',
+        })
+        .option('admin-port', { type: 'number', default: 9060, describe: 'of the dashboards, with --watch' })
         .option('json', { type: 'boolean', default: false, describe: 'for machines' })
         .check(({ calls, rate }) => {
           if (calls !== undefined && !(Number.isInteger(calls) && calls >= 1 && calls <= 100_000))
@@ -39,11 +51,19 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
           return true;
         })
         .example('altpath demo', 'every protocol there is')
+        .example('altpath demo --watch', 'to be looked at in a browser')
         .example('altpath demo --how stop --moment ringing', 'the host falls silent while a call rings')
         .example('altpath demo --rate 200 --calls 1000', 'under load'),
     async (parsed) => {
       const { json, calls, rate, how } = parsed;
       const protocol = word(parsed, 'protocol');
+      const watch = shown.find(({ name, demo }) => demo?.watch !== undefined && name === (protocol ?? name))?.demo
+        ?.watch;
+      if (parsed.watch) {
+        if (watch === undefined) throw new AltpathError('ERR_USAGE', `${protocol} cannot be watched: sip can`);
+        await watching(watch, parsed.adminPort);
+        return;
+      }
       const outcomes = new Map<string, DemoOutcome>();
       for (const { name, title, demo } of shown) {
         if (demo === undefined || (protocol !== undefined && protocol !== name)) continue;
@@ -63,6 +83,7 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
             moment,
             calls,
             rate,
+            hasControl: parsed.control,
             isTerminal: !json && process.stdout.isTTY,
             print,
           }),
@@ -76,4 +97,24 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
       if (unsound.length > 0) throw new AltpathError('ERR_DEMO', `not everything survived: ${unsound.join(', ')}`);
     },
   );
+}
+
+/** Each line of the standard input is the next thing to happen; its end, or Ctrl-C, ends it. */
+async function watching(watch: (request: WatchRequest) => Promise<void>, adminPort: number): Promise<void> {
+  const input = createInterface({ input: process.stdin });
+  const lines = input[Symbol.asyncIterator]();
+  const end = (): void => input.close();
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
+  try {
+    await watch({
+      adminPort,
+      print: (line) => process.stdout.write(`${line}\n`),
+      next: async () => (await lines.next()).done !== true,
+    });
+  } finally {
+    input.close();
+    process.removeListener('SIGINT', end);
+    process.removeListener('SIGTERM', end);
+  }
 }

@@ -51,6 +51,8 @@ export interface GatewayDemoOutcome {
 export interface GatewayDemoOptions {
   readonly how: 'kill' | 'stop';
   readonly phases?: readonly DemoPhase[];
+  /** The control run: the primary names no backup, and nobody knows of one. */
+  readonly isControl?: boolean;
   readonly encoding?: string | undefined;
   print(text: string): void;
 }
@@ -61,14 +63,39 @@ export type DemoDirection = readonly [DemoParty, DemoParty];
 /** For `altpath demo`: a call in each of the directions. */
 export const gatewayDemo = (load: () => Promise<readonly DemoDirection[]> | readonly DemoDirection[]): Demo => ({
   moments: ['every', ...demoPhases],
-  async run({ how, moment, print }) {
+  async run({ how, moment, print, hasControl }) {
     const directions = await load();
     const phases = demoPhases.filter((phase) => moment === 'every' || moment === phase);
     const outcomes = await playGatewayDemo(directions, { how, phases, print });
-    printTable(outcomes, directions.length > 1, print);
-    return { isSound: outcomes.every(({ ok }) => ok), figures: { outcomes } };
+    if (hasControl)
+      print(
+        '\n· the same again for comparison, without AlternatePath: no message names a backup, nobody stands in for the primary',
+      );
+    const control = hasControl ? await playControl(directions, { how, phases }) : undefined;
+    printTable(outcomes, control, directions.length > 1, print);
+    return {
+      isSound: outcomes.every(({ ok }) => ok),
+      figures: { outcomes, ...(control === undefined ? {} : { control }) },
+    };
   },
 });
+
+/** All phases of a direction at a time: most of it is waiting for what never comes. */
+async function playControl(
+  directions: readonly DemoDirection[],
+  options: Omit<GatewayDemoOptions, 'print'>,
+): Promise<readonly GatewayDemoOutcome[]> {
+  const outcomes: GatewayDemoOutcome[] = [];
+  for (const direction of directions)
+    outcomes.push(
+      ...(await Promise.all(
+        (options.phases ?? demoPhases).map((phase) =>
+          playOne(direction, phase, { ...options, isControl: true, print: () => undefined }),
+        ),
+      )),
+    );
+  return outcomes;
+}
 
 export async function playGatewayDemo(
   directions: readonly DemoDirection[],
@@ -76,31 +103,48 @@ export async function playGatewayDemo(
 ): Promise<readonly GatewayDemoOutcome[]> {
   const outcomes: GatewayDemoOutcome[] = [];
   for (const [calling, called] of directions)
-    for (const phase of options.phases ?? demoPhases) {
-      const stage = new Stage(calling, called, phase, options);
-      try {
-        outcomes.push(await stage.play());
-      } finally {
-        await stage.close();
-      }
-    }
+    for (const phase of options.phases ?? demoPhases) outcomes.push(await playOne([calling, called], phase, options));
   return outcomes;
+}
+
+async function playOne(
+  [calling, called]: DemoDirection,
+  phase: DemoPhase,
+  options: GatewayDemoOptions,
+): Promise<GatewayDemoOutcome> {
+  const stage = new Stage(calling, called, phase, options);
+  try {
+    return await stage.play();
+  } finally {
+    await stage.close();
+  }
 }
 
 function printTable(
   outcomes: readonly GatewayDemoOutcome[],
+  control: readonly GatewayDemoOutcome[] | undefined,
   withDirection: boolean,
   print: (text: string) => void,
 ): void {
   const lead = (text: string): string => (withDirection ? text.padEnd(18) : '');
   print('');
   const time = (ms: number | undefined): string => (ms === undefined ? '-' : `${ms} ms`);
-  print(`${lead('call')}primary gone while     call survives   first word of the backup   longest silence`);
-  for (const { direction, phase, ok, detail, switchMs, gapMs } of outcomes)
+  const without = (text: string): string => (control === undefined ? '' : `   ${text}`);
+  print(
+    `${lead('call')}primary gone while     call survives   first word of the backup   longest silence${without('without AlternatePath')}`,
+  );
+  outcomes.forEach(({ direction, phase, ok, detail, switchMs, gapMs }, index) => {
+    const other = control?.[index];
     print(
-      `${lead(direction)}${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${time(switchMs).padEnd(26)} ${time(gapMs)}`,
+      `${lead(direction)}${phase.padEnd(22)} ${(ok ? 'yes' : `NO: ${detail}`).padEnd(15)} ${time(switchMs).padEnd(26)} ${time(gapMs).padEnd(15)}${without(other?.ok === true ? 'survives' : `lost: ${other?.detail}`)}`.trimEnd(),
     );
+  });
 }
+
+/** What a person waits for after the death in the control run, of which nothing comes. */
+const controlPatienceMs = 5_000;
+
+const patienceMs = 20_000;
 
 /** So long they talk, the death of the controller included. */
 const talkMs = 400;
@@ -141,7 +185,7 @@ class Stage {
     const direction = `${this.#calling.protocol} to ${this.#called.protocol}`;
     print(`\n── ${direction}: the primary ${how === 'kill' ? 'is killed' : 'falls silent'} while ${this.#phase} ──`);
     const primary = await this.#controller(primaryHost);
-    await this.#controller(backupHost);
+    if (!this.#isControl) await this.#controller(backupHost);
     const caller = await this.#party(this.#calling, 'gw1', callerHost, callerNumber);
     const callee = await this.#party(this.#called, 'gw2', calleeHost, calleeNumber);
     const failure = await this.#call(caller, callee, () => this.#kill(primary));
@@ -159,6 +203,10 @@ class Stage {
     for (const gateway of this.#gateways) await gateway.stop();
     for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.#files, { recursive: true, force: true });
+  }
+
+  get #isControl(): boolean {
+    return this.#options.isControl === true;
   }
 
   /** Each step: what must come, and what a person does then. */
@@ -206,12 +254,13 @@ class Stage {
       ['both lines idle', () => a.isIdle && b.isIdle, () => undefined],
       [
         'both lines with the backup',
-        () => [a, b].every(({ controller }) => controller?.host === backupHost),
+        () => this.#isControl || [a, b].every(({ controller }) => controller?.host === backupHost),
         () => undefined,
       ],
     ];
     for (const [what, holds, then] of steps) {
-      if (!(await within(20_000, holds))) return `no ${what}`;
+      const limitMs = this.#isControl && this.#killedMs !== undefined ? controlPatienceMs : patienceMs;
+      if (!(await within(limitMs, holds))) return `no ${what}`;
       this.#note(what);
       then();
     }
@@ -254,7 +303,7 @@ class Stage {
       const lines = ends.filter(({ party }) => party.registers !== true);
       return {
         listen: [at(host)],
-        backup: isPrimary ? [partner] : [],
+        backup: isPrimary && !this.#isControl ? [partner] : [],
         backupFor: isPrimary ? [] : [partner],
         ...(lines.length === 0
           ? {}

@@ -25,7 +25,7 @@ describe('altpath demo', () => {
   it('kills the primary while a call rings: none is lost, and the primary gets its work back', async () => {
     const before = leftovers();
     const { code, out, err } = await altpath(
-      ...['demo', '--protocol', 'sip', '--moment', 'ringing', '--calls', '20', '--json'],
+      ...['demo', '--protocol', 'sip', '--moment', 'ringing', '--calls', '20', '--json', '--no-control'],
     );
     expect(err).toBe('');
     const { sip } = JSON.parse(out);

@@ -1,15 +1,23 @@
 /** `altpath demo` for SIP: a run, told to a person as it happens, and summed up as a table or as data. */
 import type { DemoOutcome, DemoRequest } from '../../../src/internal.ts';
 import { type CallRecord, type Kind, phases } from './call-record.ts';
-import { type Moment, moments, type RunEvent, type RunResult, runFailover } from './failover-run.ts';
+import {
+  controlLimitMs,
+  type Moment,
+  moments,
+  type RunEvent,
+  type RunOptions,
+  type RunResult,
+  runFailover,
+} from './failover-run.ts';
 import { type Column, Ladder } from './ladder.ts';
 import type { Probed } from './prober.ts';
 
 export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
-  const { how, print, isTerminal } = request;
+  const { how, print, isTerminal, hasControl } = request;
   const rate = request.rate ?? 20;
   const teller = new Teller(request, new Ladder({ colours: isTerminal }));
-  const result = await runFailover({
+  const options: Omit<RunOptions, 'onEvent'> = {
     how,
     moment: moments.find((moment): moment is Moment => moment === request.moment) ?? 'random',
     calls: request.calls ?? Math.max(100, Math.round(rate * 5)),
@@ -18,26 +26,28 @@ export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
     talkMs: 500,
     holdMs: 1_500,
     failback: true,
-    onEvent: (event) => teller.on(event),
-  });
+  };
+  const result = await runFailover({ ...options, onEvent: (event) => teller.on(event) });
   const rows = tabulate(result);
-  const lost = rows.reduce((sum, row) => sum + row.lost, 0);
-  for (const line of table(rows)) print(line);
-  print('');
+  const lost = sumOf(rows, 'lost');
   for (const line of nextCall(result)) print(line);
   print(
     result.failbackMs === undefined
       ? 'the primary did not get its work back'
       : `the primary had its work back ${(result.failbackMs / 1_000).toFixed(1)} s after it returned`,
   );
+  const control = hasControl ? await runControl(options, print) : undefined;
+  for (const line of table(rows, control?.rows)) print(line);
+  print('');
   print(lost === 0 ? 'no call was lost' : `${lost} calls were lost: ${complaints(result)}`);
+  if (control !== undefined) print(`without AlternatePath: ${control.text}`);
   return {
     isSound: lost === 0 && result.failbackMs !== undefined,
     figures: {
       how,
       moment: request.moment,
       rate,
-      placed: rows.reduce((sum, row) => sum + row.placed, 0),
+      placed: sumOf(rows, 'placed'),
       lost,
       exitMs: result.exitMs === undefined ? null : rounded(result.exitMs - result.strikeMs),
       nextCall: { aware: roundedAll(result.probed.aware), plain: roundedAll(result.probed.plain) },
@@ -50,9 +60,40 @@ export async function demonstrate(request: DemoRequest): Promise<DemoOutcome> {
         gapMs: Math.round(result.watched.gapMs),
       },
       ...(lost === 0 ? {} : { complaints: complaints(result) }),
+      ...(control === undefined
+        ? {}
+        : {
+            control: { placed: sumOf(control.rows, 'placed'), lost: sumOf(control.rows, 'lost'), phases: control.rows },
+          }),
     },
   };
 }
+
+interface Control {
+  readonly rows: readonly PhaseRow[];
+  readonly text: string;
+}
+
+/**
+ * The same telephones, edges and controllers at the same moment, only that no message names a backup and neither controller stands in
+ * for the other. The edges know both controllers, as in the other run; what the primary has registered leads through the primary.
+ */
+async function runControl(options: Omit<RunOptions, 'onEvent'>, print: DemoRequest['print']): Promise<Control> {
+  print(
+    '\n· the same again for comparison, without AlternatePath: no message names a backup, nobody stands in for the primary',
+  );
+  const result = await runFailover({ ...options, failback: false, isControl: true, onEvent: () => undefined });
+  const rows = tabulate(result);
+  const [placed, lost] = [sumOf(rows, 'placed'), sumOf(rows, 'lost')];
+  const text =
+    lost === 0
+      ? `none of ${placed} calls was lost`
+      : `${lost} of ${placed} calls were lost (not over ${controlLimitMs / 1_000} s after the last one was placed): ${complaints(result)}`;
+  return { rows, text };
+}
+
+const sumOf = (rows: readonly PhaseRow[], what: 'placed' | 'lost'): number =>
+  rows.reduce((sum, row) => sum + row[what], 0);
 
 /** What callers saw that called at the strike itself, and every few milliseconds from then on. */
 function nextCall({ probed, strikeMs, exitMs }: RunResult): readonly string[] {
@@ -155,18 +196,31 @@ function tabulate({ records, watched, strikeMs }: RunResult): readonly PhaseRow[
   return rows;
 }
 
-function table(rows: readonly PhaseRow[]): readonly string[] {
+/** Of the control run only what was lost: where there is one, beside the same rows. */
+function table(rows: readonly PhaseRow[], control?: readonly PhaseRow[]): readonly string[] {
   const line = (...cells: readonly string[]): string =>
     `  ${(cells[0] ?? '').padEnd(16)}${(cells[1] ?? '').padEnd(8)}${cells
       .slice(2)
       .map((cell) => cell.padStart(10))
       .join('')}`;
+  const without = control === undefined ? [] : ['   without:', 'placed', 'lost'];
+  const keyOf = ({ phase, kind }: PhaseRow): string => `${phase} ${kind}`;
+  const keys = [...phases].flatMap((phase) =>
+    (['aware', 'plain'] as const).map((kind) => `${phaseWords[phase]} ${kind}`),
+  );
   return [
     '',
-    line('at the failure', 'phones', 'placed', 'lost', 'switched', 'gap ms'),
-    ...rows.map(({ phase, kind, placed, lost, switched, gapMs }) =>
-      line(phase, kind, ...[placed, lost, switched, gapMs].map(String)),
-    ),
+    line('at the failure', 'phones', 'placed', 'lost', 'switched', 'gap ms', ...without),
+    ...keys.flatMap((key) => {
+      const row = rows.find((each) => keyOf(each) === key);
+      const other = control?.find((each) => keyOf(each) === key);
+      const one = row ?? other;
+      if (one === undefined) return [];
+      const ours =
+        row === undefined ? ['0', '0', '0', '-'] : [row.placed, row.lost, row.switched, row.gapMs].map(String);
+      const theirs = control === undefined ? [] : ['', String(other?.placed ?? 0), String(other?.lost ?? 0)];
+      return [line(one.phase, one.kind, ...ours, ...theirs)];
+    }),
   ];
 }
 

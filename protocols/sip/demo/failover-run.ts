@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly warmUpCalls?: number;
   /** Bring the primary back and wait until calls go through it again? */
   readonly failback: boolean;
+  /** The control run: the same, but no message names a backup. */
+  readonly isControl?: boolean;
   onEvent(event: RunEvent): void;
 }
 
@@ -57,7 +59,7 @@ export interface RunResult {
   readonly watched: CallRecord;
   /** When the killed process was gone: until then its sockets swallow what is sent to it. Undefined where it was only stopped. */
   readonly exitMs: number | undefined;
-  /** What callers saw that called from the strike on until a call succeeded. */
+  /** What callers saw that called from the strike on until a call succeeded; NaN in the control run, where nobody asks. */
   readonly probed: Readonly<Record<Kind, Probed>>;
   /** From the strike to the next call that alone went through the primary again; undefined: it did not. */
   readonly failbackMs: number | undefined;
@@ -71,7 +73,7 @@ const callees: Readonly<Record<Kind, string>> = { plain: 'plain-callee', aware: 
 
 export async function runFailover(options: RunOptions): Promise<RunResult> {
   const port = await freePort();
-  const cast = members({ port, holdMs: options.holdMs });
+  const cast = members({ port, holdMs: options.holdMs, isUnnamed: options.isControl === true });
   const stops: (() => Promise<void>)[] = [() => cast.close()];
   // Whoever interrupts the demo leaves no process behind.
   const onExit = (): void => void cast.close();
@@ -306,23 +308,27 @@ class Run {
       this.#exitMs = exitMs;
     });
     this.#options.onEvent({ kind: 'strike', atMs: this.#strikeMs });
+    if (this.#options.isControl === true) return;
     for (const kind of kinds) {
-      const prober = new Prober(probeEveryMs[this.#options.how], () => this.#callOf(kind, 'caller'));
+      const prober = this.#prober(kind);
       this.#probers.set(kind, prober);
       this.#stops.push(async () => prober.stop());
       prober.start();
     }
   }
 
+  #prober(kind: Kind): Prober {
+    return new Prober(probeEveryMs[this.#options.how], () => this.#callOf(kind, 'caller'));
+  }
+
   #probed(kind: Kind): Probed {
-    const prober = this.#probers.get(kind);
-    if (prober === undefined) throw new Error('nobody was killed');
-    return prober.result(this.#strikeMs, this.#exitMs);
+    if (this.#strikeMs === 0) throw new Error('nobody was killed');
+    return (this.#probers.get(kind) ?? this.#prober(kind)).result(this.#strikeMs, this.#exitMs);
   }
 
   /** Until every call has ended, or something is lost for good. */
   async #settled(): Promise<void> {
-    const deadline = systemClock.now() + limitMs;
+    const deadline = systemClock.now() + (this.#options.isControl === true ? controlLimitMs : limitMs);
     const isOpen = (): boolean =>
       this.#strikeMs === 0 ||
       [...this.#probers.values()].some(({ isDone }) => !isDone) ||
@@ -374,6 +380,9 @@ function strikes(moment: Moment, at: string, direction: string, message: SipMess
 const probeEveryMs = { kill: 10, stop: 50 } as const;
 
 const limitMs = 12_000;
+
+/** After the last call. Who repeats a message to a dead address goes on for 32 s (64*T1), and comes to no other end. */
+export const controlLimitMs = 6_000;
 
 const usualWarmUpCalls = 60;
 

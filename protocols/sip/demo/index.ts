@@ -4,6 +4,7 @@ import type { Demo, DemoParty } from '../../../src/internal.ts';
 export const sipDemo: Demo = {
   moments: ['random', 'setup', 'ringing', 'answered', 'bye'],
   run: async (request) => (await import('./demo.ts')).demonstrate(request),
+  watch: async (request) => (await import('./watch.ts')).watchPair(request),
 };
 
 /** A telephone at one end of calls that cross protocols. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import {
   type ControllerAddress,
   formatAddress,
+  formatSocketAddress,
   programFile,
   systemClock,
   systemRandom,
@@ -36,9 +37,13 @@ export interface MemberOptions {
   readonly holdMs: number;
   /** No backup, and nobody names one: for comparison. */
   readonly isAlone?: boolean;
+  /** Both controllers are there, but no message names a backup, and neither stands in for the other: for comparison. */
+  readonly isUnnamed?: boolean;
+  /** The ports of the pair's dashboards, on their own addresses. */
+  readonly adminPort?: number | undefined;
 }
 
-export function members({ port, holdMs, isAlone = false }: MemberOptions): Members {
+export function members({ port, holdMs, isAlone = false, isUnnamed = false, adminPort }: MemberOptions): Members {
   const at = (host: string): ControllerAddress => ({ transport: 'udp', host, port });
   const primary = at('127.0.0.1');
   const backup = at('127.0.0.2');
@@ -52,9 +57,14 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
   const timers = { holdMs, downProbeMs: 250 };
 
   const pair = isAlone ? [primary] : [primary, backup];
-  const configs: Readonly<Record<string, { readonly location: string; readonly sip: unknown }>> = {
-    primary: { location: shared(directory), sip: member(primary, pair, timers) },
-    ...(isAlone ? {} : { backup: { location: shared(directory), sip: member(backup, pair, timers) } }),
+  const paired = (self: ControllerAddress): Configured => ({
+    location: shared(directory),
+    ...(adminPort === undefined ? {} : { admin: formatSocketAddress({ host: self.host, port: adminPort }) }),
+    sip: member(self, isUnnamed ? [self] : pair, timers),
+  });
+  const configs: Readonly<Record<string, Configured>> = {
+    primary: paired(primary),
+    ...(isAlone ? {} : { backup: paired(backup) }),
     'caller edge': { location: 'memory', sip: edge(callerEdge, pair, timers) },
     'callee edge': { location: 'memory', sip: edge(calleeEdge, pair, timers) },
   };
@@ -109,6 +119,12 @@ export function members({ port, holdMs, isAlone = false }: MemberOptions): Membe
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+interface Configured {
+  readonly location: string;
+  readonly admin?: string;
+  readonly sip: unknown;
 }
 
 const shared = (directory: string): string => `sqlite:${join(directory, 'locations.sqlite')}`;
