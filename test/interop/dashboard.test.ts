@@ -17,6 +17,7 @@ import {
   systemClock,
   systemRandom,
 } from '../../src/internal.ts';
+import { SipPeer, sipResponse } from '../support/sip-peer.ts';
 import { Child, stopAll } from './support/child.ts';
 import { freeHost } from './support/hosts.ts';
 import { missing, program } from './support/programs.ts';
@@ -27,9 +28,26 @@ const main = new URL('../../src/main.ts', import.meta.url).pathname;
 const absent = missing('chromium');
 const token = 'a-token-for-this-test-only';
 const domain = 'example.com';
-const waits = { timeout: 20_000 };
+/** Long enough for a machine that has much else to do. */
+const waits = { timeout: 60_000 };
 
 const { ALTPATH_SCREENSHOTS: documents } = process.env;
+
+/** What somebody behind a route says to a call whose number ends so. */
+function refusalOf(request: string): readonly string[] {
+  const status = /^INVITE sip:9(\d{3})@/.exec(request)?.[1];
+  const reasons: Readonly<Record<string, string>> = {
+    '401': 'Unauthorized',
+    '482': 'Loop Detected',
+    '488': 'Not Acceptable Here',
+    '503': 'Service Unavailable',
+    '504': 'Server Time-out',
+  };
+  const reason = status === undefined ? undefined : reasons[status];
+  return reason === undefined ? [] : [sipResponse(request, Number(status), reason)];
+}
+
+const stops: (() => Promise<void>)[] = [];
 
 interface Member {
   readonly name: string;
@@ -44,6 +62,8 @@ async function startPair(): Promise<readonly [Member, Member]> {
   const directory = scratchDirectory('dashboard');
   const file = join(directory, 'pair.yaml');
   const names = ['a', 'b'] as const;
+  const beyond = await SipPeer.open('127.0.0.1', (request) => (request.startsWith('INVITE') ? refusalOf(request) : []));
+  stops.push(async () => beyond.close());
   writeFileSync(
     file,
     JSON.stringify({
@@ -59,7 +79,11 @@ async function startPair(): Promise<readonly [Member, Member]> {
       ),
       sip: {
         domains: [domain],
-        routes: [{ prefix: '00', to: ['udp:127.0.0.1:1'] }],
+        routes: [
+          { prefix: '00', to: ['udp:127.0.0.1:1'] },
+          { prefix: '01', to: ['udp:nowhere.invalid:5060'] },
+          { prefix: '9', to: [`udp:127.0.0.1:${beyond.port}`] },
+        ],
         timers: { holdMs: 1_500, downProbeMs: 250 },
       },
       mgcp: {
@@ -162,6 +186,7 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
   afterAll(async () => {
     await Promise.all(phones.map((each) => each.stop()));
     await browser?.close();
+    for (const stop of stops) await stop();
     await stopAll();
   });
 
@@ -188,7 +213,9 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
     await page.getByLabel('Only about').fill('bob');
     await page.getByRole('button', { name: 'Set', exact: true }).click();
     await page.getByText('Done.').waitFor();
-    expect(await page.locator('section[aria-label="Log level"]').innerText()).toMatch(/debug.*about bob, ends in \d+/s);
+    expect(await page.locator('section[aria-label="Log level"]').textContent()).toMatch(
+      /debug.*about bob, ends in \d+/s,
+    );
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'pcap' }).click();
     expect((await download).suggestedFilename()).toBe('altpath-trace.pcap');
@@ -212,18 +239,32 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
     const carol = await telephone('carol', servers, { busy: true });
     phones.push(alice, carol);
     const page = await open(a);
-    for (const to of ['carol', 'nobody', '0049301234']) await alice.call(to).ended;
+    const planted = ['carol', 'nobody', '0049301234', '01234', '9401', '9482', '9488', '9503', '9504', '200'];
+    for (const to of planted) await alice.call(to).ended;
     await go(page, 'Failures');
     await page.getByText(`carol@${domain} was busy.`).waitFor();
     await page.getByText(`Nobody here is nobody@${domain}.`).waitFor();
     await page.getByText('No hop took the call: every address failed.').waitFor();
+    for (const sentence of [
+      'The next hop has no address: its name does not resolve, or no route leads there.',
+      'The caller did not show the right credentials.',
+      'The call went in a circle.',
+      'The two ends have no codec in common.',
+      'A hop has too much to do.',
+      'Somebody on the way did not answer in time.',
+      // Its gateway is not there.
+      '200 is known, but not registered or not reachable now.',
+    ])
+      await page.getByText(sentence).first().waitFor();
     await page.locator('.groups').getByText('Busy').waitFor();
     await shoot(page, 'failures', ['390-light']);
     await page.locator('.failed-call').filter({ hasText: 'was busy' }).click();
     await page.locator('.arrow.refusal').first().waitFor();
     expect(await page.locator('.arrow.refusal .label').first().textContent()).toContain('486');
     await page.locator('.arrow').first().press('Enter');
-    expect(await page.getByRole('region', { name: 'The message' }).innerText()).toContain(`INVITE sip:carol@${domain}`);
+    expect(await page.getByRole('region', { name: 'The message' }).textContent()).toContain(
+      `INVITE sip:carol@${domain}`,
+    );
     // What was tried first is drawn, with why it failed.
     await page.getByRole('button', { name: '← back' }).click();
     await page.locator('.failed-call').filter({ hasText: 'No hop took' }).click();
@@ -247,7 +288,7 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
       expect(await agent.register()).toBe(200);
     }
     const [onA, onB] = [await open(a), await open(b)];
-    expect(await onB.locator('[data-member="a"]').innerText()).toMatch(/lives/);
+    expect(await onB.locator('[data-member="a"]').textContent()).toMatch(/lives/);
     let traffic = true;
     const running = (async () => {
       while (traffic) {
@@ -278,7 +319,7 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
     await taken.click();
     await onB.locator('.band.bad').filter({ hasText: 'a died: b goes on in its place' }).waitFor();
     await onB.locator('.arrow .label').filter({ hasText: '200 OK (INVITE)' }).first().waitFor();
-    expect(await onB.locator('.ladder-heads .dead').innerText()).toContain('a');
+    expect(await onB.locator('.ladder-heads .dead').textContent()).toContain('a');
     await shoot(onB, 'ladder', ['1280-dark', '390-dark']);
     await shoot(onA, 'gone');
 
@@ -286,8 +327,8 @@ describe.skipIf(absent)(`the dashboard in Chromium${absent === undefined ? '' : 
     await go(onB, 'Overview');
     await onB.locator('.chart').first().waitFor();
     await until('calls of the survivor are in the charts', 30_000, async () => {
-      const text = await onB.locator('.chart figcaption').first().innerText();
-      return /begun\s+[1-9]/.test(text);
+      const text = await onB.locator('.chart figcaption').first().textContent();
+      return /begun\s*[1-9]/.test(text ?? '');
     });
     await shoot(onB, 'overview', ['1280-light', '390-dark']);
     await go(onB, 'Network');
