@@ -16,6 +16,8 @@ export async function startLoad(options: {
   readonly users: number;
   readonly answer?: string;
   readonly nodeFlags?: readonly string[];
+  /** Sections beside `sip`; altpath only. */
+  readonly core?: Readonly<Record<string, unknown>>;
 }): Promise<Load> {
   const callerHost = await freeHost();
   const calledHost = await freeHost();
@@ -26,6 +28,7 @@ export async function startLoad(options: {
     backups: ['127.0.0.2:5060'],
     env: { NODE_ENV: 'production' },
     nodeFlags: options.nodeFlags ?? [],
+    ...(options.core === undefined ? {} : { core: options.core }),
   });
   const load = { proxy, callerHost, calledHost };
   let called: Sipp | undefined;
