@@ -60,7 +60,7 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
       const watch = shown.find(({ name, demo }) => demo?.watch !== undefined && name === (protocol ?? name))?.demo
         ?.watch;
       if (parsed.watch) {
-        if (watch === undefined) throw new AltpathError('ERR_USAGE', `${protocol} cannot be watched: sip can`);
+        if (watch === undefined) throw new AltpathError('ERR_USAGE', `${protocol} cannot be watched`);
         await watching(watch, parsed.adminPort);
         return;
       }
