@@ -4,16 +4,16 @@
  * are taken, let go and handed over is the protocol's `HandOver`.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { tellNews } from '../controller/events.ts';
 import type { Logger } from '../log.ts';
 import { logEvent } from '../log-events.ts';
-import { addressKey, type ControllerAddress, formatAddress } from '../signaling/controller-address.ts';
+import { addressKey, type ControllerAddress } from '../signaling/controller-address.ts';
 import { GuestClaims } from './guest-claims.ts';
 import type { HandOver, Unit } from './hand-over.ts';
 import type { RoleWord } from './link-content.ts';
 import type { Member, Members } from './members.ts';
 import { isClaim, nextOwnership, type OwnershipAction, type OwnershipEvent, type OwnershipState } from './ownership.ts';
 import { Machine } from './ownership-machine.ts';
+import { tellOfSwitch } from './ownership-news.ts';
 import { isLiving, isReachable, Precedence, speaks } from './precedence.ts';
 
 export type { HandOver, Unit } from './hand-over.ts';
@@ -434,24 +434,10 @@ export class GatewayOwnership {
 
   /** Gateways of another member come to us, or leave us. */
   #tellOfSwitch({ unit, state: before }: Machine, state: OwnershipState, event: OwnershipEvent): void {
-    const members = this.#parts.members();
-    const { events, role: protocol } = members;
-    if (events === undefined || isClaim(state) === isClaim(before)) return;
-    const own = this.#parts.self();
     const isTaken = isClaim(state);
-    const isHome = unit.home === addressKey(own);
-    if (isHome && isTaken) return;
-    const other = isTaken ? members.byKey(unit.home)?.address : this.#precedence.targetOf(unit, this.#draining);
-    const [from, to] = isTaken ? [other, own] : [own, other];
-    tellNews(events, {
-      kind: 'switch',
-      what: 'gateway',
-      protocol,
-      gateway: unit.gateway,
-      from: from && formatAddress(from),
-      to: to && formatAddress(to),
-      because: event.kind,
-    });
+    if (isTaken === isClaim(before)) return;
+    const target = isTaken ? undefined : this.#precedence.targetOf(unit, this.#draining);
+    tellOfSwitch(this.#parts.members(), this.#parts.self(), unit, { isTaken, target, because: event.kind });
   }
 
   #act(machine: Machine, action: OwnershipAction): void {
