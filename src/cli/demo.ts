@@ -31,10 +31,10 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
         .option('moment', { type: 'string', choices: moments, describe: 'where in the watched call [random]' })
         .option('calls', { type: 'number', requiresArg: true, describe: 'how many' })
         .option('rate', { type: 'number', requiresArg: true, describe: 'calls per second' })
-        .option('control', {
+        .option('no-control', {
           type: 'boolean',
-          default: true,
-          describe: 'play it once more without AlternatePath, to see what is lost then (--no-control: do not)',
+          default: false,
+          describe: 'leave out the second run, without AlternatePath, that shows what is lost then',
         })
         .option('watch', {
           type: 'boolean',
@@ -83,7 +83,7 @@ export function demoCommand(parser: Argv, all: readonly Demonstration[]): void {
             moment,
             calls,
             rate,
-            hasControl: parsed.control,
+            hasControl: !parsed.noControl,
             isTerminal: !json && process.stdout.isTTY,
             print,
           }),
