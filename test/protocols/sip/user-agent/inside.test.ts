@@ -27,7 +27,13 @@ describe('a call to a line from outside', () => {
     ['[::ffff:127.0.0.1]:6379', false],
     ['198.51.100.31:5060', true],
   ])('with the Contact %s: is its dialog served there? %s', async (contact, isServed) => {
-    rig = new Rig({ listen: ['udp:192.0.2.1:5060', 'tcp:192.0.2.1:5060'] }, 'a secret of this test', 1, [], ['192.0.2.1']);
+    rig = new Rig(
+      { listen: ['udp:192.0.2.1:5060', 'tcp:192.0.2.1:5060'] },
+      'a secret of this test',
+      1,
+      [],
+      ['192.0.2.1'],
+    );
     await rig.role.start();
     const inside = [
       await socket('udp', '127.0.0.1', 6_379),
