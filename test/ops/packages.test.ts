@@ -39,7 +39,7 @@ describe.skipIf(spawnSync('dpkg-deb', ['--version']).error !== undefined)('the D
     expect(execFileSync(program, ['--version'], { encoding: 'utf8', env })).toBe(`${version}\n`);
     const config = join(tree, 'etc/altpath/altpath.yaml');
     const text = readFileSync(config, 'utf8').replace('/var/lib/altpath/', `${place}/`);
-    writeFileSync(config, text.replaceAll(':5060', ':45066').replace('127.0.0.1:9060', '127.0.0.1:0'));
+    writeFileSync(config, text.replaceAll(':5060', ':45066').replaceAll('127.0.0.1:9060', '127.0.0.1:0'));
     expect(execFileSync(program, ['check', config], { encoding: 'utf8', env })).toContain(': OK');
     const serving = spawn(program, ['run', '-c', config], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     try {
