@@ -99,6 +99,12 @@ export class Partners {
     return member?.state === 'dead' ? member.diedMs : undefined;
   }
 
+  /** Its last word, by the link or in signaling (`peer`); undefined: there was none. */
+  lastHeardMs(address: ControllerAddress, peer: Peer | undefined): number | undefined {
+    const heardMs = Math.max(this.at(address)?.lastHeardMs ?? 0, peer?.lastHeardMs ?? 0);
+    return heardMs === 0 ? undefined : heardMs;
+  }
+
   /** It is dead, or about to leave: what one member does for all is another's. */
   isGone(address: ControllerAddress): boolean {
     const state = this.at(address)?.state;

@@ -284,7 +284,7 @@ export function createSipRole(services: CoreServices, config: SipConfig, core: T
   const proxy = new ProxyCore({
     watch,
     takenOver: (partner, what, callId) =>
-      takeovers.adopted(formatAddress(partner), what, callId, pool.find(partner)?.lastHeardMs),
+      takeovers.adopted(formatAddress(partner), what, callId, partners.lastHeardMs(partner, pool.find(partner))),
     reports,
     clock,
     layer,

@@ -177,6 +177,22 @@ describe('members of a SIP cluster', () => {
     expect(cluster.row(a, b)).toMatchObject({ state: 'alive', health: 'up' });
   });
 
+  it('a takeover says how long ago the partner was last heard, by the link as well', async () => {
+    const cluster = await Cluster.up([a, b]);
+    const bob = await Phone.at(cluster, 'udp:127.0.7.2:5060');
+    await bob.ask('REGISTER', a, 'register');
+    const alice = await Phone.at(cluster, 'udp:127.0.7.1:5060', undefined, 'alice');
+    cluster.world.network.crash(b);
+    await cluster.run(1_500);
+    await alice.ask('MESSAGE', a, 'told', `Route: <sip:${b}:5060;lr>\r\n`);
+    const [line, more] = cluster.at(a).lines.filter((each) => each.includes('"event":"takeover"'));
+    expect(more).toBeUndefined();
+    const { gapMs } = JSON.parse(line ?? '{}');
+    // A pair without calls hears of each other by the link alone, once a second at most.
+    expect(gapMs).toBeGreaterThanOrEqual(1_500);
+    expect(gapMs).toBeLessThanOrEqual(2_600);
+  });
+
   it('name a member that is known to be dead last, before anything was sent to it', async () => {
     const cluster = await Cluster.up([a, b, c]);
     const named = async (callId: string) => {
@@ -257,7 +273,7 @@ class Phone extends Peer {
     return phone;
   }
 
-  async ask(method: string, host: string, callId: string): Promise<void> {
+  async ask(method: string, host: string, callId: string, fields = ''): Promise<void> {
     const own = `<sip:${this.user}@${domain}>`;
     const isRegister = method === 'REGISTER';
     this.send(
@@ -269,7 +285,7 @@ class Phone extends Peer {
         from: `${own};tag=${callId}`,
         to: isRegister ? own : `<sip:bob@${domain}>`,
         callId,
-        fields: `Supported: path, outbound\r\nContact: <${this.contact}>\r\n`,
+        fields: `${fields}Supported: path, outbound\r\nContact: <${this.contact}>\r\n`,
       }),
       { host, port: this.address.transport === 'ws' ? 5_080 : 5_060 },
     );
