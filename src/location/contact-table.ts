@@ -3,6 +3,8 @@
  * (contact-text.ts), and times and CSeq are numbers in typed arrays: a refresh writes numbers, and leaves the collector nothing. Whoever is asked
  * for lately is kept read. No timer per contact; a bounded sweep drops what has lapsed.
  */
+
+import { hashKey, keyedHash } from '../keyed-hash.ts';
 import type { Contact } from '../location-service.ts';
 import { systemRandom } from '../random.ts';
 import { contactOf, contactText, SharedWords } from './contact-text.ts';
@@ -360,16 +362,15 @@ const written = (record: string): string =>
     : record;
 
 /**
- * FNV-1a over the characters, mixed once more, so that its low bits serve as they are. Each process begins it elsewhere: whoever may register
- * names of his choice must not know which of them share a place.
+ * Names are chosen by whoever registers. A hash that only begins elsewhere in each process does not help: what collides in FNV-1a does so
+ * from every beginning with the same low octet.
  */
-const seed = Number.parseInt(systemRandom.hex(4), 16);
+const key = hashKey(Buffer.from(systemRandom.hex(16), 'hex'));
+const words = new Int32Array(2);
 
 function hashOf(record: string): number {
-  let hash = seed;
-  for (let i = 0; i < record.length; i += 1) hash = Math.imul(hash ^ record.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return hash ^ (hash >>> 13);
+  keyedHash(record, key, false, words);
+  return words[0] ?? 0;
 }
 
 /** A concatenation keeps all of its pieces: its characters are copied together once. */
